@@ -1,0 +1,58 @@
+# What one does here. `make` alone lists it.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PYTHONPATH := tests
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## A narrated tour on a real API server and a real LiveKit
+	$(BIN)/python -m demo
+
+.PHONY: dev
+dev: $(READY) ## The same parts kept running, with the operator; prints what to export
+	$(BIN)/python -m testbed
+
+.PHONY: test
+test: check bed ## Everything: check, then all tests on the real parts
+	$(BIN)/python -Im pytest
+
+.PHONY: bed
+bed: $(READY) ## Build what the test bed lacks (the first time about 15 minutes)
+	$(BIN)/python -m testbed.tools
+
+.PHONY: check
+check: $(READY) ## Format, lint, types, generated files, unit tests: in seconds
+	$(BIN)/ruff format --check -q .
+	$(BIN)/ruff check -q .
+	$(BIN)/mypy
+	$(BIN)/python -m byoc_operator.cli.generate --check
+	$(BIN)/python -Im pytest -q tests/unit
+
+.PHONY: generate
+generate: $(READY) ## Make the CRD and the reference anew from the code
+	$(BIN)/python -m byoc_operator.cli.generate
+
+.PHONY: lock
+lock: $(READY) ## Resolve the dependencies anew into the lock files
+	$(BIN)/$(LOCK) -o requirements.lock pyproject.toml
+	$(BIN)/$(LOCK) --group dev -o requirements-dev.lock pyproject.toml
+
+.PHONY: bench
+N ?= 1000
+bench: $(READY) ## Measure against a bare client: make bench N=1000
+	$(BIN)/python -m bench --numbers $(N)

@@ -1,0 +1,192 @@
+"""`byoc-operator run`: the only entry point, and the only place where the real parts are wired."""
+
+import asyncio
+import logging
+import secrets
+import socket
+import sys
+import uuid
+from dataclasses import dataclass
+
+from . import handlers
+from . import settings as settings_module
+from .cluster.api import ApiRefused, ClusterApi, connect
+from .cluster.events import Events
+from .cluster.numbers import NumberApi
+from .cluster.secrets import Secrets
+from .core.desired import Installation
+from .core.masking import make_mask
+from .engine.cache import Cache
+from .engine.engine import Engine, Pace
+from .engine.gather import Ports
+from .errors import OperatorError, Unavailable
+from .livekit_sip.client import LiveKitClient
+from .livekit_sip.inventory import Inventory
+from .livekit_sip.session import Endpoint, is_cloud
+from .settings import LogFormat, SecretsPolicy, Settings
+from .telemetry.health import HealthServer
+from .telemetry.logs import set_up
+from .telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+USAGE = """usage: byoc-operator run
+
+Keeps LiveKit's SIP trunks in step with ByocPhoneNumber objects. All settings come from the environment;
+docs/reference.md lists them."""
+
+WORKERS_PER_CALL = 2.5
+"""A run spends part of its time on the API server, so more runs than LiveKit calls keep LiveKit busy."""
+
+CLUSTER_RETRY_S = 2.0
+
+
+def main() -> None:
+    """The command line."""
+    if sys.argv[1:] != ["run"]:
+        wanted = sys.argv[1:] in (["--help"], ["-h"], ["help"])
+        sys.stdout.write(USAGE + "\n") if wanted else sys.stderr.write(USAGE + "\n")
+        sys.exit(0 if wanted else 2)
+    try:
+        settings = settings_module.load()
+        set_up(as_json=settings.log_format is LogFormat.JSON, level=settings.log_level)
+        asyncio.run(_run(settings))
+    except OperatorError as exc:
+        sys.stderr.write(f"byoc-operator: {exc.message}\n")
+        sys.exit(1)
+
+
+@dataclass
+class Process:
+    """What lives as long as the process. `engine` is there once kopf has started."""
+
+    settings: Settings
+    api: ClusterApi
+    metrics: Metrics
+    stop: asyncio.Event
+    client: LiveKitClient | None = None
+    engine: Engine | None = None
+
+    def ready(self) -> tuple[list[str], dict[str, str]]:
+        """What keeps us from being ready, and what else is worth showing."""
+        engine = self.engine
+        if engine is None or not engine.listed:
+            return [engine.trouble if engine else "the engine has not started"], {}
+        trouble = engine.livekit.trouble
+        shown = (
+            f"{trouble.reason}: {trouble.message}" if trouble else ("ok" if engine.livekit.asked else "not asked yet")
+        )
+        return [], {"liveKit": shown}
+
+    def running(self) -> Engine:
+        """The engine, for handlers: kopf calls none before it has started."""
+        if self.engine is None:
+            message = "an event came before the engine was started"
+            raise RuntimeError(message)
+        return self.engine
+
+
+async def _run(settings: Settings) -> None:
+    metrics = Metrics()
+    for name in settings_module.unknown():
+        log.warning("%s is not a setting of this operator and is ignored", name)
+    api = await connect(metrics.kubernetes_request)
+    process = Process(settings, api, metrics, asyncio.Event())
+    health = HealthServer(settings.http_port, metrics.registry, process.ready)
+    try:
+        await health.start()
+    except OSError as exc:
+        raise OperatorError(
+            "Settings", f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
+        ) from exc
+    try:
+        registry = handlers.registered(process.running, lambda: _start(process))
+        await handlers.watch(registry, settings.namespaces, process.stop)
+    finally:
+        if process.client is not None:
+            await process.client.aclose()
+        await health.stop()
+        await api.close()
+    if process.engine is not None and process.engine.died.done():
+        raise OperatorError("Died", f"a task ended that must not: {type(process.engine.died.result()).__name__}")
+    log.info("stopped")
+
+
+async def _start(process: Process) -> None:
+    """Wire the engine and start it; called by kopf before it watches."""
+    settings = process.settings
+    installation = await _installation(settings, process.api)
+    mask = make_mask(secrets.token_bytes(32))
+    key, secret = settings.livekit_credentials()
+    endpoint = Endpoint(
+        url=settings.livekit_url,
+        key=key,
+        secret=secret,
+        timeout_s=settings.livekit_timeout_s,
+        concurrency=settings.livekit_concurrency,
+        paged=is_cloud(settings.livekit_url),
+    )
+    process.client = LiveKitClient(endpoint, mask, process.metrics.livekit_request)
+    events = Events(process.api, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
+    ports = Ports(
+        cache=Cache(),
+        inventory=Inventory(process.client),
+        secrets=Secrets(process.api, settings.namespaces, mask),
+        numbers=NumberApi(process.api, settings.namespaces),
+        events=events,
+        installation=installation,
+        mask=mask,
+        metrics=process.metrics,
+    )
+    pace = Pace(
+        workers=max(4, round(settings.livekit_concurrency * WORKERS_PER_CALL)),
+        refreshes=max(1, settings.livekit_concurrency // 4),
+        sweep_interval_s=settings.sweep_interval_s,
+    )
+
+    async def tell(trouble: OperatorError) -> None:
+        await events.about_lease(settings.operator_namespace, settings.lease_name, trouble.reason, trouble.message)
+
+    process.engine = Engine(ports, pace, tell)
+    process.engine.died.add_done_callback(lambda _: process.stop.set())
+    await process.engine.start()
+    log.info(
+        "started: installation %s, LiveKit %s, %s",
+        installation.ids[0],
+        installation.live_kit,
+        f"namespaces {', '.join(settings.namespaces)}" if settings.namespaces else "all namespaces",
+    )
+
+
+async def _installation(settings: Settings, api: ClusterApi) -> Installation:
+    """The settings' part in every number; the installation's ID is asked for if none is set."""
+    ids = settings.installation_id or (await _cluster_id(api),)
+    return Installation(
+        ids=ids,
+        live_kit=settings.livekit_host,
+        agent_name=settings.agent_name,
+        room_prefix=settings.room_prefix,
+        sip_uri=settings.sip_uri,
+        termination_hosts=settings.termination_hosts,
+        labelled_secrets_only=settings.secrets is SecretsPolicy.LABELLED,
+        credentials_max_age_days=settings.credentials_max_age_days,
+    )
+
+
+async def _cluster_id(api: ClusterApi) -> str:
+    """The UID of kube-system: the one name of a cluster that never changes."""
+    while True:
+        try:
+            namespace = await api.request("GET", "/api/v1/namespaces/kube-system", resource="namespaces")
+        except Unavailable as exc:
+            log.warning("waiting for the API server: %s", exc.message)
+            await asyncio.sleep(CLUSTER_RETRY_S)
+        except ApiRefused as exc:
+            message = f"BYOC_INSTALLATION_ID: must be set, as the UID of kube-system cannot be read (HTTP {exc.status})"
+            raise OperatorError("Settings", message) from exc
+        else:
+            return str(namespace["metadata"]["uid"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Commands: what people and `make` run. May import everything; nothing imports it."""

@@ -1,0 +1,124 @@
+"""JSON over HTTPS with the API server, through `kubernetes.aio`'s transport and authentication."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from kubernetes.aio.client import ApiClient, ApiException, Configuration
+from kubernetes.aio.config import load_incluster_config, load_kube_config
+from kubernetes.aio.config.config_exception import ConfigException
+
+from ..errors import OperatorError, Unavailable
+
+TIMEOUT_S = 15.0
+"""Well above the API server's own deadline for a slow etcd write, well below a user's patience."""
+
+CONNECTIONS = 20
+"""As many as there are workers: more only lengthens the API server's queue."""
+
+PAGE_SIZE = 500
+"""Keeps the memory peak of a LIST of 10,000 objects low."""
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
+_TOO_MANY, _SERVER_ERROR = 429, 500
+
+Observer = Callable[[str, str, str, float], None]
+"""Told of every request: verb, resource, HTTP status or `error`, seconds."""
+
+
+@dataclass(eq=False)
+class ApiRefused(OperatorError):
+    """The API server said no with `status` (HTTP); the message is its own and holds no body of ours."""
+
+    status: int = 0
+
+
+class ClusterApi:
+    """One connection pool to the API server. Build it with `connect`."""
+
+    def __init__(self, client: ApiClient, observe: Observer) -> None:
+        self._client = client
+        self._observe = observe
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]  # the generated client is half typed
+
+    async def request(
+        self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """One request, its JSON answer. Raises `ApiRefused` (4xx) or `Unavailable` (everything passing)."""
+        started = time.monotonic()
+        outcome = "error"
+        try:
+            status, answer = await self._send(method, path, body, content_type)
+            outcome = str(status)
+        except (aiohttp.ClientError, TimeoutError, ApiException, OSError) as exc:
+            raise Unavailable(
+                "KubernetesUnavailable", f"the API server does not answer ({type(exc).__name__})"
+            ) from exc
+        finally:
+            self._observe(method, resource, outcome, time.monotonic() - started)
+        if status < 400:  # noqa: PLR2004 - HTTP
+            return _object(answer)
+        told = str(_object(answer).get("message", ""))[:512]
+        if status == _TOO_MANY or status >= _SERVER_ERROR:
+            raise Unavailable("KubernetesUnavailable", f"the API server answers {status}: {told}")
+        raise ApiRefused("KubernetesRefused", f"{method} {resource}: {status}: {told}", status=status)
+
+    async def _send(self, method: str, path: str, body: object, content_type: str) -> tuple[int, bytes]:
+        headers = {"Content-Type": content_type, "Accept": "application/json"}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        async with asyncio.timeout(TIMEOUT_S):
+            response = await self._client.call_api(
+                method,
+                self._client.configuration.host + path,
+                header_params=headers,
+                body=body,
+                _request_timeout=TIMEOUT_S,
+            )
+            return response.status, await response.read()  # type: ignore[no-untyped-call]  # as above
+
+    async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Every object of a LIST, fetched in pages."""
+        more = ""
+        while True:
+            parameters = {**query, "limit": str(PAGE_SIZE)} | ({"continue": more} if more else {})
+            answer = await self.request("GET", f"{path}?{urlencode(parameters)}", resource=resource)
+            for item in answer.get("items") or ():
+                yield item
+            more = (answer.get("metadata") or {}).get("continue") or ""
+            if not more:
+                return
+
+
+def _object(answer: bytes) -> dict[str, Any]:
+    try:
+        parsed = json.loads(answer)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+async def connect(observe: Observer) -> ClusterApi:
+    """Connect with `KUBECONFIG` if it is set, else as the pod's service account. Raises OperatorError if neither is."""
+    # `trust_env`: aiohttp would read environment and netrc at every request, which costs more than the request.
+    configuration = Configuration(connection_pool_maxsize=CONNECTIONS, client_session_kwargs={"trust_env": False})
+    path = os.environ.get("KUBECONFIG", "")
+    try:
+        if path:
+            await load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        else:
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError) as exc:
+        where = f"KUBECONFIG ({path})" if path else "the pod's service account"
+        raise OperatorError("Configuration", f"cannot reach a cluster through {where}: {exc}") from exc
+    return ClusterApi(ApiClient(configuration), observe)

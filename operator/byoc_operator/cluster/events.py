@@ -1,0 +1,69 @@
+"""Kubernetes Events, on transitions only: every one is a write to the API server."""
+
+import logging
+import uuid
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ..core.resource import GROUP, KIND, VERSION, PhoneNumber
+from ..errors import OperatorError
+from .api import ClusterApi
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "byoc-operator"
+MAX_NOTE = 1024
+"""The API server refuses longer notes."""
+
+
+class Events:
+    """Posts Events. One that cannot be written is logged and forgotten: it never holds anything up."""
+
+    def __init__(self, api: ClusterApi, instance: str) -> None:
+        self._api = api
+        self._instance = instance
+
+    async def about_number(
+        self, number: PhoneNumber, type_: Literal["Normal", "Warning"], reason: str, action: str, note: str
+    ) -> None:
+        """An Event that `kubectl describe` shows with the number. `note` holds no credential."""
+        regarding = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            "namespace": number.key.namespace,
+            "name": number.key.name,
+            "uid": number.uid,
+            "resourceVersion": str(number.resource_version),
+        }
+        await self._post(number.key.namespace, regarding, type_, (reason, action, note))
+
+    async def about_lease(self, namespace: str, lease: str, reason: str, note: str) -> None:
+        """An Event on the operator's Lease: the place for what concerns the installation as a whole."""
+        regarding = {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "namespace": namespace,
+            "name": lease,
+        }
+        await self._post(namespace, regarding, "Warning", (reason, "Observe", note))
+
+    async def _post(self, namespace: str, regarding: dict[str, Any], type_: str, said: tuple[str, str, str]) -> None:
+        reason, action, note = said
+        event = {
+            "apiVersion": "events.k8s.io/v1",
+            "kind": "Event",
+            "metadata": {"namespace": namespace, "name": f"{regarding['name'][:200]}.{uuid.uuid4().hex[:16]}"},
+            "eventTime": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "reportingController": f"{GROUP}/{COMPONENT}",
+            "reportingInstance": self._instance[:128],
+            "type": type_,
+            "reason": reason,
+            "action": action,
+            "note": note[:MAX_NOTE],
+            "regarding": regarding,
+        }
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        try:
+            await self._api.request("POST", path, resource="events", body=event)
+        except OperatorError as exc:
+            log.warning("an Event could not be written: %s", exc.message)

@@ -1,0 +1,80 @@
+"""`ByocPhoneNumber` objects: LIST, GET, status, finalizer. Answers are raw JSON for the one door into the cache."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from ..core.resource import FINALIZER, GROUP, PLURAL, VERSION, Key, PhoneNumber
+from .api import JSON_PATCH, MERGE_PATCH, ApiRefused, ClusterApi
+
+_BASE = f"/apis/{GROUP}/{VERSION}"
+NOT_FOUND, CONFLICT, INVALID = 404, 409, 422
+
+
+def scopes(base: str, namespaces: Sequence[str], plural: str) -> list[str]:
+    """The LIST paths for some namespaces, or for all when none is named."""
+    if not namespaces:
+        return [f"{base}/{plural}"]
+    return [f"{base}/namespaces/{namespace}/{plural}" for namespace in namespaces]
+
+
+class NumberApi:
+    """Reads and writes numbers. Raises `ApiRefused` and `Unavailable`."""
+
+    def __init__(self, api: ClusterApi, namespaces: Sequence[str]) -> None:
+        self._api = api
+        self._namespaces = namespaces
+
+    async def all(self) -> AsyncIterator[dict[str, Any]]:
+        """Every number in the watched namespaces."""
+        for path in scopes(_BASE, self._namespaces, PLURAL):
+            async for raw in self._api.pages(path, PLURAL, {}):
+                yield raw
+
+    async def get(self, key: Key) -> dict[str, Any] | None:
+        """One number, None if there is none."""
+        try:
+            return await self._api.request("GET", _path(key), resource=PLURAL)
+        except ApiRefused as exc:
+            if exc.status == NOT_FOUND:
+                return None
+            raise
+
+    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge-patch the status; the object as stored."""
+        return await self._api.request(
+            "PATCH",
+            f"{_path(key)}/status",
+            resource=f"{PLURAL}/status",
+            body={"status": patch},
+            content_type=MERGE_PATCH,
+        )
+
+    async def add_finalizer(self, number: PhoneNumber) -> dict[str, Any]:
+        """Add our finalizer, only if the object is still the version we judged; the object as stored."""
+        patch: list[dict[str, Any]] = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": str(number.resource_version)},
+        ]
+        if number.finalizers:
+            patch.append({"op": "add", "path": "/metadata/finalizers/-", "value": FINALIZER})
+        else:
+            patch.append({"op": "add", "path": "/metadata/finalizers", "value": [FINALIZER]})
+        return await self._patch(number.key, patch)
+
+    async def remove_finalizer(self, number: PhoneNumber) -> dict[str, Any]:
+        """Take our finalizer away, wherever else the object has changed meanwhile."""
+        index = number.finalizers.index(FINALIZER)
+        return await self._patch(
+            number.key,
+            [
+                {"op": "test", "path": "/metadata/uid", "value": number.uid},
+                {"op": "test", "path": f"/metadata/finalizers/{index}", "value": FINALIZER},
+                {"op": "remove", "path": f"/metadata/finalizers/{index}"},
+            ],
+        )
+
+    async def _patch(self, key: Key, patch: list[dict[str, Any]]) -> dict[str, Any]:
+        return await self._api.request("PATCH", _path(key), resource=PLURAL, body=patch, content_type=JSON_PATCH)
+
+
+def _path(key: Key) -> str:
+    return f"{_BASE}/namespaces/{key.namespace}/{PLURAL}/{key.name}"

@@ -1,0 +1,151 @@
+"""Secrets: what is remembered of each (never its data), and the values for the moment a run needs them."""
+
+import asyncio
+import base64
+import binascii
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from ..core.credentials import WATCH_LABEL, SecretFacts, facts_of
+from ..core.trunk import Mask, Masked
+from .api import ApiRefused, ClusterApi
+from .numbers import NOT_FOUND, scopes
+
+LABEL_SELECTOR = f"{WATCH_LABEL}=true"
+SHARED_FOR_S = 1.0
+"""How long one GET answers everybody who asks: thousands of numbers may share one Secret."""
+
+Name = tuple[str, str]
+"""Namespace and name of a Secret."""
+
+
+class Secrets:
+    """All Secrets that numbers refer to. Labelled ones tell of their changes; the others are asked."""
+
+    def __init__(
+        self,
+        api: ClusterApi,
+        namespaces: Sequence[str],
+        mask: Mask,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._namespaces = namespaces
+        self._mask = mask
+        self._clock = clock
+        self._facts: dict[Name, SecretFacts] = {}
+        self._flights: dict[Name, tuple[float, asyncio.Task[SecretFacts | None]]] = {}
+
+    def known(self, namespace: str, name: str) -> SecretFacts | None:
+        """What is remembered, without values; None if nothing is."""
+        return self._facts.get((namespace, name))
+
+    def seen(self, raw: Mapping[str, Any]) -> bool:
+        """Take in a Secret from a watch, LIST or GET; whether its usable values are new to us.
+
+        The newest resourceVersion wins, so that a slow GET never undoes an event.
+        """
+        facts = self._read(raw)
+        name = (facts.namespace, facts.name)
+        before = self._facts.get(name)
+        if before is not None and int(before.resource_version) > int(facts.resource_version):
+            return False
+        self._facts[name] = _without_texts(facts)
+        return before is None or (before.values, before.type, before.watched) != (
+            facts.values,
+            facts.type,
+            facts.watched,
+        )
+
+    def forget(self, namespace: str, name: str) -> None:
+        """It was deleted, or lost its label: only a GET can tell."""
+        self._facts.pop((namespace, name), None)
+        self._flights.pop((namespace, name), None)
+
+    async def fetch(self, namespace: str, name: str) -> SecretFacts | None:
+        """The Secret with its values, by one GET that all who ask at the same time share; None if there is none."""
+        key = (namespace, name)
+        started, flight = self._flights.get(key, (0.0, None))
+        if flight is None or (flight.done() and self._clock() - started > SHARED_FOR_S):
+            flight = asyncio.create_task(self._get(namespace, name), name=f"get secret {namespace}/{name}")
+            # Somebody has to look at the exception even if everyone who asked has gone.
+            flight.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self._flights[key] = (self._clock(), flight)
+            self._drop_later(key)
+        # Shielded: one caller that is cancelled must not take the answer from the others.
+        return await asyncio.shield(flight)
+
+    def _drop_later(self, key: Name) -> None:
+        """Values live in memory for no longer than they are shared."""
+        flight = self._flights[key]
+
+        def drop() -> None:
+            if self._flights.get(key) is flight:
+                if flight[1].done():
+                    del self._flights[key]
+                else:
+                    self._drop_later(key)
+
+        asyncio.get_running_loop().call_later(SHARED_FOR_S, drop)
+
+    async def _get(self, namespace: str, name: str) -> SecretFacts | None:
+        try:
+            raw = await self._api.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}", resource="secrets")
+        except ApiRefused as exc:
+            if exc.status == NOT_FOUND:
+                self._facts.pop((namespace, name), None)
+                return None
+            raise
+        self.seen(raw)
+        return self._read(raw)
+
+    async def labelled(self) -> AsyncIterator[Mapping[str, Any]]:
+        """Every labelled Secret in the watched namespaces."""
+        for path in scopes("/api/v1", self._namespaces, "secrets"):
+            async for raw in self._api.pages(path, "secrets", {"labelSelector": LABEL_SELECTOR}):
+                yield raw
+
+    def _read(self, raw: Mapping[str, Any]) -> SecretFacts:
+        metadata = raw["metadata"]
+        namespace, name, type_ = metadata["namespace"], metadata["name"], raw.get("type") or "Opaque"
+        data = raw.get("data") or {}
+        return SecretFacts(
+            namespace=namespace,
+            name=name,
+            resource_version=metadata["resourceVersion"],
+            type=type_,
+            watched=(metadata.get("labels") or {}).get(WATCH_LABEL) == "true",
+            changed_at=_changed_at(metadata),
+            values=facts_of(namespace, name, type_, {key: _decoded(value) for key, value in data.items()}, self._mask),
+        )
+
+
+def _decoded(value: object) -> bytes | None:
+    try:
+        return base64.b64decode(str(value), validate=True)
+    except binascii.Error:
+        return None
+
+
+def _without_texts(facts: SecretFacts) -> SecretFacts:
+    values = {
+        key: replace(value, text=None) if isinstance(value, Masked) else value for key, value in facts.values.items()
+    }
+    return replace(facts, values=values)
+
+
+def _changed_at(metadata: Mapping[str, Any]) -> float:
+    """Epoch seconds of the last write to the data that the API server remembers, else of the creation."""
+    times = [
+        str(entry.get("time"))
+        for entry in metadata.get("managedFields") or ()
+        if "f:data" in (entry.get("fieldsV1") or {}) and entry.get("time")
+    ]
+    latest = max(times, default=str(metadata.get("creationTimestamp") or ""))
+    try:
+        return datetime.fromisoformat(latest).timestamp()
+    except ValueError:
+        return 0.0

@@ -1,0 +1,240 @@
+"""The judgement of one number: what stands in its way, what is to be done, what is worth saying.
+
+Used by the reconcile (to act), by the sweep (to see who needs a run) and by Observe (to say what would change).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .conditions import Reason, Verdict
+from .credentials import Credentials
+from .desired import Installation, desired
+from .findings import Finding, findings
+from .ownership import Owned
+from .plan import Change, Create, Delete, Remark, Replace, Terms, plan, recreation, retention, teardown
+from .resource import Key, PhoneNumber, refused_host
+from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
+from .trunk import Kind, Mask, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Everything that is known of a number at one moment.
+
+    `owned`: what is ours in LiveKit; `foreign_inbound`: IDs of other people's inbound trunks with this number;
+    `foreign_wildcards`: IDs of rules without a trunk; `credentials`: None if none are referenced; `claimed`: another
+    object holds the number.
+    """
+
+    number: PhoneNumber
+    owned: Owned
+    foreign_inbound: tuple[str, ...] = ()
+    foreign_wildcards: tuple[str, ...] = ()
+    credentials: Credentials | Verdict | None = None
+    claimed: Verdict | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What follows from a situation.
+
+    `changes`: to be applied now, in order. `pending`: paths that would change, were we allowed to write.
+    `verdict`: the first thing in the way, None if nothing is. `needs_finalizer`: it must be there before any change.
+    `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it.
+    """
+
+    changes: tuple[Change, ...] = ()
+    pending: tuple[str, ...] = ()
+    verdict: Verdict | None = None
+    credentials: Credentials | Verdict | None = None
+    findings: tuple[Finding, ...] = ()
+    needs_finalizer: bool = False
+    lets_go: bool = False
+    refreshes: bool = False
+
+    @property
+    def activity(self) -> Reason:
+        """What the operator is on, for `Reconciling`."""
+        if self.lets_go:
+            return Reason.DELETING
+        if self.refreshes:
+            return Reason.REFRESHING
+        if any(isinstance(change, Create) for change in self.changes):
+            return Reason.CREATING
+        return Reason.UPDATING if self.changes else Reason.RETRYING
+
+
+def assess(situation: Situation, installation: Installation, mask: Mask, now_s: float) -> Assessment:
+    """Judge a number. Reasons come in a fixed order: the first that applies is the one that is told."""
+    number = situation.number
+    if number.deleting:
+        return _farewell(situation)
+    if number.wishes.paused:
+        message = "Nothing is written to LiveKit while the annotation byoc.talkifai.dev/paused is true."
+        return Assessment(verdict=Verdict(Reason.PAUSED, message, stalled=False), credentials=situation.credentials)
+    invalid = invalidity(number, installation)
+    if invalid or number.spec is None:
+        return Assessment(verdict=invalid)
+    if situation.claimed:
+        return Assessment(verdict=situation.claimed, credentials=situation.credentials)
+    return _work(situation, number.spec, installation, mask, now_s)
+
+
+def invalidity(number: PhoneNumber, installation: Installation) -> Verdict | None:
+    """Why the spec cannot be used, by the rules of the CRD and of this installation."""
+    if number.spec is None:
+        return number.invalid
+    return refused_host(number.spec, installation.termination_hosts)
+
+
+def _farewell(situation: Situation) -> Assessment:
+    """Deletion, whatever else the spec says; the first that applies."""
+    number, owned = situation.number, situation.owned
+    if number.observes:
+        return Assessment(lets_go=True)
+    if number.deletion_policy is DeletionPolicy.RETAIN:
+        return Assessment(changes=retention(owned), lets_go=True)
+    return Assessment(changes=teardown(owned), lets_go=True)
+
+
+def _work(
+    situation: Situation, spec: PhoneNumberSpec, installation: Installation, mask: Mask, now_s: float
+) -> Assessment:
+    number, owned, state = situation.number, situation.owned, situation.credentials
+    credentials = state if isinstance(state, Credentials) else None
+    conflict = _conflict(situation, spec)
+    verdict = state if isinstance(state, Verdict) else conflict
+    anew = recreation(owned, number.wishes.recreate, number.answered("lastHandledRecreate"))
+    owner = installation.owners(number.key.namespace, number.key.name)[0]
+    want = desired(spec, owner, installation, credentials, anew.values, mask)
+    refreshes = number.refresh_due and verdict is None
+    terms = Terms(
+        blocked=_blocked(spec, state, conflict),
+        recreate=anew.due if verdict is None else frozenset(),
+        refresh=refreshes,
+        secret_changed=credentials is not None and _written_version(number) != credentials.resource_version,
+    )
+    changes = plan(want, owned, terms)
+    if number.observes:
+        return Assessment(
+            pending=paths(changes),
+            verdict=verdict or _pending(changes),
+            credentials=state,
+            findings=findings(spec, installation, credentials, situation.foreign_wildcards, now_s),
+        )
+    return Assessment(
+        changes=changes,
+        verdict=verdict,
+        credentials=state,
+        findings=findings(spec, installation, credentials, situation.foreign_wildcards, now_s),
+        needs_finalizer=not number.has_finalizer and bool(changes or owned),
+        refreshes=refreshes or bool(terms.recreate),
+    )
+
+
+def _written_version(number: PhoneNumber) -> str:
+    written = number.status.get("credentials")
+    return str(written.get("resourceVersion", "")) if isinstance(written, dict) else ""
+
+
+def _blocked(
+    spec: PhoneNumberSpec, credentials: Credentials | Verdict | None, conflict: Verdict | None
+) -> frozenset[Kind]:
+    """Kinds that must stay exactly as they are; the others go on."""
+    blocked: set[Kind] = set()
+    if isinstance(credentials, Verdict):
+        blocked.add(Kind.OUTBOUND_TRUNK)
+        if spec.inbound_agent_id and spec.inbound.authentication is Authentication.DIGEST:
+            blocked.add(Kind.INBOUND_TRUNK)
+    if conflict:
+        blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
+    return frozenset(blocked)
+
+
+def _conflict(situation: Situation, spec: PhoneNumberSpec) -> Verdict | None:
+    """LiveKit would accept some of these writes (its check has holes), and then refuse every call."""
+    if not spec.inbound_agent_id or not situation.foreign_inbound:
+        return None
+    named = ", ".join(situation.foreign_inbound[:3])
+    message = (
+        f"LiveKit has an inbound trunk with the number {spec.phone_number} that this object does not manage: {named}. "
+        "Delete it there."
+    )
+    return Verdict(Reason.NUMBER_CONFLICT, message)
+
+
+def _pending(changes: tuple[Change, ...]) -> Verdict | None:
+    if not changes:
+        return None
+    message = "managementPolicy is Observe; with Manage the operator would " + "; ".join(_verbs(changes)) + "."
+    return Verdict(Reason.CHANGES_PENDING, message, stalled=False)
+
+
+def _verbs(changes: tuple[Change, ...]) -> list[str]:
+    told: list[str] = []
+    for change in changes:
+        match change:
+            case Create(wanted):
+                told.append(f"create the {kind_of(wanted)}")
+            case Replace(wanted, fields):
+                told.append(f"replace the {kind_of(wanted)}" + (f" ({', '.join(fields)})" if fields else ""))
+            case Delete(kind, id):
+                told.append(f"delete the {kind} {id}")
+            case Remark(kind, id):
+                told.append(f"mark the {kind} {id}")
+    return told
+
+
+def paths(changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """The field paths that changes touch, never values: `outboundTrunk.address`, a whole object by its kind."""
+    found: list[str] = []
+    for change in changes:
+        match change:
+            case Create(wanted):
+                found.append(str(kind_of(wanted)))
+            case Replace(wanted, fields):
+                found += fields or (str(kind_of(wanted)),)
+            case Delete(kind, _):
+                found.append(str(kind))
+            case Remark(kind, _):
+                found.append(f"{kind}.metadata")
+    return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """An object that names a phone number; `holds`: LiveKit has objects with its mark."""
+
+    number: PhoneNumber
+    holds: bool
+
+
+def holder(claimants: Sequence[Claimant], installation: Installation) -> PhoneNumber | None:
+    """Which of several objects has the number: who holds LiveKit's objects, else the older, else the smaller UID.
+
+    Without the first rule two objects made in the same second would block each other for ever. Who only observes never
+    claims; who is invalid or leaving claims only what it holds.
+    """
+    eligible = [
+        claimant
+        for claimant in claimants
+        if not claimant.number.observes
+        and (claimant.holds or not (claimant.number.deleting or invalidity(claimant.number, installation)))
+    ]
+    if not eligible:
+        return None
+    eligible.sort(key=lambda claimant: (not claimant.holds, claimant.number.created_at, claimant.number.uid))
+    return eligible[0].number
+
+
+def claimed_by(holding: PhoneNumber | None, number: PhoneNumber) -> Verdict | None:
+    """What to tell an object whose number another one holds; the holder's name stays within its namespace."""
+    if holding is None or holding.key == number.key:
+        return None
+    who = f"ByocPhoneNumber {holding.key.name}" if _same(holding.key, number.key) else "an object in another namespace"
+    message = f"The number {number.phone_number} is held by {who}. Delete one of the two; the other then takes over."
+    return Verdict(Reason.NUMBER_CLAIMED, message)
+
+
+def _same(one: Key, other: Key) -> bool:
+    return one.namespace == other.namespace

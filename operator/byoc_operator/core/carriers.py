@@ -1,0 +1,111 @@
+"""What we know of carriers: data, each fact with its source and the day it was read.
+
+Adding a carrier is adding a preset. Addresses are signalling sources only (media never reaches LiveKit's
+allow-list), and an allow-list is hygiene, not authentication: SIP source addresses can be forged over UDP.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Carrier(StrEnum):
+    """The carriers with a preset; `Generic` presumes nothing."""
+
+    GENERIC = "Generic"
+    TWILIO = "Twilio"
+    TELNYX = "Telnyx"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What a carrier brings along.
+
+    `hosts`: suffixes of termination hosts by which it is recognised. `signalling_ranges`: CIDRs its INVITEs come from
+    (empty: not published). `username_header`: header in which it wants the SIP user name on the first INVITE.
+    `answers_challenge`: whether it can answer our digest challenge on inbound calls.
+    """
+
+    carrier: Carrier
+    hosts: tuple[str, ...]
+    signalling_ranges: tuple[str, ...]
+    username_header: str
+    answers_challenge: bool
+    source: str
+    verified_on: str
+
+
+PRESETS = (
+    Preset(
+        carrier=Carrier.TWILIO,
+        hosts=(".twilio.com",),
+        signalling_ranges=(
+            "54.172.60.0/30",  # North America, Virginia
+            "54.244.51.0/30",  # North America, Oregon
+            "54.171.127.192/30",  # Europe, Ireland
+            "35.156.191.128/30",  # Europe, Frankfurt
+            "54.65.63.192/30",  # Asia, Tokyo
+            "54.169.127.128/30",  # Asia, Singapore
+            "54.252.254.64/30",  # Asia, Sydney
+            "177.71.206.192/30",  # South America, São Paulo
+        ),
+        username_header="",
+        # Elastic SIP trunks send INVITEs without credentials and give up on a 407.
+        answers_challenge=False,
+        source="https://www.twilio.com/docs/sip-trunking/ip-addresses",
+        verified_on="2026-09",
+    ),
+    Preset(
+        carrier=Carrier.TELNYX,
+        hosts=("sip.telnyx.com", "sip.telnyx.eu", "sip.telnyx.com.au", "sip.telnyx.ca", "sip.telnyx.asia"),
+        signalling_ranges=(
+            "192.76.120.10/32",  # sip.telnyx.com
+            "64.16.250.10/32",
+            "185.246.41.140/32",  # sip.telnyx.eu
+            "185.246.41.141/32",
+            "103.115.244.145/32",  # sip.telnyx.com.au
+            "103.115.244.146/32",
+            "192.76.120.31/32",  # sip.telnyx.ca
+            "64.16.250.13/32",
+            "103.115.244.158/32",  # sip.telnyx.asia
+            "103.115.244.159/32",
+        ),
+        # Without it the INVITE is refused as if the credentials were wrong.
+        username_header="X-Telnyx-Username",
+        answers_challenge=True,
+        source="https://sip.telnyx.com and https://developers.telnyx.com/docs/voice/sip-trunking/livekit-configuration-guide",
+        verified_on="2026-09",
+    ),
+)
+
+GENERIC = Preset(
+    carrier=Carrier.GENERIC,
+    hosts=(),
+    signalling_ranges=(),
+    username_header="",
+    answers_challenge=True,
+    source="",
+    verified_on="",
+)
+
+CREDENTIAL_HEADERS = frozenset(preset.username_header.lower() for preset in PRESETS if preset.username_header)
+"""Lower-case names of headers whose value is a credential, to be masked wherever they are read."""
+
+
+def host_of(termination_uri: str) -> str:
+    """The host of `host`, `host:port` or `[v6]:port`, lower-case, without a final dot or brackets."""
+    if termination_uri.startswith("["):
+        return termination_uri[1:].partition("]")[0].lower()
+    return termination_uri.partition(":")[0].rstrip(".").lower()
+
+
+def preset_for(carrier: Carrier | None, termination_uri: str) -> Preset:
+    """The preset that is named, else the one whose host it is, else `GENERIC`."""
+    host = host_of(termination_uri)
+    for preset in PRESETS:
+        if preset.carrier == carrier or (carrier is None and _is_host_of(preset, host)):
+            return preset
+    return GENERIC
+
+
+def _is_host_of(preset: Preset, host: str) -> bool:
+    return any(host.endswith(known) if known.startswith(".") else host == known for known in preset.hosts)

@@ -1,0 +1,170 @@
+"""What the user is told: reasons, conditions, and the one function that turns a verdict into them.
+
+kstatus exactly (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): `Ready` is always
+there and its reason is the cause; `Reconciling` and `Stalled` exist only while they are True.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+Status = Literal["True", "False", "Unknown"]
+
+
+class Reason(StrEnum):
+    """Why a condition is as it is: a closed list, part of the API. `REMEDIES` says what to do."""
+
+    SYNCED = "Synced"
+    PENDING = "Pending"
+    CREATING = "Creating"
+    UPDATING = "Updating"
+    REFRESHING = "Refreshing"
+    DELETING = "Deleting"
+    RETRYING = "Retrying"
+    PAUSED = "Paused"
+    CHANGES_PENDING = "ChangesPending"
+    INVALID_SPEC = "InvalidSpec"
+    NUMBER_CLAIMED = "NumberClaimed"
+    NUMBER_CONFLICT = "NumberConflict"
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
+    SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a password
+    SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
+    SEALING_KEY_UNKNOWN = "SealingKeyUnknown"
+    LIVEKIT_UNAUTHORIZED = "LiveKitUnauthorized"
+    LIVEKIT_MISCONFIGURED = "LiveKitMisconfigured"
+    LIVEKIT_TOO_OLD = "LiveKitTooOld"
+    REJECTED_BY_LIVEKIT = "RejectedByLiveKit"
+    LIVEKIT_UNAVAILABLE = "LiveKitUnavailable"
+    LIVEKIT_RATE_LIMITED = "LiveKitRateLimited"
+
+
+REMEDIES: Mapping[Reason, tuple[str, str]] = {
+    Reason.SYNCED: ("LiveKit is in step with the object.", "Nothing to do."),
+    Reason.PENDING: (
+        "The operator has not yet seen what LiveKit holds.",
+        "Wait; look at the operator's log if it lasts.",
+    ),
+    Reason.CREATING: ("LiveKit objects are being created.", "Wait."),
+    Reason.UPDATING: ("LiveKit objects are being replaced in place.", "Wait."),
+    Reason.REFRESHING: ("A refresh or recreate that was asked for is under way.", "Wait."),
+    Reason.DELETING: ("LiveKit objects are being deleted.", "Wait; see `force-orphan` if LiveKit is gone for good."),
+    Reason.RETRYING: ("LiveKit changed under the operator's hands; it looks again.", "Wait."),
+    Reason.PAUSED: (
+        "The annotation `byoc.talkifai.dev/paused` stops all writes to LiveKit.",
+        "Take the annotation away to go on.",
+    ),
+    Reason.CHANGES_PENDING: (
+        "`managementPolicy: Observe` and LiveKit differs from the object.",
+        "Read `status.pendingChanges`; set `managementPolicy: Manage` to apply them.",
+    ),
+    Reason.INVALID_SPEC: (
+        "The spec breaks a rule, or the termination host is not allowed by the operator's settings.",
+        "Correct the field that the message names.",
+    ),
+    Reason.NUMBER_CLAIMED: (
+        "Another `ByocPhoneNumber` holds this phone number.",
+        "Delete one of the two; the other takes over at once.",
+    ),
+    Reason.NUMBER_CONFLICT: (
+        "An inbound trunk in LiveKit that is not ours holds this phone number.",
+        "Delete that trunk in LiveKit; the operator looks again at each sweep.",
+    ),
+    Reason.SECRET_NOT_FOUND: ("The Secret does not exist or may not be read.", "Create it in the same namespace."),
+    Reason.SECRET_KEY_MISSING: ("The Secret has no such key.", "Add the key, or name the right one in the reference."),
+    Reason.SECRET_INVALID: (
+        "A credential in the Secret cannot be used, or the Secret's type or label is refused.",
+        "Correct the Secret as the message says.",
+    ),
+    Reason.SEALING_KEY_UNKNOWN: (
+        "The value is sealed (`fernet:`) and no key opens it.",
+        "Put the credential into the Secret in plain text.",
+    ),
+    Reason.LIVEKIT_UNAUTHORIZED: (
+        "LiveKit refuses the operator's API key.",
+        "Give the operator a key with the `sip.admin` grant.",
+    ),
+    Reason.LIVEKIT_MISCONFIGURED: (
+        "LiveKit answers, but its SIP service does not.",
+        "Check `LIVEKIT_URL` and that livekit-server has Redis.",
+    ),
+    Reason.LIVEKIT_TOO_OLD: ("This LiveKit lacks a call that is needed.", "Run livekit-server 1.13.2 or newer."),
+    Reason.REJECTED_BY_LIVEKIT: ("LiveKit refuses the object; the message quotes it.", "Correct what it names."),
+    Reason.LIVEKIT_UNAVAILABLE: ("LiveKit does not answer.", "The operator tries again by itself."),
+    Reason.LIVEKIT_RATE_LIMITED: ("LiveKit limits the operator's requests.", "The operator tries again by itself."),
+}
+"""Per reason: when it is given, what to do about it. The reference in docs/ is made of this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Something that keeps a number from being in step, and what to say about it.
+
+    `stalled`: a person must act; else the operator goes on by itself.
+    """
+
+    reason: Reason
+    message: str
+    stalled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition without the parts that depend on history."""
+
+    type: Literal["Ready", "Reconciling", "Stalled", "CredentialsResolved"]
+    status: Status
+    reason: Reason
+    message: str
+
+
+def summarise(
+    verdict: Verdict | None, activity: Reason, credentials: Verdict | None, *, has_credentials: bool, message: str
+) -> tuple[Condition, ...]:
+    """The conditions of a number: `Ready` from the verdict, then what follows from it.
+
+    `activity`: what the operator is on when the verdict is not the user's to solve. `message`: said when all is well.
+    """
+    found: list[Condition] = []
+    if verdict is None:
+        found.append(Condition("Ready", "True", Reason.SYNCED, message))
+    elif verdict.reason is Reason.PAUSED:
+        found.append(Condition("Ready", "Unknown", verdict.reason, verdict.message))
+    else:
+        found.append(Condition("Ready", "False", verdict.reason, verdict.message))
+        if verdict.stalled:
+            found.append(Condition("Stalled", "True", verdict.reason, verdict.message))
+        elif verdict.reason is not Reason.CHANGES_PENDING:
+            found.append(Condition("Reconciling", "True", activity, verdict.message))
+    if credentials is not None:
+        found.append(Condition("CredentialsResolved", "False", credentials.reason, credentials.message))
+    elif has_credentials:
+        found.append(Condition("CredentialsResolved", "True", Reason.SYNCED, "The credentials are usable."))
+    return tuple(found)
+
+
+def stamped(
+    wanted: Sequence[Condition], previous: Sequence[Mapping[str, Any]], generation: int, now: str
+) -> list[dict[str, Any]]:
+    """The conditions as the API stores them. `lastTransitionTime` moves only when a condition's status does.
+
+    `previous`: the conditions of the status as it is, whatever they may hold; `now`: RFC 3339 in UTC, whole seconds.
+    """
+    before = {str(old.get("type")): old for old in previous}
+    return [
+        {
+            "type": condition.type,
+            "status": condition.status,
+            "reason": str(condition.reason),
+            "message": condition.message,
+            "observedGeneration": generation,
+            "lastTransitionTime": _transition(condition, before.get(condition.type, {}), now),
+        }
+        for condition in wanted
+    ]
+
+
+def _transition(condition: Condition, before: Mapping[str, Any], now: str) -> str:
+    since = before.get("lastTransitionTime")
+    unchanged = before.get("status") == condition.status and isinstance(since, str)
+    return str(since) if unchanged else now

@@ -1,0 +1,174 @@
+"""What a number should be in LiveKit."""
+
+import ipaddress
+import json
+from dataclasses import dataclass
+
+from .carriers import CREDENTIAL_HEADERS, Preset, preset_for
+from .credentials import Credentials
+from .ownership import Mark, Owner, rule_name
+from .schema import Authentication, PhoneNumberSpec
+from .trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What this installation of the operator adds to every number; made of its settings.
+
+    `ids`: installation IDs, the first marks, all are recognised. `sip_uri`: `[sip:]host[:port][;transport=…]` of our
+    public SIP endpoint, empty if not set. `live_kit`: host of the LiveKit server. `termination_hosts`: suffixes that a
+    termination host must have, empty for any. `credentials_max_age_days`: 0 for no limit.
+    """
+
+    ids: tuple[str, ...]
+    live_kit: str
+    agent_name: str = ""
+    room_prefix: str = "call-"
+    sip_uri: str = ""
+    termination_hosts: tuple[str, ...] = ()
+    labelled_secrets_only: bool = False
+    credentials_max_age_days: int = 0
+
+    def owners(self, namespace: str, name: str) -> tuple[Owner, ...]:
+        """Every owner whose mark counts as ours; the first is the one that we write."""
+        return tuple(Owner(installation, namespace, name) for installation in self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The LiveKit objects a number should have; None: none of this kind. The rule has no trunk yet."""
+
+    outbound: OutboundTrunk
+    inbound: InboundTrunk | None
+    rule: DispatchRule | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecreateValues:
+    """The value of the `recreate` annotation that each trunk's mark should carry."""
+
+    outbound: str = ""
+    inbound: str = ""
+
+
+def desired(
+    spec: PhoneNumberSpec,
+    owner: Owner,
+    installation: Installation,
+    credentials: Credentials | None,
+    recreate: RecreateValues,
+    mask: Mask,
+) -> Desired:
+    """The objects for a valid spec. `credentials` None: none are referenced, or they cannot be had."""
+    outbound = _outbound(spec, owner, credentials, recreate.outbound, mask)
+    if not spec.inbound_agent_id:
+        return Desired(outbound, None, None)
+    return Desired(
+        outbound,
+        _inbound(spec, owner, credentials, recreate.inbound),
+        _rule(spec, owner, installation),
+    )
+
+
+def _mark(spec: PhoneNumberSpec, owner: Owner, recreate: str) -> str:
+    return Mark(owner, spec.outbound_agent_id, recreate, str(spec.deletion_policy)).dump()
+
+
+def _outbound(
+    spec: PhoneNumberSpec, owner: Owner, credentials: Credentials | None, recreate: str, mask: Mask
+) -> OutboundTrunk:
+    return OutboundTrunk(
+        name=spec.friendly_name or spec.phone_number,
+        metadata=_mark(spec, owner, recreate),
+        address=spec.termination_uri,
+        transport=str(spec.transport),
+        numbers=(spec.phone_number,),
+        username=credentials.username if credentials else None,
+        password=credentials.password if credentials else None,
+        headers=_headers(spec, preset_of(spec), credentials, mask),
+        media_encryption=str(spec.media_encryption),
+        from_host=spec.outbound.from_host,
+        destination_country=spec.outbound.destination_country,
+    )
+
+
+def _headers(
+    spec: PhoneNumberSpec, preset: Preset, credentials: Credentials | None, mask: Mask
+) -> dict[str, str | Masked]:
+    """The user's headers, and the one in which the carrier wants the user name unless the user sets it."""
+    headers: dict[str, str | Masked] = {
+        name: mask(value) if name.lower() in CREDENTIAL_HEADERS else value
+        for name, value in spec.outbound.headers.items()
+    }
+    given = {name.lower() for name in headers}
+    if preset.username_header and credentials and preset.username_header.lower() not in given:
+        headers[preset.username_header] = credentials.username
+    return headers
+
+
+def _inbound(spec: PhoneNumberSpec, owner: Owner, credentials: Credentials | None, recreate: str) -> InboundTrunk:
+    inbound = spec.inbound
+    challenged = credentials if inbound.authentication is Authentication.DIGEST else None
+    return InboundTrunk(
+        name=spec.friendly_name or spec.phone_number,
+        metadata=_mark(spec, owner, recreate),
+        numbers=(spec.phone_number,),
+        allowed_addresses=allowed_addresses(spec),
+        allowed_numbers=tuple(inbound.allowed_callers or ()),
+        username=challenged.username if challenged else None,
+        password=challenged.password if challenged else None,
+        headers_to_attributes=dict(inbound.headers_to_attributes),
+        ringing_timeout_s=inbound.ring_timeout_seconds or 0,
+        max_call_duration_s=inbound.max_call_duration_seconds or 0,
+        noise_cancellation=inbound.noise_cancellation,
+        media_encryption=str(spec.media_encryption),
+    )
+
+
+def allowed_addresses(spec: PhoneNumberSpec) -> tuple[str, ...]:
+    """The sources whose calls are accepted, always as CIDR; empty: anyone.
+
+    A bare address would also be matched against the caller's own From host (livekit/protocol `sip/sip.go`).
+    """
+    given = spec.inbound.allowed_addresses
+    if given is not None:
+        return tuple(dict.fromkeys(str(ipaddress.ip_network(entry, strict=False)) for entry in given))
+    if spec.inbound.allow_any_address:
+        return ()
+    return preset_of(spec).signalling_ranges
+
+
+def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> DispatchRule:
+    metadata = {
+        **spec.inbound.agent_metadata,
+        "agentId": spec.inbound_agent_id,
+        "phoneNumber": spec.phone_number,
+        "direction": "inbound",
+    }
+    return DispatchRule(
+        name=rule_name(owner),
+        trunk_ids=(),
+        room_prefix=installation.room_prefix,
+        agent_name=installation.agent_name or spec.inbound_agent_id,
+        agent_metadata=json.dumps(metadata, separators=(",", ":"), sort_keys=True, ensure_ascii=False),
+    )
+
+
+def preset_of(spec: PhoneNumberSpec) -> Preset:
+    """The carrier's preset in force for a number."""
+    return preset_for(spec.carrier, spec.termination_uri)
+
+
+def origination_uri(sip_uri: str, transport: str) -> str:
+    """What to enter at the carrier so that calls reach us; empty if the operator does not know its SIP endpoint.
+
+    The number's transport is added unless the setting names one; 5061 is the TLS port and left out for others.
+    """
+    if not sip_uri:
+        return ""
+    address = sip_uri.removeprefix("sip:")
+    if ";transport=" in address:
+        return f"sip:{address}"
+    if transport != "TLS":
+        address = address.removesuffix(":5061")
+    return f"sip:{address};transport={transport.lower()}"

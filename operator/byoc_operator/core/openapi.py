@@ -1,0 +1,59 @@
+"""The models as structural schemas: the OpenAPI that the API server takes, without `$ref`, `title` and `null`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from .schema import PhoneNumberSpec
+from .schema_status import PhoneNumberStatus
+
+Schema = dict[str, Any]
+
+
+def spec_schema() -> Schema:
+    """The schema of `spec`, without CEL rules."""
+    return structural_schema(PhoneNumberSpec)
+
+
+def status_schema() -> Schema:
+    """The schema of `status`."""
+    return structural_schema(PhoneNumberStatus)
+
+
+def structural_schema(model: type[BaseModel]) -> Schema:
+    """The structural schema of a model.
+
+    Defaults that say nothing ("", [], {}, null) are left out, so that objects stay as short as they were written.
+    """
+    schema = model.model_json_schema(by_alias=True)
+    return _structural(schema, schema.get("$defs", {}))
+
+
+def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
+    resolved = _without_indirection(node, definitions)
+    schema: Schema = {}
+    for key, value in resolved.items():
+        match key:
+            case "title" | "$defs":
+                continue
+            case "default" if value in (None, "", [], {}):
+                continue
+            case "properties":
+                schema[key] = {name: _structural(child, definitions) for name, child in value.items()}
+            case "items" | "additionalProperties" if isinstance(value, dict):
+                schema[key] = _structural(value, definitions)
+            case _:
+                schema[key] = value
+    return schema
+
+
+def _without_indirection(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
+    """The node with its `$ref` and its only non-null alternative put in place; words beside a reference win."""
+    own = dict(node)
+    target: Mapping[str, Any] = {}
+    if "anyOf" in own:
+        (target,) = (option for option in own.pop("anyOf") if option.get("type") != "null")
+    if "$ref" in own:
+        target = definitions[own.pop("$ref").rpartition("/")[2]]
+    return {**_without_indirection(target, definitions), **own} if target else own

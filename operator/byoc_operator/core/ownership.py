@@ -1,0 +1,170 @@
+"""Whose a LiveKit object is: told by a mark on the object, never by memory alone.
+
+A trunk is marked in its `metadata`, a dispatch rule by its `name`, because a rule's metadata is visible to
+everybody in the callers' rooms. A mark holds nothing secret: LiveKit Cloud shows trunk metadata to participants.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from .trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, normalised
+
+MANAGED_BY = "byoc-operator"
+RULE_PREFIX = "byoc:"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The `ByocPhoneNumber` an object belongs to: names of two clusters or namespaces never meet."""
+
+    installation: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.installation}/{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a trunk's metadata says. `recreate`: the value of the annotation that this trunk answers."""
+
+    owner: Owner
+    outbound_agent_id: str = ""
+    recreate: str = ""
+    deletion_policy: str = "Delete"
+
+    def dump(self) -> str:
+        """As stored in the trunk: compact JSON with a fixed order of keys, so that equal marks are equal text."""
+        return json.dumps(
+            {
+                "managedBy": MANAGED_BY,
+                "owner": str(self.owner),
+                "outboundAgentId": self.outbound_agent_id,
+                "recreate": self.recreate,
+                "deletionPolicy": self.deletion_policy,
+            },
+            separators=(",", ":"),
+            ensure_ascii=False,
+        )
+
+
+def parse_mark(metadata: str) -> Mark | None:
+    """The mark in a trunk's metadata, or None for anything else that may stand there."""
+    if MANAGED_BY not in metadata:
+        return None
+    try:
+        raw = json.loads(metadata)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(raw, Mapping) or raw.get("managedBy") != MANAGED_BY:
+        return None
+    owner = _parse_owner(raw.get("owner"))
+    if owner is None:
+        return None
+    return Mark(
+        owner=owner,
+        outbound_agent_id=str(raw.get("outboundAgentId", "")),
+        recreate=str(raw.get("recreate", "")),
+        deletion_policy=str(raw.get("deletionPolicy", "Delete")),
+    )
+
+
+def rule_name(owner: Owner) -> str:
+    """The name that marks a dispatch rule."""
+    return f"{RULE_PREFIX}{owner}"
+
+
+def owner_of(sip_object: SipObject) -> Owner | None:
+    """Whose mark an object carries, None if it carries none."""
+    match sip_object:
+        case DispatchRule(name=name):
+            return _parse_owner(name.removeprefix(RULE_PREFIX)) if name.startswith(RULE_PREFIX) else None
+        case OutboundTrunk(metadata=metadata) | InboundTrunk(metadata=metadata):
+            mark = parse_mark(metadata)
+            return mark.owner if mark else None
+
+
+def _parse_owner(text: object) -> Owner | None:
+    if not isinstance(text, str):
+        return None
+    parts = text.split("/")
+    if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - installation, namespace, name
+        return None
+    return Owner(*parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What is ours in LiveKit for one number; of each kind the one to keep comes first, the rest are duplicates."""
+
+    outbound: tuple[OutboundTrunk, ...] = ()
+    inbound: tuple[InboundTrunk, ...] = ()
+    rules: tuple[DispatchRule, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.outbound or self.inbound or self.rules)
+
+    @property
+    def trunks(self) -> tuple[InboundTrunk | OutboundTrunk, ...]:
+        """Every trunk, inbound first."""
+        return (*self.inbound, *self.outbound)
+
+    @property
+    def all(self) -> tuple[SipObject, ...]:
+        """Everything in the order of deletion: rules, inbound trunks, outbound trunks."""
+        return (*self.rules, *self.trunks)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every LiveKit ID, for messages."""
+        return tuple(sip_object.id for sip_object in self.all)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedIds:
+    """The LiveKit IDs that the number's status names, empty where it names none."""
+
+    outbound: str = ""
+    inbound: str = ""
+    rule: str = ""
+
+
+def claim(
+    phone_number: str,
+    recorded: RecordedIds,
+    marked: Iterable[SipObject],
+    by_id: Mapping[str, SipObject],
+) -> Owned:
+    """Which objects are ours: our mark; or the ID stands in our status, nobody's mark, and exactly our number.
+
+    `marked`: all objects with a mark of this owner; `by_id`: all objects of the server.
+    """
+    found = list(marked)
+    outbound = [trunk for trunk in found if isinstance(trunk, OutboundTrunk)]
+    inbound = [trunk for trunk in found if isinstance(trunk, InboundTrunk)]
+    rules = [rule for rule in found if isinstance(rule, DispatchRule)]
+    trunk = by_id.get(recorded.outbound)
+    if isinstance(trunk, OutboundTrunk) and _unmarked_twin(trunk, phone_number):
+        outbound.append(trunk)
+    trunk = by_id.get(recorded.inbound)
+    if isinstance(trunk, InboundTrunk) and _unmarked_twin(trunk, phone_number):
+        inbound.append(trunk)
+    rule = by_id.get(recorded.rule)
+    ours = {trunk.id for trunk in inbound}
+    if isinstance(rule, DispatchRule) and owner_of(rule) is None and rule.trunk_ids and ours.issuperset(rule.trunk_ids):
+        rules.append(rule)
+    rules.sort(key=lambda rule: (rule.id != recorded.rule, rule.id))
+    named = rules[0].trunk_ids if rules else ()
+    return Owned(
+        outbound=tuple(sorted(outbound, key=lambda trunk: (trunk.id != recorded.outbound, trunk.id))),
+        inbound=tuple(
+            sorted(inbound, key=lambda trunk: (trunk.id != recorded.inbound, trunk.id not in named, trunk.id))
+        ),
+        rules=tuple(rules),
+    )
+
+
+def _unmarked_twin(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
+    return owner_of(trunk) is None and tuple(normalised(number) for number in trunk.numbers) == (phone_number,)

@@ -1,0 +1,181 @@
+"""A `ByocPhoneNumber` out of the cluster, parsed once. Nothing behind this module reads raw JSON of a number."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .carriers import host_of
+from .conditions import Reason, Verdict
+from .ownership import RecordedIds
+from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
+from .validation import parse_spec
+
+GROUP = "byoc.talkifai.dev"
+VERSION = "v1alpha1"
+PLURAL = "byocphonenumbers"
+KIND = "ByocPhoneNumber"
+FINALIZER = f"{GROUP}/finalizer"
+MAX_ANSWER = 253
+"""Longest annotation value that is repeated in status and mark; longer ones are represented by their SHA-256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Namespace and name of an object."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """Our annotations. `refresh` and `recreate`: any value, empty if absent, long ones by their digest."""
+
+    refresh: str = ""
+    recreate: str = ""
+    paused: bool = False
+    force_orphan: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneNumber:
+    """One object as we last saw it.
+
+    `spec` is None when it breaks a rule, then `invalid` says which; the policies are known all the same, as deletion
+    asks for them. `phone_number` is the text in the spec, valid or not (the object's name if there is none). `status`
+    is as stored, trusted for nothing but comparison, recorded IDs and answered annotations. `created_at`: RFC 3339.
+    """
+
+    key: Key
+    uid: str
+    resource_version: int
+    generation: int
+    created_at: str
+    deleting: bool
+    finalizers: tuple[str, ...]
+    wishes: Wishes
+    phone_number: str
+    spec: PhoneNumberSpec | None
+    invalid: Verdict | None
+    management_policy: ManagementPolicy
+    deletion_policy: DeletionPolicy
+    status: Mapping[str, Any]
+
+    @property
+    def has_finalizer(self) -> bool:
+        """Whether deletion waits for us."""
+        return FINALIZER in self.finalizers
+
+    @property
+    def observes(self) -> bool:
+        """Whether we may only look."""
+        return self.management_policy is ManagementPolicy.OBSERVE
+
+    @property
+    def recorded(self) -> RecordedIds:
+        """The LiveKit IDs in the status."""
+        return RecordedIds(
+            outbound=self.answered("outboundTrunkId"),
+            inbound=self.answered("inboundTrunkId"),
+            rule=self.answered("dispatchRuleId"),
+        )
+
+    @property
+    def seen_before(self) -> bool:
+        """Whether the operator ever wrote a status; the API server sets observedGeneration to -1 at creation."""
+        observed = self.status.get("observedGeneration", -1)
+        return isinstance(observed, int) and observed >= 0
+
+    @property
+    def ready_reason(self) -> str:
+        """The reason of the Ready condition as stored, empty if there is none."""
+        conditions = self.status.get("conditions")
+        for condition in conditions if isinstance(conditions, list) else ():
+            if isinstance(condition, Mapping) and condition.get("type") == "Ready":
+                return str(condition.get("reason", ""))
+        return ""
+
+    @property
+    def refresh_due(self) -> bool:
+        """Whether a refresh is asked for that was not answered; an object never seen before owes none."""
+        asked = self.wishes.refresh
+        return bool(asked) and self.seen_before and asked != self.answered("lastHandledRefresh")
+
+    @property
+    def waking(self) -> tuple[object, ...]:
+        """What makes a change of the object worth a run; the status is compared apart."""
+        return (self.uid, self.generation, self.wishes, self.deleting, self.has_finalizer)
+
+    def answered(self, field: str) -> str:
+        """A text field of the status, empty if it is absent or no text."""
+        value = self.status.get(field)
+        return value if isinstance(value, str) else ""
+
+
+def parse(raw: Mapping[str, Any]) -> PhoneNumber:
+    """A number from the JSON of the API server; whatever the spec, status and annotations hold, this does not fail.
+
+    Metadata is the API server's own and taken as it is.
+    """
+    metadata = raw["metadata"]
+    spec = _mapping(raw.get("spec"))
+    parsed = parse_spec(spec)
+    invalid = None
+    if not isinstance(parsed, PhoneNumberSpec):
+        told = "; ".join(f"{problem.field}: {problem.message}" for problem in parsed)
+        invalid = Verdict(Reason.INVALID_SPEC, told[:1024])
+    return PhoneNumber(
+        key=Key(metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        resource_version=int(metadata["resourceVersion"]),
+        generation=metadata.get("generation", 0),
+        created_at=metadata.get("creationTimestamp") or "",
+        deleting=metadata.get("deletionTimestamp") is not None,
+        finalizers=tuple(metadata.get("finalizers") or ()),
+        wishes=_wishes(metadata.get("annotations") or {}),
+        phone_number=str(spec.get("phoneNumber") or f"{metadata['namespace']}/{metadata['name']}"),
+        spec=parsed if isinstance(parsed, PhoneNumberSpec) else None,
+        invalid=invalid,
+        management_policy=(
+            ManagementPolicy.OBSERVE if spec.get("managementPolicy") == "Observe" else ManagementPolicy.MANAGE
+        ),
+        deletion_policy=DeletionPolicy.RETAIN if spec.get("deletionPolicy") == "Retain" else DeletionPolicy.DELETE,
+        status=_mapping(raw.get("status")),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _wishes(annotations: Mapping[str, str]) -> Wishes:
+    return Wishes(
+        refresh=_bounded(annotations.get(f"{GROUP}/refresh", "")),
+        recreate=_bounded(annotations.get(f"{GROUP}/recreate", "")),
+        paused=_true(annotations.get(f"{GROUP}/paused", "")),
+        force_orphan=_true(annotations.get(f"{GROUP}/force-orphan", "")),
+    )
+
+
+def _true(value: str) -> bool:
+    return value.strip().lower() == "true"
+
+
+def _bounded(value: str) -> str:
+    if len(value) <= MAX_ANSWER:
+        return value
+    return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def refused_host(spec: PhoneNumberSpec, allowed: tuple[str, ...]) -> Verdict | None:
+    """Whether the operator's settings forbid sending credentials and calls to the termination host."""
+    host = host_of(spec.termination_uri)
+    suffixes = tuple(suffix.lower().lstrip(".") for suffix in allowed)
+    if not suffixes or any(host == suffix or host.endswith(f".{suffix}") for suffix in suffixes):
+        return None
+    message = f"spec.terminationUri: host {host} is not allowed by this operator; allowed: {', '.join(suffixes)}"
+    return Verdict(Reason.INVALID_SPEC, message)

@@ -1,0 +1,207 @@
+"""What a `ByocPhoneNumber` must satisfy beyond type and size: one table for the CRD and for the operator.
+
+Each rule stands once as CEL, which the API server runs, and once as Python, which the reconcile runs for objects
+older than the CRD; the words are shared and the same bad manifests are tried against both. There is no `pattern` in
+the CRD: its refusal quotes a regular expression and hides the messages of the rules.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from . import grammar
+from .carriers import PRESETS, Carrier, preset_for
+from .grammar import matches
+from .rule import Rule, cel_text, form, offenders, offenders_cel
+from .text_rules import HEADER_RULES, TEXT_RULES
+
+# --- phone numbers -------------------------------------------------------------------------------------------------
+
+_NUMBER_MESSAGE = (
+    "must be an E.164 number: a plus sign, the country code and at most 15 digits in all, nothing else, "
+    "such as +19876543210"
+)
+_BARE_NUMBER = 'self.replace(" ", "").replace("-", "").replace("(", "").replace(")", "").replace(".", "")'
+_NUMBER_HINT_CEL = f'({form(grammar.E164, _BARE_NUMBER)} ? "; did you mean " + {_BARE_NUMBER} + "?" : "")'
+
+
+def _number_hint(number: str) -> str:
+    meant = grammar.number_meant(number)
+    return f"; did you mean {meant}?" if meant else ""
+
+
+def _number_rule(node: str) -> Rule:
+    return Rule(
+        node=node,
+        message=_NUMBER_MESSAGE,
+        cel=form(grammar.E164),
+        holds=lambda number: matches(grammar.E164, number),
+        message_cel=f"{cel_text(_NUMBER_MESSAGE)} + {_NUMBER_HINT_CEL}",
+        hint=_number_hint,
+    )
+
+
+NUMBER_RULES: Final = (
+    _number_rule("phoneNumber"),
+    Rule(
+        node="phoneNumber",
+        message="cannot be changed; create another ByocPhoneNumber for the other number and delete this one",
+        cel="self == oldSelf",
+        holds=None,
+    ),
+    _number_rule("inbound.allowedCallers[]"),
+    Rule(
+        node="inbound.allowedCallers",
+        message="must have at least one number; leave allowedCallers out to accept every caller",
+        cel="self.size() > 0",
+        holds=bool,
+    ),
+)
+
+# --- hosts and addresses -------------------------------------------------------------------------------------------
+
+_ENDPOINT_MESSAGE = (
+    "must be host, host:port or [IPv6]:port with a port from 1 to 65535, such as your-trunk.pstn.twilio.com, "
+    "without sip:, user, blanks, path or parameters"
+)
+_IPV6_WITHIN = 'self.substring(1, self.indexOf("]"))'
+_HOST_PART = 'self.split(":")[0]'
+_ENDPOINT_CEL = (
+    f"{form(grammar.IPV6_AND_PORT)} ? isIP({_IPV6_WITHIN}) : "
+    f"{_HOST_PART}.size() <= {grammar.MAX_HOST_LENGTH} && "
+    f"({form(grammar.IPV4_AND_PORT)} ? isIP({_HOST_PART}) : {form(grammar.HOST_AND_PORT)})"
+)
+_TRANSPORT_CEL = (
+    'self.lowerAscii().contains("transport=tls") ? " and transport: TLS" : '
+    'self.lowerAscii().contains("transport=tcp") ? " and transport: TCP" : '
+    'self.lowerAscii().contains("transport=udp") ? " and transport: UDP" : '
+    'self.lowerAscii().trim().startsWith("sips:") ? " and transport: TLS" : ""'
+)
+_ENDPOINT_MEANT = f'self.substring(self.lastIndexOf("@") + 1).find({cel_text(grammar.ENDPOINT_WITHIN)})'
+_ENDPOINT_HINT_CEL = (
+    f"({_ENDPOINT_MEANT}.size() <= {grammar.MAX_HOST_LENGTH} && {form(grammar.HOST_AND_PORT, _ENDPOINT_MEANT)} ? "
+    f'"; write terminationUri: " + {_ENDPOINT_MEANT} + ({_TRANSPORT_CEL}) : "")'
+)
+
+
+def _endpoint_hint(termination_uri: str) -> str:
+    endpoint = grammar.endpoint_meant(termination_uri)
+    transport = grammar.transport_meant(termination_uri)
+    if not endpoint:
+        return ""
+    return f"; write terminationUri: {endpoint}" + (f" and transport: {transport}" if transport else "")
+
+
+_TOO_WIDE = "must not have ranges wider than /8 (IPv6: /16) unless allowAnyAddress is true"
+_WIDE_CEL = "isCIDR(a) && cidr(a).prefixLength() < (cidr(a).ip().family() == 4 ? 8 : 16)"
+
+
+def _wide(inbound: Mapping[str, Any]) -> list[str]:
+    return [address for address in inbound.get("allowedAddresses") or () if grammar.is_wide(address)]
+
+
+HOST_RULES: Final = (
+    Rule(
+        node="terminationUri",
+        message=_ENDPOINT_MESSAGE,
+        cel=_ENDPOINT_CEL,
+        holds=grammar.is_endpoint,
+        message_cel=f"{cel_text(_ENDPOINT_MESSAGE)} + {_ENDPOINT_HINT_CEL}",
+        hint=_endpoint_hint,
+    ),
+    Rule(
+        node="outbound.fromHost",
+        message="must be a host name or an IP address, such as voice.example.com, without sip:, user, port or "
+        "parameters",
+        cel=f'self == "" || isIP(self) || {form(grammar.HOST_NAME)}',
+        holds=lambda host: not host or grammar.is_host(host),
+    ),
+    Rule(
+        node="inbound.allowedAddresses",
+        message="must have at least one entry; leave allowedAddresses out for the ranges of the carrier, or set "
+        "allowAnyAddress: true instead to accept calls from everywhere",
+        cel="self.size() > 0",
+        holds=bool,
+    ),
+    Rule(
+        node="inbound.allowedAddresses[]",
+        message="must be a CIDR such as 54.172.60.0/30 or an IP address such as 203.0.113.7; host names are not "
+        "allowed, because LiveKit compares them with what the caller claims",
+        cel="isCIDR(self) || isIP(self)",
+        holds=lambda address: grammar.is_cidr(address) or grammar.is_address(address),
+    ),
+    Rule(
+        node="inbound",
+        field="allowedAddresses",
+        message=_TOO_WIDE,
+        cel=f"self.allowAnyAddress || !has(self.allowedAddresses) || !self.allowedAddresses.exists(a, {_WIDE_CEL})",
+        holds=lambda inbound: bool(inbound.get("allowAnyAddress")) or not _wide(inbound),
+        message_cel=offenders_cel(_TOO_WIDE, f"self.allowedAddresses.filter(a, {_WIDE_CEL})"),
+        hint=lambda inbound: offenders(_wide(inbound)),
+    ),
+)
+
+# --- fields that depend on each other ------------------------------------------------------------------------------
+
+_UNANSWERING: Final = tuple(preset for preset in PRESETS if not preset.answers_challenge)
+_UNANSWERING_NAMES: Final = " and ".join(preset.carrier.value for preset in _UNANSWERING)
+
+
+def _unanswering_cel() -> str:
+    named = " || ".join(f'self.carrier == "{preset.carrier}"' for preset in _UNANSWERING)
+    hosts = "|".join(
+        ("" if host.startswith(".") else "^") + host.replace(".", r"\.") for p in _UNANSWERING for host in p.hosts
+    )
+    by_host = cel_text(rf"(?i)(?:{hosts})\.?(?::[0-9]+)?$")
+    return f"has(self.carrier) ? ({named}) : self.terminationUri.matches({by_host})"
+
+
+def _answers_challenge(spec: Mapping[str, Any]) -> bool:
+    named = spec.get("carrier")
+    return preset_for(Carrier(named) if named else None, spec["terminationUri"]).answers_challenge
+
+
+def _wants_digest(spec: Mapping[str, Any]) -> bool:
+    return (spec.get("inbound") or {}).get("authentication") == "Digest"
+
+
+_DIGEST_CEL = 'has(self.inbound) && self.inbound.authentication == "Digest"'
+
+DEPENDENCE_RULES: Final = (
+    Rule(
+        node="",
+        field="sipPasswordSecretRef",
+        reason="FieldValueRequired",
+        message="must be set when sipUsername is set: name the Secret that holds the password",
+        cel='!has(self.sipUsername) || self.sipUsername == "" || has(self.sipPasswordSecretRef)',
+        holds=lambda spec: not spec.get("sipUsername") or bool(spec.get("sipPasswordSecretRef")),
+    ),
+    Rule(
+        node="",
+        field="mediaEncryption",
+        message="must be Allowed or Disabled unless transport is TLS: the keys of Required media encryption would "
+        "travel in clear",
+        cel='self.mediaEncryption != "Required" || self.transport == "TLS"',
+        holds=lambda spec: (
+            spec.get("mediaEncryption", "Required") != "Required" or spec.get("transport", "TLS") == "TLS"
+        ),
+    ),
+    Rule(
+        node="",
+        field="inbound.authentication",
+        message=f"must be None with {_UNANSWERING_NAMES}, which cannot answer a digest challenge; restrict "
+        "inbound.allowedAddresses instead",
+        cel=f"!({_DIGEST_CEL} && ({_unanswering_cel()}))",
+        holds=lambda spec: not _wants_digest(spec) or _answers_challenge(spec),
+    ),
+    Rule(
+        node="",
+        field="sipPasswordSecretRef",
+        reason="FieldValueRequired",
+        message="must be set when inbound.authentication is Digest: the caller is asked for those credentials",
+        cel=f"!({_DIGEST_CEL}) || has(self.sipPasswordSecretRef)",
+        holds=lambda spec: not _wants_digest(spec) or bool(spec.get("sipPasswordSecretRef")),
+    ),
+)
+
+RULES: Final = (*NUMBER_RULES, *HOST_RULES, *DEPENDENCE_RULES, *TEXT_RULES, *HEADER_RULES)
+"""All rules, in the order in which their refusals are shown."""

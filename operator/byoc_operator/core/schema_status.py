@@ -1,0 +1,92 @@
+"""The status of a `ByocPhoneNumber` as frozen models, for the CRD and its documentation.
+
+Bounds are wide: they are there for the API server, a status must never be refused for its length.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from .schema import ATOMIC, Model
+
+_TIME: dict[str, Any] = {"format": "date-time"}
+_TRISTATE: dict[str, Any] = {"enum": ["True", "False", "Unknown"]}
+_INT64: dict[str, Any] = {"format": "int64"}
+
+
+def _map_list(key: str) -> dict[str, Any]:
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+class Condition(Model):
+    """One aspect of the number's state (`metav1.Condition`)."""
+
+    type: str = Field(max_length=316, description="Name of the aspect: Ready, Reconciling, Stalled, …")
+    status: str = Field(json_schema_extra=_TRISTATE, description="True, False or Unknown.")
+    observed_generation: int | None = Field(
+        default=None, ge=0, json_schema_extra=_INT64, description="`metadata.generation` this was said of."
+    )
+    last_transition_time: str = Field(json_schema_extra=_TIME, description="When `status` last changed.")
+    reason: str = Field(max_length=1024, description="Cause in one CamelCase word; the reference lists them all.")
+    message: str = Field(max_length=32768, description="What is the case and what to do about it.")
+
+
+class Finding(Model):
+    """Something that works but should be better."""
+
+    code: str = Field(max_length=64, description="Kind of finding; the reference lists them all.")
+    message: str = Field(max_length=4096, description="What was found and how to improve it.")
+
+
+class CredentialsStatus(Model):
+    """Which credentials were last written to LiveKit; never the credentials themselves."""
+
+    secret_name: str = Field(max_length=253, description="Name of the Secret.")
+    resource_version: str = Field(default="", max_length=128, description="Its `metadata.resourceVersion` then.")
+
+
+class PhoneNumberStatus(Model):
+    """What the operator found and did; written by the operator only."""
+
+    observed_generation: int = Field(
+        default=-1,
+        json_schema_extra=_INT64,
+        description="`metadata.generation` that this status describes; -1 before the operator has seen the object.",
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        json_schema_extra=_map_list("type"),
+        description="State of the number. Ready sums up.",
+    )
+    carrier: str = Field(default="", max_length=64, description="Carrier in force.")
+    inbound_trunk_id: str = Field(default="", max_length=256, description="LiveKit ID of the inbound trunk.")
+    outbound_trunk_id: str = Field(default="", max_length=256, description="LiveKit ID of the outbound trunk.")
+    dispatch_rule_id: str = Field(default="", max_length=256, description="LiveKit ID of the dispatch rule.")
+    origination_uri: str = Field(
+        default="",
+        max_length=512,
+        description="Where the carrier must send calls: paste this as origination URI there.",
+    )
+    live_kit: str = Field(default="", max_length=512, description="Host of the LiveKit server that holds the IDs.")
+    last_handled_refresh: str = Field(
+        default="", max_length=1024, description="Value of the `refresh` annotation that was last carried out."
+    )
+    last_handled_recreate: str = Field(
+        default="", max_length=1024, description="Value of the `recreate` annotation that was last carried out."
+    )
+    credentials: CredentialsStatus | None = Field(
+        default=None, description="Which credentials were last written to LiveKit."
+    )
+    pending_changes: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
+        default=(),
+        max_length=128,
+        json_schema_extra=ATOMIC,
+        description="Fields of LiveKit's objects that would change; paths, never values.",
+    )
+    findings: tuple[Finding, ...] = Field(
+        default=(),
+        max_length=32,
+        json_schema_extra=_map_list("code"),
+        description="What works but should be better; never keeps a number from being Ready.",
+    )

@@ -1,0 +1,179 @@
+"""Rules for texts: names, credentials' references, SIP headers, metadata."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from . import grammar
+from .grammar import matches
+from .rule import Rule, form, offenders, offenders_cel
+
+
+def _text_rule(node: str) -> Rule:
+    return Rule(
+        node=node,
+        message="must not have control characters such as line breaks or tabs",
+        cel=form(grammar.WITHOUT_CONTROLS),
+        holds=lambda text: matches(grammar.WITHOUT_CONTROLS, text),
+    )
+
+
+def _identifier_rule(node: str) -> Rule:
+    return Rule(
+        node=node,
+        message="must not have control characters and must not begin or end with a blank",
+        cel=form(grammar.WITHOUT_CONTROLS_AND_EDGE_BLANKS),
+        holds=lambda text: matches(grammar.WITHOUT_CONTROLS_AND_EDGE_BLANKS, text),
+    )
+
+
+TEXT_RULES: Final = (
+    _text_rule("friendlyName"),
+    _identifier_rule("inboundAgentId"),
+    _identifier_rule("outboundAgentId"),
+    Rule(
+        node="sipUsername",
+        message="must not have control characters, quotes, backslashes or colons and must not begin or end with a "
+        "blank",
+        cel=form(grammar.USER_NAME),
+        holds=lambda name: matches(grammar.USER_NAME, name),
+    ),
+    Rule(
+        node="sipPasswordSecretRef.name",
+        message="must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
+        cel=form(grammar.DNS_SUBDOMAIN),
+        holds=lambda name: matches(grammar.DNS_SUBDOMAIN, name),
+    ),
+    Rule(
+        node="sipPasswordSecretRef.key",
+        message="must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
+        cel=form(grammar.DATA_KEY),
+        holds=lambda key: matches(grammar.DATA_KEY, key),
+    ),
+    Rule(
+        node="sipPasswordSecretRef.key",
+        message="must not be username, the key that is read as SIP user name; put the password under another key, "
+        "such as password",
+        cel='self != "username"',
+        holds=lambda key: key != "username",
+    ),
+    Rule(
+        node="outbound.destinationCountry",
+        message="must be a country as two letters of ISO 3166-1, such as US or GB (not UK)",
+        cel=f'self == "" || {form(grammar.COUNTRY)} && self.lowerAscii() != "uk"',
+        holds=lambda code: not code or (matches(grammar.COUNTRY, code) and code.lower() != "uk"),
+    ),
+)
+
+# --- headers and other maps ----------------------------------------------------------------------------------------
+
+RESERVED_HEADERS: Final = frozenset(
+    {
+        "accept",
+        "accept-encoding",
+        "accept-language",
+        "allow",
+        "allow-events",
+        "authorization",
+        "call-id",
+        "contact",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cseq",
+        "event",
+        "expires",
+        "from",
+        "max-forwards",
+        "proxy-authorization",
+        "record-route",
+        "refer-to",
+        "reply-to",
+        "route",
+        "supported",
+        "to",
+        "via",
+    }
+) | frozenset("cefiklmortuv")
+"""Headers of the INVITE that LiveKit writes itself, lower-case, compact forms too.
+
+LiveKit refuses most of them (livekit/protocol `livekit/sip_validation.go`, `ForbiddenSipHeaderNames`); To, Via, From's
+and Call-ID's compact forms, Route and the two with credentials it takes, and then sends a broken INVITE.
+"""
+
+MAX_METADATA_KEY_LENGTH: Final = 253
+
+RESERVED_METADATA: Final = ("agentId", "phoneNumber", "direction")
+"""Keys of the agent's metadata that the operator sets."""
+
+_RESERVED_HEADERS_CEL = "[" + ", ".join(f'"{name}"' for name in sorted(RESERVED_HEADERS)) + "]"
+_RESERVED_METADATA_CEL = "[" + ", ".join(f'"{name}"' for name in RESERVED_METADATA) + "]"
+
+
+def _map_rule(node: str, message: str, wrong_cel: str, is_wrong: Callable[[str, str], bool]) -> Rule:
+    """A rule for each entry of a map; `wrong_cel` is over the key `k` and over `self[k]`. The hint names the keys."""
+
+    def wrong(entries: Mapping[str, str]) -> list[str]:
+        return sorted(key for key, value in entries.items() if is_wrong(key, value))
+
+    return Rule(
+        node=node,
+        message=message,
+        cel=f"!self.exists(k, {wrong_cel})",
+        holds=lambda entries: not wrong(entries),
+        message_cel=offenders_cel(message, f"self.filter(k, {wrong_cel})"),
+        hint=lambda entries: offenders(wrong(entries)),
+    )
+
+
+def _header_name_rule(node: str) -> Rule:
+    return _map_rule(
+        node,
+        "must have header names of 1 to 255 letters, digits and -.!%*_+`'~ only, such as X-Customer-Id",
+        f"k.size() > {grammar.MAX_HEADER_NAME_LENGTH} || !{form(grammar.HEADER_NAME, 'k')}",
+        lambda name, _: len(name) > grammar.MAX_HEADER_NAME_LENGTH or not matches(grammar.HEADER_NAME, name),
+    )
+
+
+HEADER_RULES: Final = (
+    _header_name_rule("outbound.headers"),
+    _map_rule(
+        "outbound.headers",
+        "must not have From, To, Via, Contact, Call-ID, CSeq or another header that LiveKit writes itself, nor their "
+        "one-letter forms; names such as X-Account are allowed",
+        f"k.lowerAscii() in {_RESERVED_HEADERS_CEL}",
+        lambda name, _: name.lower() in RESERVED_HEADERS,
+    ),
+    _map_rule(
+        "outbound.headers",
+        "must have values of at most 1024 bytes without control characters",
+        f"bytes(self[k]).size() > {grammar.MAX_HEADER_VALUE_BYTES} || !{form(grammar.WITHOUT_CONTROLS, 'self[k]')}",
+        lambda _, value: (
+            len(value.encode(errors="surrogatepass")) > grammar.MAX_HEADER_VALUE_BYTES
+            or not matches(grammar.WITHOUT_CONTROLS, value)
+        ),
+    ),
+    _header_name_rule("inbound.headersToAttributes"),
+    _map_rule(
+        "inbound.headersToAttributes",
+        "must have attribute names that are not empty and have no control characters",
+        f'self[k] == "" || !{form(grammar.WITHOUT_CONTROLS, "self[k]")}',
+        lambda _, attribute: not attribute or not matches(grammar.WITHOUT_CONTROLS, attribute),
+    ),
+    _map_rule(
+        "inbound.agentMetadata",
+        "must not have the keys agentId, phoneNumber and direction, which the operator sets; other keys are allowed",
+        f"k in {_RESERVED_METADATA_CEL}",
+        lambda key, _: key in RESERVED_METADATA,
+    ),
+    _map_rule(
+        "inbound.agentMetadata",
+        "must have keys of 1 to 253 characters, and neither keys nor values with control characters",
+        f"k.size() < 1 || k.size() > {MAX_METADATA_KEY_LENGTH} || !{form(grammar.WITHOUT_CONTROLS, 'k')} || "
+        f"!{form(grammar.WITHOUT_CONTROLS, 'self[k]')}",
+        lambda key, value: (
+            not 1 <= len(key) <= MAX_METADATA_KEY_LENGTH
+            or not matches(grammar.WITHOUT_CONTROLS, key)
+            or not matches(grammar.WITHOUT_CONTROLS, value)
+        ),
+    ),
+)

@@ -1,0 +1,100 @@
+"""Carries out planned changes in LiveKit, one after the other."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from ..core.ownership import Owner
+from ..core.plan import Change, Create, Delete, Remark, Replace, needs_credentials
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, SipObject, kind_of
+from ..errors import Conflict, Gone, OperatorError, Stalled
+from ..livekit_sip.inventory import Inventory
+from ..telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """`done`: the changes that LiveKit confirmed. `failure`: the first thing that went wrong, None if nothing did."""
+
+    done: tuple[Change, ...] = ()
+    failure: OperatorError | None = None
+
+    @property
+    def wrote_credentials(self) -> bool:
+        """Whether credentials were written to LiveKit."""
+        return needs_credentials(self.done)
+
+
+class Applier:
+    """Applies changes through the inventory, which remembers them."""
+
+    def __init__(self, inventory: Inventory, metrics: Metrics) -> None:
+        self._inventory = inventory
+        self._metrics = metrics
+
+    async def apply(self, changes: Iterable[Change], owner: Owner) -> Applied:
+        """All changes in order. A part that LiveKit refuses does not stop the others; a fault of LiveKit does."""
+        done: list[Change] = []
+        failure: OperatorError | None = None
+        skipped: set[Kind] = set()
+        trunk_id = ""
+        for change in changes:
+            kind = kind_of_change(change)
+            if kind in skipped:
+                continue
+            try:
+                made = await self._one(change, owner, trunk_id)
+            except OperatorError as exc:
+                failure = failure or exc
+                if not _only_this_part(exc):
+                    break
+                skipped |= {kind, *_DEPENDENTS[kind]}
+                continue
+            done.append(change)
+            self._metrics.changes.labels(str(kind), type(change).__name__.lower()).inc()
+            if isinstance(made, InboundTrunk):
+                trunk_id = made.id
+        return Applied(tuple(done), failure)
+
+    async def _one(self, change: Change, owner: Owner, trunk_id: str) -> SipObject | None:
+        match change:
+            case Create(wanted):
+                return await self._inventory.create(_with_trunk(wanted, trunk_id), owner)
+            case Replace(wanted):
+                return await self._inventory.replace(_with_trunk(wanted, trunk_id))
+            case Delete(kind, id):
+                await self._inventory.delete(kind, id)
+            case Remark(kind, id, metadata):
+                await self._inventory.remark(kind, id, metadata)
+            case _:
+                assert_never(change)
+        return None
+
+
+_DEPENDENTS: dict[Kind, tuple[Kind, ...]] = {
+    Kind.OUTBOUND_TRUNK: (),
+    Kind.INBOUND_TRUNK: (Kind.DISPATCH_RULE,),  # the rule names the trunk
+    Kind.DISPATCH_RULE: (Kind.INBOUND_TRUNK,),  # a trunk must not go before its rule
+}
+
+
+def _only_this_part(exc: OperatorError) -> bool:
+    return isinstance(exc, Conflict | Gone) or (isinstance(exc, Stalled) and not exc.server_wide)
+
+
+def _with_trunk(wanted: SipObject, trunk_id: str) -> SipObject:
+    """A rule that was planned before its trunk was made gets it now."""
+    if isinstance(wanted, DispatchRule) and not wanted.trunk_ids:
+        return replace(wanted, trunk_ids=(trunk_id,))
+    return wanted
+
+
+def kind_of_change(change: Change) -> Kind:
+    """Which kind of object a change is about."""
+    match change:
+        case Create(wanted) | Replace(wanted):
+            return kind_of(wanted)
+        case Delete(kind) | Remark(kind):
+            return kind
+        case _:
+            assert_never(change)

@@ -1,0 +1,128 @@
+"""The numbers as we last saw them. `seen` is the only door: the newest resourceVersion wins, wherever it comes from."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..core.resource import Key, PhoneNumber, parse
+
+REMEMBERED_DEAD = 10_000
+"""UIDs of deleted objects, so that a late answer to a PATCH does not bring one back to life."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What `seen` made of an object: its state now, and whether that is worth a run."""
+
+    number: PhoneNumber
+    wakes: bool
+
+
+class Cache:
+    """All numbers, by name, by phone number and by the Secret they use."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Key, PhoneNumber] = {}
+        self._by_phone: dict[str, set[Key]] = {}
+        self._by_secret: dict[tuple[str, str], set[Key]] = {}
+        self._expected: dict[str, Mapping[str, Any]] = {}
+        self._dead: OrderedDict[str, None] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def get(self, key: Key) -> PhoneNumber | None:
+        """One number."""
+        return self._numbers.get(key)
+
+    def phones(self) -> list[str]:
+        """Every phone number that an object names."""
+        return list(self._by_phone)
+
+    def claimants(self, phone: str) -> list[PhoneNumber]:
+        """Every object that names this phone number, valid or not."""
+        return [self._numbers[key] for key in sorted(self._by_phone.get(phone, ()), key=str)]
+
+    def users_of(self, namespace: str, name: str) -> list[PhoneNumber]:
+        """Every number that takes its credentials from this Secret."""
+        return [self._numbers[key] for key in self._by_secret.get((namespace, name), ())]
+
+    def secrets(self) -> list[tuple[str, str]]:
+        """Every Secret that a number refers to."""
+        return list(self._by_secret)
+
+    def all(self) -> Iterable[PhoneNumber]:
+        """Every number."""
+        return self._numbers.values()
+
+    def seen(self, raw: Mapping[str, Any]) -> Sighting | None:
+        """Take in an object from a watch, a LIST, a GET or the answer to a PATCH; None if it is no news.
+
+        It wakes when what a user can change, or a status that is not the one we wrote, differs from before.
+        """
+        metadata = raw["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        before = self._numbers.get(key)
+        if metadata["uid"] in self._dead:
+            return None
+        if before is not None and before.resource_version >= int(metadata["resourceVersion"]):
+            return None
+        number = parse(raw)
+        self._put(before, number)
+        if before is None or before.uid != number.uid:
+            return Sighting(number, wakes=True)
+        expected = self._expected.get(number.uid)
+        restated = number.status not in (before.status, expected)
+        if number.status == expected:
+            del self._expected[number.uid]
+        return Sighting(number, wakes=restated or before.waking != number.waking)
+
+    def expect(self, number: PhoneNumber, status: Mapping[str, Any]) -> None:
+        """We are about to write this status: seeing it come back is no reason for a run."""
+        self._expected[number.uid] = status
+
+    def gone(self, key: Key, uid: str) -> PhoneNumber | None:
+        """The object no longer exists; what it was, None if we did not know it (or already know its successor)."""
+        self._dead[uid] = None
+        while len(self._dead) > REMEMBERED_DEAD:
+            self._dead.popitem(last=False)
+        self._expected.pop(uid, None)
+        known = self._numbers.get(key)
+        if known is None or known.uid != uid:
+            return None
+        self._unlink(known)
+        del self._numbers[key]
+        return known
+
+    def _put(self, before: PhoneNumber | None, number: PhoneNumber) -> None:
+        if before is not None:
+            self._unlink(before)
+            if before.uid != number.uid:
+                self._expected.pop(before.uid, None)
+        self._numbers[number.key] = number
+        self._by_phone.setdefault(number.phone_number, set()).add(number.key)
+        secret = _secret_of(number)
+        if secret:
+            self._by_secret.setdefault(secret, set()).add(number.key)
+
+    def _unlink(self, number: PhoneNumber) -> None:
+        _drop(self._by_phone, number.phone_number, number.key)
+        secret = _secret_of(number)
+        if secret:
+            _drop(self._by_secret, secret, number.key)
+
+
+_At = TypeVar("_At", str, tuple[str, str])
+
+
+def _drop(index: dict[_At, set[Key]], at: _At, key: Key) -> None:
+    index[at].discard(key)
+    if not index[at]:
+        del index[at]
+
+
+def _secret_of(number: PhoneNumber) -> tuple[str, str] | None:
+    if number.spec is None or number.spec.sip_password_secret_ref is None:
+        return None
+    return number.key.namespace, number.spec.sip_password_secret_ref.name

@@ -1,0 +1,187 @@
+"""A work queue by key: never two runs of one key at once, what users changed first, back-off in memory.
+
+The shape is that of client-go's workqueue; the lanes and the patience of sweeps are ours.
+"""
+
+import asyncio
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+FIRST_RETRY_S = 1.0
+"""Back-off per key doubles from here up to what the failure says."""
+
+
+class Lane(IntEnum):
+    """What a run is for; a smaller lane goes first."""
+
+    USER = 0
+    REFRESH = 1
+    SWEEP = 2
+
+
+@dataclass(slots=True)
+class _Item:
+    """What is known of one key. `due`: a timer for a later run. `again`: it changed while it ran."""
+
+    lane: Lane | None = None
+    running: Lane | None = None
+    again: Lane | None = None
+    failures: int = 0
+    due: asyncio.TimerHandle | None = None
+    since: float = 0.0
+
+
+@dataclass(slots=True)
+class WorkQueue:
+    """Keys waiting for a run. `refresh_limit`: how many of the refresh lane may run at once.
+
+    `jitter(a, b)`: a random number between a and b.
+    """
+
+    refresh_limit: int = 2
+    jitter: Callable[[float, float], float] = random.uniform
+    clock: Callable[[], float] = time.monotonic
+    _items: dict[str, _Item] = field(default_factory=dict)
+    _lanes: dict[Lane, OrderedDict[str, None]] = field(default_factory=lambda: {lane: OrderedDict() for lane in Lane})
+    _refreshing: int = 0
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, key: str, lane: Lane) -> None:
+        """Ask for a run. A user's change ends a back-off; a sweep never shortens one."""
+        item = self._items.setdefault(key, _Item())
+        if lane is Lane.SWEEP and (item.due is not None or item.failures):
+            return
+        if lane is not Lane.SWEEP:
+            item.failures = 0
+        self._cancel_timer(item)
+        self._enqueue(key, item, lane)
+
+    async def get(self) -> str:
+        """The next key to run; `done` or `retry` must follow."""
+        while True:
+            key = self._pop()
+            if key is not None:
+                return key
+            self._wake.clear()
+            await self._wake.wait()
+
+    def done(self, key: str) -> None:
+        """The run went well; forget its failures."""
+        self._finish(key).failures = 0
+        self._settle(key)
+
+    def later(self, key: str, delay_s: float) -> None:
+        """The run went well as far as it could; run again after `delay_s`, or at once if the key changed meanwhile."""
+        item = self._finish(key)
+        item.failures = 0
+        self._schedule(key, item, delay_s)
+
+    def retry(self, key: str, at_least_s: float, at_most_s: float) -> float:
+        """The run failed: run again after a back-off with full jitter; how long that is, in seconds."""
+        item = self._finish(key)
+        ceiling_s = min(at_most_s, FIRST_RETRY_S * 2 ** min(item.failures, 20))
+        item.failures += 1
+        delay_s = max(at_least_s, self.jitter(0.0, ceiling_s))
+        self._schedule(key, item, delay_s)
+        return delay_s
+
+    def running(self, key: str) -> bool:
+        """Whether a run of the key is under way."""
+        item = self._items.get(key)
+        return item is not None and item.running is not None
+
+    @property
+    def depth(self) -> int:
+        """Keys that could run now."""
+        return sum(len(lane) for lane in self._lanes.values())
+
+    @property
+    def delayed(self) -> int:
+        """Keys that wait for their time."""
+        return sum(1 for item in self._items.values() if item.due is not None)
+
+    @property
+    def active(self) -> int:
+        """Runs under way."""
+        return sum(1 for item in self._items.values() if item.running is not None)
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the longest-waiting key that could run has waited, in seconds."""
+        heads = [self._items[next(iter(lane))].since for lane in self._lanes.values() if lane]
+        return self.clock() - min(heads) if heads else 0.0
+
+    async def drained(self) -> None:
+        """Wait until no run is under way."""
+        while self.active:
+            self._wake.clear()
+            await self._wake.wait()
+
+    def stop(self) -> None:
+        """Take nothing more in: drop what waits, and all timers. Runs under way go on."""
+        for item in self._items.values():
+            self._cancel_timer(item)
+            item.lane = item.again = None
+        for lane in self._lanes.values():
+            lane.clear()
+
+    def _enqueue(self, key: str, item: _Item, lane: Lane) -> None:
+        if item.running is not None:
+            item.again = lane if item.again is None else min(item.again, lane)
+            return
+        if item.lane is None:
+            item.since = self.clock()
+        elif item.lane <= lane:
+            return
+        else:
+            del self._lanes[item.lane][key]
+        item.lane = lane
+        self._lanes[lane][key] = None
+        self._wake.set()
+
+    def _pop(self) -> str | None:
+        for lane, keys in self._lanes.items():
+            if not keys or (lane is Lane.REFRESH and self._refreshing >= self.refresh_limit):
+                continue
+            key, _ = keys.popitem(last=False)
+            item = self._items[key]
+            item.lane, item.running = None, lane
+            self._refreshing += lane is Lane.REFRESH
+            return key
+        return None
+
+    def _finish(self, key: str) -> _Item:
+        item = self._items[key]
+        self._refreshing -= item.running is Lane.REFRESH
+        item.running = None
+        self._wake.set()
+        return item
+
+    def _settle(self, key: str) -> None:
+        item = self._items[key]
+        if item.again is not None:
+            lane, item.again = item.again, None
+            self._enqueue(key, item, lane)
+        elif item.lane is None and item.due is None and not item.failures:
+            del self._items[key]
+
+    def _schedule(self, key: str, item: _Item, delay_s: float) -> None:
+        if item.again is not None and item.again is not Lane.SWEEP:
+            self._settle(key)
+            return
+        item.again = None
+
+        def run() -> None:
+            item.due = None
+            self._enqueue(key, item, Lane.SWEEP if item.failures else Lane.USER)
+
+        item.due = asyncio.get_running_loop().call_later(delay_s, run)
+
+    def _cancel_timer(self, item: _Item) -> None:
+        if item.due is not None:
+            item.due.cancel()
+            item.due = None

@@ -1,0 +1,184 @@
+"""One function brings one number to its desired state, deletion included."""
+
+from dataclasses import replace
+
+from ..cluster.api import ApiRefused
+from ..core.assessment import Assessment
+from ..core.conditions import Reason
+from ..core.credentials import Credentials
+from ..core.plan import Change, Replace, needs_credentials
+from ..core.resource import PhoneNumber
+from ..core.status import Outcome
+from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable, Waiting
+from .apply import Applied, Applier
+from .gather import Gatherer, Ports
+from .report import Moved, Reporter, was_in_step
+
+SECRET_RETRY_S = 30.0
+"""The longest pause between two looks at a Secret that is missing or unusable and would not tell when it changes."""
+
+SOON_S = 0.2
+"""The pause before a contradiction (not found, conflict) is looked at again, with a new snapshot."""
+
+
+class Reconciler:
+    """Runs phone numbers, one run per number at a time (the queue sees to that)."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._gatherer = Gatherer(ports)
+        self._applier = Applier(ports.inventory, ports.metrics)
+        self._reporter = Reporter(ports)
+        self._contradicted: set[str] = set()
+
+    async def reconcile(self, phone: str) -> None:
+        """Bring every object that names this phone number to its desired state, those that leave first.
+
+        Returns when nothing is left to do by itself: all is in step, or a person or the next sweep has to come first.
+        Raises `Waiting` (look again after a delay) or `Unavailable` (back off).
+        """
+        unreachable = await self._picture(phone)
+        failures: list[OperatorError] = []
+        for number in sorted(self._ports.cache.claimants(phone), key=lambda each: not each.deleting):
+            try:
+                failure = await self._bring(number, unreachable)
+            except Moved:
+                failure = Waiting(Reason.RETRYING, "the object changed while it was judged", delay_s=0.0)
+            except OperatorError as exc:  # the API server's: what LiveKit says is part of the result
+                failure = exc
+            if failure is not None:
+                failures.append(failure)
+        _come_back(failures)
+
+    async def _bring(self, number: PhoneNumber, unreachable: OperatorError | None) -> OperatorError | None:
+        """Gather, desired, observe, plan, apply, report. What says when to come back, None if nothing does."""
+        situation = await self._gatherer.gather(number)
+        assessment = self._gatherer.assess(situation)
+        if unreachable is None and needs_credentials(assessment.changes):
+            situation = await self._gatherer.opened(situation)
+            assessment = self._gatherer.assess(situation)
+        if unreachable is not None:
+            assessment = replace(assessment, changes=(), needs_finalizer=False)
+        if assessment.needs_finalizer:
+            number = await self._reporter.hold(number)
+        applied = await self._applier.apply(assessment.changes, self._ports.owners(number)[0])
+        applied = replace(applied, failure=self._judged(number, applied.failure or _in_the_way(number, unreachable)))
+        await self._reporter.tell_changes(number, applied, expected=not _is_repair(number, assessment, applied))
+        if number.deleting:
+            return await self._part(number, assessment, applied, unreachable)
+        if not isinstance(applied.failure, Waiting) and not (unreachable and _nothing_asked(number, assessment)):
+            await self._reporter.report(number, assessment, applied, seen=unreachable is None)
+        return applied.failure or _secret_to_watch(assessment)
+
+    async def _part(
+        self, number: PhoneNumber, assessment: Assessment, applied: Applied, unreachable: OperatorError | None
+    ) -> OperatorError | None:
+        """The end of a deletion: let go once nothing of ours is left, or once the user says that it may stay."""
+        late_s = 0.0 if number.observes else self._late_s(number)
+        failure = applied.failure
+        if failure is None and late_s > 0:
+            failure = Waiting(
+                Reason.DELETING, "A create without an answer may still be applied by LiveKit.", delay_s=late_s
+            )
+        if failure is not None and not number.wishes.force_orphan:
+            await self._reporter.report(number, assessment, replace(applied, failure=failure), seen=unreachable is None)
+            return failure
+        if failure is not None:
+            await self._reporter.orphan(number)
+        await self._reporter.let_go(number)
+        return None
+
+    def in_step(self, number: PhoneNumber) -> bool:
+        """Whether a run would find nothing to do, as far as is known; what a sweep asks of every number."""
+        assessment = self._gatherer.assess(self._gatherer.remembered(number))
+        if number.deleting:
+            return not number.has_finalizer and not assessment.changes
+        if assessment.changes or assessment.needs_finalizer:
+            return False
+        return not self._reporter.status_patch(number, assessment, Outcome(self._ports.owned(number)))
+
+    async def _picture(self, phone: str) -> OperatorError | None:
+        """Have a picture of LiveKit, or what went wrong. Lost creates are looked for once their time is over."""
+        inventory = self._ports.inventory
+        owners = [owner for number in self._ports.cache.claimants(phone) for owner in self._ports.owners(number)]
+        due = inventory.unsettled(owners)
+        try:
+            await inventory.ensure(begun_after=due if 0 < due <= self._ports.clock() else float("-inf"))
+        except OperatorError as exc:
+            return exc
+        return None
+
+    def _late_s(self, number: PhoneNumber) -> float:
+        return max(0.0, self._ports.inventory.unsettled(self._ports.owners(number)) - self._ports.clock())
+
+    def _judged(self, number: PhoneNumber, failure: OperatorError | None) -> OperatorError | None:
+        """A contradiction is looked at again at once; the second in a row is LiveKit's last word for now."""
+        if not isinstance(failure, Conflict | Gone):
+            self._contradicted.discard(number.uid)
+            return failure
+        if number.uid not in self._contradicted:
+            self._contradicted.add(number.uid)
+            return replace(failure, delay_s=SOON_S)
+        if isinstance(failure, Conflict):
+            return Stalled(Reason.REJECTED_BY_LIVEKIT, failure.message)
+        return Unavailable(Reason.LIVEKIT_UNAVAILABLE, failure.message)
+
+
+def _in_the_way(number: PhoneNumber, unreachable: OperatorError | None) -> OperatorError | None:
+    """A fault of LiveKit matters only to who wants something of it: not to an observer that leaves."""
+    return None if number.deleting and number.observes else unreachable
+
+
+def _nothing_asked(number: PhoneNumber, assessment: Assessment) -> bool:
+    """Whether the last status says all there is to say: an outage of LiveKit is no news about such a number."""
+    if not was_in_step(number) or number.refresh_due:
+        return False
+    if number.wishes.recreate not in ("", number.answered("lastHandledRecreate")):
+        return False
+    return assessment.verdict is None and not _secret_is_newer(number, assessment)
+
+
+def _is_repair(number: PhoneNumber, assessment: Assessment, applied: Applied) -> bool:
+    """Whether what was changed had been in step before: then somebody else changed it in LiveKit."""
+    if number.deleting or assessment.refreshes or not was_in_step(number):
+        return False
+    return not _follows_secret(number, assessment, applied.done)
+
+
+def _follows_secret(number: PhoneNumber, assessment: Assessment, done: tuple[Change, ...]) -> bool:
+    """Whether only credentials changed and the Secret is newer than what was last written."""
+    if not _secret_is_newer(number, assessment):
+        return False
+    return all(isinstance(change, Replace) and _credentials_only(change) for change in done)
+
+
+def _secret_is_newer(number: PhoneNumber, assessment: Assessment) -> bool:
+    written = number.status.get("credentials")
+    if not isinstance(assessment.credentials, Credentials) or not isinstance(written, dict):
+        return False
+    return bool(written.get("resourceVersion") != assessment.credentials.resource_version)
+
+
+def _credentials_only(change: Replace) -> bool:
+    return all(path.rpartition(".")[2] in ("username", "password", "headers") for path in change.fields)
+
+
+def _secret_to_watch(assessment: Assessment) -> OperatorError | None:
+    """A Secret that stands in the way, and perhaps tells nothing when it changes, is looked at again and again."""
+    verdict = assessment.credentials
+    if verdict is None or isinstance(verdict, Credentials):
+        return None
+    return Unavailable(verdict.reason, verdict.message, longest_s=SECRET_RETRY_S)
+
+
+def _come_back(failures: list[OperatorError]) -> None:
+    """Raise the failure that brings us back first; what only a person or a sweep can change brings nobody back."""
+    waiting = [failure for failure in failures if isinstance(failure, Waiting)]
+    if waiting:
+        raise min(waiting, key=lambda failure: failure.delay_s)
+    unavailable = [failure for failure in failures if isinstance(failure, Unavailable)]
+    if unavailable:
+        raise min(unavailable, key=lambda failure: failure.longest_s)
+    refused = [failure for failure in failures if isinstance(failure, ApiRefused)]
+    if refused:
+        raise Unavailable(refused[0].reason, refused[0].message)

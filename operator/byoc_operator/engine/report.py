@@ -1,0 +1,134 @@
+"""Writes to the cluster what a run found: the status if it differs, an Event if something turned, the finalizer."""
+
+import logging
+from datetime import UTC, datetime
+
+from ..cluster.api import ApiRefused
+from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
+from ..core.assessment import Assessment, paths
+from ..core.conditions import Reason, Verdict
+from ..core.resource import PhoneNumber
+from ..core.status import Outcome, status_of, status_patch
+from ..errors import OperatorError, Stalled, Unavailable
+from .apply import Applied
+from .gather import Ports
+
+log = logging.getLogger(__name__)
+
+
+class Moved(Exception):
+    """Not an error: the object is no longer the one that was judged, and is judged anew."""
+
+
+class Reporter:
+    """All writes to the cluster about one number."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+
+    def status_patch(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, object]:
+        """What would have to be written for the status to be right; empty: nothing."""
+        now = datetime.fromtimestamp(self._ports.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return status_patch(number.status, status_of(number, assessment, outcome, self._ports.installation, now))
+
+    async def report(self, number: PhoneNumber, assessment: Assessment, applied: Applied, *, seen: bool) -> None:
+        """Bring the status in step with one PATCH, or none. `seen`: LiveKit could be asked."""
+        outcome = Outcome(
+            owned=self._ports.owned(number) if seen else None,
+            failure=_verdict(applied.failure),
+            wrote_credentials=applied.wrote_credentials,
+        )
+        patch = self.status_patch(number, assessment, outcome)
+        if not patch:
+            return
+        ports = self._ports
+        ports.cache.expect(number, {**number.status, **{k: v for k, v in patch.items() if v is not None}})
+        try:
+            raw = await ports.numbers.patch_status(number.key, patch)
+        except ApiRefused as exc:
+            await self._look_again(number, exc)
+            return
+        ports.cache.seen(raw)
+        await self._announce(number, assessment.verdict or outcome.failure)
+
+    async def hold(self, number: PhoneNumber) -> PhoneNumber:
+        """Put our finalizer on the object. Raises `Moved` if it is not the judged one any more."""
+        ports = self._ports
+        try:
+            raw = await ports.numbers.add_finalizer(number)
+        except ApiRefused as exc:
+            await self._look_again(number, exc)
+            raise Moved from exc
+        ports.cache.seen(raw)
+        held = ports.cache.get(number.key)
+        if held is None or (held.uid, held.generation, held.wishes) != (number.uid, number.generation, number.wishes):
+            raise Moved
+        return held
+
+    async def let_go(self, number: PhoneNumber) -> None:
+        """Take our finalizer away; the API server then removes the object. Raises `Moved` if it had changed."""
+        if not number.has_finalizer:
+            return
+        try:
+            await self._ports.numbers.remove_finalizer(number)
+        except ApiRefused as exc:
+            await self._look_again(number, exc)
+            raise Moved from exc
+        log.info("deleted", extra={"number": number.key})
+
+    async def orphan(self, number: PhoneNumber) -> None:
+        """Say what stays in LiveKit when the user lets an object go although LiveKit failed."""
+        recorded = number.recorded
+        ids = self._ports.owned(number).ids or tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
+        note = f"force-orphan: the object goes; in LiveKit may stay: {', '.join(ids) or 'nothing that is known'}"
+        log.warning(note, extra={"number": number.key})
+        await self._ports.events.about_number(number, "Warning", "Orphaned", "Delete", note)
+
+    async def tell_changes(self, number: PhoneNumber, applied: Applied, *, expected: bool) -> None:
+        """One line per run that changed LiveKit; what nobody asked for was a repair (not `expected`): an Event too."""
+        if not applied.done:
+            return
+        touched = ", ".join(paths(applied.done))
+        if expected:
+            log.info("changed in LiveKit: %s", touched, extra={"number": number.key})
+            return
+        for path in paths(applied.done):
+            self._ports.metrics.drift.labels(path).inc()
+        note = f"put right in LiveKit: {touched}"
+        log.info(note, extra={"number": number.key})
+        await self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
+
+    async def _announce(self, number: PhoneNumber, verdict: Verdict | None) -> None:
+        """An Event when a number falls out of step, for another reason than before, or comes back."""
+        before = number.ready_reason
+        reason = verdict.reason if verdict else Reason.SYNCED
+        if before == reason or (before in ("", Reason.SYNCED) and verdict is None):
+            return
+        message = verdict.message if verdict else "LiveKit is in step with this object again."
+        harmless = verdict is None or reason in (Reason.PAUSED, Reason.CHANGES_PENDING)
+        log.log(logging.INFO if harmless else logging.WARNING, "%s: %s", reason, message, extra={"number": number.key})
+        await self._ports.events.about_number(
+            number, "Normal" if harmless else "Warning", str(reason), "Reconcile", message
+        )
+
+    async def _look_again(self, number: PhoneNumber, refused: ApiRefused) -> None:
+        """A PATCH was refused: the object is gone, or newer than we knew. Anything else is a fault to back off from."""
+        if refused.status not in (NOT_FOUND, CONFLICT, INVALID):
+            raise Unavailable("KubernetesRefused", refused.message) from refused
+        raw = await self._ports.numbers.get(number.key)
+        if raw is None:
+            self._ports.cache.gone(number.key, number.uid)
+        elif self._ports.cache.seen(raw) is None:
+            # Refused although nothing changed: wait rather than go round in circles.
+            raise Unavailable("KubernetesRefused", refused.message) from refused
+
+
+def _verdict(failure: OperatorError | None) -> Verdict | None:
+    if failure is None:
+        return None
+    return Verdict(Reason(failure.reason), failure.message, stalled=isinstance(failure, Stalled))
+
+
+def was_in_step(number: PhoneNumber) -> bool:
+    """Whether the last status said: in step with this very spec."""
+    return number.status.get("observedGeneration") == number.generation and number.ready_reason == Reason.SYNCED

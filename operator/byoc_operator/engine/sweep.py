@@ -1,0 +1,112 @@
+"""The sweep: one snapshot of LiveKit, compared in memory with every number; only those that differ get a run.
+
+It is the start of the operator, its drift detection, and its healing after an outage, all one code path.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..core.resource import PhoneNumber
+from ..errors import OperatorError
+from .gather import Ports
+from .queue import Lane, WorkQueue
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 15.0
+"""While LiveKit does not answer, it is asked again after 1 s, doubling to 15 s: one cheap question for all numbers."""
+
+BREATH = 50
+"""Numbers compared before the event loop gets a turn; a comparison takes about 0.1 ms."""
+
+JITTER = 0.1
+"""Sweeps of several installations must not fall on the same second for ever."""
+
+
+@dataclass(slots=True)
+class LiveKitState:
+    """What the last sweep saw of LiveKit as a whole; `trouble` None: it answered."""
+
+    trouble: OperatorError | None = None
+    asked: bool = False
+
+
+class Sweeper:
+    """Sweeps at start and then every `interval_s` seconds, until cancelled."""
+
+    def __init__(
+        self, ports: Ports, queue: WorkQueue, in_step: Callable[[PhoneNumber], bool], interval_s: float
+    ) -> None:
+        self._ports = ports
+        self._queue = queue
+        self._in_step = in_step
+        self._interval_s = interval_s
+        self._failures = 0
+        self.state = LiveKitState()
+
+    async def run(self, told: Callable[[OperatorError], None]) -> None:
+        """Sweep for ever. `told` hears when LiveKit as a whole begins to fail, or fails in another way."""
+        while True:
+            try:
+                await self.sweep()
+            except OperatorError as exc:
+                self._failed(exc, told)
+                await asyncio.sleep(self._retry_s())
+                continue
+            self._answered()
+            # S311: nothing secret hangs on when a sweep runs
+            await asyncio.sleep(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+
+    async def sweep(self) -> None:
+        """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
+        await self._ports.inventory.refresh()
+        await self._look_at_secrets()
+        different = 0
+        for count, phone in enumerate(self._ports.cache.phones()):
+            if count % BREATH == 0:
+                await asyncio.sleep(0)
+            claimants = self._ports.cache.claimants(phone)
+            if not self._queue.running(phone) and not all(self._in_step(number) for number in claimants):
+                different += 1
+                self._queue.add(phone, Lane.SWEEP)
+        log.debug("swept %d numbers, %d differ", len(self._ports.cache), different)
+
+    async def _look_at_secrets(self) -> None:
+        """One GET per distinct Secret that does not tell of its changes by itself, one after the other."""
+        for namespace, name in self._ports.cache.secrets():
+            facts = self._ports.secrets.known(namespace, name)
+            if facts is None or not facts.watched:
+                await self._ask(namespace, name)
+
+    async def _ask(self, namespace: str, name: str) -> None:
+        try:
+            await self._ports.secrets.fetch(namespace, name)
+        except OperatorError as exc:
+            # The numbers that use it find out in their own runs, and say so; the others must not wait for it.
+            log.debug("Secret %s/%s cannot be read: %s", namespace, name, exc.message)
+
+    def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:
+        self._failures += 1
+        before = self.state.trouble
+        self.state = LiveKitState(trouble=exc, asked=True)
+        self._ports.metrics.sweeps.labels("failed").inc()
+        self._ports.metrics.livekit_up.set(0)
+        if before is None or before.reason != exc.reason:
+            log.error("LiveKit: %s: %s", exc.reason, exc.message)
+            told(exc)
+
+    def _answered(self) -> None:
+        if self.state.trouble is not None:
+            log.info("LiveKit answers again")
+        self._failures = 0
+        self.state = LiveKitState(asked=True)
+        self._ports.metrics.sweeps.labels("done").inc()
+        self._ports.metrics.livekit_up.set(1)
+        self._ports.metrics.last_sweep.set(self._ports.wall())
+
+    def _retry_s(self) -> float:
+        return min(LONGEST_RETRY_S, self._interval_s, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 10))

@@ -1,0 +1,57 @@
+"""What can go wrong, named by what we do next.
+
+`Stalled` a person must act; `Waiting` something will come by itself, look again after a delay;
+`Unavailable` the other side is down or busy, back off. Library errors are turned into these once, at
+the edge (`livekit_sip.error_map`, `cluster`), chained with `from`. A message may be shown to users:
+it says what to do and never holds a credential, a request ID, a count or a time.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(eq=False)
+class OperatorError(Exception):
+    """Base: `reason` is one of `core.conditions.Reason`, `message` is for the user."""
+
+    reason: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+@dataclass(eq=False)
+class Stalled(OperatorError):
+    """A person must act. `server_wide`: LiveKit as a whole is at fault, not this number."""
+
+    server_wide: bool = False
+
+
+@dataclass(eq=False)
+class Waiting(OperatorError):
+    """Look again after `delay_s` seconds: what is missing is expected to come."""
+
+    delay_s: float = 1.0
+
+
+@dataclass(eq=False)
+class Gone(Waiting):
+    """The LiveKit object that was to be replaced no longer exists; our snapshot is out of date."""
+
+
+@dataclass(eq=False)
+class Conflict(Waiting):
+    """LiveKit refuses because of another object (its words are in `message`); our snapshot may be out of date."""
+
+
+@dataclass(eq=False)
+class Unavailable(OperatorError):
+    """Back off and try again.
+
+    `outcome_unknown`: the request may have been applied, or may still be (a timeout, a lost reply).
+    `retry_after_s`: what the server asked for, in seconds, if it did. `longest_s`: the back-off grows no longer.
+    """
+
+    outcome_unknown: bool = False
+    retry_after_s: float | None = None
+    longest_s: float = 600.0

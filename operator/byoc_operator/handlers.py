@@ -1,0 +1,114 @@
+"""kopf: our informer. It lists, watches, reconnects and logs in; it never writes to the cluster.
+
+Only event handlers: change handlers would cost a write per object and retry, and would copy a Secret's data into an
+annotation. What happens with an event is the engine's.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import kopf
+
+from .cluster.secrets import LABEL_SELECTOR
+from .core.resource import GROUP, PLURAL, VERSION
+from .engine.engine import Engine
+
+PAGE_SIZE = 500
+REQUEST_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+
+GRACE_S = 20.0
+"""How long runs under way may go on after SIGTERM; a pod has 30 s unless told otherwise."""
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    """No handler of ours looks at differences, so none are kept: else kopf copies and compares every object."""
+
+    def build(self, *, body: kopf.Body, extra_fields: object = None) -> Any:  # noqa: ARG002 - kopf's signature
+        return {}
+
+    def fetch(self, *, body: kopf.Body) -> Any:  # noqa: ARG002 - kopf's signature
+        return {}
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: Any) -> None:
+        """Keep nothing."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """No handler of ours has progress to remember in the cluster."""
+
+    def fetch(self, *, key: Any, body: kopf.Body) -> Any:
+        """Remember nothing."""
+
+    def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Keep nothing."""
+
+    def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
+        """Have nothing to remove."""
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: Any) -> None:
+        """Never write to an object only to see it change."""
+
+    def clear(self, *, essence: Any) -> Any:
+        return essence
+
+
+def configured() -> kopf.OperatorSettings:
+    """Settings of kopf: watch, and nothing else."""
+    settings = kopf.OperatorSettings()
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True  # the CRD is there before us; watching for CRDs would need more rights
+    settings.networking.request_timeout = REQUEST_TIMEOUT_S
+    settings.networking.connect_timeout = CONNECT_TIMEOUT_S
+    settings.watching.chunk_size = PAGE_SIZE
+    settings.watching.label_selectors["v1", "secrets"] = LABEL_SELECTOR
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.execution.max_workers = 1  # no handler of ours is synchronous
+    return settings
+
+
+def registered(engine: Callable[[], Engine], start: Callable[[], Coroutine[Any, Any, None]]) -> kopf.OperatorRegistry:
+    """Our handlers. `engine` is asked at each event; `start` runs before kopf begins to watch."""
+    registry = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
+    async def begin(**_: Any) -> None:
+        await start()
+
+    @kopf.on.cleanup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
+    async def end(**_: Any) -> None:
+        await engine().stop(GRACE_S)
+
+    @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.TEMPORARY)
+    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+        if os.environ.get("KUBECONFIG"):
+            return kopf.login_with_kubeconfig(**kwargs)
+        return kopf.login_with_service_account(**kwargs)
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def number(event: kopf.RawEvent, **_: Any) -> None:
+        engine().number_event(event["type"], event["object"])
+
+    @kopf.on.event("v1", "secrets", registry=registry)
+    async def secret(event: kopf.RawEvent, **_: Any) -> None:
+        engine().secret_event(event["type"], event["object"])
+
+    return registry
+
+
+async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+    """Run kopf until a signal comes, `stop` is set, or a watch is refused for good."""
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    await kopf.operator(
+        registry=registry,
+        settings=configured(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )

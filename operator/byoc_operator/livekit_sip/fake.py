@@ -1,0 +1,235 @@
+"""A LiveKit in memory: `gateway.SipGateway` with the rules of livekit-server 1.13.5.
+
+It passes the contract suite that the real server passes. Not modelled: pages, rate limits, rules with a PIN or with
+numbers of their own, and the race of two creates (here a check and its write are one step; the real server lets
+both through). What `extra` holds is kept as names only.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import random
+import string
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar, assert_never
+
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, Masked, OutboundTrunk, SipObject, kind_of
+from ..errors import Gone, OperatorError
+from . import convert
+from .fake_checks import check_inbound, check_outbound, check_rules
+from .faults import ApplyLate, Fault, Hang, LoseReply, Refuse, lost_reply
+
+_Object = TypeVar("_Object", bound=SipObject)
+_Result = TypeVar("_Result")
+
+
+class FakeLiveKit:
+    """A server without objects. `calls`: (method, kind, name or ID) of whatever came in, refused or not.
+
+    `always`: every call fails with it (a wrong key, a wrong URL). `lists_passwords`: False as LiveKit Cloud may be.
+    `seed`: makes the IDs repeatable.
+    """
+
+    def __init__(
+        self, always: OperatorError | None = None, *, lists_passwords: bool = True, seed: int | None = None
+    ) -> None:
+        self.always = always
+        self.calls: list[tuple[str, Kind, str]] = []
+        self._lists_passwords = lists_passwords
+        self._random = random.Random(seed)  # noqa: S311 - IDs of a fake
+        self._objects: dict[str, SipObject] = {}
+        self._faults: list[tuple[Fault, str | None, Kind | None]] = []
+        self._late: list[tuple[Callable[[], object], int | None]] = []
+
+    async def list_outbound_trunks(self) -> list[OutboundTrunk]:
+        """All outbound trunks, ordered by ID."""
+        return await self._handle("list", Kind.OUTBOUND_TRUNK, "", lambda: self._listed(OutboundTrunk))
+
+    async def list_inbound_trunks(self) -> list[InboundTrunk]:
+        """All inbound trunks, ordered by ID."""
+        return await self._handle("list", Kind.INBOUND_TRUNK, "", lambda: self._listed(InboundTrunk))
+
+    async def list_dispatch_rules(self) -> list[DispatchRule]:
+        """All dispatch rules, ordered by ID."""
+        return await self._handle("list", Kind.DISPATCH_RULE, "", lambda: self._listed(DispatchRule))
+
+    async def create(self, wanted: _Object) -> _Object:
+        """Create under a random ID. ValueError if a credential of `wanted` has no text."""
+        _demand_texts(wanted)
+        return await self._handle("create", kind_of(wanted), wanted.name, lambda: self._create(wanted))
+
+    async def replace(self, wanted: _Object) -> _Object:
+        """Replace whole. ValueError if a credential of `wanted` has no text."""
+        _demand_texts(wanted)
+        return await self._handle("replace", kind_of(wanted), wanted.id, lambda: self._replace(wanted))
+
+    async def delete(self, kind: Kind, id: str) -> None:
+        """Delete; rules that name a deleted trunk stay."""
+        await self._handle("delete", kind, id, lambda: self._delete(kind, id))
+
+    async def set_metadata(self, kind: Kind, id: str, metadata: str) -> None:
+        """Change a trunk's metadata alone; a trunk that is gone is a success."""
+        await self._handle("set_metadata", kind, id, lambda: self._set_metadata(kind, id, metadata))
+
+    def inject(self, fault: Fault, method: str | None = None, kind: Kind | None = None) -> None:
+        """Let the next call of this method (`list`, `create`, `replace`, …) and kind fail; None: of any."""
+        self._faults.append((fault, method, kind))
+
+    def apply_late(self) -> None:
+        """Apply now whatever `ApplyLate` has put off."""
+        put_off, self._late = self._late, []
+        for apply, _ in put_off:
+            with contextlib.suppress(OperatorError):
+                apply()
+
+    def count(self) -> Counter[tuple[str, Kind]]:
+        """How many calls came in, by method and kind."""
+        return Counter((method, kind) for method, kind, _ in self.calls)
+
+    def objects(self) -> list[SipObject]:
+        """Everything stored, ordered by ID, as a list shows it; not a call."""
+        shown = (self._listed(OutboundTrunk), self._listed(InboundTrunk), self._listed(DispatchRule))
+        return sorted(itertools.chain(*shown), key=lambda stored: stored.id)
+
+    def stored_password(self, id: str) -> str | None:
+        """The password that calls over this trunk use. KeyError if there is no such object."""
+        stored = self._objects[id]
+        if isinstance(stored, DispatchRule) or stored.password is None or stored.password.text is None:
+            return None
+        return stored.password.text.get_secret_value()
+
+    def put(self, foreign: SipObject) -> str:
+        """Store an object behind our back, unchecked, under its own ID or a new one, which is returned."""
+        new_id = foreign.id or self._new_id(foreign)
+        self._objects[new_id] = replace(foreign, id=new_id)
+        return new_id
+
+    def edit(self, id: str, **changes: Any) -> None:
+        """Change fields of a stored object behind our back, unchecked."""
+        self._objects[id] = replace(self._objects[id], **changes)
+
+    def drop(self, id: str) -> None:
+        """Delete behind our back. KeyError if there is no such object."""
+        del self._objects[id]
+
+    async def _handle(self, method: str, kind: Kind, what: str, apply: Callable[[], _Result]) -> _Result:
+        self.calls.append((method, kind, what))
+        self._apply_what_is_due()
+        await asyncio.sleep(0)  # other tasks get their turn, as with a network between
+        if self.always is not None:
+            raise replace(self.always)
+        fault = self._take_fault(method, kind)
+        match fault:
+            case None:
+                return apply()
+            case Hang():
+                await fault.until.wait()
+                return apply()
+            case Refuse():
+                raise fault.error
+            case LoseReply():
+                with contextlib.suppress(OperatorError):
+                    apply()
+                raise lost_reply()
+            case ApplyLate():
+                self._late.append((apply, fault.after_calls))
+                raise lost_reply()
+        assert_never(fault)
+
+    def _take_fault(self, method: str, kind: Kind) -> Fault | None:
+        for position, (fault, for_method, for_kind) in enumerate(self._faults):
+            if for_method in (None, method) and for_kind in (None, kind):
+                del self._faults[position]
+                return fault
+        return None
+
+    def _apply_what_is_due(self) -> None:
+        waiting = [(apply, None if after is None else after - 1) for apply, after in self._late]
+        self._late = [(apply, after) for apply, after in waiting if after is None or after > 0]
+        for apply, after in waiting:
+            if after is not None and after <= 0:
+                with contextlib.suppress(OperatorError):
+                    apply()
+
+    def _create(self, wanted: _Object) -> _Object:
+        self._check(replace(wanted, id=""))
+        return self._store(replace(wanted, id=self._new_id(wanted)))
+
+    def _replace(self, wanted: _Object) -> _Object:
+        stored = self._objects.get(wanted.id)
+        if stored is None or kind_of(stored) is not kind_of(wanted):
+            raise Gone("Pending", "LiveKit no longer has the object: requested object does not exist")
+        self._check(wanted)
+        return self._store(wanted)
+
+    def _delete(self, kind: Kind, id: str) -> None:
+        stored = self._objects.get(id)
+        is_rule = isinstance(stored, DispatchRule)
+        # The server deletes trunks of both directions by one method.
+        if stored is not None and is_rule is (kind is Kind.DISPATCH_RULE):
+            del self._objects[id]
+
+    def _set_metadata(self, kind: Kind, id: str, metadata: str) -> None:
+        stored = self._objects.get(id)
+        if stored is not None and kind_of(stored) is kind and not isinstance(stored, DispatchRule):
+            self._objects[id] = replace(stored, metadata=metadata)
+
+    def _check(self, wanted: SipObject) -> None:
+        match wanted:
+            case OutboundTrunk():
+                check_outbound(wanted)
+            case InboundTrunk():
+                check_inbound(wanted, self._of_kind(InboundTrunk))
+            case DispatchRule():
+                check_rules(wanted, self._of_kind(DispatchRule))
+
+    def _store(self, wanted: _Object) -> _Object:
+        self._objects[wanted.id] = wanted
+        return _without_texts(wanted)
+
+    def _of_kind(self, kind: type[_Object]) -> list[_Object]:
+        return [stored for _, stored in sorted(self._objects.items()) if isinstance(stored, kind)]
+
+    def _listed(self, kind: type[_Object]) -> list[_Object]:
+        return [self._shown(stored) for stored in self._of_kind(kind)]
+
+    def _shown(self, stored: _Object) -> _Object:
+        shown = _without_texts(stored)
+        if isinstance(shown, DispatchRule):
+            return shown
+        if self._lists_passwords:
+            return shown
+        return replace(shown, password=None, password_listed=shown.username is None)
+
+    def _new_id(self, sip_object: SipObject) -> str:
+        prefix = "SDR_" if isinstance(sip_object, DispatchRule) else "ST_"
+        return prefix + "".join(self._random.choices(string.ascii_letters + string.digits, k=12))
+
+
+def _demand_texts(wanted: SipObject) -> None:
+    """As the real client: fails where only a digest of a credential is known."""
+    match wanted:
+        case OutboundTrunk():
+            convert.outbound_to_proto(wanted)
+        case InboundTrunk():
+            convert.inbound_to_proto(wanted)
+        case DispatchRule():
+            convert.rule_to_proto(wanted)
+
+
+def _without_texts(stored: _Object) -> _Object:
+    if isinstance(stored, DispatchRule):
+        return stored
+    bare = replace(stored, username=_digest(stored.username), password=_digest(stored.password))
+    if isinstance(bare, InboundTrunk):
+        return bare
+    headers = {
+        name: Masked(value.digest) if isinstance(value, Masked) else value for name, value in bare.headers.items()
+    }
+    return replace(bare, headers=headers)
+
+
+def _digest(masked: Masked | None) -> Masked | None:
+    return None if masked is None else Masked(masked.digest)

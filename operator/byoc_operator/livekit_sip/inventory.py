@@ -1,0 +1,266 @@
+"""The shared picture of LiveKit: three lists for any number of phone numbers, kept current by our own writes.
+
+The lists are not atomic and LiveKit has no versions. So every write of ours is journalled, and a snapshot, when it is
+installed, gets all writes that ended after its *start* replayed over it: it can never undo a write.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TypeVar
+
+from ..core.ownership import Owned, Owner, RecordedIds, claim, owner_of
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, normalised
+from ..errors import Conflict, Gone, OperatorError, Unavailable
+from .gateway import SipGateway
+
+MIN_INTERVAL_S = 1.0
+"""At most one snapshot a second, however many ask: each costs LiveKit a read of everything."""
+
+LATE_S = 60.0
+"""How long a create whose outcome is unknown may still be applied: a proxy or a stopped server can sit on it."""
+
+_Object = TypeVar("_Object", bound=SipObject)
+
+
+@dataclass(slots=True)
+class _Picture:
+    """One state of LiveKit, indexed. Rebuilt by a snapshot, edited by our writes."""
+
+    by_id: dict[str, SipObject] = field(default_factory=dict)
+    by_owner: dict[Owner, set[str]] = field(default_factory=dict)
+    inbound_by_number: dict[str, set[str]] = field(default_factory=dict)
+    wildcards: set[str] = field(default_factory=set)
+
+    def put(self, sip_object: SipObject) -> None:
+        self.drop(sip_object.id)
+        self.by_id[sip_object.id] = sip_object
+        owner = owner_of(sip_object)
+        if owner:
+            self.by_owner.setdefault(owner, set()).add(sip_object.id)
+        for number in _numbers(sip_object):
+            self.inbound_by_number.setdefault(number, set()).add(sip_object.id)
+        if isinstance(sip_object, DispatchRule) and not sip_object.trunk_ids:
+            self.wildcards.add(sip_object.id)
+
+    def drop(self, id: str) -> None:
+        known = self.by_id.pop(id, None)
+        if known is None:
+            return
+        owner = owner_of(known)
+        if owner:
+            _discard(self.by_owner, owner, id)
+        for number in _numbers(known):
+            _discard(self.inbound_by_number, number, id)
+        self.wildcards.discard(id)
+
+
+_Index = TypeVar("_Index", Owner, str)
+
+
+def _discard(index: dict[_Index, set[str]], key: _Index, id: str) -> None:
+    found = index[key]
+    found.discard(id)
+    if not found:
+        del index[key]
+
+
+def _numbers(sip_object: SipObject) -> frozenset[str]:
+    if not isinstance(sip_object, InboundTrunk):
+        return frozenset()
+    return frozenset(normalised(number) for number in sip_object.numbers)
+
+
+class Inventory:
+    """What LiveKit holds, and the only way to change it. Times are `clock` seconds, monotonic."""
+
+    def __init__(self, gateway: SipGateway, clock: Callable[[], float] = time.monotonic) -> None:
+        self._gateway = gateway
+        self._clock = clock
+        self._picture = _Picture()
+        self._loaded = False
+        self._stale = False
+        self._started_at = float("-inf")
+        self._attempted_at = float("-inf")
+        self._journal: list[SipObject | str] | None = None
+        self._flight: asyncio.Task[None] | None = None
+        self._late: dict[Owner, float] = {}
+
+    @property
+    def loaded(self) -> bool:
+        """Whether LiveKit was ever listed."""
+        return self._loaded
+
+    @property
+    def size(self) -> int:
+        """How many objects LiveKit holds, ours and others'."""
+        return len(self._picture.by_id)
+
+    # Looking
+
+    async def ensure(self, begun_after: float = float("-inf")) -> None:
+        """Have a picture: the one there is, or a new one if none is, it is invalid, or it began before `begun_after`.
+
+        Everyone who waits shares one snapshot. Raises what the gateway raises.
+        """
+        while not self._loaded or self._stale or self._started_at < begun_after:
+            await self._share()
+
+    async def refresh(self) -> None:
+        """Take a new snapshot, as a sweep does."""
+        await self.ensure(begun_after=self._clock())
+
+    def invalidate(self) -> None:
+        """What we know was contradicted: the next `ensure` takes a new snapshot."""
+        self._stale = True
+
+    async def _share(self) -> None:
+        if self._flight is None:
+            self._flight = asyncio.create_task(self._snapshot(), name="snapshot of LiveKit")
+            self._flight.add_done_callback(self._landed)
+        # Shielded: one waiter that is cancelled must not end the snapshot of the others.
+        await asyncio.shield(self._flight)
+
+    def _landed(self, flight: asyncio.Task[None]) -> None:
+        self._flight = None
+        if not flight.cancelled():
+            flight.exception()  # somebody has to look, even if everyone who waited has gone
+
+    async def _snapshot(self) -> None:
+        await asyncio.sleep(max(0.0, self._attempted_at + MIN_INTERVAL_S - self._clock()))
+        started = self._attempted_at = self._clock()
+        was_stale, self._stale, self._journal = self._stale, False, []
+        try:
+            self._install(await self._listed())
+            self._started_at = started
+        except BaseException:
+            # The picture that we have is as good, or as bad, as it was.
+            self._stale = self._stale or was_stale
+            raise
+        finally:
+            self._journal = None
+
+    async def _listed(self) -> list[SipObject]:
+        found = await self._three_lists()
+        if self._loaded and 2 * len(found) < self.size:
+            # A list that shrank by more than half may be a page that got lost; nothing is created from it unproved.
+            found = await self._three_lists()
+        return found
+
+    async def _three_lists(self) -> list[SipObject]:
+        # Rules first: what a rule names is then in the list of trunks, unless it is gone.
+        rules = await self._gateway.list_dispatch_rules()
+        inbound = await self._gateway.list_inbound_trunks()
+        outbound = await self._gateway.list_outbound_trunks()
+        return [*rules, *inbound, *outbound]
+
+    def _install(self, found: Iterable[SipObject]) -> None:
+        picture = _Picture()
+        for sip_object in found:
+            picture.put(self._with_known_password(sip_object))
+        for write in self._journal or ():
+            if isinstance(write, str):
+                picture.drop(write)
+            else:
+                picture.put(write)
+        self._picture, self._loaded = picture, True
+
+    def _with_known_password(self, listed: SipObject) -> SipObject:
+        """Where LiveKit lists no passwords, the digest of what we wrote ourselves is what we know."""
+        if isinstance(listed, DispatchRule) or listed.password_listed:
+            return listed
+        known = self._picture.by_id.get(listed.id)
+        if isinstance(known, OutboundTrunk | InboundTrunk) and known.username == listed.username and known.password:
+            return replace(listed, password=known.password, password_listed=True)
+        return listed
+
+    def owned(self, owners: Iterable[Owner], phone_number: str, recorded: RecordedIds) -> Owned:
+        """What is ours for one number; see `core.ownership.claim`."""
+        picture = self._picture
+        marked = [picture.by_id[known] for owner in owners for known in picture.by_owner.get(owner, ())]
+        return claim(phone_number, recorded, marked, picture.by_id)
+
+    def inbound_with(self, phone_number: str) -> frozenset[str]:
+        """IDs of all inbound trunks, whoever's, with this number."""
+        return frozenset(self._picture.inbound_by_number.get(phone_number, ()))
+
+    @property
+    def wildcard_rules(self) -> tuple[str, ...]:
+        """IDs of all rules that name no trunk."""
+        return tuple(sorted(self._picture.wildcards))
+
+    @property
+    def by_id(self) -> Mapping[str, SipObject]:
+        """Everything, to look at."""
+        return MappingProxyType(self._picture.by_id)
+
+    # Writing
+
+    async def create(self, wanted: _Object, owner: Owner) -> _Object:
+        """Create and remember. If the outcome is unknown, `unsettled` tells until when to look for it."""
+        try:
+            made = await self._gateway.create(wanted)
+        except OperatorError as exc:
+            if isinstance(exc, Unavailable) and exc.outcome_unknown:
+                self._late[owner] = self._clock() + LATE_S
+            self._contradicted(exc)
+            raise
+        self._wrote(made)
+        return made
+
+    async def replace(self, wanted: _Object) -> _Object:
+        """Replace in place and remember."""
+        try:
+            stored = await self._gateway.replace(wanted)
+        except OperatorError as exc:
+            self._contradicted(exc)
+            raise
+        self._wrote(stored)
+        return stored
+
+    async def remark(self, kind: Kind, id: str, metadata: str) -> None:
+        """Change a trunk's metadata and nothing else, so that no credential is needed."""
+        try:
+            await self._gateway.set_metadata(kind, id, metadata)
+        except OperatorError as exc:
+            self._contradicted(exc)
+            raise
+        known = self._picture.by_id.get(id)
+        if isinstance(known, OutboundTrunk | InboundTrunk):
+            self._wrote(replace(known, metadata=metadata))
+
+    async def delete(self, kind: Kind, id: str) -> None:
+        """Delete and remember."""
+        try:
+            await self._gateway.delete(kind, id)
+        except OperatorError as exc:
+            self._contradicted(exc)
+            raise
+        self._picture.drop(id)
+        if self._journal is not None:
+            self._journal.append(id)
+
+    def unsettled(self, owners: Iterable[Owner]) -> float:
+        """Until when (clock) a lost create of these owners may still turn up; 0 if none is open.
+
+        A snapshot that began later settles it.
+        """
+        open_until = 0.0
+        for owner in owners:
+            until = self._late.get(owner)
+            if until is not None and self._loaded and not self._stale and self._started_at >= until:
+                del self._late[owner]
+            elif until is not None:
+                open_until = max(open_until, until)
+        return open_until
+
+    def _wrote(self, stored: SipObject) -> None:
+        self._picture.put(stored)
+        if self._journal is not None:
+            self._journal.append(stored)
+
+    def _contradicted(self, exc: OperatorError) -> None:
+        if isinstance(exc, Gone | Conflict) or (isinstance(exc, Unavailable) and exc.outcome_unknown):
+            self.invalidate()

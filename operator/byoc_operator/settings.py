@@ -1,0 +1,209 @@
+"""Every setting: environment variable, unit, default. A wrong one stops the start with one line that names it."""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from .errors import OperatorError
+
+
+class SecretsPolicy(StrEnum):
+    """Which Secrets numbers may use."""
+
+    ANY = "Any"
+    LABELLED = "Labelled"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    """The least severe line that is written."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""A comma-separated list in the environment."""
+
+
+class Settings(BaseSettings):
+    """The settings of `byoc-operator run`."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True)
+
+    livekit_url: str = Field(alias="LIVEKIT_URL", description="LiveKit server: ws, wss, http or https.")
+    livekit_api_key: str = Field("", alias="LIVEKIT_API_KEY", description="API key with the `sip.admin` grant.")
+    livekit_api_secret: SecretStr = Field(SecretStr(""), alias="LIVEKIT_API_SECRET", description="Its secret.")
+    livekit_api_key_file: Path | None = Field(
+        None, alias="LIVEKIT_API_KEY_FILE", description="File that holds the key, instead of `LIVEKIT_API_KEY`."
+    )
+    livekit_api_secret_file: Path | None = Field(
+        None,
+        alias="LIVEKIT_API_SECRET_FILE",
+        description="File that holds the secret, instead of `LIVEKIT_API_SECRET`.",
+    )
+    livekit_timeout_s: float = Field(
+        10.0, ge=1.0, alias="BYOC_LIVEKIT_TIMEOUT_SECONDS", description="After how long a call to LiveKit is given up."
+    )
+    livekit_concurrency: int = Field(
+        8,
+        ge=1,
+        le=64,
+        alias="BYOC_LIVEKIT_CONCURRENCY",
+        description="Calls to LiveKit at once; more only lengthens them.",
+    )
+    sip_uri: str = Field(
+        "", alias="BYOC_SIP_URI", description="Our public SIP endpoint for carriers: `[sip:]host[:port]`."
+    )
+    installation_id: Names = Field(
+        (),
+        alias="BYOC_INSTALLATION_ID",
+        description="Marks our LiveKit objects. Comma list: the first marks, all are recognised. "
+        "Absent: the UID of the namespace kube-system.",
+    )
+    namespaces: Names = Field((), alias="BYOC_NAMESPACES", description="Namespaces to watch, comma list. Absent: all.")
+    operator_namespace: str = Field(
+        "byoc-system", alias="BYOC_OPERATOR_NAMESPACE", description="The operator's own namespace."
+    )
+    sweep_interval_s: float = Field(
+        300.0, ge=1.0, alias="BYOC_SWEEP_INTERVAL_SECONDS", description="Seconds between comparisons with LiveKit."
+    )
+    agent_name: str = Field(
+        "",
+        alias="BYOC_AGENT_NAME",
+        description="LiveKit agent name for every number. Absent: the agent id is the name.",
+    )
+    room_prefix: str = Field("call-", alias="BYOC_ROOM_PREFIX", description="Start of the name of a call's room.")
+    secrets: SecretsPolicy = Field(
+        SecretsPolicy.ANY, alias="BYOC_SECRETS", description="`Labelled` refuses Secrets without our label."
+    )
+    termination_hosts: Names = Field(
+        (),
+        alias="BYOC_TERMINATION_HOSTS",
+        description="Suffixes of termination hosts that numbers may name, comma list. Absent: any.",
+    )
+    credentials_max_age_days: int = Field(
+        0, ge=0, alias="BYOC_CREDENTIALS_MAX_AGE_DAYS", description="Older SIP passwords give a finding. 0: never."
+    )
+    http_port: int = Field(
+        8080, ge=1, le=65535, alias="BYOC_HTTP_PORT", description="Port of `/healthz`, `/readyz` and `/metrics`."
+    )
+    leader_election: bool = Field(
+        True, alias="BYOC_LEADER_ELECTION", description="Accepted, without effect yet: run one replica."
+    )
+    lease_name: str = Field(
+        "byoc-operator", alias="BYOC_LEASE_NAME", description="Lease that Events about the installation refer to."
+    )
+    log_format: LogFormat = Field(LogFormat.JSON, alias="BYOC_LOG_FORMAT", description="`json` or `text`.")
+    log_level: LogLevel = Field(LogLevel.INFO, alias="BYOC_LOG_LEVEL", description="Least severe line that is written.")
+
+    @field_validator("installation_id", "namespaces", "termination_hosts", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
+    @field_validator("livekit_url")
+    @classmethod
+    def _is_livekit(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname or parts.username:
+            message = "must be a ws, wss, http or https URL without credentials, like wss://livekit.example.com"
+            raise ValueError(message)
+        return value
+
+    @field_validator("sip_uri")
+    @classmethod
+    def _is_endpoint(cls, value: str) -> str:
+        host = value.removeprefix("sip:")
+        if any(character in host for character in "/@ ") or host.startswith("sips:"):
+            message = "must be a host, perhaps with a port, like sip.example.com or sip.example.com:5061"
+            raise ValueError(message)
+        return value
+
+    @field_validator("installation_id")
+    @classmethod
+    def _no_slash(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if any("/" in part for part in value):
+            message = "must not contain a slash"
+            raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _has_key(self) -> "Settings":
+        if not (self.livekit_api_key or self.livekit_api_key_file):
+            message = "LIVEKIT_API_KEY: is required (or LIVEKIT_API_KEY_FILE)"
+            raise ValueError(message)
+        if not (self.livekit_api_secret.get_secret_value() or self.livekit_api_secret_file):
+            message = "LIVEKIT_API_SECRET: is required (or LIVEKIT_API_SECRET_FILE)"
+            raise ValueError(message)
+        return self
+
+    @property
+    def livekit_host(self) -> str:
+        """The host of the LiveKit server, as it is shown in a status."""
+        return urlsplit(self.livekit_url).hostname or ""
+
+    def livekit_credentials(self) -> tuple[str, SecretStr]:
+        """API key and secret, files read now. Raises OperatorError that names the setting."""
+        key = _file("LIVEKIT_API_KEY_FILE", self.livekit_api_key_file) or self.livekit_api_key
+        secret = _file("LIVEKIT_API_SECRET_FILE", self.livekit_api_secret_file)
+        return key, SecretStr(secret) if secret else self.livekit_api_secret
+
+
+def _file(name: str, path: Path | None) -> str:
+    if path is None:
+        return ""
+    try:
+        content = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise OperatorError("Settings", f"{name}: cannot read {path} ({type(exc).__name__})") from exc
+    if not content:
+        raise OperatorError("Settings", f"{name}: {path} is empty")
+    return content
+
+
+def load() -> Settings:
+    """The settings of this environment. Raises OperatorError with one line that names the wrong one."""
+    try:
+        return Settings()
+    except ValidationError as exc:
+        raise OperatorError("Settings", _line(exc)) from None
+
+
+def _line(exc: ValidationError) -> str:
+    """The first error as one line. Never the value: it may be a secret in the wrong place."""
+    error = exc.errors(include_input=False, include_url=False)[0]
+    name = str(error["loc"][0]) if error["loc"] else ""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "missing":
+        message = "is required"
+    return f"{name}: {message}" if name else message
+
+
+def unknown(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Variables that look like settings of ours and are none: a typing error would otherwise pass in silence.
+
+    Kubernetes itself adds `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT…` for every Service of the namespace.
+    """
+    known = {field.alias for field in Settings.model_fields.values()}
+    return sorted(
+        name
+        for name in environment
+        if name.startswith("BYOC_") and name not in known and "_SERVICE_" not in name and "_PORT" not in name
+    )

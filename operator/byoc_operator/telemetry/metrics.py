@@ -1,0 +1,86 @@
+"""Prometheus metrics. Every name starts with `byoc_`; no label holds a phone number, a name or a value of a user."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """All metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.reconciles = Counter(
+            "byoc_reconciles", "Runs of the reconcile function.", ["result"], registry=self.registry
+        )
+        self.reconcile_seconds = Histogram(
+            "byoc_reconcile_seconds", "Duration of a run.", buckets=_SECONDS, registry=self.registry
+        )
+        self.changes = Counter(
+            "byoc_livekit_changes", "Changes made in LiveKit.", ["kind", "verb"], registry=self.registry
+        )
+        self.drift = Counter(
+            "byoc_drift_repaired",
+            "Fields that were put right after somebody else changed them.",
+            ["field"],
+            registry=self.registry,
+        )
+        self.livekit_requests = Counter(
+            "byoc_livekit_requests",
+            "Calls to LiveKit by method and outcome.",
+            ["method", "outcome"],
+            registry=self.registry,
+        )
+        self.livekit_seconds = Histogram(
+            "byoc_livekit_request_seconds",
+            "Duration of a call to LiveKit.",
+            ["method"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self.kubernetes_requests = Counter(
+            "byoc_kubernetes_requests",
+            "Own requests to the API server.",
+            ["verb", "resource", "status"],
+            registry=self.registry,
+        )
+        self.sweeps = Counter("byoc_sweeps", "Sweeps over all numbers.", ["result"], registry=self.registry)
+        self.last_sweep = Gauge(
+            "byoc_last_sweep_timestamp_seconds", "When the last good sweep ended.", registry=self.registry
+        )
+        self.livekit_up = Gauge(
+            "byoc_livekit_up", "1 if LiveKit answered the last sweep, 0 if not.", registry=self.registry
+        )
+
+    def livekit_request(self, method: str, outcome: str, seconds: float) -> None:
+        """Count a call to LiveKit."""
+        self.livekit_requests.labels(method, outcome).inc()
+        self.livekit_seconds.labels(method).observe(seconds)
+
+    def kubernetes_request(self, verb: str, resource: str, status: str, _seconds: float) -> None:
+        """Count a request to the API server."""
+        self.kubernetes_requests.labels(verb, resource, status).inc()
+
+    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """A number that is read when somebody looks."""
+        gauge = Gauge(name, text, registry=self.registry)
+        gauge.set_function(read)
+
+    def by_reason(self, read: Callable[[], dict[str, int]]) -> None:
+        """How many numbers have which reason in their Ready condition, counted when somebody looks."""
+        self.registry.register(_ByReason(read))
+
+
+class _ByReason(Collector):
+    def __init__(self, read: Callable[[], dict[str, int]]) -> None:
+        self._read = read
+
+    def collect(self) -> list[GaugeMetricFamily]:
+        family = GaugeMetricFamily("byoc_numbers", "Numbers by the reason of their Ready condition.", labels=["reason"])
+        for reason, count in sorted(self._read().items()):
+            family.add_metric([reason], count)
+        return [family]

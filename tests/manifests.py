@@ -1,0 +1,323 @@
+"""Good and bad specs, tried against the Python rules and against the API server: both must say the same.
+
+A bad spec is `BASE` with some fields changed; `words` must all stand in the refusal.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+Spec = dict[str, Any]
+
+BASE: Spec = {
+    "phoneNumber": "+19876543210",
+    "terminationUri": "your-trunk.pstn.twilio.com",
+    "inboundAgentId": "agent_support",
+}
+GENERIC: Spec = {"terminationUri": "sip.example.com"}
+SECRET: Spec = {"sipPasswordSecretRef": {"name": "twilio-sip"}}
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> Spec:
+    """A copy of base with the changes; None takes a field away."""
+    return {key: value for key, value in {**deepcopy(dict(base)), **changes}.items() if value is not None}
+
+
+def manifest(name: str, namespace: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """An object to send to the API server."""
+    return {
+        "apiVersion": "byoc.talkifai.dev/v1alpha1",
+        "kind": "ByocPhoneNumber",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": dict(spec),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class BadManifest:
+    """Changes of `BASE` that make it bad, the field that is blamed and words of the refusal."""
+
+    name: str
+    changes: Mapping[str, Any]
+    field: str
+    words: tuple[str, ...]
+
+    @property
+    def spec(self) -> Spec:
+        """The whole bad spec."""
+        return merged(BASE, self.changes)
+
+
+GOOD: dict[str, Spec] = {
+    "least": {"phoneNumber": "+4930123456", "terminationUri": "sip.example.com"},
+    "base": BASE,
+    "everything": {
+        "phoneNumber": "+19876543210",
+        "terminationUri": "your-trunk.pstn.twilio.com:5061",
+        "friendlyName": "Zentrale Köln · Müller & Söhne",
+        "inboundAgentId": "agent_support",
+        "outboundAgentId": "agent_sales",
+        "sipUsername": "your_sip_username",
+        "sipPasswordSecretRef": {"name": "twilio-sip", "key": "sip.password_1"},
+        "carrier": "Generic",
+        "transport": "TLS",
+        "mediaEncryption": "Required",
+        "inbound": {
+            "allowedAddresses": ["54.172.60.0/30", "203.0.113.7", "2001:db8::/32", "2001:db8::1"],
+            "allowAnyAddress": False,
+            "allowedCallers": ["+15551230000"],
+            "authentication": "Digest",
+            "ringTimeoutSeconds": 60,
+            "maxCallDurationSeconds": 86400,
+            "noiseCancellation": True,
+            "headersToAttributes": {"X-Customer-Id": "customerId", "From": "from"},
+            "agentMetadata": {"tenant": "acme"},
+        },
+        "outbound": {
+            "headers": {"X-Account": "4711", "P-Asserted-Identity": "<sip:+19876543210@example.com>"},
+            "fromHost": "voice.example.com",
+            "destinationCountry": "us",
+        },
+        "managementPolicy": "Observe",
+        "deletionPolicy": "Retain",
+    },
+    "empty texts": merged(
+        BASE,
+        {
+            "friendlyName": "",
+            "inboundAgentId": "",
+            "outboundAgentId": "",
+            "sipUsername": "",
+            "inbound": {},
+            "outbound": {"headers": {}, "fromHost": "", "destinationCountry": ""},
+        },
+    ),
+    "host of one label": merged(BASE, {"terminationUri": "asterisk"}),
+    "host with a final dot": merged(BASE, {"terminationUri": "sip.example.com.:5061"}),
+    "upper-case host": merged(BASE, {"terminationUri": "SIP.Example.COM"}),
+    "highest port": merged(BASE, {"terminationUri": "sip.example.com:65535"}),
+    "IPv4": merged(BASE, {"terminationUri": "203.0.113.7"}),
+    "IPv4 and port": merged(BASE, {"terminationUri": "203.0.113.7:5060"}),
+    "IPv6": merged(BASE, {"terminationUri": "[2001:db8::1]"}),
+    "IPv6 and port": merged(BASE, {"terminationUri": "[2001:db8::1]:5061"}),
+    "host of 253 characters": merged(BASE, {"terminationUri": ".".join(["a" * 62] * 4) + ".c:65535"}),
+    "shortest number": merged(BASE, {"phoneNumber": "+12"}),
+    "longest number": merged(BASE, {"phoneNumber": "+123456789012345"}),
+    "UDP with optional encryption": merged(BASE, {"transport": "UDP", "mediaEncryption": "Allowed"}),
+    "TCP without encryption": merged(BASE, {"transport": "TCP", "mediaEncryption": "Disabled"}),
+    "everyone may call": merged(
+        BASE, {"inbound": {"allowAnyAddress": True, "allowedAddresses": ["0.0.0.0/0", "::/0"]}}
+    ),
+    "allow any without a list": merged(BASE, {"inbound": {"allowAnyAddress": True}}),
+    "widest ranges": merged(BASE, {"inbound": {"allowedAddresses": ["10.0.0.0/8", "2001::/16"]}}),
+    "bits behind the prefix": merged(BASE, {"inbound": {"allowedAddresses": ["10.1.2.3/8"]}}),
+    "Digest at a generic carrier": merged(BASE, {**GENERIC, **SECRET, "inbound": {"authentication": "Digest"}}),
+    "Twilio's host, another carrier": merged(
+        BASE, {**SECRET, "carrier": "Generic", "inbound": {"authentication": "Digest"}}
+    ),
+    "host that only sounds like Twilio": merged(
+        BASE, {**SECRET, "terminationUri": "x.twilio.com.example.org", "inbound": {"authentication": "Digest"}}
+    ),
+    "user name with an at sign": merged(BASE, {**SECRET, "sipUsername": "user name@example.com"}),
+    "IPv6 as from host": merged(BASE, {"outbound": {"fromHost": "2001:db8::1"}}),
+    "sixteen headers": merged(BASE, {"outbound": {"headers": {f"X-{i}": "é" * 512 for i in range(16)}}}),
+}
+
+NUMBER_WORDS = ("must be an E.164 number", "such as +19876543210")
+ENDPOINT_WORDS = ("must be host, host:port or [IPv6]:port", "such as your-trunk.pstn.twilio.com")
+TRUNK = "write terminationUri: x.pstn.twilio.com"
+ADDRESS_WORDS = ("must be a CIDR such as 54.172.60.0/30 or an IP address",)
+NAME_WORDS = ("must have header names of 1 to 255", "such as X-Customer-Id")
+FROM_WORDS = ("must be a host name or an IP address, such as voice.example.com",)
+
+
+def _number(name: str, number: str, *words: str) -> BadManifest:
+    return BadManifest(f"number {name}", {"phoneNumber": number}, "spec.phoneNumber", (*NUMBER_WORDS, *words))
+
+
+def _endpoint(name: str, uri: str, *words: str) -> BadManifest:
+    return BadManifest(f"termination {name}", {"terminationUri": uri}, "spec.terminationUri", (*ENDPOINT_WORDS, *words))
+
+
+def _inbound(name: str, inbound: Spec, field: str, *words: str) -> BadManifest:
+    return BadManifest(f"inbound {name}", {**GENERIC, "inbound": inbound}, f"spec.inbound{field}", words)
+
+
+def _address(name: str, address: str, *words: str) -> BadManifest:
+    inbound = {"allowedAddresses": ["203.0.113.7", address]}
+    return _inbound(f"address {name}", inbound, ".allowedAddresses[1]", *(words or ADDRESS_WORDS))
+
+
+def _outbound(name: str, outbound: Spec, field: str, *words: str) -> BadManifest:
+    return BadManifest(f"outbound {name}", {"outbound": outbound}, f"spec.outbound.{field}", words)
+
+
+def _text(field: str, text: str, *words: str) -> BadManifest:
+    return BadManifest(f"{field} {text[:12]!r}", {**SECRET, field: text}, f"spec.{field}", words)
+
+
+def _secret(name: str, reference: Spec, field: str, *words: str) -> BadManifest:
+    return BadManifest(
+        f"secret {name}", {"sipPasswordSecretRef": reference}, f"spec.sipPasswordSecretRef{field}", words
+    )
+
+
+BAD: list[BadManifest] = [
+    BadManifest("no number", {"phoneNumber": None}, "spec.phoneNumber", ("Required value",)),
+    BadManifest("no termination", {"terminationUri": None}, "spec.terminationUri", ("Required value",)),
+    BadManifest("number as integer", {"phoneNumber": 19876543210}, "spec.phoneNumber", ("must be of type string",)),
+    _number("without plus", "19876543210"),
+    _number("with blanks", "+1 987 654 3210", "did you mean +19876543210?"),
+    _number("with brackets", "+1 (987) 654-3210", "did you mean +19876543210?"),
+    _number("with dots", "+1.987.654.3210", "did you mean +19876543210?"),
+    _number("with zero", "+0987654321"),
+    _number("with 16 digits", "+1234567890123456"),
+    _number("of one digit", "+1"),
+    _number("with line break", "+19876543210\n"),
+    _number("with foreign digits", "+١٩٨٧٦٥٤٣٢١٠"),
+    _number("empty", ""),
+    _endpoint("with sip:", "sip:x.pstn.twilio.com", TRUNK),
+    _endpoint("with transport", "sip:x.pstn.twilio.com;transport=tls", TRUNK, "and transport: TLS"),
+    _endpoint("with UDP", "x.pstn.twilio.com;transport=UDP", TRUNK, "and transport: UDP"),
+    _endpoint("with sips:", "sips:x.pstn.twilio.com:5061", f"{TRUNK}:5061 and transport: TLS"),
+    _endpoint("with user", "sip:user.name@x.pstn.twilio.com", TRUNK),
+    _endpoint("with path", "https://x.pstn.twilio.com/trunk", TRUNK),
+    _endpoint("with blanks", " x.pstn.twilio.com ", TRUNK),
+    _endpoint("with line break", "x.pstn.twilio.com\n", TRUNK),
+    _endpoint("with port 0", "x.pstn.twilio.com:0"),
+    _endpoint("with port 65536", "x.pstn.twilio.com:65536"),
+    _endpoint("with a port that is none", "x.pstn.twilio.com:abc"),
+    _endpoint("without port behind the colon", "x.pstn.twilio.com:", TRUNK),
+    _endpoint("of a mistyped IPv4", "203.0.113.256"),
+    _endpoint("of IPv6 without brackets", "2001:db8::1"),
+    _endpoint("of bracketed rubbish", "[2001:db8:::1]:5060"),
+    _endpoint("with underscore", "my_trunk.example.com"),
+    _endpoint("with too long a label", "a" * 64 + ".example.com"),
+    _endpoint("with too long a host", ".".join(["a" * 60] * 5)),
+    _endpoint("empty", ""),
+    BadManifest("endless termination", {"terminationUri": "a" * 321}, "spec.terminationUri", ("Too long", "320")),
+    BadManifest("carrier", {"carrier": "Twillio"}, "spec.carrier", ('"Generic", "Twilio", "Telnyx"',)),
+    BadManifest("transport", {"transport": "tls"}, "spec.transport", ('"TLS", "TCP", "UDP"',)),
+    BadManifest("media", {"mediaEncryption": "SRTP"}, "spec.mediaEncryption", ('"Required", "Allowed", "Disabled"',)),
+    BadManifest("management", {"managementPolicy": "Pause"}, "spec.managementPolicy", ('"Manage", "Observe"',)),
+    BadManifest("deletion", {"deletionPolicy": "Keep"}, "spec.deletionPolicy", ('"Delete", "Retain"',)),
+    BadManifest(
+        "SRTP over UDP",
+        {"transport": "UDP"},
+        "spec.mediaEncryption",
+        ("must be Allowed or Disabled unless transport is TLS", "in clear"),
+    ),
+    BadManifest("SRTP over TCP", {"transport": "TCP", "mediaEncryption": "Required"}, "spec.mediaEncryption", ("TLS",)),
+    BadManifest(
+        "user name without password",
+        {"sipUsername": "user"},
+        "spec.sipPasswordSecretRef",
+        ("must be set when sipUsername is set", "name the Secret"),
+    ),
+    BadManifest(
+        "Digest without password",
+        {**GENERIC, "inbound": {"authentication": "Digest"}},
+        "spec.sipPasswordSecretRef",
+        ("must be set when inbound.authentication is Digest",),
+    ),
+    *(
+        BadManifest(
+            f"Digest at Twilio {name}",
+            {**SECRET, **changes, "inbound": {"authentication": "Digest"}},
+            "spec.inbound.authentication",
+            ("must be None with Twilio", "restrict inbound.allowedAddresses instead"),
+        )
+        for name, changes in {
+            "by host": {},
+            "by port": {"terminationUri": "X.PSTN.Twilio.com:5061"},
+            "by name": {"carrier": "Twilio", **GENERIC},
+        }.items()
+    ),
+    _inbound("authentication", {"authentication": "digest"}, ".authentication", '"None", "Digest"'),
+    _inbound("no addresses", {"allowedAddresses": []}, ".allowedAddresses", "at least one entry", "allowAnyAddress"),
+    _inbound("addresses", {"allowedAddresses": ["203.0.113.7"] * 65}, ".allowedAddresses", "Too many", "64"),
+    _address("host", "sip.example.com", *ADDRESS_WORDS, "host names are not allowed"),
+    _address("star", "*"),
+    _address("empty", ""),
+    _address("with blanks", " 203.0.113.7"),
+    _address("with port", "203.0.113.7:5060"),
+    _address("netmask", "203.0.113.0/255.255.255.0"),
+    _address("too long prefix", "203.0.113.0/33"),
+    _address("leading zeros", "203.0.113.007"),
+    _address("zone", "fe80::1%eth0"),
+    _address("mapped IPv4", "::ffff:203.0.113.7"),
+    _address("list", "203.0.113.7,203.0.113.8"),
+    _inbound(
+        "wide",
+        {"allowedAddresses": ["203.0.113.7", "0.0.0.0/0", "2001::/15"]},
+        ".allowedAddresses",
+        "wider than /8 (IPv6: /16) unless allowAnyAddress is true",
+        'wrong: ["0.0.0.0/0", "2001::/15"]',
+    ),
+    _inbound("just too wide", {"allowedAddresses": ["10.0.0.0/7"]}, ".allowedAddresses", "wider than /8"),
+    _inbound(
+        "no callers", {"allowedCallers": []}, ".allowedCallers", "at least one number", "leave allowedCallers out"
+    ),
+    _inbound("callers", {"allowedCallers": ["+15551230000"] * 101}, ".allowedCallers", "Too many", "100"),
+    _inbound(
+        "caller",
+        {"allowedCallers": ["+1 555 123 0000"]},
+        ".allowedCallers[0]",
+        *NUMBER_WORDS,
+        "did you mean +15551230000?",
+    ),
+    _inbound("ring 0", {"ringTimeoutSeconds": 0}, ".ringTimeoutSeconds", "greater than or equal to 1"),
+    _inbound("ring long", {"ringTimeoutSeconds": 601}, ".ringTimeoutSeconds", "less than or equal to 600"),
+    _inbound("ring text", {"ringTimeoutSeconds": "60"}, ".ringTimeoutSeconds", "must be of type integer"),
+    _inbound("duration 0", {"maxCallDurationSeconds": 0}, ".maxCallDurationSeconds", "greater than or equal to 1"),
+    _inbound("duration", {"maxCallDurationSeconds": 86401}, ".maxCallDurationSeconds", "less than or equal to 86400"),
+    _inbound("noise", {"noiseCancellation": "yes"}, ".noiseCancellation", "must be of type boolean"),
+    _inbound("header", {"headersToAttributes": {"X Id": "id"}}, ".headersToAttributes", *NAME_WORDS, '["X Id"]'),
+    _inbound("no attribute", {"headersToAttributes": {"X-Id": ""}}, ".headersToAttributes", "not empty", '["X-Id"]'),
+    _inbound("attribute", {"headersToAttributes": {"X-Id": "a\tb"}}, ".headersToAttributes", "control characters"),
+    *(
+        _inbound(key, {"agentMetadata": {key: "x"}}, ".agentMetadata", "which the operator sets", f'wrong: ["{key}"]')
+        for key in ("agentId", "phoneNumber", "direction")
+    ),
+    _inbound("metadata key", {"agentMetadata": {"": "x"}}, ".agentMetadata", "keys of 1 to 253 characters"),
+    _inbound("metadata long key", {"agentMetadata": {"k" * 254: "x"}}, ".agentMetadata", "keys of 1 to 253"),
+    _inbound("metadata value", {"agentMetadata": {"k": "a\nb"}}, ".agentMetadata", "control characters", '["k"]'),
+    _inbound("metadata entries", {"agentMetadata": {f"k{i}": "" for i in range(17)}}, ".agentMetadata", "Too many"),
+    *(
+        _outbound(f"header {name}", {"headers": {name: "x"}}, "headers", "must not have From, To", f'wrong: ["{name}"]')
+        for name in ("From", "TO", "via", "Contact", "call-id", "CSeq", "f", "t", "V", "m", "i", "Authorization")
+    ),
+    _outbound("header name", {"headers": {"X:Id": "x"}}, "headers", *NAME_WORDS, 'wrong: ["X:Id"]'),
+    _outbound("no header name", {"headers": {"": "x"}}, "headers", *NAME_WORDS),
+    _outbound("long header name", {"headers": {"X" * 256: "x"}}, "headers", *NAME_WORDS),
+    _outbound("header break", {"headers": {"X-Id": "a\r\nVia: b"}}, "headers", "at most 1024 bytes without control"),
+    _outbound("header bytes", {"headers": {"X-Id": "é" * 513}}, "headers", "at most 1024 bytes", 'wrong: ["X-Id"]'),
+    _outbound("headers", {"headers": {f"X-{i}": "x" for i in range(17)}}, "headers", "Too many", "16"),
+    _outbound("from sip:", {"fromHost": "sip:voice.example.com"}, "fromHost", *FROM_WORDS),
+    _outbound("from transport", {"fromHost": "voice.example.com;transport=tls"}, "fromHost", *FROM_WORDS),
+    _outbound("from user", {"fromHost": "a@voice.example.com"}, "fromHost", *FROM_WORDS),
+    _outbound("from port", {"fromHost": "voice.example.com:5060"}, "fromHost", *FROM_WORDS, "port"),
+    _outbound("country name", {"destinationCountry": "USA"}, "destinationCountry", "two letters", "such as US or GB"),
+    _outbound("country digit", {"destinationCountry": "1"}, "destinationCountry", "two letters of ISO 3166-1"),
+    _outbound("UK", {"destinationCountry": "UK"}, "destinationCountry", "GB (not UK)"),
+    _secret("no name", {"key": "password"}, ".name", "Required value"),
+    _secret("name", {"name": "Twilio_SIP"}, ".name", "must be the name of a Secret", "such as twilio-sip"),
+    _secret("path", {"name": "../other/secret"}, ".name", "must be the name of a Secret"),
+    _secret("long name", {"name": "a" * 254}, ".name", "Too long", "253"),
+    _secret("key", {"name": "s", "key": "pass word"}, ".key", "must be a key of a Secret", "such as password"),
+    _secret("user name", {"name": "s", "key": "username"}, ".key", "must not be username", "another key"),
+    _text("sipUsername", "user\n", "must not have control characters"),
+    _text("sipUsername", "user ", "must not begin or end with a blank"),
+    _text("sipUsername", "\xa0user", "must not begin or end with a blank"),
+    _text("sipUsername", "us:er", "colons"),
+    _text("sipUsername", 'us"er', "quotes"),
+    _text("sipUsername", "us\\er", "backslashes"),
+    _text("sipUsername", "u" * 257, "Too long", "256"),
+    _text("friendlyName", "Main\nLine", "must not have control characters such as line breaks or tabs"),
+    _text("friendlyName", "n" * 129, "Too long", "128"),
+    _text("inboundAgentId", "agent\x7f", "must not have control characters"),
+    _text("inboundAgentId", "agent ", "must not begin or end with a blank"),
+    _text("outboundAgentId", " agent", "must not begin or end with a blank"),
+    _text("outboundAgentId", "agent\x85x", "must not have control characters"),
+]

@@ -1,0 +1,111 @@
+"""Everything together: a cluster without nodes and a LiveKit, ready in seconds."""
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from testbed import tools
+from testbed.audit import AuditEntry, read_audit_log
+from testbed.kube_parts import ApiServer, ControllerManager, Etcd
+from testbed.livekit_parts import LiveKit, Redis
+from testbed.part import Part
+from testbed.process import clean_environment
+
+
+class Bed:
+    """A running test bed; make it with `Bed.start` and end it with `stop`, or use it in a `with`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        self.kubeconfig = directory / "kubeconfig"
+        self.etcd = Etcd(directory)
+        self.redis = Redis(directory)
+        self.api_server = ApiServer(directory, self.etcd)
+        self.livekit = LiveKit(directory, self.redis)
+        self.controller_manager = ControllerManager(directory, self.api_server, self.kubeconfig)
+        self._kubectl = tools.find(tools.KUBECTL)
+        self._running = ExitStack()
+
+    @classmethod
+    def start(cls, directory: Path) -> Self:
+        """Start all parts below `directory`, which must not hold an earlier bed. Raises ToolMissing or NotReady."""
+        bed = cls(directory.resolve())
+        try:
+            bed._start_together(bed.etcd, bed.redis)
+            bed._start_together(bed.api_server, bed.livekit)
+            bed.api_server.write_admin_kubeconfig(bed.kubeconfig)
+            bed._start_together(bed.controller_manager)
+        except BaseException:
+            bed.stop()
+            raise
+        return bed
+
+    def stop(self) -> None:
+        """Stop all parts, the last started first; the files stay."""
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def api_url(self) -> str:
+        """Base address of the Kubernetes API."""
+        return self.api_server.url
+
+    def kubectl(
+        self, *args: str, stdin: str | None = None, check: bool = True, timeout_s: float = 30
+    ) -> subprocess.CompletedProcess[str]:
+        """Run kubectl as admin. Raises CalledProcessError with kubectl's own words in a note."""
+        environment = clean_environment() | {"KUBECONFIG": str(self.kubeconfig), "HOME": str(self.directory)}
+        done = subprocess.run(
+            [str(self._kubectl), *args],
+            input=stdin if stdin is not None else "",
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=timeout_s,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            failed = subprocess.CalledProcessError(done.returncode, done.args, done.stdout, done.stderr)
+            failed.add_note(done.stderr)
+            raise failed
+        return done
+
+    def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
+        """Kubeconfig of an existing service account, with a token for a day."""
+        token = self.kubectl("create", "token", name, f"--namespace={namespace}", "--duration=24h").stdout.strip()
+        path = self.directory / "kubeconfigs" / f"{namespace}.{name}"
+        return self.api_server.write_kubeconfig(path, name, token)
+
+    def requests_by(self, user: str) -> list[AuditEntry]:
+        """Finished requests of `user` since the start, e.g. `system:serviceaccount:NAMESPACE:NAME`."""
+        return read_audit_log(self.api_server.audit_log, user)
+
+    def writes_by(self, user: str) -> list[AuditEntry]:
+        """Those of `requests_by` that asked for a change."""
+        return [entry for entry in self.requests_by(user) if entry.is_write]
+
+    def livekit_environment(self, url: str | None = None) -> dict[str, str]:
+        """What a LiveKit client reads from its environment; `url` puts something in between, such as a proxy."""
+        return {
+            "LIVEKIT_URL": url or self.livekit.url,
+            "LIVEKIT_API_KEY": self.livekit.key,
+            "LIVEKIT_API_SECRET": self.livekit.secret,
+        }
+
+    def _start_together(self, *parts: Part) -> None:
+        for part in parts:
+            self._running.callback(part.stop)
+        with ThreadPoolExecutor(len(parts)) as pool:
+            for started in [pool.submit(part.start) for part in parts]:
+                started.result()

@@ -1,0 +1,86 @@
+"""Builds a Go program into a file, once, even when two test runs ask for it at the same time."""
+
+import fcntl
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.process import Process
+
+_REPORT_EVERY_S = 15.0
+_LOG_TAIL_LINES = 20
+
+
+class BuildFailed(RuntimeError):
+    """Go said no; the message holds the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoSource:
+    """A Go package to build: inside the module in `folder`, or as `package@version` where `folder` is None."""
+
+    package: str
+    ldflags: str
+    expected_s: int
+    folder: Path | None = None
+
+
+def build(go: Path, source: GoSource, target: Path) -> Path:
+    """Build `source` to `target` unless another process just did; progress goes to stderr. Raises BuildFailed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # One lock for all tools: two Go builds beside each other are slower than one after the other.
+    with _locked(target.parent / ".lock", waiting_for=target.name):
+        if not target.exists():
+            _build(go, source, target)
+    return target
+
+
+def _build(go: Path, source: GoSource, target: Path) -> None:
+    log = target.parent / f"{target.name}.build.log"
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as scratch:
+        # The same flags for every tool, so that they share Go's build cache: `-trimpath` on some would split it.
+        environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOBIN": scratch}
+        flags = ["-trimpath", "-ldflags", source.ldflags]
+        if source.folder is None:
+            command = [str(go), "install", *flags, source.package]
+        else:
+            command = [str(go), "build", *flags, "-o", scratch, source.package]
+        compiler = Process(command, environment=environment, log=log, directory=source.folder or Path(scratch))
+        try:
+            exit_code = _wait_with_progress(compiler, target.name, source.expected_s)
+        finally:
+            compiler.kill()
+        built = list(Path(scratch).iterdir())
+        if exit_code != 0 or len(built) != 1:
+            tail = "\n".join(log.read_text().splitlines()[-_LOG_TAIL_LINES:])
+            raise BuildFailed(f"{' '.join(command)}: exit code {exit_code}\n{tail}")
+        os.replace(built[0], target)  # noqa: PTH105  atomic over an existing file, and says so by its name
+
+
+def _wait_with_progress(compiler: Process, label: str, expected_s: int) -> int:
+    started = time.monotonic()
+    while (exit_code := compiler.wait(_REPORT_EVERY_S)) is None:
+        elapsed_s = time.monotonic() - started
+        _tell(f"building {label}: {elapsed_s:.0f} s (about {expected_s} s on two cores)")
+    _tell(f"building {label}: done after {time.monotonic() - started:.0f} s")
+    return exit_code
+
+
+@contextmanager
+def _locked(path: Path, waiting_for: str) -> Iterator[None]:
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _tell(f"{waiting_for}: another process is building, waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
