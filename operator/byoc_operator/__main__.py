@@ -27,6 +27,7 @@ from .settings import LogFormat, SecretsPolicy, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import set_up
 from .telemetry.metrics import Metrics
+from .telemetry.watches import Watches
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,9 @@ WORKERS_PER_CALL = 2.5
 """A run spends part of its time on the API server, so more runs than LiveKit calls keep LiveKit busy."""
 
 CLUSTER_RETRY_S = 2.0
+
+WATCHED_KINDS = 2
+"""Numbers and labelled Secrets."""
 
 
 def main() -> None:
@@ -64,6 +68,7 @@ class Process:
     api: ClusterApi
     metrics: Metrics
     stop: asyncio.Event
+    watches: Watches
     client: LiveKitClient | None = None
     engine: Engine | None = None
 
@@ -76,7 +81,7 @@ class Process:
         shown = (
             f"{trouble.reason}: {trouble.message}" if trouble else ("ok" if engine.livekit.asked else "not asked yet")
         )
-        return [], {"liveKit": shown}
+        return self.watches.problems(), {"liveKit": shown}
 
     def running(self) -> Engine:
         """The engine, for handlers: kopf calls none before it has started."""
@@ -91,7 +96,9 @@ async def _run(settings: Settings) -> None:
     for name in settings_module.unknown():
         log.warning("%s is not a setting of this operator and is ignored", name)
     api = await connect(metrics.kubernetes_request)
-    process = Process(settings, api, metrics, asyncio.Event())
+    watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
+    metrics.gauge("byoc_watches_broken", "Watches that are not alive.", lambda: len(watches.problems()))
+    process = Process(settings, api, metrics, asyncio.Event(), watches)
     health = HealthServer(settings.http_port, metrics.registry, process.ready)
     try:
         await health.start()
@@ -100,7 +107,7 @@ async def _run(settings: Settings) -> None:
             "Settings", f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
         ) from exc
     try:
-        registry = handlers.registered(process.running, lambda: _start(process))
+        registry = handlers.registered(process.running, lambda: _start(process), process.stop, process.watches)
         await handlers.watch(registry, settings.namespaces, process.stop)
     finally:
         if process.client is not None:

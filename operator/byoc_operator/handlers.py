@@ -10,15 +10,19 @@ import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import aiohttp
 import kopf
 
 from .cluster.secrets import LABEL_SELECTOR
 from .core.resource import GROUP, PLURAL, VERSION
 from .engine.engine import Engine
+from .errors import OperatorError
+from .telemetry.watches import Watches
 
 PAGE_SIZE = 500
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
+LOGIN_RETRY_S = 5.0
 
 GRACE_S = 20.0
 """How long runs under way may go on after SIGTERM; a pod has 30 s unless told otherwise."""
@@ -72,7 +76,9 @@ def configured() -> kopf.OperatorSettings:
     return settings
 
 
-def registered(engine: Callable[[], Engine], start: Callable[[], Coroutine[Any, Any, None]]) -> kopf.OperatorRegistry:
+def registered(
+    engine: Callable[[], Engine], start: Callable[[], Coroutine[Any, Any, None]], stop: asyncio.Event, watches: Watches
+) -> kopf.OperatorRegistry:
     """Our handlers. `engine` is asked at each event; `start` runs before kopf begins to watch."""
     registry = kopf.OperatorRegistry()
 
@@ -83,12 +89,13 @@ def registered(engine: Callable[[], Engine], start: Callable[[], Coroutine[Any, 
     @kopf.on.cleanup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def end(**_: Any) -> None:
         await engine().stop(GRACE_S)
+        stop.set()  # else kopf waits five seconds for its own task that waits for this
 
-    @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.TEMPORARY)
-    async def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        if os.environ.get("KUBECONFIG"):
-            return kopf.login_with_kubeconfig(**kwargs)
-        return kopf.login_with_service_account(**kwargs)
+    @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.TEMPORARY, backoff=LOGIN_RETRY_S)
+    async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
+        kubeconfig = os.environ.get("KUBECONFIG")
+        found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else kopf.login_with_service_account(**kwargs)
+        return _session(found, watches) if found else None
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def number(event: kopf.RawEvent, **_: Any) -> None:
@@ -101,14 +108,32 @@ def registered(engine: Callable[[], Engine], start: Callable[[], Coroutine[Any, 
     return registry
 
 
-async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
-    """Run kopf until a signal comes, `stop` is set, or a watch is refused for good."""
-    logging.getLogger("kopf").setLevel(logging.WARNING)
-    await kopf.operator(
-        registry=registry,
-        settings=configured(),
-        standalone=True,
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-        stop_flag=stop,
+def _session(found: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSession:
+    """The session that kopf would make itself, and on it the look at its watches."""
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+        headers=found.as_http_headers(),
+        trust_env=False,
+        trace_configs=[watches.tracing()],
     )
+    return kopf.AiohttpSession(server=found.server, default_namespace=found.default_namespace, aiohttp_session=session)
+
+
+async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
+    """Run kopf until a signal comes or `stop` is set. Raises OperatorError if it ends for another reason."""
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+    # Every attempt to open a watch again would be a line with the whole answer in it; `Watches` says it once.
+    logging.getLogger("kopf._cogs.clients").setLevel(logging.CRITICAL)
+    try:
+        await kopf.operator(
+            registry=registry,
+            settings=configured(),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+        )
+    except OperatorError:
+        raise
+    except Exception as exc:
+        raise OperatorError("Watching", f"watching the cluster ended: {type(exc).__name__}: {exc}") from exc

@@ -1,8 +1,10 @@
 """The test bed itself: if these fail, no other integration test means anything."""
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -10,9 +12,23 @@ from livekit.api import LiveKitAPI, ServerError
 from livekit.protocol.sip import CreateSIPInboundTrunkRequest, ListSIPInboundTrunkRequest, SIPInboundTrunkInfo
 
 from testbed.bed import Bed
-from testbed.livekit_parts import LiveKit
+from testbed.livekit_parts import LiveKit, Redis
 from testbed.livekit_proxy import LiveKitProxy
-from testbed.part import free_port
+from testbed.operator_process import OperatorProcess
+from testbed.part import NotReady, free_port
+
+_STAND_IN = """
+import http.server, os
+class Answers(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        if self.path == "/metrics":
+            variables = ",".join(f'{name}="1"' for name in ("b", "a"))
+            self.wfile.write(b"byoc_variables{" + variables.encode() + b"} " + str(len(os.environ)).encode() + b"\\n")
+print("listening", flush=True)
+http.server.HTTPServer(("127.0.0.1", int(os.environ["BYOC_HTTP_PORT"])), Answers).serve_forever()
+"""
 
 
 @pytest.fixture
@@ -37,6 +53,14 @@ async def _create(client: LiveKitAPI, name: str) -> None:
     await client.sip.create_inbound_trunk(
         CreateSIPInboundTrunkRequest(trunk=SIPInboundTrunkInfo(name=name, numbers=[number]))
     )
+
+
+def _stand_in(directory: Path, main: str) -> None:
+    """A package that `python -m` in this directory finds before the real operator."""
+    package = directory / "byoc_operator"
+    package.mkdir()
+    (package / "__init__.py").touch()  # without it, the installed package would win
+    (package / "__main__.py").write_text(main)
 
 
 def test_the_admin_sees_the_namespaces(bed: Bed) -> None:
@@ -148,3 +172,35 @@ async def test_livekit_keeps_its_trunks_over_a_crash(bed: Bed) -> None:
         part.start()
     async with LiveKitAPI(livekit.url, livekit.key, livekit.secret) as after:
         assert "kept" in await _names(after)
+
+
+def test_a_part_whose_port_was_taken_meanwhile_takes_another(tmp_path: Path) -> None:
+    redis = Redis(tmp_path)
+    lost = redis.port
+    with socket.create_server(("127.0.0.1", lost)):
+        redis.start()
+    assert redis.port != lost
+    assert redis.stop() is not None
+
+
+def test_an_operator_process_is_watched_measured_and_stopped(tmp_path: Path) -> None:
+    _stand_in(tmp_path, _STAND_IN)
+    operator = OperatorProcess({"BYOC_LOG_FORMAT": "json"}, tmp_path / "operator.log")
+    try:
+        operator.wait_ready()
+        assert operator.log_text().startswith("listening")
+        variables = operator.metrics()['byoc_variables{a="1",b="1"}']
+        assert variables <= 6, "PATH, HOME, LANG, the two given, and LC_CTYPE which Python sets itself"
+        assert operator.cpu_s() > 0
+        assert operator.rss_mb() > 1
+    finally:
+        ending = operator.stop()
+    assert ending.exit_code == -signal.SIGTERM
+    assert ending.seconds < 5
+
+
+def test_an_operator_that_ends_at_once_is_noticed_at_once(tmp_path: Path) -> None:
+    _stand_in(tmp_path, "raise SystemExit('no trunk today')")
+    operator = OperatorProcess({}, tmp_path / "operator.log")
+    with pytest.raises(NotReady, match="no trunk today"):
+        operator.wait_ready(timeout_s=10)

@@ -78,7 +78,7 @@ ETCD = Tool(
     version=(3, 6, 16),
     fits=lambda version: (3, 4) <= version < (4,),  # Debian's 3.4.23 serves API server 1.37 well
     install=f"apt-get install etcd-server, or {_GO}",
-    source=GoSource("go.etcd.io/etcd/server/v3", _SMALL, 60, _GOMOD / "etcd"),
+    source=GoSource("go.etcd.io/etcd/server/v3", _SMALL, 100, _GOMOD / "etcd"),
     folder_variable="KUBEBUILDER_ASSETS",
 )
 LIVEKIT_SERVER = Tool(

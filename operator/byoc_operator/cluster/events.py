@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ..core.resource import GROUP, KIND, VERSION, PhoneNumber
 from ..errors import OperatorError
-from .api import ClusterApi
+from .port import JsonApi
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ MAX_NOTE = 1024
 class Events:
     """Posts Events. One that cannot be written is logged and forgotten: it never holds anything up."""
 
-    def __init__(self, api: ClusterApi, instance: str) -> None:
+    def __init__(self, api: JsonApi, instance: str) -> None:
         self._api = api
         self._instance = instance
 

@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from ..core.resource import FINALIZER, GROUP, PLURAL, VERSION, Key, PhoneNumber
-from .api import JSON_PATCH, MERGE_PATCH, ApiRefused, ClusterApi
+from .api import JSON_PATCH, MERGE_PATCH, ApiRefused
+from .port import JsonApi
 
 _BASE = f"/apis/{GROUP}/{VERSION}"
 NOT_FOUND, CONFLICT, INVALID = 404, 409, 422
@@ -20,7 +21,7 @@ def scopes(base: str, namespaces: Sequence[str], plural: str) -> list[str]:
 class NumberApi:
     """Reads and writes numbers. Raises `ApiRefused` and `Unavailable`."""
 
-    def __init__(self, api: ClusterApi, namespaces: Sequence[str]) -> None:
+    def __init__(self, api: JsonApi, namespaces: Sequence[str]) -> None:
         self._api = api
         self._namespaces = namespaces
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..core.credentials import WATCH_LABEL, SecretFacts, facts_of
 from ..core.trunk import Mask, Masked
-from .api import ApiRefused, ClusterApi
+from .api import ApiRefused
 from .numbers import NOT_FOUND, scopes
+from .port import JsonApi
 
 LABEL_SELECTOR = f"{WATCH_LABEL}=true"
 SHARED_FOR_S = 1.0
@@ -27,7 +28,7 @@ class Secrets:
 
     def __init__(
         self,
-        api: ClusterApi,
+        api: JsonApi,
         namespaces: Sequence[str],
         mask: Mask,
         clock: Callable[[], float] = time.monotonic,
@@ -66,7 +67,18 @@ class Secrets:
         self._flights.pop((namespace, name), None)
 
     async def fetch(self, namespace: str, name: str) -> SecretFacts | None:
-        """The Secret with its values, by one GET that all who ask at the same time share; None if there is none."""
+        """The Secret with its values, by one GET that all who ask at the same time share; None if there is none.
+
+        Never older than what a watch has told: a GET that was under way when the Secret changed is not believed.
+        """
+        while True:
+            facts = await self._shared(namespace, name)
+            known = self._facts.get((namespace, name))
+            if facts is None or known is None or int(facts.resource_version) >= int(known.resource_version):
+                return facts
+            self._flights.pop((namespace, name), None)
+
+    async def _shared(self, namespace: str, name: str) -> SecretFacts | None:
         key = (namespace, name)
         started, flight = self._flights.get(key, (0.0, None))
         if flight is None or (flight.done() and self._clock() - started > SHARED_FOR_S):

@@ -166,11 +166,12 @@ def _conflict(situation: Situation, spec: PhoneNumberSpec) -> Verdict | None:
 def _pending(changes: tuple[Change, ...]) -> Verdict | None:
     if not changes:
         return None
-    message = "managementPolicy is Observe; with Manage the operator would " + "; ".join(_verbs(changes)) + "."
+    message = "managementPolicy is Observe; with Manage the operator would " + "; ".join(verbs(changes)) + "."
     return Verdict(Reason.CHANGES_PENDING, message, stalled=False)
 
 
-def _verbs(changes: tuple[Change, ...]) -> list[str]:
+def verbs(changes: tuple[Change, ...]) -> list[str]:
+    """What is done, for people: `create the outboundTrunk`, `replace the inboundTrunk (inboundTrunk.name)`."""
     told: list[str] = []
     for change in changes:
         match change:

@@ -68,18 +68,13 @@ class Reconciler:
             return await self._part(number, assessment, applied, unreachable)
         if not isinstance(applied.failure, Waiting) and not (unreachable and _nothing_asked(number, assessment)):
             await self._reporter.report(number, assessment, applied, seen=unreachable is None)
-        return applied.failure or _secret_to_watch(assessment)
+        return applied.failure or _secret_to_watch(assessment) or self._late(number)
 
     async def _part(
         self, number: PhoneNumber, assessment: Assessment, applied: Applied, unreachable: OperatorError | None
     ) -> OperatorError | None:
         """The end of a deletion: let go once nothing of ours is left, or once the user says that it may stay."""
-        late_s = 0.0 if number.observes else self._late_s(number)
-        failure = applied.failure
-        if failure is None and late_s > 0:
-            failure = Waiting(
-                Reason.DELETING, "A create without an answer may still be applied by LiveKit.", delay_s=late_s
-            )
+        failure = applied.failure or (None if number.observes else self._late(number))
         if failure is not None and not number.wishes.force_orphan:
             await self._reporter.report(number, assessment, replace(applied, failure=failure), seen=unreachable is None)
             return failure
@@ -108,8 +103,13 @@ class Reconciler:
             return exc
         return None
 
-    def _late_s(self, number: PhoneNumber) -> float:
-        return max(0.0, self._ports.inventory.unsettled(self._ports.owners(number)) - self._ports.clock())
+    def _late(self, number: PhoneNumber) -> Waiting | None:
+        """A create of this number that got no answer may still be applied: come back when that is over."""
+        until = self._ports.inventory.unsettled(self._ports.owners(number))
+        if not until:
+            return None
+        message = "A create without an answer may still be applied by LiveKit."
+        return Waiting(Reason.DELETING, message, delay_s=max(0.0, until - self._ports.clock()))
 
     def _judged(self, number: PhoneNumber, failure: OperatorError | None) -> OperatorError | None:
         """A contradiction is looked at again at once; the second in a row is LiveKit's last word for now."""

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
-from ..core.assessment import Assessment, paths
+from ..core.assessment import Assessment, paths, verbs
 from ..core.conditions import Reason, Verdict
 from ..core.resource import PhoneNumber
 from ..core.status import Outcome, status_of, status_patch
@@ -32,7 +32,7 @@ class Reporter:
         return status_patch(number.status, status_of(number, assessment, outcome, self._ports.installation, now))
 
     async def report(self, number: PhoneNumber, assessment: Assessment, applied: Applied, *, seen: bool) -> None:
-        """Bring the status in step with one PATCH, or none. `seen`: LiveKit could be asked."""
+        """Bring the status in step with one PATCH, or none. `seen`: LiveKit could be asked. Raises `Moved`."""
         outcome = Outcome(
             owned=self._ports.owned(number) if seen else None,
             failure=_verdict(applied.failure),
@@ -47,7 +47,7 @@ class Reporter:
             raw = await ports.numbers.patch_status(number.key, patch)
         except ApiRefused as exc:
             await self._look_again(number, exc)
-            return
+            raise Moved from exc
         ports.cache.seen(raw)
         await self._announce(number, assessment.verdict or outcome.failure)
 
@@ -88,10 +88,10 @@ class Reporter:
         """One line per run that changed LiveKit; what nobody asked for was a repair (not `expected`): an Event too."""
         if not applied.done:
             return
-        touched = ", ".join(paths(applied.done))
         if expected:
-            log.info("changed in LiveKit: %s", touched, extra={"number": number.key})
+            log.info("applied to LiveKit: %s", "; ".join(verbs(applied.done)), extra={"number": number.key})
             return
+        touched = ", ".join(paths(applied.done))
         for path in paths(applied.done):
             self._ports.metrics.drift.labels(path).inc()
         note = f"put right in LiveKit: {touched}"

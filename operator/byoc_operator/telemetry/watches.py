@@ -1,0 +1,83 @@
+"""Whether the watches are alive, seen from the HTTP session they run on.
+
+A watch that cannot be opened again, or whose opening gets no answer, is silence: nothing fails, and nothing happens.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import aiohttp
+
+log = logging.getLogger(__name__)
+
+OPENING_S = 20.0
+"""An API server that has not answered a watch after so long is not going to."""
+
+_REFUSED = 400
+
+
+@dataclass(slots=True)
+class Watches:
+    """State of every watch by its path. `expected`: how many there must be; `clock`: monotonic seconds."""
+
+    expected: int
+    clock: Callable[[], float] = time.monotonic
+    _open: set[str] = field(default_factory=set)
+    _trouble: dict[str, str] = field(default_factory=dict)
+    _opening: dict[str, float] = field(default_factory=dict)
+
+    def problems(self) -> list[str]:
+        """What is wrong, one line a watch; empty: all are alive."""
+        found = [f"the watch {path} cannot be opened: {why}" for path, why in sorted(self._trouble.items())]
+        late = [path for path, since in self._opening.items() if self.clock() - since > OPENING_S]
+        found += [f"the watch {path} gets no answer" for path in sorted(late) if path not in self._trouble]
+        if not found and len(self._open) < self.expected:
+            found.append("the watches are not open yet")
+        return found
+
+    def tracing(self) -> aiohttp.TraceConfig:
+        """What to give to the session on which the watches run."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._started)
+        trace.on_request_end.append(self._answered)
+        trace.on_request_exception.append(self._failed)
+        return trace
+
+    async def _started(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestStartParams
+    ) -> None:
+        if _is_watch(request.url.query):
+            self._opening.setdefault(request.url.path, self.clock())
+
+    async def _answered(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestEndParams
+    ) -> None:
+        path, status = request.url.path, request.response.status
+        if status >= _REFUSED:
+            self._broken(path, f"HTTP {status}", request.url.query)
+        elif _is_watch(request.url.query):
+            self._opening.pop(path, None)
+            self._open.add(path)
+            if self._trouble.pop(path, None):
+                log.info("the watch %s is open again", path)
+
+    async def _failed(
+        self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams
+    ) -> None:
+        self._broken(request.url.path, type(request.exception).__name__, request.url.query)
+
+    def _broken(self, path: str, why: str, query: Mapping[str, str]) -> None:
+        """A watch failed, or the LIST that comes before it when it starts anew."""
+        if not _is_watch(query) and path not in self._open:
+            return
+        self._opening.pop(path, None)
+        if self._trouble.get(path) != why:
+            log.warning("the watch %s cannot be opened: %s", path, why)
+        self._trouble[path] = why
+
+
+def _is_watch(query: Mapping[str, str]) -> bool:
+    return query.get("watch") == "true"
