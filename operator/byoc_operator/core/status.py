@@ -114,6 +114,12 @@ def _credentials(
 
 
 def status_patch(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON merge patch (RFC 7386) from one status to another, by top-level field; empty: nothing to write."""
-    changed = {field: value for field, value in wanted.items() if stored.get(field) != value}
-    return changed | {field: None for field in stored if field not in wanted}
+    """The JSON merge patch (RFC 7386) from one status to another; empty: nothing to write."""
+    patch: dict[str, Any] = {field: None for field in stored if field not in wanted}
+    for field, value in wanted.items():
+        before = stored.get(field)
+        if before == value:
+            continue
+        nested = isinstance(before, Mapping) and isinstance(value, Mapping)
+        patch[field] = status_patch(before, value) if nested else value
+    return patch

@@ -90,7 +90,7 @@ class Reconciler:
             return not number.has_finalizer and not assessment.changes
         if assessment.changes or assessment.needs_finalizer:
             return False
-        return not self._reporter.status_patch(number, assessment, Outcome(self._ports.owned(number)))
+        return self._reporter.wanted(number, assessment, Outcome(self._ports.owned(number))) == number.status
 
     async def _picture(self, phone: str) -> OperatorError | None:
         """Have a picture of LiveKit, or what went wrong. Lost creates are looked for once their time is over."""

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
@@ -26,10 +27,10 @@ class Reporter:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
 
-    def status_patch(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, object]:
-        """What would have to be written for the status to be right; empty: nothing."""
+    def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, Any]:
+        """What the status should read."""
         now = datetime.fromtimestamp(self._ports.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return status_patch(number.status, status_of(number, assessment, outcome, self._ports.installation, now))
+        return status_of(number, assessment, outcome, self._ports.installation, now)
 
     async def report(self, number: PhoneNumber, assessment: Assessment, applied: Applied, *, seen: bool) -> None:
         """Bring the status in step with one PATCH, or none. `seen`: LiveKit could be asked. Raises `Moved`."""
@@ -38,13 +39,13 @@ class Reporter:
             failure=_verdict(applied.failure),
             wrote_credentials=applied.wrote_credentials,
         )
-        patch = self.status_patch(number, assessment, outcome)
-        if not patch:
+        wanted = self.wanted(number, assessment, outcome)
+        if wanted == number.status:
             return
         ports = self._ports
-        ports.cache.expect(number, {**number.status, **{k: v for k, v in patch.items() if v is not None}})
+        ports.cache.expect(number, wanted)
         try:
-            raw = await ports.numbers.patch_status(number.key, patch)
+            raw = await ports.numbers.patch_status(number.key, status_patch(number.status, wanted))
         except ApiRefused as exc:
             await self._look_again(number, exc)
             raise Moved from exc
