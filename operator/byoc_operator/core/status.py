@@ -120,6 +120,8 @@ def status_patch(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[s
         before = stored.get(field)
         if before == value:
             continue
-        nested = isinstance(before, Mapping) and isinstance(value, Mapping)
-        patch[field] = status_patch(before, value) if nested else value
+        if isinstance(before, Mapping) and isinstance(value, Mapping):
+            patch[field] = status_patch(before, value)
+        else:
+            patch[field] = value
     return patch

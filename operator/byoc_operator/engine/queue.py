@@ -48,12 +48,13 @@ class WorkQueue:
     _items: dict[str, _Item] = field(default_factory=dict)
     _lanes: dict[Lane, OrderedDict[str, None]] = field(default_factory=lambda: {lane: OrderedDict() for lane in Lane})
     _refreshing: int = 0
+    _stopped: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def add(self, key: str, lane: Lane) -> None:
         """Ask for a run. A user's change ends a back-off; a sweep never shortens one."""
         item = self._items.setdefault(key, _Item())
-        if lane is Lane.SWEEP and (item.due is not None or item.failures):
+        if lane is Lane.SWEEP and item.due is not None:
             return
         if lane is not Lane.SWEEP:
             item.failures = 0
@@ -123,6 +124,7 @@ class WorkQueue:
 
     def stop(self) -> None:
         """Take nothing more in: drop what waits, and all timers. Runs under way go on."""
+        self._stopped = True
         for item in self._items.values():
             self._cancel_timer(item)
             item.lane = item.again = None
@@ -130,6 +132,8 @@ class WorkQueue:
             lane.clear()
 
     def _enqueue(self, key: str, item: _Item, lane: Lane) -> None:
+        if self._stopped:
+            return
         if item.running is not None:
             item.again = lane if item.again is None else min(item.again, lane)
             return
@@ -170,6 +174,8 @@ class WorkQueue:
             del self._items[key]
 
     def _schedule(self, key: str, item: _Item, delay_s: float) -> None:
+        if self._stopped:
+            return
         if item.again is not None and item.again is not Lane.SWEEP:
             self._settle(key)
             return
