@@ -62,7 +62,7 @@ def main() -> None:
 
 @dataclass
 class Process:
-    """What lives as long as the process. `engine` is there once kopf has started."""
+    """What lives as long as the process. `engine` is there once it is wired."""
 
     settings: Settings
     api: ClusterApi
@@ -76,19 +76,12 @@ class Process:
         """What keeps us from being ready, and what else is worth showing."""
         engine = self.engine
         if engine is None or not engine.listed:
-            return [engine.trouble if engine else "the engine has not started"], {}
+            return [engine.trouble if engine else "the API server has not been asked yet"], {}
         trouble = engine.livekit.trouble
         shown = (
             f"{trouble.reason}: {trouble.message}" if trouble else ("ok" if engine.livekit.asked else "not asked yet")
         )
         return self.watches.problems(), {"liveKit": shown}
-
-    def running(self) -> Engine:
-        """The engine, for handlers: kopf calls none before it has started."""
-        if self.engine is None:
-            message = "an event came before the engine was started"
-            raise RuntimeError(message)
-        return self.engine
 
 
 async def _run(settings: Settings) -> None:
@@ -107,24 +100,25 @@ async def _run(settings: Settings) -> None:
             "Settings", f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
         ) from exc
     try:
-        registry = handlers.registered(process.running, lambda: _start(process), process.stop, process.watches)
+        engine = await _wired(process)
+        registry = handlers.registered(engine, process.stop, process.watches)
         await handlers.watch(registry, settings.namespaces, process.stop)
     finally:
         if process.client is not None:
             await process.client.aclose()
         await health.stop()
         await api.close()
-    if process.engine is not None and process.engine.died.done():
-        raise OperatorError("Died", f"a task ended that must not: {type(process.engine.died.result()).__name__}")
+    if engine.died.done():
+        raise OperatorError("Died", f"a task ended that must not: {type(engine.died.result()).__name__}")
     log.info("stopped")
 
 
-async def _start(process: Process) -> None:
-    """Wire the engine and start it; called by kopf before it watches."""
+async def _wired(process: Process) -> Engine:
+    """The engine with its real parts; kopf starts it before it watches."""
     settings = process.settings
+    key, secret = settings.livekit_credentials()
     installation = await _installation(settings, process.api)
     mask = make_mask(secrets.token_bytes(32))
-    key, secret = settings.livekit_credentials()
     endpoint = Endpoint(
         url=settings.livekit_url,
         key=key,
@@ -154,15 +148,15 @@ async def _start(process: Process) -> None:
     async def tell(trouble: OperatorError) -> None:
         await events.about_lease(settings.operator_namespace, settings.lease_name, trouble.reason, trouble.message)
 
-    process.engine = Engine(ports, pace, tell)
-    process.engine.died.add_done_callback(lambda _: process.stop.set())
-    await process.engine.start()
+    engine = process.engine = Engine(ports, pace, tell)
+    engine.died.add_done_callback(lambda _: process.stop.set())
     log.info(
-        "started: installation %s, LiveKit %s, %s",
+        "starting: installation %s, LiveKit %s, %s",
         installation.ids[0],
         installation.live_kit,
         f"namespaces {', '.join(settings.namespaces)}" if settings.namespaces else "all namespaces",
     )
+    return engine
 
 
 async def _installation(settings: Settings, api: ClusterApi) -> Installation:

@@ -7,7 +7,6 @@ annotation. What happens with an event is the engine's.
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiohttp
@@ -76,19 +75,17 @@ def configured() -> kopf.OperatorSettings:
     return settings
 
 
-def registered(
-    engine: Callable[[], Engine], start: Callable[[], Coroutine[Any, Any, None]], stop: asyncio.Event, watches: Watches
-) -> kopf.OperatorRegistry:
-    """Our handlers. `engine` is asked at each event; `start` runs before kopf begins to watch."""
+def registered(engine: Engine, stop: asyncio.Event, watches: Watches) -> kopf.OperatorRegistry:
+    """Our handlers: the engine starts before kopf begins to watch, and ends when kopf does."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def begin(**_: Any) -> None:
-        await start()
+        await engine.start()
 
     @kopf.on.cleanup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def end(**_: Any) -> None:
-        await engine().stop(GRACE_S)
+        await engine.stop(GRACE_S)
         stop.set()  # else kopf waits five seconds for its own task that waits for this
 
     @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.TEMPORARY, backoff=LOGIN_RETRY_S)
@@ -99,11 +96,11 @@ def registered(
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def number(event: kopf.RawEvent, **_: Any) -> None:
-        engine().number_event(event["type"], event["object"])
+        engine.number_event(event["type"], event["object"])
 
     @kopf.on.event("v1", "secrets", registry=registry)
     async def secret(event: kopf.RawEvent, **_: Any) -> None:
-        engine().secret_event(event["type"], event["object"])
+        engine.secret_event(event["type"], event["object"])
 
     return registry
 

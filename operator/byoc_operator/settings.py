@@ -46,8 +46,10 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True)
 
     livekit_url: str = Field(alias="LIVEKIT_URL", description="LiveKit server: ws, wss, http or https.")
-    livekit_api_key: str = Field("", alias="LIVEKIT_API_KEY", description="API key with the `sip.admin` grant.")
-    livekit_api_secret: SecretStr = Field(SecretStr(""), alias="LIVEKIT_API_SECRET", description="Its secret.")
+    livekit_api_key: str = Field("", alias="LIVEKIT_API_KEY", description="Its API key.")
+    livekit_api_secret: SecretStr = Field(
+        SecretStr(""), alias="LIVEKIT_API_SECRET", description="The secret of the API key."
+    )
     livekit_api_key_file: Path | None = Field(
         None, alias="LIVEKIT_API_KEY_FILE", description="File that holds the key, instead of `LIVEKIT_API_KEY`."
     )

@@ -1,4 +1,4 @@
-"""`python -m testbed`: the test bed in `.bed/`, kept running until Ctrl-C or SIGTERM."""
+"""`python -m testbed`: the test bed and the operator in `.bed/`, kept running until Ctrl-C or SIGTERM."""
 
 import shutil
 import signal
@@ -6,13 +6,17 @@ import sys
 import threading
 from pathlib import Path
 
+from testbed import tools
 from testbed.bed import Bed
+from testbed.installed import start_operator
+from testbed.operator_process import OperatorProcess
 from testbed.part import NotReady
-from testbed.tools import ToolMissing
+
+_SETTINGS = {"BYOC_SIP_URI": "livekit.talkifai.dev:5061", "BYOC_SWEEP_INTERVAL_SECONDS": "5"}
 
 
 def main() -> int:
-    """Start the bed, print what a shell needs to use it, wait, stop it."""
+    """Start everything, print what a shell needs to use it, wait, stop it."""
     wanted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: wanted.set())
@@ -20,17 +24,47 @@ def main() -> int:
     if directory.exists():
         shutil.rmtree(directory)  # the last bed's keys and storage are of no use to a new one
     try:
-        bed = Bed.start(directory)
-    except (NotReady, ToolMissing) as error:
+        with Bed.start(directory) as bed:
+            operator = start_operator(bed, _SETTINGS)
+            try:
+                _serve(bed, operator, wanted)
+            finally:
+                operator.stop()
+    except (NotReady, tools.ToolMissing) as error:
         print(error, file=sys.stderr)
         return 1
-    with bed:
-        print(f"export KUBECONFIG={bed.kubeconfig}")
-        for name, value in bed.livekit_environment().items():
-            print(f"export {name}={value}")
-        print(f"# running; logs in {bed.directory}; Ctrl-C ends it", flush=True)
-        wanted.wait()
     return 0
+
+
+def _serve(bed: Bed, operator: OperatorProcess, wanted: threading.Event) -> None:
+    bed.kubectl("create", "namespace", "voice")
+    print(_instructions(bed, operator), flush=True)
+    wanted.wait()
+    print("stopping …", flush=True)
+
+
+def _instructions(bed: Bed, operator: OperatorProcess) -> str:
+    programs = bed.directory / "bin"
+    programs.mkdir()
+    (programs / "kubectl").symlink_to(tools.find(tools.KUBECTL))
+    exports = {"KUBECONFIG": str(bed.kubeconfig), **bed.livekit_environment()}
+    return "\n".join(
+        [
+            "# In another shell, from the root of the repository:",
+            *(f"export {name}={value}" for name, value in exports.items()),
+            f'export PATH="{programs}:$PATH"  # kubectl',
+            "",
+            "# then for example:",
+            "kubectl apply -f deploy/samples/twilio.yaml -f deploy/samples/telnyx.yaml",
+            "kubectl get bpn -n voice -o wide --watch",
+            "kubectl explain bpn.spec",
+            "kubectl annotate bpn main-support -n voice --overwrite byoc.talkifai.dev/refresh=$(date +%s)",
+            f"curl http://127.0.0.1:{operator.port}/readyz    # also /metrics",
+            f"tail -f {operator.log}",
+            "",
+            "# Running. Ctrl-C stops everything.",
+        ]
+    )
 
 
 if __name__ == "__main__":

@@ -38,9 +38,13 @@ class LiveKitProxy:
         """Calls that arrived, by Twirp method, broken ones included."""
         self.forwarded: Counter[str] = Counter()
         """Calls that LiveKit answered, whether or not its answer came back."""
+        self.most_at_once: Counter[str] = Counter()
+        """Per verb (Create, Update, Delete, List) the largest number of calls that were under way at the same time."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._upstream = upstream.rstrip("/")
+        self.under_way: Counter[str] = Counter()
+        """Per verb how many calls are under way."""
         self._faults: defaultdict[str, deque[Fault]] = defaultdict(deque)
         self._released = asyncio.Event()
         self._late: set[asyncio.Task[web.Response]] = set()
@@ -74,6 +78,14 @@ class LiveKitProxy:
             return web.Response(status=code, text=body, content_type=content_type)
 
         self._inject(method, answer, times)
+
+    def slow(self, method: str, delay_s: float, times: int = 1) -> None:
+        """LiveKit gets the call `delay_s` later, and the client waits for it."""
+
+        async def dawdle(_request: web.Request, forward: Forward) -> web.Response:
+            return await _after(delay_s, forward)
+
+        self._inject(method, dawdle, times)
 
     def error_after(self, method: str, times: int = 1) -> None:
         """LiveKit does it, but its reply is lost: the connection drops."""
@@ -184,8 +196,14 @@ class LiveKitProxy:
         if not method:
             return await forward()
         self.calls[method] += 1
-        faults = self._faults[method]
-        return await (faults.popleft()(request, forward) if faults else forward())
+        verb = method.partition("SIP")[0]
+        self.under_way[verb] += 1
+        self.most_at_once[verb] = max(self.most_at_once[verb], self.under_way[verb])
+        try:
+            faults = self._faults[method]
+            return await (faults.popleft()(request, forward) if faults else forward())
+        finally:
+            self.under_way[verb] -= 1
 
     async def _forward(self, request: web.Request, method: str, body: bytes) -> web.Response:
         try:

@@ -1,14 +1,23 @@
-"""`docs/reference.md`, written from the models and the rules.
+"""`docs/reference.md`, written from the models, the rules, the reasons, the settings and the metrics.
 
 A section is a function without arguments that gives Markdown; add one to `SECTIONS` and it is generated and checked.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from ..core.conditions import REMEDIES
 from ..core.crd import DESCRIPTION
+from ..core.credentials import WATCH_LABEL
+from ..core.findings import MESSAGES
 from ..core.openapi import Schema, spec_schema, status_schema
+from ..core.resource import FINALIZER, GROUP
 from ..core.rules import RULES
+from ..settings import Settings
+from ..telemetry.metrics import Metrics
 
 Section = Callable[[], str]
 
@@ -26,30 +35,137 @@ def introduction() -> str:
 def spec_fields() -> str:
     """A table of every field of the spec."""
     rows = [_row(path, field, required=required) for path, field, required in _fields(spec_schema(), "spec")]
-    return "\n".join(
-        [
-            "## Fields of the spec",
-            "",
-            "`[]` stands for each entry of a list, `*` for each key of a map.",
-            "",
-            "| field | type | default | allowed | meaning |",
-            "|---|---|---|---|---|",
-            *rows,
-        ]
-    )
+    text = "`[]` stands for each entry of a list, `*` for each key of a map."
+    return _table("Fields of the spec", text, ("field", "type", "default", "allowed", "meaning"), rows)
 
 
 def status_fields() -> str:
     """A table of every field of the status."""
     rows = [
-        f"| `{path}` | {_type(field)} | {_cell(field.get('description', ''))} |"
+        (f"`{path}`", _type(field), field.get("description", ""))
         for path, field, _ in _fields(status_schema(), "status")
     ]
-    return "\n".join(["## Fields of the status", "", "| field | type | meaning |", "|---|---|---|", *rows])
+    return _table("Fields of the status", "", ("field", "type", "meaning"), rows)
 
 
-SECTIONS: tuple[Section, ...] = (introduction, spec_fields, status_fields)
+ANNOTATIONS = (
+    (
+        f"{GROUP}/refresh",
+        "any new value",
+        "Replace every LiveKit object of the number in place. See `status.lastHandledRefresh`.",
+    ),
+    (
+        f"{GROUP}/recreate",
+        "any new value",
+        "Delete the LiveKit objects and create them anew, with new IDs. See `status.lastHandledRecreate`.",
+    ),
+    (
+        f"{GROUP}/paused",
+        "`true`",
+        "Write nothing to LiveKit; refresh and recreate wait. Deletion still works.",
+    ),
+    (
+        f"{GROUP}/force-orphan",
+        "`true`",
+        "Let a deletion end although LiveKit fails. An Event and the log name what may stay in LiveKit.",
+    ),
+)
+"""Name, value and meaning of each annotation that the operator reads; it never writes or removes one."""
+
+
+def annotations() -> str:
+    """A table of the annotations, and the other names in the metadata that mean something."""
+    text = (
+        "On a `ByocPhoneNumber`. The operator reads them and never writes or removes one. "
+        f"The label `{WATCH_LABEL}=true` on a Secret makes its changes take effect at once. "
+        f"The finalizer `{FINALIZER}` is the operator's; deletion waits until it is gone."
+    )
+    rows = [(f"`{name}`", value, meaning) for name, value, meaning in ANNOTATIONS]
+    return _table("Annotations", text, ("annotation", "value", "meaning"), rows)
+
+
+def reasons() -> str:
+    """A table of the reasons of conditions."""
+    text = (
+        "The reason of the condition `Ready` is the cause; `kubectl get bpn` shows it as REASON. `Reconciling` and "
+        "`Stalled` exist only while they are true, `CredentialsResolved` only with `sipPasswordSecretRef`."
+    )
+    rows = [(f"`{reason}`", when, what) for reason, (when, what) in REMEDIES.items()]
+    return _table("Reasons", text, ("reason", "when", "what to do"), rows)
+
+
+def findings() -> str:
+    """A table of the findings."""
+    text = "In `status.findings`: what works but should be better. A finding never keeps a number from being Ready."
+    return _table("Findings", text, ("code", "message"), [(f"`{code}`", told) for code, told in MESSAGES.items()])
+
+
+def settings() -> str:
+    """A table of the operator's settings."""
+    text = "Environment variables of `byoc-operator run`. A wrong one stops the start with one line that names it."
+    rows = [
+        (f"`{field.alias}`", _setting_default(field), field.description or "")
+        for field in Settings.model_fields.values()
+    ]
+    return _table("Settings of the operator", text, ("variable", "default", "meaning"), rows)
+
+
+LATER_METRICS = (
+    ("byoc_numbers", "gauge", "Numbers by the reason of their Ready condition."),
+    ("byoc_queue_depth", "gauge", "Phone numbers that could run now."),
+    ("byoc_queue_delayed", "gauge", "Phone numbers in back-off."),
+    ("byoc_queue_oldest_seconds", "gauge", "Wait of the oldest that could run."),
+    ("byoc_livekit_objects", "gauge", "SIP objects in LiveKit, whoever's."),
+    ("byoc_watches_broken", "gauge", "Watches that are not alive."),
+)
+"""Name, type and meaning of the metrics that the engine and the watches bring along when they start."""
+
+
+def metrics() -> str:
+    """A table of the metrics."""
+    text = "At `/metrics` on `BYOC_HTTP_PORT`. No label holds a phone number, a name or a value of a user."
+    fixed = [
+        (f"{family.name}_total" if family.type == "counter" else family.name, family.type, family.documentation)
+        for family in Metrics().registry.collect()
+    ]
+    rows = [(f"`{name}`", type_, meaning) for name, type_, meaning in (*LATER_METRICS, *fixed)]
+    return _table("Metrics", text, ("metric", "type", "meaning"), rows)
+
+
+SECTIONS: tuple[Section, ...] = (
+    introduction,
+    spec_fields,
+    status_fields,
+    annotations,
+    reasons,
+    findings,
+    settings,
+    metrics,
+)
 """The document's parts in their order."""
+
+
+def _table(title: str, text: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A section: heading, a paragraph if there is one, a table."""
+    lines = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
+    paragraph = [text, ""] if text else []
+    return "\n".join([f"## {title}", "", *paragraph, f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *lines])
+
+
+def _setting_default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default()
+    if isinstance(value, SecretStr) or value is None or value in ("", ()):
+        return "none"
+    return f"`{_plain(value)}`"
+
+
+def _plain(value: object) -> str:
+    """A default as one would write it in the environment."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _fields(schema: Schema, path: str) -> Iterator[tuple[str, Schema, bool]]:
@@ -63,17 +179,16 @@ def _fields(schema: Schema, path: str) -> Iterator[tuple[str, Schema, bool]]:
             yield from _fields(field["items"], f"{below}[]")
 
 
-def _row(path: str, field: Schema, *, required: bool) -> str:
+def _row(path: str, field: Schema, *, required: bool) -> tuple[str, ...]:
     default = "required" if required else _default(field)
     allowed = "; ".join((*_rule_messages(path), *_bounds(field)))
-    return f"| `{path}` | {_type(field)} | {default} | {_cell(allowed)} | {_cell(field.get('description', ''))} |"
+    return f"`{path}`", _type(field), default, allowed, field.get("description", "")
 
 
 def _default(field: Schema) -> str:
     if "default" not in field:
         return "none"
-    value = field["default"]
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"`{_plain(field['default'])}`"
 
 
 def _type(field: Schema) -> str:

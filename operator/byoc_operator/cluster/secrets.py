@@ -78,6 +78,13 @@ class Secrets:
                 return facts
             self._flights.pop((namespace, name), None)
 
+    async def aclose(self) -> None:
+        """End the GETs that are under way."""
+        flights = [flight for _, flight in self._flights.values()]
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
     async def _shared(self, namespace: str, name: str) -> SecretFacts | None:
         key = (namespace, name)
         started, flight = self._flights.get(key, (0.0, None))

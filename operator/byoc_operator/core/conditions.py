@@ -82,7 +82,7 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     ),
     Reason.LIVEKIT_UNAUTHORIZED: (
         "LiveKit refuses the operator's API key.",
-        "Give the operator a key with the `sip.admin` grant.",
+        "Correct `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`.",
     ),
     Reason.LIVEKIT_MISCONFIGURED: (
         "LiveKit answers, but its SIP service does not.",

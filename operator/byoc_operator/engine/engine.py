@@ -77,6 +77,8 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._ports.inventory.aclose()
+        await self._ports.secrets.aclose()
 
     def number_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch told of a number; `kind` is DELETED, ADDED, MODIFIED or None."""

@@ -116,6 +116,12 @@ class Inventory:
         """What we know was contradicted: the next `ensure` takes a new snapshot."""
         self._stale = True
 
+    async def aclose(self) -> None:
+        """End a snapshot that is under way."""
+        if self._flight is not None:
+            self._flight.cancel()
+            await asyncio.gather(self._flight, return_exceptions=True)
+
     async def _share(self) -> None:
         if self._flight is None:
             self._flight = asyncio.create_task(self._snapshot(), name="snapshot of LiveKit")

@@ -1,0 +1,225 @@
+"""What the documentation shows works: manifests, the commands of daily life, the example that dials out."""
+
+import asyncio
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.client import CustomObjectsApi
+from kubernetes.config import new_client_from_config
+from livekit import api
+from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
+from livekit.protocol.sip import CreateSIPParticipantRequest
+
+from byoc_operator.cli.reference import metrics
+from integration.deployment import Deployment
+from integration.scene import Scene, findings, recorded
+from testbed.bed import Bed
+from testbed.process import clean_environment
+
+ROOT = Path(__file__).parents[2]
+DIAL_OUT = ROOT / "docs" / "dial_out.py"
+SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+_YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
+_TO = "+442079460123"
+
+
+def _manifests() -> Mapping[str, str]:
+    """All YAML that the repository shows: text by where it stands."""
+    samples = {path.name: path.read_text() for path in SAMPLES}
+    blocks = {
+        f"{page.name} block {index}": block
+        for page in PAGES
+        for index, block in enumerate(_YAML_BLOCK.findall(page.read_text()), 1)
+    }
+    return samples | blocks
+
+
+MANIFESTS = _manifests()
+
+
+@pytest.fixture(scope="module")
+def voice(installed: Bed) -> Iterator[Bed]:
+    """The bed with the namespace that the samples name."""
+    installed.kubectl("create", "namespace", "voice")
+    yield installed
+    installed.kubectl("delete", "namespace", "voice", "--wait=false")
+
+
+@pytest.fixture(scope="module")
+def dial_out() -> ModuleType:
+    """docs/dial_out.py."""
+    spec = importlib.util.spec_from_file_location("dial_out", DIAL_OUT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["dial_out"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def numbers(bed: Bed) -> Iterator[CustomObjectsApi]:
+    """A client of the API server as an application has it."""
+    with new_client_from_config(str(bed.kubeconfig)) as client:  # type: ignore[no-untyped-call]
+        yield CustomObjectsApi(client)
+
+
+def test_there_is_yaml_to_try() -> None:
+    assert len(SAMPLES) == 5
+    assert "README.md block 1" in MANIFESTS
+
+
+@pytest.mark.parametrize("where", MANIFESTS)
+def test_a_manifest_is_accepted_by_the_api_server(voice: Bed, where: str) -> None:
+    done = voice.kubectl("apply", "--dry-run=server", "-f", "-", stdin=MANIFESTS[where], check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "created (server dry run)" in done.stdout
+
+
+@pytest.mark.parametrize("where", MANIFESTS)
+def test_a_manifest_is_for_the_namespace_voice_and_its_secret_is_watched(where: str) -> None:
+    documents = list(yaml.safe_load_all(MANIFESTS[where]))
+    assert {document["metadata"]["namespace"] for document in documents} == {"voice"}
+    secrets = [document for document in documents if document["kind"] == "Secret"]
+    assert [secret["metadata"]["labels"] for secret in secrets] == [
+        {"byoc.talkifai.dev/sip-credentials": "true"} for _ in secrets
+    ]
+
+
+def test_the_samples_become_what_they_promise(scene: Scene) -> None:
+    for sample in SAMPLES:
+        scene.kubectl("apply", "-f", "-", stdin=_moved(sample.read_text(), scene.namespace))
+    both, outbound_only = 3, 1
+    assert len(recorded(scene.ready("main-support"))) == both
+    assert len(recorded(scene.ready("london-office"))) == both
+    assert len(recorded(scene.ready("berlin-hotline"))) == both
+    assert len(recorded(scene.ready("campaign"))) == outbound_only
+    assert recorded(scene.told("ChangesPending", "trial")) == ()
+    told = {number["metadata"]["name"]: findings(number) for number in scene.all()}
+    assert told == {
+        "main-support": [],
+        "london-office": [],
+        "berlin-hotline": ["MediaNotEncrypted"],
+        "campaign": ["NoInboundAgent"],
+        "trial": [],
+    }
+
+
+def test_all_numbers_of_the_cluster_are_refreshed_by_the_command_in_the_docs(scene: Scene) -> None:
+    scene.numbers(3)
+    before = {recorded(number) for number in scene.all_ready(3)}
+    scene.bed.kubectl("annotate", "bpn", "--all", "-A", "--overwrite", "byoc.talkifai.dev/refresh=today")
+    scene.until(
+        lambda: {number["status"].get("lastHandledRefresh") for number in scene.all()} == {"today"}, "all answered"
+    )
+    assert {recorded(number) for number in scene.all()} == before
+
+
+def test_every_metric_of_the_running_operator_is_in_the_reference(deployment: Deployment, scene: Scene) -> None:
+    scene.number()
+    scene.ready()
+    served = {_metric(sample) for sample in deployment.process.metrics() if sample.startswith("byoc_")}
+    documented = {row.split("`")[1] for row in metrics().splitlines() if row.startswith("| `")}
+    assert served - documented == set()
+
+
+def test_the_example_reads_trunk_and_agent_and_would_send_the_right_requests(
+    scene: Scene, dial_out: ModuleType, numbers: CustomObjectsApi
+) -> None:
+    phone = scene.number(outboundAgentId="agent_sales")
+    number = scene.ready()
+    call = dial_out.plan_call(dial_out.find_number(numbers, phone), _TO)
+    room = call.phone.room_name
+    assert room.startswith("outbound-")
+    assert call.phone == CreateSIPParticipantRequest(
+        sip_trunk_id=number["status"]["outboundTrunkId"],
+        sip_call_to=_TO,
+        room_name=room,
+        participant_identity=f"sip_{_TO}",
+        wait_until_answered=True,
+    )
+    assert json.loads(call.agent.metadata) == {
+        "agentId": "agent_sales",
+        "phoneNumber": phone,
+        "direction": "outbound",
+        "to": _TO,
+    }
+    call.agent.metadata = ""
+    assert call.agent == CreateAgentDispatchRequest(agent_name="agent_sales", room=room)
+
+
+def test_the_example_goes_as_far_as_a_livekit_without_sip_service_lets_it(
+    scene: Scene, dial_out: ModuleType, numbers: CustomObjectsApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test bed has no livekit-sip: LiveKit finds the trunk, and nobody who would dial."""
+    phone = scene.number(outboundAgentId="agent_sales")
+    scene.ready()
+    for name, value in scene.bed.livekit_environment().items():
+        monkeypatch.setenv(name, value)
+    call = dial_out.plan_call(dial_out.find_number(numbers, phone, scene.namespace), _TO)
+    with pytest.raises(api.TwirpError, match="no response from servers"):
+        asyncio.run(dial_out.dial(call))
+    assert "agent_sales" in asyncio.run(_dispatched(scene.bed, call.phone.room_name))
+
+
+def test_the_dry_run_of_the_example_shows_the_requests(scene: Scene) -> None:
+    phone = scene.number(outboundAgentId="agent_sales")
+    number = scene.ready()
+    done = _dial_out(scene.bed, "--from", phone, "--to", _TO, "--agent-name", "everyone", "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = json.loads(done.stdout)
+    assert shown["sipParticipant"]["sipTrunkId"] == number["status"]["outboundTrunkId"]
+    assert shown["agentDispatch"]["agentName"] == "everyone"
+
+
+def test_the_example_says_why_there_is_no_call(scene: Scene) -> None:
+    nobody = _dial_out(scene.bed, "--from", "+12025550199", "--to", _TO, "--dry-run")
+    assert (nobody.returncode, nobody.stderr) == (1, "no ByocPhoneNumber has the number +12025550199\n")
+    silent = scene.number("silent")
+    scene.ready("silent")
+    without_agent = _dial_out(scene.bed, "--from", silent, "--to", _TO, "--dry-run")
+    assert "set spec.outboundAgentId" in without_agent.stderr
+    stuck = scene.number("stuck", outboundAgentId="agent_sales", sipPasswordSecretRef={"name": "absent"})
+    scene.told("SecretNotFound", "stuck")
+    without_trunk = _dial_out(scene.bed, "--from", stuck, "--to", _TO, "--dry-run")
+    assert "SecretNotFound" in without_trunk.stderr
+
+
+def _dial_out(bed: Bed, *args: str) -> subprocess.CompletedProcess[str]:
+    environment = clean_environment() | {"KUBECONFIG": str(bed.kubeconfig)}
+    command = [sys.executable, str(DIAL_OUT), *args]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+
+
+async def _dispatched(bed: Bed, room: str) -> list[str]:
+    """Names of the agents that LiveKit was asked to send to a room."""
+    variables = bed.livekit_environment()
+    url, key, secret = variables["LIVEKIT_URL"], variables["LIVEKIT_API_KEY"], variables["LIVEKIT_API_SECRET"]
+    async with api.LiveKitAPI(url, key, secret) as livekit:
+        return [dispatch.agent_name for dispatch in await livekit.agent_dispatch.list_dispatch(room)]
+
+
+def _moved(text: str, namespace: str) -> str:
+    """A sample for another namespace."""
+    documents: list[dict[str, Any]] = list(yaml.safe_load_all(text))
+    for document in documents:
+        document["metadata"]["namespace"] = namespace
+    return yaml.safe_dump_all(documents)
+
+
+def _metric(sample: str) -> str:
+    """The metric that a sample belongs to; a counter's or histogram's time of creation is a sample of its own."""
+    name = re.sub(r"_(bucket|sum|count)$", "", sample.partition("{")[0])
+    if name.endswith("_seconds_created"):
+        return name.removesuffix("_created")
+    return re.sub(r"_created$", "_total", name)
