@@ -1,0 +1,103 @@
+"""No credential in anything that people or machines read: log, Events, statuses, metrics, probes, arguments."""
+
+import base64
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from integration.deployment import Deployment
+from integration.scene import Scene, condition
+from testbed.http_probe import get
+
+USER = "zuriel-the-sip-user"
+GOOD = "Gx7-first-good-password"
+CHANGED = "Gx7-changed-good-password"
+NEWLINE = "Nw9-password-with-newline\n"
+CONTROL = "Ct3-password\x07with-bell"
+SEALED = "fernet:gAAAAABpU2VhbGVkLXBhc3N3b3JkLXRoYXQtbm9ib2R5LW9wZW5z"
+REFUSED = 'Rf5-password-"that\\LiveKit-quotes'
+DIGEST = "Dg2-password-of-both-trunks"
+TEXTS = (USER, GOOD, CHANGED, NEWLINE.strip(), "Ct3-password", SEALED, REFUSED, DIGEST)
+
+
+def _forms(text: str) -> set[str]:
+    """How a text may show up: as it is, in base64 as in a Secret, escaped in JSON or in a URL."""
+    return {text, base64.b64encode(text.encode()).decode(), json.dumps(text)[1:-1], quote(text, safe="")}
+
+
+def _play(scene: Scene) -> None:
+    """Everything that can be right or wrong with credentials, LiveKit's own words included."""
+    ref = {"sipPasswordSecretRef": {"name": "good"}}
+    scene.secret({"username": USER, "password": GOOD}, name="good")
+    scene.number("good", terminationUri="sip.telnyx.com", **ref)
+    scene.secret({"username": USER, "password": DIGEST}, name="digest", labelled=False)
+    both = {"terminationUri": "sip.example.com", "inbound": {"authentication": "Digest"}}
+    scene.number("digest", **both, sipPasswordSecretRef={"name": "digest"})
+    for name, password in (("newline", NEWLINE), ("control", CONTROL), ("sealed", SEALED)):
+        scene.secret({"username": USER, "password": password}, name=name)
+        scene.number(name, sipPasswordSecretRef={"name": name})
+    scene.secret({"username": f"{USER}:", "password": GOOD}, name="user")
+    scene.number("user", sipPasswordSecretRef={"name": "user"})
+    for name, reason in (("newline", "SecretInvalid"), ("sealed", "SealingKeyUnknown"), ("user", "SecretInvalid")):
+        scene.told(reason, name)
+    scene.ready("good")
+    scene.ready("digest")
+    _refuse(scene)
+    version = scene.secret({"username": USER, "password": CHANGED}, name="good")
+    scene.until(
+        lambda: scene.get("good")["status"]["credentials"]["resourceVersion"] == version, "the new password is written"
+    )
+    _meddle(scene)
+
+
+def _refuse(scene: Scene) -> None:
+    words = json.dumps({"code": "invalid_argument", "msg": f"bad password {REFUSED} of user {USER}"})
+    scene.proxy.status("CreateSIPOutboundTrunk", 400, words)
+    scene.secret({"username": USER, "password": REFUSED}, name="refused")
+    scene.number("refused", sipPasswordSecretRef={"name": "refused"})
+    number = scene.told("RejectedByLiveKit", "refused")
+    assert "bad password *** of user ***" in condition(number)["message"]
+    broken = f"panic: {REFUSED} {USER}"
+    scene.proxy.status("CreateSIPOutboundTrunk", 500, broken)
+    scene.change("refused", friendlyName="again")
+    scene.until(lambda: _password(scene, "refused") == REFUSED, "LiveKit takes it at last", within_s=20)
+
+
+def _meddle(scene: Scene) -> None:
+    """Somebody writes another password into LiveKit: the repair tells of it."""
+    trunk = scene.held(scene.get("good")["spec"]["phoneNumber"]).outbound[0]
+    trunk.auth_password, trunk.headers["X-Telnyx-Username"] = GOOD, f"{USER}2"
+    scene.sip.put_outbound(trunk)
+    scene.until(lambda: _password(scene, "good") == CHANGED, "it is put right")
+    scene.until(lambda: "Repaired" in dict(scene.events("good")), "an Event tells of it")
+
+
+def _password(scene: Scene, name: str) -> str:
+    trunks = scene.held(scene.get(name)["spec"]["phoneNumber"]).outbound
+    return trunks[0].auth_password if trunks else ""
+
+
+def _readable(scene: Scene, deployment: Deployment) -> Iterable[tuple[str, str]]:
+    process = deployment.process
+    yield "log", process.log_text()
+    yield "events", scene.kubectl("get", "events.events.k8s.io", "-A", "-o", "json")
+    yield "numbers", scene.kubectl("get", "bpn", "-o", "json", "--show-managed-fields")
+    yield "metrics", get(process.port, "/metrics").body
+    yield "readyz", get(process.port, "/readyz").body
+    yield "arguments", Path(f"/proc/{process.pid}/cmdline").read_text()
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_no_credential_shows_up_anywhere(stage: Scene, deployment: Deployment, log_format: str) -> None:
+    deployment.ensure({"BYOC_LOG_LEVEL": "DEBUG", "BYOC_LOG_FORMAT": log_format})
+    _play(stage)
+    places = dict(_readable(stage, deployment))
+    assert all(places.values())
+    assert "swept" in places["log"], "the log is at DEBUG"
+    found = [
+        (place, text) for place, content in places.items() for text in TEXTS for form in _forms(text) if form in content
+    ]
+    assert found == []
