@@ -1,0 +1,181 @@
+"""An API server in memory: `ClusterApi`'s interface over numbers, Secrets, Events and namespaces.
+
+As kube-apiserver 1.37.2 does it where we rely on it: one resourceVersion for all objects, generations, finalizers,
+merge patch and JSON patch, patches that change nothing. Not modelled: validation and defaults of the CRD (an object
+may be older than the CRD), RBAC, pages, managedFields.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ..errors import OperatorError
+from .api import JSON_PATCH, ApiRefused
+from .fake_patch import PatchFailed, json_patched, merged
+from .fake_store import FakeCluster, Json, Name, copied, selected
+
+NOT_FOUND, CONFLICT, INVALID = 404, 409, 422
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The request fails with `error`; if `applied`, it did its work and only the answer got lost."""
+
+    error: OperatorError
+    applied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Hang:
+    """The request waits for `until`, then goes on as usual."""
+
+    until: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What came in."""
+
+    method: str
+    path: str
+    resource: str
+    body: Any = None
+    content_type: str = "application/json"
+
+
+class FakeApi(FakeCluster):
+    """`port.JsonApi` over a `FakeCluster`. `wall`: epoch seconds, for timestamps.
+
+    `requests`: how many came in, by method and resource; `writes`: those that were not GET, refused ones too;
+    `events`: the Events that were posted.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        super().__init__(wall)
+        self.requests: Counter[tuple[str, str]] = Counter()
+        self.writes: list[Request] = []
+        self.events: list[Json] = []
+        self._faults: list[tuple[Fail | Hang, str | None, str | None]] = []
+
+    # As ClusterApi
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def request(
+        self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """One request, its JSON answer. Raises `ApiRefused` or the error of a fault."""
+        request = Request(method, path, resource, copied(body), content_type)
+        self.requests[method, resource] += 1
+        if method != "GET":
+            self.writes.append(request)
+        await asyncio.sleep(0)  # other tasks get their turn, as with a network between
+        match self._take_fault(method, resource):
+            case Hang(until):
+                await until.wait()
+            case Fail(error, applied):
+                if applied:
+                    self._answer(request)
+                raise replace(error)
+        answer: Json = copied(self._answer(request))
+        return answer
+
+    async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Every object of a LIST."""
+        chosen = "&".join(f"{key}={value}" for key, value in query.items())
+        answer = await self.request("GET", f"{path}?{chosen}", resource=resource)
+        for item in answer["items"]:
+            yield item
+
+    # What can go wrong
+
+    def inject(self, fault: Fail | Hang, method: str | None = None, resource: str | None = None) -> None:
+        """Do this to the next request of the method and resource (None: any)."""
+        self._faults.append((fault, method, resource))
+
+    # Answers
+
+    def _answer(self, request: Request) -> Json:
+        parts = urlsplit(request.path)
+        selector = parse_qs(parts.query).get("labelSelector", [""])[0]
+        match parts.path.strip("/").split("/"):
+            case ["api", "v1", "namespaces", name]:
+                return self._get(("namespaces", "", name), request)
+            case ["api", "v1", *rest] | ["apis", "byoc.talkifai.dev" | "events.k8s.io", _, *rest]:
+                return self._route(rest, selector, request)
+        raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
+
+    def _route(self, rest: list[str], selector: str, request: Request) -> Json:
+        match request.method, rest:
+            case "POST", ["namespaces", namespace, "events"]:
+                return self._post_event(namespace, request)
+            case "GET", ["namespaces", namespace, plural]:
+                return self._list(plural, namespace, selector)
+            case "GET", [plural]:
+                return self._list(plural, None, selector)
+            case "GET", ["namespaces", namespace, plural, name]:
+                return self._get((plural, namespace, name), request)
+            case "PATCH", ["namespaces", namespace, plural, name, *subresource]:
+                return self._patch((plural, namespace, name), request, status=subresource == ["status"])
+        raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
+
+    def _get(self, at: Name, request: Request) -> Json:
+        if at not in self._objects:
+            raise _refused(request, NOT_FOUND, f'{at[0]} "{at[2]}" not found')
+        return self._objects[at]
+
+    def _list(self, plural: str, namespace: str | None, selector: str) -> Json:
+        items = [
+            stored
+            for (kind, within, _), stored in self._objects.items()
+            if kind == plural and namespace in (None, within) and selected(stored, selector)
+        ]
+        return {"items": items, "metadata": {}}
+
+    def _patch(self, at: Name, request: Request, *, status: bool) -> Json:
+        stored = self._get(at, request)
+        try:
+            if request.content_type == JSON_PATCH:
+                wanted = json_patched(stored, request.body)
+            else:
+                wanted = merged(stored, request.body)
+        except PatchFailed as exc:
+            raise _refused(request, INVALID, str(exc)) from exc
+        if wanted["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
+            raise _refused(request, CONFLICT, "the object has been modified; please apply your changes to the latest")
+        # The main resource never changes the status, the subresource nothing else.
+        wanted = {**stored, "status": wanted["status"]} if status else {**wanted, "status": stored["status"]}
+        if _gains_finalizer(stored, wanted):
+            raise _refused(request, INVALID, "Forbidden: no new finalizers can be added if the object is being deleted")
+        return self._update(at, wanted)
+
+    def _post_event(self, namespace: str, request: Request) -> Json:
+        name = request.body["metadata"]["name"]
+        if any(
+            (event["metadata"]["namespace"], event["metadata"]["name"]) == (namespace, name) for event in self.events
+        ):
+            raise _refused(request, CONFLICT, f'events "{name}" already exists')
+        self.events.append(request.body)
+        return dict(request.body)
+
+    def _take_fault(self, method: str, resource: str) -> Fail | Hang | None:
+        for position, (fault, for_method, for_resource) in enumerate(self._faults):
+            if for_method in (None, method) and for_resource in (None, resource):
+                del self._faults[position]
+                return fault
+        return None
+
+
+def _gains_finalizer(stored: Json, wanted: Json) -> bool:
+    gained = set(wanted["metadata"].get("finalizers") or ()) - set(stored["metadata"].get("finalizers") or ())
+    return "deletionTimestamp" in stored["metadata"] and bool(gained)
+
+
+def _refused(request: Request, status: int, told: str) -> ApiRefused:
+    message = f"{request.method} {request.resource}: {status}: {told}"
+    return ApiRefused("KubernetesRefused", message, status=status)

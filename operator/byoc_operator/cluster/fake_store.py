@@ -1,0 +1,205 @@
+"""What an API server keeps: numbers, Secrets and namespaces, with versions, generations, finalizers and watches.
+
+Also what users and other controllers do to them, for tests. Requests are in `fake`.
+"""
+
+import asyncio
+import base64
+import itertools
+import json
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ..core.resource import FINALIZER, GROUP, KIND, PLURAL, VERSION
+from .fake_patch import merged
+from .secrets import LABEL_SELECTOR
+
+Json = dict[str, Any]
+Name = tuple[str, str, str]
+"""Plural, namespace and name of a stored object."""
+
+Watcher = Callable[[str, Json], None]
+"""Told of ADDED, MODIFIED or DELETED and the object, one turn of the event loop after it happened."""
+
+UNSEEN = {"observedGeneration": -1}
+"""What the CRD makes of an absent status."""
+
+
+class FakeCluster:
+    """A cluster with the namespace kube-system and nothing else. `wall`: epoch seconds, for timestamps.
+
+    `watch_numbers`, `watch_secrets`: who is told of changes.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self.watch_numbers: list[Watcher] = []
+        self.watch_secrets: list[Watcher] = []
+        self._wall = wall
+        self._versions = itertools.count(1000)
+        self._uids = itertools.count(1)
+        self._objects: dict[Name, Json] = {}
+        self._create("namespaces", {"metadata": {"namespace": "", "name": "kube-system"}})
+
+    # What users and other controllers do
+
+    def number(self, namespace: str, name: str) -> Json | None:
+        """A number as stored, None if there is none; not a request."""
+        stored = self._objects.get((PLURAL, namespace, name))
+        return None if stored is None else _of(stored)
+
+    def numbers(self) -> list[Json]:
+        """All numbers as stored."""
+        return [copied(stored) for (plural, _, _), stored in self._objects.items() if plural == PLURAL]
+
+    def apply(self, manifest: Mapping[str, Any]) -> Json:
+        """Create a number, or replace its spec and add to its annotations."""
+        metadata = manifest["metadata"]
+        at = (PLURAL, metadata["namespace"], metadata["name"])
+        if at not in self._objects:
+            head = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND}
+            return self._create(PLURAL, {**head, **copied(dict(manifest)), "status": dict(UNSEEN)})
+        wanted = copied(self._objects[at])
+        wanted["spec"] = copied(dict(manifest["spec"]))
+        wanted["metadata"]["annotations"] = wanted["metadata"].get("annotations", {}) | dict(
+            metadata.get("annotations", {})
+        )
+        return self._update(at, wanted)
+
+    def edit(self, namespace: str, name: str, **fields: Any) -> Json:
+        """Change fields of a number's spec; None takes one away."""
+        return self._merge(namespace, name, {"spec": fields})
+
+    def annotate(self, namespace: str, name: str, **annotations: str | None) -> Json:
+        """Set annotations of ours (`force_orphan` is byoc.talkifai.dev/force-orphan); None takes one away."""
+        ours = {f"{GROUP}/{key.replace('_', '-')}": value for key, value in annotations.items()}
+        return self._merge(namespace, name, {"metadata": {"annotations": ours}})
+
+    def wipe_status(self, namespace: str, name: str) -> Json:
+        """Empty the status, as a restore from a backup does."""
+        wanted = copied(self._objects[PLURAL, namespace, name]) | {"status": dict(UNSEEN)}
+        return self._update((PLURAL, namespace, name), wanted)
+
+    def strip_finalizer(self, namespace: str, name: str) -> Json:
+        """Take our finalizer away behind the operator's back."""
+        finalizers = self._objects[PLURAL, namespace, name]["metadata"].get("finalizers", [])
+        kept = [each for each in finalizers if each != FINALIZER]
+        return self._merge(namespace, name, {"metadata": {"finalizers": kept or None}})
+
+    def delete(self, namespace: str, name: str) -> None:
+        """Ask for a deletion: at once where no finalizer holds the object. Again is no change."""
+        at = (PLURAL, namespace, name)
+        stored = self._objects[at]
+        if not stored["metadata"].get("finalizers"):
+            self._remove(at)
+        elif "deletionTimestamp" not in stored["metadata"]:
+            wanted = copied(stored)
+            wanted["metadata"]["deletionTimestamp"] = self._now()
+            self._update(at, wanted)
+
+    def put_secret(
+        self,
+        namespace: str,
+        name: str,
+        values: Mapping[str, str | bytes],
+        *,
+        watched: bool = True,
+        type_: str = "Opaque",
+    ) -> Json:
+        """Create or replace a Secret. `watched`: it carries our label."""
+        data = {key: base64.b64encode(_bytes(value)).decode() for key, value in values.items()}
+        key, _, value = LABEL_SELECTOR.partition("=")
+        secret: Json = {
+            "metadata": {"namespace": namespace, "name": name, "labels": {key: value} if watched else {}},
+            "type": type_,
+            "data": data,
+        }
+        at = ("secrets", namespace, name)
+        if at not in self._objects:
+            return self._create("secrets", secret)
+        kept = {**self._objects[at]["metadata"], "labels": secret["metadata"]["labels"]}
+        return self._update(at, {**secret, "metadata": copied(kept)})
+
+    def delete_secret(self, namespace: str, name: str) -> None:
+        """Delete a Secret."""
+        self._remove(("secrets", namespace, name))
+
+    # Storage
+
+    def _create(self, plural: str, wanted: Json) -> Json:
+        wanted["metadata"] |= {
+            "uid": f"uid-{next(self._uids)}",
+            "generation": 1,
+            "creationTimestamp": self._now(),
+            "resourceVersion": str(next(self._versions)),
+        }
+        self._objects[plural, wanted["metadata"]["namespace"], wanted["metadata"]["name"]] = wanted
+        self._tell(plural, "ADDED", wanted, wanted)
+        return _of(wanted)
+
+    def _update(self, at: Name, wanted: Json) -> Json:
+        stored = self._objects[at]
+        if wanted == stored:
+            return _of(stored)
+        wanted = copied(wanted)
+        metadata = wanted["metadata"]
+        marked = ("deletionTimestamp" in metadata) != ("deletionTimestamp" in stored["metadata"])
+        # The API server counts the mark of deletion as a change of what is wanted, too.
+        metadata["generation"] += wanted.get("spec") != stored.get("spec") or marked
+        metadata["resourceVersion"] = str(next(self._versions))
+        self._objects[at] = wanted
+        if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
+            self._remove(at)
+        else:
+            self._tell(at[0], "MODIFIED", stored, wanted)
+        return _of(wanted)
+
+    def _remove(self, at: Name) -> None:
+        stored = self._objects.pop(at)
+        last = copied(stored)
+        last["metadata"]["resourceVersion"] = str(next(self._versions))
+        self._tell(at[0], "DELETED", stored, last)
+
+    def _merge(self, namespace: str, name: str, patch: Json) -> Json:
+        at = (PLURAL, namespace, name)
+        return self._update(at, merged(self._objects[at], patch))
+
+    def _tell(self, plural: str, type_: str, before: Json, after: Json) -> None:
+        if plural == PLURAL:
+            self._deliver(self.watch_numbers, type_, after)
+        elif plural == "secrets":
+            was, is_ = (selected(each, LABEL_SELECTOR) for each in (before, after))
+            if was or is_:
+                # A watch with a selector knows of nothing else: what enters it is added, what leaves it deleted.
+                told = type_ if was and is_ else ("ADDED" if is_ else "DELETED")
+                self._deliver(self.watch_secrets, told, after)
+
+    @staticmethod
+    def _deliver(watchers: list[Watcher], type_: str, raw: Json) -> None:
+        for watcher in watchers:
+            asyncio.get_running_loop().call_soon(watcher, type_, copied(raw))
+
+    def _now(self) -> str:
+        return datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def copied(value: Any) -> Any:
+    """A value as it would arrive through a network; fails on whatever JSON cannot hold."""
+    return json.loads(json.dumps(value))
+
+
+def _of(stored: Json) -> Json:
+    """A copy that the caller may change."""
+    own: Json = copied(stored)
+    return own
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value
+
+
+def selected(stored: Json, selector: str) -> bool:
+    """Whether an object has the label `key=value`; an empty selector is met by all."""
+    key, _, value = selector.partition("=")
+    return not selector or (stored["metadata"].get("labels") or {}).get(key) == value

@@ -1,0 +1,235 @@
+"""The whole engine on a LiveKit and an API server in memory, in virtual time: `World` and what to ask of it."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from byoc_operator.cluster.events import Events
+from byoc_operator.cluster.fake import FakeApi
+from byoc_operator.cluster.numbers import NumberApi
+from byoc_operator.cluster.secrets import Secrets
+from byoc_operator.core.desired import Installation
+from byoc_operator.core.masking import make_mask
+from byoc_operator.core.resource import GROUP
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
+from byoc_operator.engine.cache import Cache
+from byoc_operator.engine.engine import Engine, Pace
+from byoc_operator.engine.gather import Ports
+from byoc_operator.errors import OperatorError
+from byoc_operator.livekit_sip.fake import FakeLiveKit
+from byoc_operator.livekit_sip.inventory import Inventory
+from byoc_operator.telemetry.metrics import Metrics
+
+EPOCH_S = 1_800_000_000.0
+SWEEP_S = 300.0
+NAMESPACE = "voice"
+NAME = "main"
+PHONE = "+19876543210"
+PASSWORD = "correct-horse-battery"
+USER = "trunk-user"
+SPEC: Mapping[str, Any] = {
+    "phoneNumber": PHONE,
+    "terminationUri": "sip.example.com",
+    "inboundAgentId": "agent_support",
+    "sipPasswordSecretRef": {"name": "sip", "key": "password"},
+}
+
+FINALIZER_PATCH, STATUS_PATCH = "PATCH byocphonenumbers", "PATCH byocphonenumbers/status"
+CREATES = [("create", kind) for kind in (Kind.OUTBOUND_TRUNK, Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE)]
+DELETES = [("delete", kind) for kind in (Kind.DISPATCH_RULE, Kind.INBOUND_TRUNK, Kind.OUTBOUND_TRUNK)]
+
+MASK = make_mask(b"one key for all processes, as the fake keeps our digests")
+
+
+def now_s() -> float:
+    """Virtual epoch seconds."""
+    return EPOCH_S + asyncio.get_running_loop().time()
+
+
+def manifest(name: str = NAME, *, annotations: Mapping[str, str] | None = None, **changes: Any) -> dict[str, Any]:
+    """A number with `SPEC` and changes (None takes a field away); annotations without our prefix."""
+    spec = {key: value for key, value in {**SPEC, **changes}.items() if value is not None}
+    ours = {f"{GROUP}/{key}": value for key, value in (annotations or {}).items()}
+    return {"metadata": {"namespace": NAMESPACE, "name": name, "annotations": ours}, "spec": spec}
+
+
+@dataclass
+class World:
+    """A cluster, a LiveKit and at most one operator, which may die and come again. Made inside a running loop."""
+
+    livekit: FakeLiveKit = field(default_factory=lambda: FakeLiveKit(seed=1))
+    api: FakeApi = field(default_factory=lambda: FakeApi(now_s))
+    installation: Installation = field(
+        default_factory=lambda: Installation(("cluster-a",), "livekit.example.com", sip_uri="sip.example.org")
+    )
+    troubles: list[str] = field(default_factory=list)
+    _engine: Engine | None = None
+    _ports: Ports | None = None
+
+    @classmethod
+    async def running(cls, **parts: Any) -> "World":
+        """With a usable Secret and an operator that has done its first sweep."""
+        world = cls(**parts)
+        world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
+        await world.start()
+        return world
+
+    @classmethod
+    async def in_step(cls, **changes: Any) -> "World":
+        """Running, with one number in step; counts begin here."""
+        world = await cls.running()
+        await world.apply(**changes)
+        assert world.ready() == ("True", "Synced")
+        await world.elapse(2)  # longer than one GET of a Secret is shared
+        world.forget_counts()
+        return world
+
+    @property
+    def engine(self) -> Engine:
+        """The operator that runs."""
+        assert self._engine is not None
+        return self._engine
+
+    @property
+    def ports(self) -> Ports:
+        """Its parts."""
+        assert self._ports is not None
+        return self._ports
+
+    async def start(self, *, settle: bool = True) -> None:
+        """A new process: nothing is remembered but what LiveKit and the cluster hold."""
+        api = self.api
+        clock = asyncio.get_running_loop().time
+        self._ports = Ports(
+            cache=Cache(),
+            inventory=Inventory(self.livekit, clock),
+            secrets=Secrets(api, (), MASK, clock),
+            numbers=NumberApi(api, ()),
+            events=Events(api, "operator-1"),
+            installation=self.installation,
+            mask=MASK,
+            metrics=Metrics(),
+            clock=clock,
+            wall=now_s,
+        )
+        self._engine = engine = Engine(self._ports, Pace(4, 2, SWEEP_S), self._hear)
+        self.api.watch_numbers[:] = [engine.number_event]
+        self.api.watch_secrets[:] = [engine.secret_event]
+        await engine.start()
+        if settle:
+            await self.settle()
+
+    async def crash(self) -> None:
+        """The process is killed: nothing of it runs on, nothing is told to it any more."""
+        self.api.watch_numbers.clear()
+        self.api.watch_secrets.clear()
+        self.engine.queue.stop()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def restart(self) -> None:
+        """Killed and started again."""
+        await self.crash()
+        await self.start()
+
+    async def settle(self, within_s: float = 20.0) -> None:
+        """Until nothing runs and nothing could run; what is in back-off stays so."""
+        queue = self.engine.queue
+        deadline_s = asyncio.get_running_loop().time() + within_s
+        quiet = 0
+        while quiet < 3:
+            await asyncio.sleep(0.01)
+            quiet = 0 if queue.depth or queue.active else quiet + 1
+            assert asyncio.get_running_loop().time() < deadline_s, "the operator does not come to rest"
+
+    async def elapse(self, seconds: float) -> None:
+        """Let time pass, then settle."""
+        await asyncio.sleep(seconds)
+        await self.settle()
+
+    async def sweep(self) -> None:
+        """Let more than a sweep's interval pass."""
+        await self.elapse(SWEEP_S * 1.2)
+
+    async def apply(self, name: str = NAME, **changes: Any) -> None:
+        """As `kubectl apply` of `manifest`, then settle."""
+        self.api.apply(manifest(name, **changes))
+        await self.settle()
+
+    def raw(self, name: str = NAME) -> dict[str, Any]:
+        """A number as stored."""
+        raw = self.api.number(NAMESPACE, name)
+        assert raw is not None, f"there is no number {name}"
+        return raw
+
+    def exists(self, name: str = NAME) -> bool:
+        """Whether the number is there."""
+        return self.api.number(NAMESPACE, name) is not None
+
+    def status(self, name: str = NAME) -> dict[str, Any]:
+        """Its status."""
+        status: dict[str, Any] = self.raw(name)["status"]
+        return status
+
+    def conditions(self, name: str = NAME) -> dict[str, tuple[str, str]]:
+        """Type to status and reason."""
+        return {each["type"]: (each["status"], each["reason"]) for each in self.status(name).get("conditions", ())}
+
+    def ready(self, name: str = NAME) -> tuple[str, str]:
+        """Status and reason of Ready."""
+        return self.conditions(name).get("Ready", ("", ""))
+
+    def message(self, name: str = NAME) -> str:
+        """Message of Ready."""
+        return next(str(each["message"]) for each in self.status(name)["conditions"] if each["type"] == "Ready")
+
+    def ids(self, name: str = NAME) -> tuple[str, ...]:
+        """The IDs in the status: outbound, inbound, rule; empty where there is none."""
+        status = self.status(name)
+        return tuple(status.get(field, "") for field in ("outboundTrunkId", "inboundTrunkId", "dispatchRuleId"))
+
+    def outbound(self) -> list[OutboundTrunk]:
+        """All outbound trunks in LiveKit."""
+        return [each for each in self.livekit.objects() if isinstance(each, OutboundTrunk)]
+
+    def inbound(self) -> list[InboundTrunk]:
+        """All inbound trunks in LiveKit."""
+        return [each for each in self.livekit.objects() if isinstance(each, InboundTrunk)]
+
+    def rules(self) -> list[DispatchRule]:
+        """All dispatch rules in LiveKit."""
+        return [each for each in self.livekit.objects() if isinstance(each, DispatchRule)]
+
+    def api_writes(self) -> list[str]:
+        """Writes so far, as `PATCH byocphonenumbers/status`; Events apart."""
+        return [f"{each.method} {each.resource}" for each in self.api.writes if each.resource != "events"]
+
+    def livekit_writes(self) -> list[tuple[str, Kind]]:
+        """Calls that change LiveKit, so far."""
+        return [(method, kind) for method, kind, _ in self.livekit.calls if method != "list"]
+
+    def event_reasons(self) -> list[str]:
+        """Reasons of the Events, in order."""
+        return [event["reason"] for event in self.api.events]
+
+    def forget_counts(self) -> None:
+        """Count requests and calls from here on."""
+        self.api.requests.clear()
+        self.api.writes.clear()
+        self.livekit.calls.clear()
+
+    def told(self) -> str:
+        """Whatever users can read: numbers with their statuses, Events, trouble; to look for what must not be there."""
+        return json.dumps([self.api.numbers(), self.api.events, self.troubles])
+
+    async def _hear(self, trouble: OperatorError) -> None:
+        self.troubles.append(f"{trouble.reason}: {trouble.message}")
+
+
+def foreign(sip_object: SipObject, **changes: Any) -> Any:
+    """A copy of an object with another ID, as somebody else would have it."""
+    return replace(sip_object, id="", **changes)

@@ -1,0 +1,173 @@
+"""Hypothesis strategies: valid specs, what LiveKit may hold for a number, and whatever JSON can express."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from byoc_operator.core.credentials import Credentials
+from byoc_operator.core.desired import Desired, Installation, RecreateValues, desired
+from byoc_operator.core.masking import make_mask
+from byoc_operator.core.ownership import Mark, Owned, Owner, RecordedIds, claim, owner_of, rule_name
+from byoc_operator.core.schema import PhoneNumberSpec
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject
+from byoc_operator.core.validation import parse_spec
+
+MASK = make_mask(b"a key for tests")
+PHONE = "+19876543210"
+OWNER = Owner("cluster-a", "voice", "main")
+STRANGER = Owner("cluster-b", "voice", "main")
+INSTALLATION = Installation(("cluster-a", "cluster-old"), "livekit.example.com", sip_uri="sip.example.org")
+
+QUICK = settings(max_examples=30, deadline=None)
+"""The unit run must stay quick; raise this to look longer."""
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+"""Whatever may stand in a field that nobody checks."""
+
+json_objects = st.dictionaries(st.text(), json_values, max_size=4)
+
+_plain = st.text(st.characters(categories=("L", "N")), max_size=12)
+_agents = st.sampled_from(["", "agent_support", "agent_sales"])
+_addresses = st.one_of(
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6, network="2001:db8::/32").map(str),
+    st.builds(lambda address, bits: f"{address}/{bits}", st.ip_addresses(v=4), st.integers(8, 32)),
+)
+_transports = st.sampled_from([("TLS", "Required"), ("TLS", "Allowed"), ("TCP", "Disabled"), ("UDP", "Allowed")])
+_inbound = st.fixed_dictionaries(
+    {},
+    optional={
+        "allowedAddresses": st.lists(_addresses, min_size=1, max_size=3),
+        "allowedCallers": st.just(["+15551230000"]),
+        "authentication": st.sampled_from(["None", "Digest"]),
+        "ringTimeoutSeconds": st.integers(1, 600),
+        "noiseCancellation": st.booleans(),
+        "headersToAttributes": st.just({"X-Customer-Id": "customerId"}),
+        "agentMetadata": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
+    },
+)
+
+
+@st.composite
+def raw_specs(draw: st.DrawFn) -> dict[str, Any]:
+    """A spec as in the cluster that breaks no rule."""
+    transport, media = draw(_transports)
+    spec: dict[str, Any] = {
+        "phoneNumber": PHONE,
+        "terminationUri": draw(st.sampled_from(["sip.example.com", "a.pstn.twilio.com", "sip.telnyx.com:5061"])),
+        "friendlyName": draw(_plain),
+        "inboundAgentId": draw(_agents),
+        "outboundAgentId": draw(_agents),
+        "transport": transport,
+        "mediaEncryption": media,
+        "inbound": draw(_inbound),
+        "deletionPolicy": draw(st.sampled_from(["Delete", "Retain"])),
+    }
+    if draw(st.booleans()):
+        spec["sipPasswordSecretRef"] = {"name": "sip"}
+    digest = spec["inbound"].get("authentication") == "Digest"
+    if digest and ("twilio" in spec["terminationUri"] or "sipPasswordSecretRef" not in spec):
+        del spec["inbound"]["authentication"]
+    return spec
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> PhoneNumberSpec:
+    """A valid spec, parsed."""
+    parsed = parse_spec(draw(raw_specs()))
+    assert isinstance(parsed, PhoneNumberSpec), parsed
+    return parsed
+
+
+CREDENTIALS = Credentials(MASK("user"), MASK("password"), "sip", "7", watched=True, changed_at=0.0)
+
+
+def wanted(spec: PhoneNumberSpec, recreate: RecreateValues | None = None) -> Desired:
+    """What `OWNER` should have in LiveKit, credentials included where the spec names a Secret."""
+    credentials = CREDENTIALS if spec.sip_password_secret_ref else None
+    return desired(spec, OWNER, INSTALLATION, credentials, recreate or RecreateValues(), MASK)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """All objects of a LiveKit by ID, and the IDs that the number's status names."""
+
+    by_id: Mapping[str, SipObject]
+    recorded: RecordedIds
+
+    @property
+    def owned(self) -> Owned:
+        """What belongs to `OWNER`."""
+        marked = [each for each in self.by_id.values() if owner_of(each) == OWNER]
+        return claim(PHONE, self.recorded, marked, self.by_id)
+
+
+_texts = st.sampled_from(["", "drifted", "sip.example.net"])
+_marks = st.sampled_from(
+    [
+        Mark(OWNER).dump(),
+        Mark(OWNER, recreate="1").dump(),
+        Mark(OWNER, deletion_policy="Retain").dump(),
+        Mark(STRANGER).dump(),
+        "",
+        "{}",
+    ]
+)
+_extra = st.sampled_from([(), ("authRealm",)])
+_numbers = st.sampled_from([(PHONE,), (PHONE, "+15550100000"), ("1 (987) 654-3210",)])
+_outbound = st.builds(
+    lambda name, mark, numbers, extra, listed, signed: OutboundTrunk(
+        name=name,
+        metadata=mark,
+        address="sip.example.com",
+        transport="TLS",
+        numbers=numbers,
+        username=MASK("user") if signed else None,
+        password=MASK("password") if signed and listed else None,
+        password_listed=listed or not signed,
+        extra=extra,
+    ),
+    _texts,
+    _marks,
+    _numbers,
+    _extra,
+    st.booleans(),
+    st.booleans(),
+)
+_inbound_trunks = st.builds(
+    lambda name, mark, numbers, extra: InboundTrunk(name=name, metadata=mark, numbers=numbers, extra=extra),
+    _texts,
+    _marks,
+    _numbers,
+    _extra,
+)
+_rules = st.builds(
+    lambda name, trunk: DispatchRule(name=name, trunk_ids=trunk, room_prefix="call-", agent_name="", agent_metadata=""),
+    st.sampled_from([rule_name(OWNER), rule_name(STRANGER), "", "theirs"]),
+    st.sampled_from([(), ("ST_in0",), ("ST_in1",), ("ST_in0", "ST_gone")]),
+)
+
+
+@st.composite
+def servers(draw: st.DrawFn) -> Server:
+    """Up to three objects of each kind: ours, strangers', nobody's, drifted or not, recorded or not."""
+    by_id: dict[str, SipObject] = {}
+    recorded = []
+    kinds: tuple[tuple[str, st.SearchStrategy[Any]], ...] = (
+        ("ST_out", _outbound),
+        ("ST_in", _inbound_trunks),
+        ("SDR_", _rules),
+    )
+    for prefix, strategy in kinds:
+        found = draw(st.lists(strategy, max_size=3))
+        ids = [f"{prefix}{position}" for position in range(len(found))]
+        by_id |= {id_: replace(each, id=id_) for id_, each in zip(ids, found, strict=True)}
+        recorded.append(draw(st.sampled_from(["", "ST_gone", *ids])))
+    return Server(by_id, RecordedIds(*recorded))

@@ -1,0 +1,141 @@
+"""Who may import what, read from the source without running it."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2] / "operator"
+PACKAGE = ROOT / "byoc_operator"
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
+    "errors": (),
+    "core": ("core",),
+    "livekit_sip": ("livekit_sip", "core", "errors"),
+    "cluster": ("cluster", "core", "errors"),
+    "telemetry": ("telemetry", "core", "errors"),
+    "engine": ("engine", "livekit_sip", "cluster", "telemetry", "core", "errors"),
+    "handlers": ("engine", "cluster", "telemetry", "core", "errors"),
+    "settings": ("errors",),
+    "cli": ("cli", "core", "settings", "telemetry", "errors"),
+}
+"""Per part of the package the parts that it may import; `__main__` wires them and may import all."""
+
+LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
+    "kopf": ("handlers",),
+    "livekit": ("livekit_sip.client", "livekit_sip.convert", "livekit_sip.session", "livekit_sip.error_map"),
+    "google": ("livekit_sip.client", "livekit_sip.convert", "livekit_sip.session", "livekit_sip.error_map"),
+    "kubernetes": ("cluster.api",),
+    "prometheus_client": ("telemetry.metrics", "telemetry.health"),
+    "pydantic_settings": ("settings",),
+    "aiohttp": (
+        "handlers",
+        "telemetry.health",
+        "telemetry.watches",
+        "cluster.api",
+        "livekit_sip.client",
+        "livekit_sip.session",
+        "livekit_sip.error_map",
+    ),
+}
+
+IMPURE = {
+    *("asyncio", "kopf", "kubernetes", "livekit", "google", "aiohttp", "logging", "time", "os", "sys", "random"),
+    *("socket", "threading", "subprocess", "pathlib", "secrets", "uuid", "tempfile", "prometheus_client", "structlog"),
+}
+CLOCKS = {"now", "utcnow", "today", "monotonic", "perf_counter"}
+DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "base", "tools"}
+MAX_LINES = 350
+
+
+@cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+@cache
+def imported(name: str) -> tuple[str, ...]:
+    return tuple(_imported(name))
+
+
+def _imported(name: str) -> Iterator[str]:
+    """Absolute names of whatever a module imports, also within functions."""
+    path = MODULES[name]
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
+    if path.name == "__init__.py":
+        package = package[:-1]
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield node.module or ""
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1]
+            yield from (".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names)
+
+
+def part_of(name: str) -> str:
+    return name.split(".")[1] if "." in name else ""
+
+
+def inner(name: str) -> str:
+    return name.removeprefix("byoc_operator.")
+
+
+def test_the_source_root_is_no_package() -> None:
+    assert not (ROOT / "__init__.py").exists(), "it would shadow the standard library's `operator`"
+    assert len(MODULES) > 30
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if part_of(name) in ALLOWED_OF_OURS])
+def test_imports_of_ours_go_one_way(name: str) -> None:
+    ours = [found for found in imported(name) if found.split(".")[0] == "byoc_operator"]
+    assert [found for found in ours if part_of(found) not in ALLOWED_OF_OURS[part_of(name)]] == []
+
+
+def test_every_part_has_a_rule() -> None:
+    parts = {part_of(name) for name in MODULES} - {"", "__init__", "__main__"}
+    assert parts == set(ALLOWED_OF_OURS)
+
+
+@pytest.mark.parametrize("library", LIBRARY_ONLY_IN)
+def test_a_library_is_imported_at_its_edge_only(library: str) -> None:
+    users = {inner(name) for name in MODULES for found in imported(name) if found.split(".")[0] == library}
+    assert users - set(LIBRARY_ONLY_IN[library]) == set()
+    assert users, "a rule for a library that nobody uses"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if part_of(name) == "core"])
+def test_core_is_pure(name: str) -> None:
+    assert [found for found in imported(name) if found.split(".")[0] in IMPURE] == []
+    tree = tree_of(name)
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    clocks = [func.attr for func in called if isinstance(func, ast.Attribute) and func.attr in CLOCKS]
+    doors = [func.id for func in called if isinstance(func, ast.Name) and func.id in {"open", "print", "input"}]
+    assert (clocks, doors) == ([], [])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules_are_small_and_no_drawers(name: str) -> None:
+    lines = MODULES[name].read_text(encoding="utf-8").count("\n")
+    assert lines <= MAX_LINES
+    assert DRAWERS.isdisjoint(inner(name).split("."))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_says_what_it_is(name: str) -> None:
+    assert ast.get_docstring(tree_of(name))
+
+
+def test_fakes_are_not_wired_into_the_product() -> None:
+    fakes = ("fake", "fake_checks", "fake_patch", "fake_store", "faults")
+    users = {
+        inner(name)
+        for name in MODULES
+        for found in imported(name)
+        if part_of(found) and set(found.split(".")) & set(fakes) and name.rpartition(".")[2] not in fakes
+    }
+    assert users == set()

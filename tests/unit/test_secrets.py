@@ -1,0 +1,183 @@
+"""Secrets: one GET for all who ask, the newest version wins, values do not stay."""
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from byoc_operator.cluster.fake import Fail, FakeApi, Hang
+from byoc_operator.cluster.secrets import SHARED_FOR_S, Secrets
+from byoc_operator.core.trunk import Masked
+from byoc_operator.errors import Unavailable
+from strategies import MASK
+from virtual_time import in_virtual_time
+
+DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+
+
+def make(api: FakeApi) -> Secrets:
+    return Secrets(api, (), MASK, asyncio.get_running_loop().time)
+
+
+def password(secrets: Secrets) -> Masked:
+    facts = secrets.known("voice", "sip")
+    assert facts is not None
+    value = facts.values["password"]
+    assert isinstance(value, Masked)
+    return value
+
+
+@in_virtual_time
+async def test_all_who_ask_share_one_get_for_a_second() -> None:
+    api = FakeApi()
+    api.put_secret("voice", "sip", {"password": "one"})
+    secrets = make(api)
+    found = await asyncio.gather(*(secrets.fetch("voice", "sip") for _ in range(50)))
+    assert len({id(each) for each in found}) == 1
+    await asyncio.sleep(SHARED_FOR_S / 2)
+    await secrets.fetch("voice", "sip")
+    assert api.requests["GET", "secrets"] == 1
+    await asyncio.sleep(SHARED_FOR_S)
+    await secrets.fetch("voice", "sip")
+    assert api.requests["GET", "secrets"] == 2
+
+
+@in_virtual_time
+async def test_one_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
+    api, released = FakeApi(), asyncio.Event()
+    api.put_secret("voice", "sip", {"password": "one"})
+    api.inject(Hang(released))
+    secrets = make(api)
+    impatient, patient = (asyncio.create_task(secrets.fetch("voice", "sip")) for _ in range(2))
+    await asyncio.sleep(5)
+    impatient.cancel()
+    released.set()
+    facts = await patient
+    assert facts is not None
+    assert api.requests["GET", "secrets"] == 1
+
+
+@in_virtual_time
+async def test_a_failure_is_not_shared_for_longer_than_an_answer() -> None:
+    api = FakeApi()
+    api.put_secret("voice", "sip", {"password": "one"})
+    api.inject(Fail(DOWN))
+    secrets = make(api)
+    with pytest.raises(Unavailable):
+        await secrets.fetch("voice", "sip")
+    await asyncio.sleep(SHARED_FOR_S * 2)
+    assert await secrets.fetch("voice", "sip") is not None
+
+
+@in_virtual_time
+async def test_an_older_version_is_no_news() -> None:
+    api = FakeApi()
+    old = api.put_secret("voice", "sip", {"password": "old"})
+    new = api.put_secret("voice", "sip", {"password": "new"})
+    secrets = make(api)
+    assert secrets.seen(new)
+    assert not secrets.seen(old)
+    assert password(secrets) == MASK("new")
+
+
+@in_virtual_time
+async def test_a_slow_get_does_not_undo_an_event() -> None:
+    api, released = FakeApi(), asyncio.Event()
+    old = api.put_secret("voice", "sip", {"password": "old"})
+    secrets = make(api)
+    api.inject(Hang(released))
+    slow = asyncio.create_task(secrets.fetch("voice", "sip"))
+    await asyncio.sleep(0)
+    secrets.seen(api.put_secret("voice", "sip", {"password": "new"}))
+    released.set()
+    await slow
+    secrets.seen(old)
+    assert password(secrets) == MASK("new")
+
+
+@pytest.mark.parametrize(
+    ("values", "watched", "news"),
+    [
+        ({"password": "one"}, True, False),
+        ({"password": "two"}, True, True),
+        ({"password": "one", "note": "x"}, True, True),
+        ({"password": "one"}, False, True),
+        ({}, True, True),
+    ],
+)
+@in_virtual_time
+async def test_what_is_news(values: dict[str, str], *, watched: bool, news: bool) -> None:
+    api = FakeApi()
+    secrets = make(api)
+    assert secrets.seen(api.put_secret("voice", "sip", {"password": "one"}))
+    assert secrets.seen(api.put_secret("voice", "sip", values, watched=watched)) is news
+
+
+@in_virtual_time
+async def test_a_secret_that_is_gone_is_forgotten() -> None:
+    api = FakeApi()
+    api.put_secret("voice", "sip", {"password": "one"})
+    secrets = make(api)
+    await secrets.fetch("voice", "sip")
+    api.delete_secret("voice", "sip")
+    await asyncio.sleep(2)
+    assert await secrets.fetch("voice", "sip") is None
+    assert secrets.known("voice", "sip") is None
+
+
+@in_virtual_time
+async def test_only_labelled_secrets_are_listed() -> None:
+    api = FakeApi()
+    api.put_secret("voice", "sip", {"password": "one"})
+    api.put_secret("voice", "other", {"password": "two"}, watched=False)
+    assert [each["metadata"]["name"] async for each in make(api).labelled()] == ["sip"]
+
+
+@in_virtual_time
+async def test_values_are_there_for_a_run_and_then_nowhere() -> None:
+    api = FakeApi()
+    api.put_secret("voice", "sip", {"password": "one"})
+    secrets = make(api)
+    facts = await secrets.fetch("voice", "sip")
+    assert facts is not None
+    value = facts.values["password"]
+    assert isinstance(value, Masked)
+    assert value.text is not None
+    assert value.text.get_secret_value() == "one"
+    assert any(each is value.text for each in texts_reachable_from(secrets))
+    del facts, value
+    await asyncio.sleep(SHARED_FOR_S * 1.5)
+    assert password(secrets) == MASK("one")
+    assert texts_reachable_from(secrets) == []
+
+
+def texts_reachable_from(root: object) -> list[SecretStr]:
+    """Whatever a memory dump would show: every SecretStr that can be reached, modules and classes apart."""
+    seen: set[int] = set()
+    found: list[SecretStr] = []
+    waiting: list[Any] = [vars(root)["_facts"], vars(root)["_flights"]]
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or isinstance(each, type):
+            continue
+        seen.add(id(each))
+        if isinstance(each, SecretStr):
+            found.append(each)
+        waiting += gc.get_referents(each)
+    return found
+
+
+@in_virtual_time
+async def test_odd_data_is_a_verdict_and_no_crash() -> None:
+    api = FakeApi()
+    raw = api.put_secret("voice", "sip", {"password": "one"})
+    raw["data"] = {"password": "not base64!", "username": None}
+    raw["metadata"]["managedFields"] = [{"time": "nonsense", "fieldsV1": {"f:data": {}}}]
+    secrets = make(api)
+    assert secrets.seen(raw)
+    facts = secrets.known("voice", "sip")
+    assert facts is not None
+    assert facts.changed_at == 0.0
+    assert not isinstance(facts.values["password"], Masked)

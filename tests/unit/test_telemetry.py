@@ -1,0 +1,111 @@
+"""Log lines and the health endpoints."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+
+import aiohttp
+import pytest
+
+from byoc_operator.core.resource import Key
+from byoc_operator.telemetry.health import HealthServer
+from byoc_operator.telemetry.logs import set_up
+from byoc_operator.telemetry.metrics import Metrics
+
+LOG = logging.getLogger("byoc_operator.engine.some")
+
+
+@pytest.fixture(autouse=True)
+def _root() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("byoc_operator")
+    before = (root.handlers[:], root.level, ours.level)
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+
+
+def test_a_json_line_names_the_number(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(as_json=True, level="INFO")
+    LOG.warning("Grüße %s", "you", extra={"number": Key("voice", "main")})
+    line = json.loads(capsys.readouterr().err)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "severity": "WARNING",
+        "logger": "byoc_operator.engine.some",
+        "message": "Grüße you",
+        "namespace": "voice",
+        "name": "main",
+    }
+
+
+def test_a_text_line_names_the_number(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(as_json=False, level="INFO")
+    LOG.info("changed", extra={"number": Key("voice", "main")})
+    assert capsys.readouterr().err.endswith(" INFO    [voice/main] changed\n")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_of_an_exception_only_the_type_is_logged(*, as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(as_json=as_json, level="INFO")
+    try:
+        int("sekrit")
+    except ValueError:
+        LOG.exception("it broke")
+    err = capsys.readouterr().err
+    assert "it broke (ValueError)" in err
+    assert "sekrit" not in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_line_without_a_number_and_a_library_at_info(*, as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(as_json=as_json, level="DEBUG")
+    LOG.debug("swept")
+    logging.getLogger("kubernetes").info("a whole body")
+    err = capsys.readouterr().err
+    assert "swept" in err
+    assert "a whole body" not in err
+    assert "namespace" not in err
+
+
+async def test_health_readiness_and_metrics() -> None:
+    missing, metrics = ["the lists are not read yet"], Metrics()
+    port = _free_port()
+    server = HealthServer(port, metrics.registry, lambda: (missing, {"liveKit": "LiveKitUnavailable: down"}))
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            assert await _get(session, "/healthz") == (200, {"status": "ok"})
+            status, body = await _get(session, "/readyz")
+            assert (status, body["waitingFor"]) == (503, ["the lists are not read yet"])
+            missing.clear()
+            status, body = await _get(session, "/readyz")
+            assert (status, body["liveKit"]) == (200, "LiveKitUnavailable: down")
+            async with session.get("/metrics") as answer:
+                text = await answer.text()
+    finally:
+        await server.stop()
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
+    assert names
+    assert [name for name in names if not name.startswith("byoc_")] == []
+
+
+async def _get(session: aiohttp.ClientSession, path: str) -> tuple[int, dict[str, object]]:
+    async with session.get(path) as answer:
+        return answer.status, await answer.json()
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def test_numbers_by_reason_are_counted_when_somebody_looks() -> None:
+    metrics, counts = Metrics(), {"Synced": 2}
+    metrics.by_reason(lambda: counts)
+    counts["Paused"] = 1
+    assert metrics.registry.get_sample_value("byoc_numbers", {"reason": "Synced"}) == 2
+    assert metrics.registry.get_sample_value("byoc_numbers", {"reason": "Paused"}) == 1
