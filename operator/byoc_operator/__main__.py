@@ -29,7 +29,7 @@ from .telemetry.logs import set_up
 from .telemetry.metrics import Metrics
 from .telemetry.watches import Watches
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("byoc_operator.main")  # `python -m` would make it `__main__`
 
 USAGE = """usage: byoc-operator run
 

@@ -1,7 +1,6 @@
 """What it costs to change something while N numbers are there: one number, a Secret, a refresh of all."""
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -180,7 +179,7 @@ async def _refresh_s(stage: Stage, watcher: Watcher, namespace: str) -> float:
 
     async def ask(index: int) -> None:
         name = number(namespace, index, "")["metadata"]["name"]
-        json.loads(await stage.kube.request("PATCH", numbers_path(namespace, name), patch, MERGE_PATCH))
+        await stage.kube.request("PATCH", numbers_path(namespace, name), patch, MERGE_PATCH)
 
     def answered(_kind: str, raw: Mapping[str, Any]) -> bool:
         return bool(raw.get("status", {}).get("lastHandledRefresh") == value)

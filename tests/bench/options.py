@@ -43,12 +43,14 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 
 
 def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
+    return _at_least(1, text)
 
 
 def _whole(text: str) -> int:
-    if int(text) < 0:
-        raise ValueError(text)
+    return _at_least(0, text)
+
+
+def _at_least(least: int, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"must be a whole number from {least} on")
     return int(text)

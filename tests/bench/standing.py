@@ -41,7 +41,6 @@ async def restarted(stage: Stage, sweep_interval_s: float | None = None) -> Rest
     before = await asyncio.to_thread(lambda: len(stage.bed.writes_by(Operator.user)))
     operator = stage.enter(Operator(stage.bed, sweep_interval_s), "operator")
     ready_s = await operator.ready()
-    used_s = 0.0
     while not (swept_at := await asyncio.to_thread(operator.last_sweep_at)):
         await quiet(operator, stage.patience_s)
     await quiet(operator, stage.patience_s)
@@ -128,13 +127,12 @@ async def measure_sweep(stage: Stage) -> None:
     restart = await restarted(stage, SWEEP_EVERY_S)
     operator = restart.operator
     with stage.section(f"a sweep of {stage.options.numbers:,} numbers in step") as rows:
-        await _just_swept(stage, operator)
+        before = await _just_swept(stage, operator)
         meter = await stage.meter(operator)
         await asyncio.sleep(SWEEPS * SWEEP_EVERY_S)
-        await _just_swept(stage, operator)
+        after = await _just_swept(stage, operator)
         spent = await asyncio.to_thread(meter.spent)
-        calls_per_sweep = OBJECTS_PER_NUMBER  # three lists, and as many sweeps as there were lists of rules
-        sweeps = max(1, round(spent.calls / calls_per_sweep))
+        sweeps = after - before
         rows += [
             Row("CPU, s", f"{spent.cpu_s / sweeps:.3f}"),
             Row("LiveKit CPU, s", f"{spent.livekit_cpu_s / sweeps:.3f}"),
@@ -144,13 +142,13 @@ async def measure_sweep(stage: Stage) -> None:
     await stage.leave(operator)
 
 
-async def _just_swept(stage: Stage, operator: Operator) -> None:
-    """Wait for a moment soon after a sweep, so that only whole ones are counted."""
+async def _just_swept(stage: Stage, operator: Operator) -> float:
+    """Wait for a moment soon after a sweep, so that only whole ones are counted; how many there were so far."""
     deadline = time.monotonic() + stage.patience_s
     while True:
-        since_s = time.time() - await asyncio.to_thread(operator.last_sweep_at)
-        if since_s < SWEEP_EVERY_S / 4:
-            return
+        swept_at = await asyncio.to_thread(operator.last_sweep_at)
+        if time.time() - swept_at < SWEEP_EVERY_S / 4:
+            return await asyncio.to_thread(operator.total, "byoc_sweeps_total")
         if time.monotonic() > deadline:
             raise NotReached("the operator does not sweep")
         await asyncio.sleep(SWEEP_EVERY_S / 8)

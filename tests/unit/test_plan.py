@@ -148,12 +148,12 @@ def test_a_refresh_replaces_everything_in_place(want: Desired, server: Server) -
 @QUICK
 @given(specs(), servers(), st.sampled_from(["", "1", "2"]), st.sampled_from(["", "1", "2"]))
 def test_recreate_is_answered_once(spec: PhoneNumberSpec, server: Server, asked: str, handled: str) -> None:
-    anew = recreation(server.owned, asked, handled)
+    anew = recreation(server.owned, asked, handled, now=True)
     want = wanted(spec, anew.values)
     before = {id_ for id_ in server.owned.ids if kind_of(server.by_id[id_]) in anew.due}
     after = applied(server, plan(want, server.owned, Terms(recreate=anew.due)))
     assert before.isdisjoint(after.owned.ids)
-    again = recreation(after.owned, asked, asked)
+    again = recreation(after.owned, asked, asked, now=True)
     assert again.due == frozenset()
     assert plan(wanted(spec, again.values), after.owned, Terms(recreate=again.due)) == ()
 

@@ -40,13 +40,13 @@ class NumberApi:
                 return None
             raise
 
-    async def patch_status(self, key: Key, patch: Mapping[str, Any]) -> dict[str, Any]:
-        """Merge-patch the status; the object as stored."""
+    async def patch_status(self, number: PhoneNumber, patch: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge-patch the status of this very object, not of a successor with its name; the object as stored."""
         return await self._api.request(
             "PATCH",
-            f"{_path(key)}/status",
+            f"{_path(number.key)}/status",
             resource=f"{PLURAL}/status",
-            body={"status": patch},
+            body={"metadata": {"uid": number.uid}, "status": patch},
             content_type=MERGE_PATCH,
         )
 

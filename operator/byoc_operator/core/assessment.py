@@ -104,15 +104,16 @@ def _work(
     credentials = state if isinstance(state, Credentials) else None
     conflict = _conflict(situation, spec)
     verdict = state if isinstance(state, Verdict) else conflict
-    anew = recreation(owned, number.wishes.recreate, number.answered("lastHandledRecreate"))
+    handled = number.answered("lastHandledRecreate")
+    anew = recreation(owned, number.wishes.recreate, handled, now=verdict is None)
     owner = installation.owners(number.key.namespace, number.key.name)[0]
     want = desired(spec, owner, installation, credentials, anew.values, mask)
     refreshes = number.refresh_due and verdict is None
     terms = Terms(
         blocked=_blocked(spec, state, conflict),
-        recreate=anew.due if verdict is None else frozenset(),
+        recreate=anew.due,
         refresh=refreshes,
-        secret_changed=credentials is not None and _written_version(number) != credentials.resource_version,
+        secret_changed=credentials is not None and _may_be_new(number, credentials),
     )
     changes = plan(want, owned, terms)
     if number.observes:
@@ -132,9 +133,11 @@ def _work(
     )
 
 
-def _written_version(number: PhoneNumber) -> str:
+def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
+    """Whether the credentials may not be the ones that were last written to LiveKit."""
     written = number.status.get("credentials")
-    return str(written.get("resourceVersion", "")) if isinstance(written, dict) else ""
+    version = written.get("resourceVersion") if isinstance(written, dict) else None
+    return version != credentials.resource_version or number.status.get("observedGeneration") != number.generation
 
 
 def _blocked(

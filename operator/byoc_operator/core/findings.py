@@ -44,7 +44,7 @@ MESSAGES: Mapping[Code, str] = {
     Code.SIP_URI_NOT_CONFIGURED: "The operator does not know its public SIP endpoint, so there is no "
     "status.originationUri; set BYOC_SIP_URI.",
 }
-"""What is said for each finding: fixed texts, so that a status never changes by itself."""
+"""What is said for each finding: fixed texts, so that what others do in LiveKit rewrites no status again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,7 @@ def findings(
         Code.FOREIGN_WILDCARD_RULE: inbound and bool(foreign_wildcard_rules),
         Code.SIP_URI_NOT_CONFIGURED: inbound and not installation.sip_uri,
     }
-    return tuple(Finding(code, _message(code, foreign_wildcard_rules)) for code, there in found.items() if there)
-
-
-def _message(code: Code, foreign_wildcard_rules: tuple[str, ...]) -> str:
-    if code is Code.FOREIGN_WILDCARD_RULE:
-        named = ", ".join(foreign_wildcard_rules[:3])
-        return f"{MESSAGES[code]} ({named})"
-    return MESSAGES[code]
+    return tuple(Finding(code, MESSAGES[code]) for code, there in found.items() if there)
 
 
 def _in_a_plan(number: str) -> bool:

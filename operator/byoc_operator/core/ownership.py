@@ -12,6 +12,8 @@ from .trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, normali
 
 MANAGED_BY = "byoc-operator"
 RULE_PREFIX = "byoc:"
+MAX_TEXT = 512
+"""Longer than anything that we write into a mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,21 @@ def parse_mark(metadata: str) -> Mark | None:
         return None
     return Mark(
         owner=owner,
-        outbound_agent_id=str(raw.get("outboundAgentId", "")),
-        recreate=str(raw.get("recreate", "")),
-        deletion_policy=str(raw.get("deletionPolicy", "Delete")),
+        outbound_agent_id=_text(raw.get("outboundAgentId")),
+        recreate=_text(raw.get("recreate")),
+        deletion_policy="Retain" if raw.get("deletionPolicy") == "Retain" else "Delete",
     )
+
+
+def _text(value: object) -> str:
+    """A text that can be written back; anything else somebody put there counts as empty."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        return ""
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # a lone surrogate: JSON can hold it, nothing else can
+        return ""
+    return value
 
 
 def rule_name(owner: Owner) -> str:
@@ -141,7 +154,8 @@ def claim(
 
     `marked`: all objects with a mark of this owner; `by_id`: all objects of the server.
     """
-    found = list(marked)
+    kept = (recorded.outbound, recorded.inbound, recorded.rule)
+    found = [each for each in marked if each.id in kept or not _retained_for_another(each, phone_number)]
     outbound = [trunk for trunk in found if isinstance(trunk, OutboundTrunk)]
     inbound = [trunk for trunk in found if isinstance(trunk, InboundTrunk)]
     rules = [rule for rule in found if isinstance(rule, DispatchRule)]
@@ -164,6 +178,15 @@ def claim(
         ),
         rules=tuple(rules),
     )
+
+
+def _retained_for_another(sip_object: SipObject, phone_number: str) -> bool:
+    """Whether it was left on purpose by a former object of this name that had another number."""
+    if isinstance(sip_object, DispatchRule):
+        return False
+    mark = parse_mark(sip_object.metadata)
+    numbers = {normalised(number) for number in sip_object.numbers}
+    return mark is not None and mark.deletion_policy == "Retain" and phone_number not in numbers
 
 
 def _unmarked_twin(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:

@@ -55,8 +55,10 @@ class Recreation:
     values: RecreateValues
 
 
-def recreation(owned: Owned, asked: str, handled: str) -> Recreation:
+def recreation(owned: Owned, asked: str, handled: str, *, now: bool) -> Recreation:
     """`asked`: the annotation's value; `handled`: the value in the status, believed only where a mark is lost.
+
+    `now`: whether it can be done; else existing trunks keep the value they have, so that it is still asked for later.
 
     The value in the trunk's own mark decides, so that a crash, a restored status or a copied manifest repeats nothing.
     """
@@ -66,7 +68,7 @@ def recreation(owned: Owned, asked: str, handled: str) -> Recreation:
     for trunk in kept:
         mark = parse_mark(trunk.metadata)
         done = mark.recreate if mark else handled
-        if asked and asked != done:
+        if now and asked and asked != done:
             due.add(kind_of(trunk))
         else:
             values[kind_of(trunk)] = done

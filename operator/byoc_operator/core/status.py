@@ -48,8 +48,15 @@ def status_of(
         status["lastHandledRefresh"] = number.wishes.refresh or status.get("lastHandledRefresh", "")
         status["lastHandledRecreate"] = number.wishes.recreate or status.get("lastHandledRecreate", "")
     status["credentials"] = _credentials(number, assessment, outcome, verdict)
+    if outcome.owned is None:  # what LiveKit holds is not known: what was said of it stays
+        status |= {field: number.status.get(field) for field in ("pendingChanges", "findings")}
+        return _filled(status)
     status["pendingChanges"] = list(assessment.pending)
     status["findings"] = [{"code": str(finding.code), "message": finding.message} for finding in assessment.findings]
+    return _filled(status)
+
+
+def _filled(status: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in status.items() if value not in ("", None, [])}
 
 
@@ -105,8 +112,8 @@ def _credentials(
     current = assessment.credentials
     if number.spec is not None and number.spec.sip_password_secret_ref is None and verdict is None:
         return None
-    if not isinstance(current, Credentials) or (verdict is not None and not outcome.wrote_credentials):
-        return before
+    if not isinstance(current, Credentials) or verdict is not None:
+        return before  # perhaps one of two trunks has the new ones
     same = before is not None and before.get("secretName") == current.secret_name and before.get("resourceVersion")
     if same and not outcome.wrote_credentials:
         return before

@@ -7,17 +7,21 @@ from typing import assert_never
 from ..core.ownership import Owner
 from ..core.plan import Change, Create, Delete, Remark, Replace, needs_credentials
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, SipObject, kind_of
-from ..errors import Conflict, Gone, OperatorError, Stalled
+from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable, Waiting
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`done`: the changes that LiveKit confirmed. `failure`: the first thing that went wrong, None if nothing did."""
+    """`done`: the changes that LiveKit confirmed. `failure`: the first thing that went wrong, None if nothing did.
+
+    `retry`: the first failure that goes away by itself, None if there is none.
+    """
 
     done: tuple[Change, ...] = ()
     failure: OperatorError | None = None
+    retry: OperatorError | None = None
 
     @property
     def wrote_credentials(self) -> bool:
@@ -35,7 +39,7 @@ class Applier:
     async def apply(self, changes: Iterable[Change], owner: Owner) -> Applied:
         """All changes in order. A part that LiveKit refuses does not stop the others; a fault of LiveKit does."""
         done: list[Change] = []
-        failure: OperatorError | None = None
+        failures: list[OperatorError] = []
         skipped: set[Kind] = set()
         trunk_id = ""
         for change in changes:
@@ -45,7 +49,7 @@ class Applier:
             try:
                 made = await self._one(change, owner, trunk_id)
             except OperatorError as exc:
-                failure = failure or exc
+                failures.append(exc)
                 if not _only_this_part(exc):
                     break
                 skipped |= {kind, *_DEPENDENTS[kind]}
@@ -54,7 +58,8 @@ class Applier:
             self._metrics.changes.labels(str(kind), type(change).__name__.lower()).inc()
             if isinstance(made, InboundTrunk):
                 trunk_id = made.id
-        return Applied(tuple(done), failure)
+        passing = (failure for failure in failures if isinstance(failure, Waiting | Unavailable))
+        return Applied(tuple(done), next(iter(failures), None), next(passing, None))
 
     async def _one(self, change: Change, owner: Owner, trunk_id: str) -> SipObject | None:
         match change:

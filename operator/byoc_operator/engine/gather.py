@@ -8,13 +8,13 @@ from ..cluster.api import ApiRefused
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.secrets import Secrets
-from ..core.assessment import Assessment, Claimant, Situation, assess, claimed_by, holder
+from ..core.assessment import Assessment, Claimant, Situation, assess, holder
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.ownership import Owned, Owner
 from ..core.resource import PhoneNumber
-from ..core.trunk import Mask
+from ..core.trunk import Mask, normalised
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
 from .cache import Cache
@@ -44,6 +44,13 @@ class Ports:
         return self.inventory.owned(self.owners(number), number.phone_number, number.recorded)
 
 
+FORBIDDEN = 403
+
+
+class Moved(Exception):
+    """Not an error: an object is no longer the one that is being judged, and all is judged anew."""
+
+
 class Gatherer:
     """Puts together the `Situation` that the core judges."""
 
@@ -55,7 +62,7 @@ class Gatherer:
         return assess(situation, self._ports.installation, self._ports.mask, self._ports.wall())
 
     def remembered(self, number: PhoneNumber) -> Situation:
-        """What is known without asking anybody."""
+        """What is known of a number that nobody else holds, without asking anybody."""
         ports = self._ports
         owned = ports.owned(number)
         ours = {trunk.id for trunk in owned.inbound}
@@ -65,15 +72,12 @@ class Gatherer:
             foreign_inbound=tuple(sorted(ports.inventory.inbound_with(number.phone_number) - ours)),
             foreign_wildcards=ports.inventory.wildcard_rules,
             credentials=self._resolved(number, self._facts(number)),
-            claimed=claimed_by(self._holder(number.phone_number), number),
         )
 
     async def gather(self, number: PhoneNumber) -> Situation:
-        """What is known, after asking for what must not be believed from memory."""
+        """What is known of a number that nobody else holds, after asking for what must not be believed from memory."""
         situation = self.remembered(number)
-        if situation.claimed and await self._holder_vanished(number.phone_number):
-            situation = self.remembered(number)
-        if number.deleting or number.wishes.paused or number.spec is None:
+        if number.deleting or number.spec is None:
             return situation
         return await self._with_facts(situation)
 
@@ -83,6 +87,11 @@ class Gatherer:
         if use is None:
             return situation
         return replace(situation, credentials=await self._fetched(situation.number, use))
+
+    def is_told_of_secret(self, number: PhoneNumber) -> bool:
+        """Whether a change of the number's Secret arrives by itself."""
+        facts = self._facts(number)
+        return facts is not None and facts.watched
 
     async def _with_facts(self, situation: Situation) -> Situation:
         """Ask for the Secret where nothing, or nothing usable, is remembered of one that does not tell by itself."""
@@ -97,28 +106,41 @@ class Gatherer:
         try:
             facts = await self._ports.secrets.fetch(use.namespace, use.name)
         except ApiRefused as exc:
+            if exc.status != FORBIDDEN:
+                raise
             where = f"Secret {use.namespace}/{use.name}"
-            return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP {exc.status}).")
+            return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP 403).")
         return self._resolved(number, facts)
 
-    async def _holder_vanished(self, phone: str) -> bool:
-        """The watch tells nothing of what vanished while a watch was broken: ask before believing in a holder."""
-        ports = self._ports
-        held = self._holder(phone)
-        if held is None:
-            return False
-        raw = await ports.numbers.get(held.key)
-        if raw is None or raw["metadata"]["uid"] != held.uid:
-            ports.cache.gone(held.key, held.uid)
-        if raw is not None:
-            ports.cache.seen(raw)
-        return ports.cache.get(held.key) is not held
-
-    def _holder(self, phone: str) -> PhoneNumber | None:
+    def holder(self, phone: str) -> PhoneNumber | None:
+        """Who has the phone number, if several objects name it; None if there is nobody to be told."""
         claimants = self._ports.cache.claimants(phone)
         if len(claimants) == 1:
-            return None  # nobody to be told of a holder
-        return holder([Claimant(each, bool(self._ports.owned(each))) for each in claimants], self._ports.installation)
+            return None
+        return holder([Claimant(each, self._holds(each)) for each in claimants], self._ports.installation)
+
+    async def confirmed_holder(self, phone: str) -> PhoneNumber | None:
+        """The holder, asked whether it is still there: a watch tells nothing of what vanished while it was broken.
+
+        Raises `Moved` if it is gone, or another one than we knew.
+        """
+        cache, held = self._ports.cache, self.holder(phone)
+        if held is None:
+            return None
+        raw = await self._ports.numbers.get(held.key)
+        if raw is None or raw["metadata"]["uid"] != held.uid:
+            cache.gone(held.key, held.uid)
+        if raw is not None:
+            cache.seen(raw)
+        if cache.get(held.key) is not held:
+            raise Moved
+        return held
+
+    def _holds(self, number: PhoneNumber) -> bool:
+        """Whether LiveKit has a trunk of this object with this very number: an old mark of it claims nothing."""
+        if not self._ports.inventory.loaded:
+            return bool(number.recorded.outbound or number.recorded.inbound)
+        return any(number.phone_number in map(normalised, trunk.numbers) for trunk in self._ports.owned(number).trunks)
 
     def _use(self, number: PhoneNumber) -> SecretUse | None:
         spec = number.spec

@@ -3,19 +3,23 @@
 from dataclasses import replace
 
 from ..cluster.api import ApiRefused
-from ..core.assessment import Assessment
+from ..core.assessment import Assessment, Situation, claimed_by
 from ..core.conditions import Reason
 from ..core.credentials import Credentials
+from ..core.ownership import Owned
 from ..core.plan import Change, Replace, needs_credentials
 from ..core.resource import PhoneNumber
 from ..core.status import Outcome
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable, Waiting
 from .apply import Applied, Applier
-from .gather import Gatherer, Ports
-from .report import Moved, Reporter, was_in_step
+from .gather import Gatherer, Moved, Ports
+from .report import Reporter, was_in_step
 
 SECRET_RETRY_S = 30.0
 """The longest pause between two looks at a Secret that is missing or unusable and would not tell when it changes."""
+
+TOLD_PER_RUN = 20
+"""How many objects one run tells that their number is held: anybody can make thousands with somebody's number."""
 
 SOON_S = 0.2
 """The pause before a contradiction (not found, conflict) is looked at again, with a new snapshot."""
@@ -39,16 +43,44 @@ class Reconciler:
         """
         unreachable = await self._picture(phone)
         failures: list[OperatorError] = []
-        for number in sorted(self._ports.cache.claimants(phone), key=lambda each: not each.deleting):
-            try:
-                failure = await self._bring(number, unreachable)
-            except Moved:
-                failure = Waiting(Reason.RETRYING, "the object changed while it was judged", delay_s=0.0)
-            except OperatorError as exc:  # the API server's: what LiveKit says is part of the result
-                failure = exc
-            if failure is not None:
-                failures.append(failure)
+        try:
+            held = await self._gatherer.confirmed_holder(phone)
+            ours, others = _parted(self._ports.cache.claimants(phone), held)
+            for number in ours:
+                failures += await self._guarded(number, unreachable)
+            if held is not None:
+                failures += await self._tell_claimed(others, held)
+        except Moved:
+            failures.append(Waiting(Reason.RETRYING, "An object changed while it was judged.", delay_s=0.0))
         _come_back(failures)
+
+    async def _guarded(self, number: PhoneNumber, unreachable: OperatorError | None) -> list[OperatorError]:
+        """Run one object as it is by now; the API server's faults are part of the result. Raises `Moved`."""
+        now = self._ports.cache.get(number.key)
+        if now is None or now.phone_number != number.phone_number:
+            return []
+        try:
+            failure = await self._bring(now, unreachable)
+        except OperatorError as exc:
+            return [exc]
+        return [failure] if failure else []
+
+    async def _tell_claimed(self, others: list[PhoneNumber], held: PhoneNumber) -> list[OperatorError]:
+        """Tell the other objects that the number is held; a few a run, so that they never keep the holder waiting."""
+        told = 0
+        for number in others:
+            situation = Situation(number, Owned(), claimed=claimed_by(held, number))
+            assessment = self._gatherer.assess(situation)
+            if self._reporter.reads(number, self._reporter.wanted(number, assessment, Outcome(Owned()))):
+                continue
+            if told == TOLD_PER_RUN:
+                return [Waiting(Reason.PENDING, "More objects are to be told who has the number.", delay_s=SOON_S)]
+            told += 1
+            try:
+                await self._reporter.report(number, assessment, Applied(), seen=True)
+            except OperatorError as exc:
+                return [exc]
+        return []
 
     async def _bring(self, number: PhoneNumber, unreachable: OperatorError | None) -> OperatorError | None:
         """Gather, desired, observe, plan, apply, report. What says when to come back, None if nothing does."""
@@ -62,13 +94,13 @@ class Reconciler:
         if assessment.needs_finalizer:
             number = await self._reporter.hold(number)
         applied = await self._applier.apply(assessment.changes, self._ports.owners(number)[0])
-        applied = replace(applied, failure=self._judged(number, applied.failure or _in_the_way(number, unreachable)))
+        applied = self._judged(number, applied, _in_the_way(number, unreachable))
         await self._reporter.tell_changes(number, applied, expected=not _is_repair(number, assessment, applied))
         if number.deleting:
             return await self._part(number, assessment, applied, unreachable)
         if not isinstance(applied.failure, Waiting) and not (unreachable and _nothing_asked(number, assessment)):
             await self._reporter.report(number, assessment, applied, seen=unreachable is None)
-        return applied.failure or _secret_to_watch(assessment) or self._late(number)
+        return applied.retry or applied.failure or self._secret_to_watch(number, assessment) or self._late(number)
 
     async def _part(
         self, number: PhoneNumber, assessment: Assessment, applied: Applied, unreachable: OperatorError | None
@@ -77,20 +109,26 @@ class Reconciler:
         failure = applied.failure or (None if number.observes else self._late(number))
         if failure is not None and not number.wishes.force_orphan:
             await self._reporter.report(number, assessment, replace(applied, failure=failure), seen=unreachable is None)
-            return failure
+            return applied.retry or failure
         if failure is not None:
             await self._reporter.orphan(number)
         await self._reporter.let_go(number)
         return None
 
-    def in_step(self, number: PhoneNumber) -> bool:
-        """Whether a run would find nothing to do, as far as is known; what a sweep asks of every number."""
+    def in_step(self, phone: str) -> bool:
+        """Whether a run would find nothing to do, as far as is known; what a sweep asks of every phone number."""
+        if self._gatherer.holder(phone) is not None:
+            return False  # whether the holder still exists is asked at each sweep
+        return all(self._is_in_step(number) for number in self._ports.cache.claimants(phone))
+
+    def _is_in_step(self, number: PhoneNumber) -> bool:
         assessment = self._gatherer.assess(self._gatherer.remembered(number))
         if number.deleting:
             return not number.has_finalizer and not assessment.changes
         if assessment.changes or assessment.needs_finalizer:
             return False
-        return self._reporter.wanted(number, assessment, Outcome(self._ports.owned(number))) == number.status
+        wanted = self._reporter.wanted(number, assessment, Outcome(self._ports.owned(number)))
+        return self._reporter.reads(number, wanted)
 
     async def _picture(self, phone: str) -> OperatorError | None:
         """Have a picture of LiveKit, or what went wrong. Lost creates are looked for once their time is over."""
@@ -111,17 +149,37 @@ class Reconciler:
         message = "A create without an answer may still be applied by LiveKit."
         return Waiting(Reason.DELETING, message, delay_s=max(0.0, until - self._ports.clock()))
 
-    def _judged(self, number: PhoneNumber, failure: OperatorError | None) -> OperatorError | None:
+    def _judged(self, number: PhoneNumber, applied: Applied, in_the_way: OperatorError | None) -> Applied:
         """A contradiction is looked at again at once; the second in a row is LiveKit's last word for now."""
-        if not isinstance(failure, Conflict | Gone):
+        if in_the_way is not None:
+            return replace(applied, failure=in_the_way, retry=in_the_way)
+        if not isinstance(applied.retry, Conflict | Gone):
             self._contradicted.discard(number.uid)
-            return failure
+            return applied
         if number.uid not in self._contradicted:
             self._contradicted.add(number.uid)
-            return replace(failure, delay_s=SOON_S)
-        if isinstance(failure, Conflict):
-            return Stalled(Reason.REJECTED_BY_LIVEKIT, failure.message)
-        return Unavailable(Reason.LIVEKIT_UNAVAILABLE, failure.message)
+            soon = replace(applied.retry, delay_s=SOON_S)
+            return replace(applied, retry=soon, failure=soon if applied.failure is applied.retry else applied.failure)
+        word: OperatorError = Unavailable(Reason.LIVEKIT_UNAVAILABLE, applied.retry.message)
+        if isinstance(applied.retry, Conflict):
+            word = Stalled(Reason.REJECTED_BY_LIVEKIT, applied.retry.message)
+        return replace(applied, retry=word, failure=word if applied.failure is applied.retry else applied.failure)
+
+    def _secret_to_watch(self, number: PhoneNumber, assessment: Assessment) -> OperatorError | None:
+        """A Secret that stands in the way and tells nothing when it changes is looked at again and again."""
+        verdict = assessment.credentials
+        if verdict is None or isinstance(verdict, Credentials) or self._gatherer.is_told_of_secret(number):
+            return None
+        return Unavailable(verdict.reason, verdict.message, longest_s=SECRET_RETRY_S)
+
+
+def _parted(claimants: list[PhoneNumber], held: PhoneNumber | None) -> tuple[list[PhoneNumber], list[PhoneNumber]]:
+    """Whom a run is about (the holder first, then who leaves), and who is only told that the number is held."""
+    if held is None:
+        return claimants, []
+    ours = [each for each in claimants if each.deleting or each.key == held.key]
+    ours.sort(key=lambda each: each.key != held.key)
+    return ours, [each for each in claimants if each not in ours]
 
 
 def _in_the_way(number: PhoneNumber, unreachable: OperatorError | None) -> OperatorError | None:
@@ -161,14 +219,6 @@ def _secret_is_newer(number: PhoneNumber, assessment: Assessment) -> bool:
 
 def _credentials_only(change: Replace) -> bool:
     return all(path.rpartition(".")[2] in ("username", "password", "headers") for path in change.fields)
-
-
-def _secret_to_watch(assessment: Assessment) -> OperatorError | None:
-    """A Secret that stands in the way, and perhaps tells nothing when it changes, is looked at again and again."""
-    verdict = assessment.credentials
-    if verdict is None or isinstance(verdict, Credentials):
-        return None
-    return Unavailable(verdict.reason, verdict.message, longest_s=SECRET_RETRY_S)
 
 
 def _come_back(failures: list[OperatorError]) -> None:

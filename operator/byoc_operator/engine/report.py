@@ -2,7 +2,7 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
@@ -12,13 +12,9 @@ from ..core.resource import PhoneNumber
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Stalled, Unavailable
 from .apply import Applied
-from .gather import Ports
+from .gather import Moved, Ports
 
 log = logging.getLogger(__name__)
-
-
-class Moved(Exception):
-    """Not an error: the object is no longer the one that was judged, and is judged anew."""
 
 
 class Reporter:
@@ -26,6 +22,7 @@ class Reporter:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._otherwise: dict[str, dict[str, Any]] = {}
 
     def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, Any]:
         """What the status should read."""
@@ -40,17 +37,31 @@ class Reporter:
             wrote_credentials=applied.wrote_credentials,
         )
         wanted = self.wanted(number, assessment, outcome)
-        if wanted == number.status:
+        if self.reads(number, wanted):
             return
         ports = self._ports
         ports.cache.expect(number, wanted)
         try:
-            raw = await ports.numbers.patch_status(number.key, status_patch(number.status, wanted))
+            raw = await ports.numbers.patch_status(number, status_patch(number.status, wanted))
         except ApiRefused as exc:
             await self._look_again(number, exc)
             raise Moved from exc
-        ports.cache.seen(raw)
-        await self._announce(number, assessment.verdict or outcome.failure)
+        if raw.get("status") != wanted:
+            self._stored_otherwise(number, wanted)
+        sighting = ports.cache.seen(raw)
+        await self._announce(number, wanted["conditions"][0])
+        if sighting is not None and sighting.wakes:
+            raise Moved  # the answer told of an edit before the watch did
+
+    def reads(self, number: PhoneNumber, wanted: dict[str, Any]) -> bool:
+        """Whether the status reads as wanted, as far as the API server can store it."""
+        return number.status == wanted or self._otherwise.get(number.uid) == wanted
+
+    def _stored_otherwise(self, number: PhoneNumber, wanted: dict[str, Any]) -> None:
+        """A CRD older than we are drops fields it does not know: writing them again and again would change nothing."""
+        if not self._otherwise:
+            log.warning("the API server does not store all of a status; is the CRD older than the operator?")
+        self._otherwise[number.uid] = wanted
 
     async def hold(self, number: PhoneNumber) -> PhoneNumber:
         """Put our finalizer on the object. Raises `Moved` if it is not the judged one any more."""
@@ -99,18 +110,18 @@ class Reporter:
         log.info(note, extra={"number": number.key})
         await self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
 
-    async def _announce(self, number: PhoneNumber, verdict: Verdict | None) -> None:
+    async def _announce(self, number: PhoneNumber, ready: dict[str, Any]) -> None:
         """An Event when a number falls out of step, for another reason than before, or comes back."""
-        before = number.ready_reason
-        reason = verdict.reason if verdict else Reason.SYNCED
-        if before == reason or (before in ("", Reason.SYNCED) and verdict is None):
+        before, reason, message = number.ready_reason, ready["reason"], ready["message"]
+        in_step = reason == Reason.SYNCED
+        if before == reason or (before == "" and in_step):
             return
-        message = verdict.message if verdict else "LiveKit is in step with this object again."
-        harmless = verdict is None or reason in (Reason.PAUSED, Reason.CHANGES_PENDING)
+        if in_step:
+            message = "LiveKit is in step with this object again."
+        harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING)
         log.log(logging.INFO if harmless else logging.WARNING, "%s: %s", reason, message, extra={"number": number.key})
-        await self._ports.events.about_number(
-            number, "Normal" if harmless else "Warning", str(reason), "Reconcile", message
-        )
+        kind: Literal["Normal", "Warning"] = "Normal" if harmless else "Warning"
+        await self._ports.events.about_number(number, kind, reason, "Reconcile", message)
 
     async def _look_again(self, number: PhoneNumber, refused: ApiRefused) -> None:
         """A PATCH was refused: the object is gone, or newer than we knew. Anything else is a fault to back off from."""
@@ -119,7 +130,9 @@ class Reporter:
         raw = await self._ports.numbers.get(number.key)
         if raw is None:
             self._ports.cache.gone(number.key, number.uid)
-        elif self._ports.cache.seen(raw) is None:
+            return
+        self._ports.cache.seen(raw)
+        if int(raw["metadata"]["resourceVersion"]) <= number.resource_version:
             # Refused although nothing changed: wait rather than go round in circles.
             raise Unavailable("KubernetesRefused", refused.message) from refused
 
