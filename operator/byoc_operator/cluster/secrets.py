@@ -74,7 +74,8 @@ class Secrets:
         while True:
             facts = await self._shared(namespace, name)
             known = self._facts.get((namespace, name))
-            if facts is None or known is None or int(facts.resource_version) >= int(known.resource_version):
+            # A GET that finds nothing forgets what was known: if something is, a watch has told of it since.
+            if known is None or (facts and int(facts.resource_version) >= int(known.resource_version)):
                 return facts
             self._flights.pop((namespace, name), None)
 

@@ -70,7 +70,10 @@ def assess(situation: Situation, installation: Installation, mask: Mask, now_s: 
     if number.deleting:
         return _farewell(situation)
     if number.wishes.paused:
-        message = "Nothing is written to LiveKit while the annotation byoc.talkifai.dev/paused is true."
+        message = (
+            "Nothing is written to LiveKit while the annotation byoc.talkifai.dev/paused is true; changes, refresh and "
+            "recreate wait. Take the annotation away to go on."
+        )
         return Assessment(verdict=Verdict(Reason.PAUSED, message, stalled=False), credentials=situation.credentials)
     invalid = invalidity(number, installation)
     if invalid or number.spec is None:
@@ -161,7 +164,7 @@ def _conflict(situation: Situation, spec: PhoneNumberSpec) -> Verdict | None:
     named = ", ".join(situation.foreign_inbound[:3])
     message = (
         f"LiveKit has an inbound trunk with the number {spec.phone_number} that this object does not manage: {named}. "
-        "Delete it there."
+        "Delete it there; if it was kept by deletionPolicy Retain, apply the former object again to take it over."
     )
     return Verdict(Reason.NUMBER_CONFLICT, message)
 

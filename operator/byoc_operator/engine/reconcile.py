@@ -112,6 +112,8 @@ class Reconciler:
             return applied.retry or failure
         if failure is not None:
             await self._reporter.orphan(number)
+        elif owned := self._ports.owned(number):
+            self._reporter.tell_left(number, owned)
         await self._reporter.let_go(number)
         return None
 

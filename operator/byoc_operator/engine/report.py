@@ -8,6 +8,7 @@ from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..core.assessment import Assessment, paths, verbs
 from ..core.conditions import Reason, Verdict
+from ..core.ownership import Owned
 from ..core.resource import PhoneNumber
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Stalled, Unavailable
@@ -96,6 +97,10 @@ class Reporter:
         log.warning(note, extra={"number": number.key})
         await self._ports.events.about_number(number, "Warning", "Orphaned", "Delete", note)
 
+    def tell_left(self, number: PhoneNumber, owned: Owned) -> None:
+        """Say what stays in LiveKit on purpose, by Retain or Observe."""
+        log.info("left in LiveKit: %s", ", ".join(owned.ids), extra={"number": number.key})
+
     async def tell_changes(self, number: PhoneNumber, applied: Applied, *, expected: bool) -> None:
         """One line per run that changed LiveKit; what nobody asked for was a repair (not `expected`): an Event too."""
         if not applied.done:
@@ -117,7 +122,7 @@ class Reporter:
         if before == reason or (before == "" and in_step):
             return
         if in_step:
-            message = "LiveKit is in step with this object again."
+            message = "LiveKit is in step with this object."
         harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING)
         log.log(logging.INFO if harmless else logging.WARNING, "%s: %s", reason, message, extra={"number": number.key})
         kind: Literal["Normal", "Warning"] = "Normal" if harmless else "Warning"
