@@ -21,6 +21,7 @@ from google.protobuf.json_format import MessageToDict
 from kubernetes import client, config
 from livekit import api
 from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
+from livekit.protocol.room import DeleteRoomRequest
 from livekit.protocol.sip import CreateSIPParticipantRequest
 
 KIND = ("byoc.talkifai.dev", "v1alpha1", "byocphonenumbers")
@@ -85,7 +86,12 @@ async def dial(call: Call) -> str:
     """Make the call and wait until it is answered; LiveKit's ID of the call. Raises api.TwirpError."""
     async with api.LiveKitAPI() as livekit:
         await livekit.agent_dispatch.create_dispatch(call.agent)  # makes the room, too
-        participant = await livekit.sip.create_sip_participant(call.phone)
+        try:
+            participant = await livekit.sip.create_sip_participant(call.phone)
+        except api.TwirpError:
+            # Nobody answered: the agent must not wait in the room.
+            await livekit.room.delete_room(DeleteRoomRequest(room=call.phone.room_name))
+            raise
         return participant.sip_call_id
 
 
@@ -107,6 +113,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(json.dumps(requests, indent=2) + "\n")
         else:
             sys.stdout.write(f"answered: {asyncio.run(dial(call))}\n")
+    except config.ConfigException as error:
+        sys.stderr.write(f"no cluster: {error}; set KUBECONFIG\n")
+        return 1
+    except ValueError as error:
+        sys.stderr.write(f"{error}: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET\n")
+        return 1
     except (CannotDial, api.TwirpError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -18,7 +18,8 @@ from .engine.engine import Engine
 from .errors import OperatorError
 from .telemetry.watches import Watches
 
-PAGE_SIZE = 500
+PAGE_SIZE = 100
+"""kopf has one for all kinds, and a Secret may have a megabyte."""
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
 LOGIN_RETRY_S = 5.0

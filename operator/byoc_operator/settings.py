@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from .core.grammar import is_endpoint
 from .errors import OperatorError
 
 
@@ -69,7 +70,9 @@ class Settings(BaseSettings):
         description="Calls to LiveKit at once; more only lengthens them.",
     )
     sip_uri: str = Field(
-        "", alias="BYOC_SIP_URI", description="Our public SIP endpoint for carriers: `[sip:]host[:port]`."
+        "",
+        alias="BYOC_SIP_URI",
+        description="Our public SIP endpoint: `[sip:]host[:port][;transport=tls|tcp|udp]`.",
     )
     installation_id: Names = Field(
         (),
@@ -132,9 +135,12 @@ class Settings(BaseSettings):
     @field_validator("sip_uri")
     @classmethod
     def _is_endpoint(cls, value: str) -> str:
-        host = value.removeprefix("sip:")
-        if any(character in host for character in "/@ ") or host.startswith("sips:"):
-            message = "must be a host, perhaps with a port, like sip.example.com or sip.example.com:5061"
+        host, given, transport = value.removeprefix("sip:").partition(";transport=")
+        if value and (not is_endpoint(host) or (given and transport not in ("tls", "tcp", "udp"))):
+            message = (
+                "must be a host, perhaps with a port and a transport, like sip.example.com, sip.example.com:5061 or "
+                "sip.example.com;transport=tcp"
+            )
             raise ValueError(message)
         return value
 

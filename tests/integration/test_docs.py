@@ -17,6 +17,7 @@ from kubernetes.client import CustomObjectsApi
 from kubernetes.config import new_client_from_config
 from livekit import api
 from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
+from livekit.protocol.room import ListRoomsRequest
 from livekit.protocol.sip import CreateSIPParticipantRequest
 
 from byoc_operator.cli.reference import metrics
@@ -169,7 +170,7 @@ def test_the_example_goes_as_far_as_a_livekit_without_sip_service_lets_it(
     call = dial_out.plan_call(dial_out.find_number(numbers, phone, scene.namespace), _TO)
     with pytest.raises(api.TwirpError, match="no response from servers"):
         asyncio.run(dial_out.dial(call))
-    assert "agent_sales" in asyncio.run(_dispatched(scene.bed, call.phone.room_name))
+    assert call.phone.room_name not in asyncio.run(_rooms(scene.bed)), "the agent still waits in the room"
 
 
 def test_the_dry_run_of_the_example_shows_the_requests(scene: Scene) -> None:
@@ -201,12 +202,12 @@ def _dial_out(bed: Bed, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
 
-async def _dispatched(bed: Bed, room: str) -> list[str]:
-    """Names of the agents that LiveKit was asked to send to a room."""
+async def _rooms(bed: Bed) -> list[str]:
+    """Names of LiveKit's rooms."""
     variables = bed.livekit_environment()
     url, key, secret = variables["LIVEKIT_URL"], variables["LIVEKIT_API_KEY"], variables["LIVEKIT_API_SECRET"]
     async with api.LiveKitAPI(url, key, secret) as livekit:
-        return [dispatch.agent_name for dispatch in await livekit.agent_dispatch.list_dispatch(room)]
+        return [room.name for room in (await livekit.room.list_rooms(ListRoomsRequest())).rooms]
 
 
 def _moved(text: str, namespace: str) -> str:

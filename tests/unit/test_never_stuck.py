@@ -21,13 +21,18 @@ DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached.")
 def _late_watch(world: World) -> None:
     """Events come 0.1 s after the fact, as kopf batches them."""
     loop, tell = asyncio.get_running_loop(), world.engine.number_event
-    world.api.watch_numbers[:] = [lambda kind, raw: loop.call_later(0.1, tell, kind, copy.deepcopy(raw))]
+
+    def later(kind: str, raw: Any) -> None:
+        loop.call_later(0.1, tell, kind, copy.deepcopy(raw))
+
+    world.api.watch_numbers[:] = [later]
 
 
 def _before_the_first_status_patch(world: World, act: Any) -> None:
     """Have the user act between a run's judgement and its status PATCH."""
-    numbers, acted = world.ports.numbers, []
+    numbers = world.ports.numbers
     patch_status = numbers.patch_status
+    acted: list[object] = []
 
     async def hooked(number: PhoneNumber, patch: Mapping[str, Any]) -> dict[str, Any]:
         if not acted:

@@ -9,6 +9,8 @@ from pydantic import SecretStr
 
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
 from byoc_operator.cluster.secrets import SHARED_FOR_S, Secrets
+from byoc_operator.core.conditions import Verdict
+from byoc_operator.core.credentials import SecretUse, resolve
 from byoc_operator.core.trunk import Masked
 from byoc_operator.errors import Unavailable
 from strategies import MASK
@@ -181,3 +183,16 @@ async def test_odd_data_is_a_verdict_and_no_crash() -> None:
     assert facts is not None
     assert facts.changed_at == 0.0
     assert not isinstance(facts.values["password"], Masked)
+
+
+def test_a_secret_with_very_many_keys_is_not_read() -> None:
+    secrets = Secrets(FakeApi(lambda: 0.0), (), MASK)
+    data = {f"key-{count}": "" for count in range(65)} | {"password": "cA=="}
+    metadata = {"namespace": "n", "name": "large", "resourceVersion": "1", "labels": {}}
+    assert secrets.seen({"metadata": metadata, "type": "Opaque", "data": data})
+    facts = secrets.known("n", "large")
+    verdict = resolve(SecretUse("n", "large", "password", None), facts, labelled_only=False)
+    assert isinstance(verdict, Verdict)
+    assert (verdict.reason, "more than 64 keys" in verdict.message) == ("SecretInvalid", True)
+    assert facts is not None
+    assert facts.values == {}

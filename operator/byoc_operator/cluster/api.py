@@ -91,7 +91,7 @@ class ClusterApi:
         """Every object of a LIST, fetched in pages."""
         more = ""
         while True:
-            parameters = {**query, "limit": str(PAGE_SIZE)} | ({"continue": more} if more else {})
+            parameters = {"limit": str(PAGE_SIZE), **query} | ({"continue": more} if more else {})
             answer = await self.request("GET", f"{path}?{urlencode(parameters)}", resource=resource)
             for item in answer.get("items") or ():
                 yield item

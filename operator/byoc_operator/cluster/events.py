@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 COMPONENT = "byoc-operator"
 MAX_NOTE = 1024
-"""The API server refuses longer notes."""
+"""Bytes; the API server refuses longer notes."""
 
 
 class Events:
@@ -52,14 +52,17 @@ class Events:
         event = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"namespace": namespace, "name": f"{regarding['name'][:200]}.{uuid.uuid4().hex[:16]}"},
+            "metadata": {
+                "namespace": namespace,
+                "name": f"{regarding['name'][:200].rstrip('-.')}.{uuid.uuid4().hex[:16]}",
+            },
             "eventTime": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "reportingController": f"{GROUP}/{COMPONENT}",
             "reportingInstance": self._instance[:128],
             "type": type_,
             "reason": reason,
             "action": action,
-            "note": note[:MAX_NOTE],
+            "note": note.encode()[:MAX_NOTE].decode(errors="ignore"),
             "regarding": regarding,
         }
         path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"

@@ -9,13 +9,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..core.credentials import WATCH_LABEL, SecretFacts, facts_of
+from ..core.credentials import MAX_KEYS, WATCH_LABEL, SecretFacts, facts_of
 from ..core.trunk import Mask, Masked
 from .api import ApiRefused
 from .numbers import NOT_FOUND, scopes
 from .port import JsonApi
 
 LABEL_SELECTOR = f"{WATCH_LABEL}=true"
+PAGE_SIZE = "20"
+"""A Secret may have a megabyte."""
+
 SHARED_FOR_S = 1.0
 """How long one GET answers everybody who asks: thousands of numbers may share one Secret."""
 
@@ -55,11 +58,7 @@ class Secrets:
         if before is not None and int(before.resource_version) > int(facts.resource_version):
             return False
         self._facts[name] = _without_texts(facts)
-        return before is None or (before.values, before.type, before.watched) != (
-            facts.values,
-            facts.type,
-            facts.watched,
-        )
+        return before is None or _usable(before) != _usable(facts)
 
     def forget(self, namespace: str, name: str) -> None:
         """It was deleted, or lost its label: only a GET can tell."""
@@ -125,13 +124,17 @@ class Secrets:
     async def labelled(self) -> AsyncIterator[Mapping[str, Any]]:
         """Every labelled Secret in the watched namespaces."""
         for path in scopes("/api/v1", self._namespaces, "secrets"):
-            async for raw in self._api.pages(path, "secrets", {"labelSelector": LABEL_SELECTOR}):
+            query = {"labelSelector": LABEL_SELECTOR, "limit": PAGE_SIZE}
+            async for raw in self._api.pages(path, "secrets", query):
                 yield raw
 
     def _read(self, raw: Mapping[str, Any]) -> SecretFacts:
         metadata = raw["metadata"]
         namespace, name, type_ = metadata["namespace"], metadata["name"], raw.get("type") or "Opaque"
         data = raw.get("data") or {}
+        too_large = len(data) > MAX_KEYS
+        if too_large:
+            data = {}
         return SecretFacts(
             namespace=namespace,
             name=name,
@@ -140,12 +143,17 @@ class Secrets:
             watched=(metadata.get("labels") or {}).get(WATCH_LABEL) == "true",
             changed_at=_changed_at(metadata),
             values=facts_of(namespace, name, type_, {key: _decoded(value) for key, value in data.items()}, self._mask),
+            too_large=too_large,
         )
+
+
+def _usable(facts: SecretFacts) -> tuple[object, ...]:
+    return facts.values, facts.type, facts.watched, facts.too_large
 
 
 def _decoded(value: object) -> bytes | None:
     try:
-        return base64.b64decode(str(value), validate=True)
+        return base64.b64decode(str(value or ""), validate=True)
     except binascii.Error:
         return None
 

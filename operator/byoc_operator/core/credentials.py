@@ -11,6 +11,8 @@ WATCH_LABEL = "byoc.talkifai.dev/sip-credentials"
 USERNAME_KEY = "username"
 SEALED_PREFIX = "fernet:"
 MAX_BYTES = 256
+MAX_KEYS = 64
+"""More keys than any Secret with SIP credentials has; reading tens of thousands would hold up everybody else."""
 
 REFUSED_TYPES = frozenset(
     {
@@ -35,7 +37,7 @@ class SecretFacts:
     """What is remembered of a Secret: no value, only a keyed digest or a verdict per key.
 
     `watched`: it carries the label, so changes arrive by themselves. `changed_at`: epoch seconds of the last change of
-    its data as far as the API server tells, else of its creation.
+    its data as far as the API server tells, else of its creation. `too_large`: too many keys to be read.
     """
 
     namespace: str
@@ -45,6 +47,7 @@ class SecretFacts:
     watched: bool
     changed_at: float
     values: Mapping[str, Masked | Verdict]
+    too_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,9 @@ def _refused(where: str, facts: SecretFacts, *, labelled_only: bool) -> Verdict 
     """A Secret that is never used, whatever it holds."""
     if facts.type in REFUSED_TYPES:
         message = f"{where} is of type {facts.type}, which is never sent to a carrier. Use a Secret of type Opaque."
+        return Verdict(Reason.SECRET_INVALID, message)
+    if facts.too_large:
+        message = f"{where} has more than {MAX_KEYS} keys and is not read. Put the credentials into one of their own."
         return Verdict(Reason.SECRET_INVALID, message)
     if labelled_only and not facts.watched:
         message = f"{where} lacks the label {WATCH_LABEL}=true, without which this operator uses no Secret."

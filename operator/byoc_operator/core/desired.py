@@ -3,9 +3,11 @@
 import ipaddress
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .carriers import CREDENTIAL_HEADERS, Preset, preset_for
 from .credentials import Credentials
+from .grammar import REMEMBERED
 from .ownership import Mark, Owner, rule_name
 from .schema import Authentication, PhoneNumberSpec
 from .trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk
@@ -132,10 +134,15 @@ def allowed_addresses(spec: PhoneNumberSpec) -> tuple[str, ...]:
     """
     given = spec.inbound.allowed_addresses
     if given is not None:
-        return tuple(dict.fromkeys(str(ipaddress.ip_network(entry, strict=False)) for entry in given))
+        return tuple(dict.fromkeys(map(_network, given)))
     if spec.inbound.allow_any_address:
         return ()
     return preset_of(spec).signalling_ranges
+
+
+@lru_cache(REMEMBERED)
+def _network(entry: str) -> str:
+    return str(ipaddress.ip_network(entry, strict=False))
 
 
 def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> DispatchRule:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 import phonenumbers
 
@@ -79,6 +80,7 @@ def findings(
     return tuple(Finding(code, MESSAGES[code]) for code, there in found.items() if there)
 
 
+@lru_cache(maxsize=16_384)
 def _in_a_plan(number: str) -> bool:
     try:
         return phonenumbers.is_valid_number(phonenumbers.parse(number))

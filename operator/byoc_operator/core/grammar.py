@@ -6,7 +6,11 @@ what both understand the same way: explicit classes, no `\d`, no `\w`, no lookar
 
 import ipaddress
 import re
+from functools import lru_cache
 from typing import Final
+
+REMEMBERED = 4096
+"""Answers about addresses that are kept: thousands of numbers share the ranges of a few carriers."""
 
 E164: Final = r"\+[1-9][0-9]{1,14}"
 """ITU-T E.164: a country code that does not begin with 0, 15 digits at most."""
@@ -59,6 +63,7 @@ def matches(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
+@lru_cache(REMEMBERED)
 def is_address(text: str) -> bool:
     """Whether Kubernetes' `isIP` accepts the text: IPv4 or IPv6, without a zone, not an IPv4-mapped IPv6 address."""
     try:
@@ -68,6 +73,7 @@ def is_address(text: str) -> bool:
     return "%" not in text and getattr(address, "ipv4_mapped", None) is None
 
 
+@lru_cache(REMEMBERED)
 def is_cidr(text: str) -> bool:
     """Whether Kubernetes' `isCIDR` accepts the text; bits behind the prefix may be set, a netmask may not be given."""
     address, _, length = text.partition("/")
@@ -76,6 +82,7 @@ def is_cidr(text: str) -> bool:
     return int(length) <= ipaddress.ip_address(address).max_prefixlen
 
 
+@lru_cache(REMEMBERED)
 def is_wide(text: str) -> bool:
     """Whether a CIDR holds more addresses than an IPv4 /8 or an IPv6 /16. False for whatever is not a CIDR."""
     if not is_cidr(text):

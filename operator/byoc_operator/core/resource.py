@@ -116,18 +116,18 @@ class PhoneNumber:
         return value if isinstance(value, str) else ""
 
 
-def parse(raw: Mapping[str, Any]) -> PhoneNumber:
+def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNumber:
     """A number from the JSON of the API server; whatever the spec, status and annotations hold, this does not fail.
 
-    Metadata is the API server's own and taken as it is.
+    Metadata is the API server's own and taken as it is. `before`: the same object as last seen; its spec is not
+    validated again while the generation is the same.
     """
     metadata = raw["metadata"]
     spec = _mapping(raw.get("spec"))
-    parsed = parse_spec(spec)
-    invalid = None
-    if not isinstance(parsed, PhoneNumberSpec):
-        told = "; ".join(f"{problem.field}: {problem.message}" for problem in parsed)
-        invalid = Verdict(Reason.INVALID_SPEC, told[:1024])
+    if before is not None and (before.uid, before.generation) == (metadata["uid"], metadata.get("generation", 0)):
+        parsed, invalid = before.spec, before.invalid
+    else:
+        parsed, invalid = _judged(spec)
     return PhoneNumber(
         key=Key(metadata["namespace"], metadata["name"]),
         uid=metadata["uid"],
@@ -138,7 +138,7 @@ def parse(raw: Mapping[str, Any]) -> PhoneNumber:
         finalizers=tuple(metadata.get("finalizers") or ()),
         wishes=_wishes(metadata.get("annotations") or {}),
         phone_number=str(spec.get("phoneNumber") or f"{metadata['namespace']}/{metadata['name']}"),
-        spec=parsed if isinstance(parsed, PhoneNumberSpec) else None,
+        spec=parsed,
         invalid=invalid,
         management_policy=(
             ManagementPolicy.OBSERVE if spec.get("managementPolicy") == "Observe" else ManagementPolicy.MANAGE
@@ -146,6 +146,14 @@ def parse(raw: Mapping[str, Any]) -> PhoneNumber:
         deletion_policy=DeletionPolicy.RETAIN if spec.get("deletionPolicy") == "Retain" else DeletionPolicy.DELETE,
         status=_mapping(raw.get("status")),
     )
+
+
+def _judged(spec: Mapping[str, Any]) -> tuple[PhoneNumberSpec | None, Verdict | None]:
+    parsed = parse_spec(spec)
+    if isinstance(parsed, PhoneNumberSpec):
+        return parsed, None
+    told = "; ".join(f"{problem.field}: {problem.message}" for problem in parsed)
+    return None, Verdict(Reason.INVALID_SPEC, told[:1024])
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -68,7 +68,7 @@ class Cache:
             return None
         if before is not None and before.resource_version >= int(metadata["resourceVersion"]):
             return None
-        number = parse(raw)
+        number = parse(raw, before)
         self._put(before, number)
         if before is None or before.uid != number.uid:
             return Sighting(number, wakes=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core.conditions import Reason
 from ..core.resource import Key, PhoneNumber
 from ..errors import OperatorError, Unavailable, Waiting
 from .gather import Ports
@@ -22,6 +23,8 @@ LIST_RETRY_S = (1.0, 2.0, 5.0, 10.0, 15.0)
 """Pauses between attempts to list at start; the last one repeats."""
 
 BUG_LONGEST_S = 600.0
+
+_REASONS = frozenset(Reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ class Engine:
     def _reasons(self) -> dict[str, int]:
         counts: dict[str, int] = {}
         for number in self._ports.cache.all():
-            reason = number.ready_reason or "Unseen"
+            reason = number.ready_reason if number.ready_reason in _REASONS else "Unseen"
             counts[reason] = counts.get(reason, 0) + 1
         return counts
 
