@@ -39,7 +39,8 @@ class Redis(Part):
             "--appendonly",
             "no",
             "--save",
-            "1 1" if self._persistent else "",  # a snapshot one second after a change: a crash loses no more than that
+            # A snapshot one second after a change: a crash loses no more than that.
+            *(("1", "1") if self._persistent else ("",)),
         ]
 
     def is_ready(self) -> bool:

@@ -89,11 +89,12 @@ class Reconciler:
         if unreachable is None and needs_credentials(assessment.changes):
             situation = await self._gatherer.opened(situation)
             assessment = self._gatherer.assess(situation)
-        if unreachable is not None:
-            assessment = replace(assessment, changes=(), needs_finalizer=False)
-        if assessment.needs_finalizer:
+        if not self._ports.inventory.loaded:
+            assessment = replace(assessment, changes=())  # planned against nothing
+        if assessment.needs_finalizer and unreachable is None:
             number = await self._reporter.hold(number)
-        applied = await self._applier.apply(assessment.changes, self._ports.owners(number)[0])
+        changes = assessment.changes if unreachable is None else ()
+        applied = await self._applier.apply(changes, self._ports.owners(number)[0])
         applied = self._judged(number, applied, _in_the_way(number, unreachable))
         await self._reporter.tell_changes(number, applied, expected=not _is_repair(number, assessment, applied))
         if number.deleting:
