@@ -30,7 +30,7 @@ dev: $(READY) ## The same parts kept running, with the operator; prints what to 
 
 .PHONY: test
 test: check bed ## Everything: check, then all tests on the real parts
-	$(BIN)/python -Im pytest
+	$(BIN)/python -Im pytest tests/contract tests/integration
 
 .PHONY: bed
 bed: $(READY) ## Build what the test bed lacks (the first time about 15 minutes)
@@ -42,7 +42,7 @@ check: $(READY) ## Format, lint, types, generated files, unit tests: in seconds
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/python -m byoc_operator.cli.generate --check
-	$(BIN)/python -Im pytest -q tests/unit
+	$(BIN)/python -Im pytest -q -n 2 tests/unit
 
 .PHONY: generate
 generate: $(READY) ## Make the CRD and the reference anew from the code

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
+from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.cluster.numbers import NumberApi
 from byoc_operator.cluster.secrets import Secrets
 from byoc_operator.core.desired import Installation
@@ -17,14 +18,18 @@ from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundT
 from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.gather import Ports
-from byoc_operator.errors import OperatorError
+from byoc_operator.engine.leader import Alone, Leader, Leadership
+from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
+from byoc_operator.livekit_sip.guard import Bucket, Guard
 from byoc_operator.livekit_sip.inventory import Inventory
 from byoc_operator.telemetry.metrics import Metrics
 
 EPOCH_S = 1_800_000_000.0
 SWEEP_S = 300.0
 NAMESPACE = "voice"
+SYSTEM, LEASE = "byoc-system", "byoc-operator"
 NAME = "main"
 PHONE = "+19876543210"
 PASSWORD = "correct-horse-battery"
@@ -65,6 +70,10 @@ class World:
         default_factory=lambda: Installation(("cluster-a",), "livekit.example.com", sip_uri="sip.example.org")
     )
     troubles: list[str] = field(default_factory=list)
+    leader: Leadership | None = None
+    reload_key: Callable[[], bool] = lambda: False
+    per_minute: int = 0
+    deletes_orphans: bool = False
     _engine: Engine | None = None
     _ports: Ports | None = None
 
@@ -102,9 +111,12 @@ class World:
         """A new process: nothing is remembered but what LiveKit and the cluster hold."""
         api = self.api
         clock = asyncio.get_running_loop().time
+        leader = self.leader or Alone()
+        guard = Guard(self.livekit, Bucket(self.per_minute, clock), self.reload_key, leader.must_hold)
         self._ports = Ports(
             cache=Cache(),
-            inventory=Inventory(self.livekit, clock),
+            inventory=Inventory(guard, clock),
+            guard=guard,
             secrets=Secrets(api, (), MASK, clock),
             numbers=NumberApi(api, ()),
             events=Events(api, "operator-1"),
@@ -114,9 +126,10 @@ class World:
             clock=clock,
             wall=now_s,
         )
-        self._engine = engine = Engine(self._ports, Pace(4, 2, SWEEP_S), self._hear)
-        self.api.watch_numbers[:] = [engine.number_event]
-        self.api.watch_secrets[:] = [engine.secret_event]
+        orphanage = Orphanage(self._ports, (), self._hear, deletes=self.deletes_orphans)
+        self._engine = engine = Engine(self._ports, Pace(4, 2, SWEEP_S), leader, orphanage, self._hear)
+        self.api.watch_numbers.append(engine.number_event)
+        self.api.watch_secrets.append(engine.secret_event)
         await engine.start()
         if settle:
             await self.settle()
@@ -130,6 +143,22 @@ class World:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def deafen(self) -> None:
+        """Its watches are broken: nothing is told to it any more."""
+        self.api.watch_numbers.remove(self.engine.number_event)
+        self.api.watch_secrets.remove(self.engine.secret_event)
+
+    async def kill(self) -> None:
+        """As `crash`, where other replicas on the same cluster live on; the watches must not be broken."""
+        self.deafen()
+        self.engine.queue.stop()
+        tasks = list(self.engine._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.ports.inventory.aclose()
+        await self.ports.secrets.aclose()
 
     async def restart(self) -> None:
         """Killed and started again."""
@@ -226,10 +255,48 @@ class World:
         """Whatever users can read: numbers with their statuses, Events, trouble; to look for what must not be there."""
         return json.dumps([self.api.numbers(), self.api.events, self.troubles])
 
-    async def _hear(self, trouble: OperatorError) -> None:
-        self.troubles.append(f"{trouble.reason}: {trouble.message}")
+    async def _hear(self, reason: str, note: str) -> None:
+        self.troubles.append(f"{reason}: {note}")
 
 
 def foreign(sip_object: SipObject, **changes: Any) -> Any:
     """A copy of an object with another ID, as somebody else would have it."""
     return replace(sip_object, id="", **changes)
+
+
+def candidate(api: FakeApi, name: str, ahead_s: float = 0.0) -> Leader:
+    """One for the Lease, whose monotonic clock began at another time than the others'."""
+    clock = asyncio.get_running_loop().time
+    return Leader(LeaseApi(api, SYSTEM, LEASE), name, lambda: clock() + ahead_s)
+
+
+def held_by(api: FakeApi) -> str:
+    """Who holds the Lease, empty if nobody does."""
+    lease = api.lease(SYSTEM, LEASE)
+    return "" if lease is None else str(lease["spec"]["holderIdentity"])
+
+
+class CutOff:
+    """A way to the API server that can be `cut`: requests then fail, or hang."""
+
+    def __init__(self, api: FakeApi, *, hangs: bool) -> None:
+        self._api = api
+        self._hangs = hangs
+        self.cut = False
+
+    async def request(
+        self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
+        """As the API server, unless cut."""
+        if self.cut and self._hangs:
+            await asyncio.sleep(1e6)
+        if self.cut:
+            raise Unavailable("KubernetesUnavailable", "the API server does not answer")
+        return await self._api.request(method, path, resource=resource, body=body, content_type=content_type)
+
+    def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Every object of a LIST, never cut."""
+        return self._api.pages(path, resource, query)
+
+    async def close(self) -> None:
+        """Nothing to close."""

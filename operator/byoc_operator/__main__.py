@@ -10,11 +10,13 @@ import uuid
 from dataclasses import dataclass
 
 import uvloop
+from pydantic import SecretStr
 
 from . import handlers
 from . import settings as settings_module
 from .cluster.api import ApiRefused, ClusterApi, connect
 from .cluster.events import Events
+from .cluster.lease import LeaseApi
 from .cluster.numbers import NumberApi
 from .cluster.secrets import Secrets
 from .core.desired import Installation
@@ -22,11 +24,14 @@ from .core.masking import make_mask
 from .engine.cache import Cache
 from .engine.engine import Engine, Pace
 from .engine.gather import Ports
+from .engine.leader import Alone, Leader, Leadership
+from .engine.orphanage import Orphanage
 from .errors import OperatorError, Unavailable
 from .livekit_sip.client import LiveKitClient
+from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.session import Endpoint, is_cloud
-from .settings import LogFormat, SecretsPolicy, Settings
+from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, SecretsPolicy, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import set_up
 from .telemetry.metrics import Metrics
@@ -43,6 +48,9 @@ WORKERS_PER_CALL = 2.5
 """A run spends part of its time on the API server, so more runs than LiveKit calls keep LiveKit busy."""
 
 CLUSTER_RETRY_S = 2.0
+
+CLOUD_REQUESTS_PER_MINUTE = 900
+"""LiveKit Cloud allows 1,000 a project and minute; the rest is for the applications."""
 
 WATCHED_KINDS = 2
 """Numbers and labelled Secrets."""
@@ -78,13 +86,14 @@ class Process:
     def ready(self) -> tuple[list[str], dict[str, str]]:
         """What keeps us from being ready, and what else is worth showing."""
         engine = self.engine
-        if engine is None or not engine.listed:
-            return [engine.trouble if engine else "the API server has not been asked yet"], {}
+        if engine is None:
+            return ["the API server has not been asked yet"], {}
         trouble = engine.livekit.trouble
         shown = (
             f"{trouble.reason}: {trouble.message}" if trouble else ("ok" if engine.livekit.asked else "not asked yet")
         )
-        return self.watches.problems(), {"liveKit": shown}
+        role = "leads" if engine.leading else "stands by"
+        return [*engine.problems(), *self.watches.problems()], {"liveKit": shown, "role": role}
 
 
 async def _run(settings: Settings) -> None:
@@ -137,11 +146,17 @@ async def _wired(process: Process) -> Engine:
         concurrency=settings.livekit_concurrency,
         paged=is_cloud(settings.livekit_url),
     )
-    process.client = LiveKitClient(endpoint, mask, process.metrics.livekit_request)
-    events = Events(process.api, f"{socket.gethostname()}-{uuid.uuid4().hex[:8]}")
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    leader = _leadership(settings, process.api, identity)
+    process.client = LiveKitClient(endpoint, mask, process.metrics.livekit_request, may_write=leader.must_hold)
+    guard = Guard(
+        process.client, _bucket(settings), _MountedKey(settings, process.client, (key, secret)).reload, leader.must_hold
+    )
+    events = Events(process.api, identity)
     ports = Ports(
         cache=Cache(),
-        inventory=Inventory(process.client),
+        inventory=Inventory(guard),
+        guard=guard,
         secrets=Secrets(process.api, settings.namespaces, mask),
         numbers=NumberApi(process.api, settings.namespaces),
         events=events,
@@ -155,11 +170,13 @@ async def _wired(process: Process) -> Engine:
         sweep_interval_s=settings.sweep_interval_s,
     )
 
-    async def tell(trouble: OperatorError) -> None:
-        await events.about_lease(settings.operator_namespace, settings.lease_name, trouble.reason, trouble.message)
+    async def say(reason: str, note: str) -> None:
+        await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
+    deletes = settings.orphans is OrphanPolicy.DELETE
+    orphanage = Orphanage(ports, settings.namespaces, say, deletes=deletes)
     _spare_collector()
-    engine = process.engine = Engine(ports, pace, tell)
+    engine = process.engine = Engine(ports, pace, leader, orphanage, say)
     engine.died.add_done_callback(lambda _: process.stop.set())
     log.info(
         "starting: installation %s, LiveKit %s, %s",
@@ -168,6 +185,42 @@ async def _wired(process: Process) -> Engine:
         f"namespaces {', '.join(settings.namespaces)}" if settings.namespaces else "all namespaces",
     )
     return engine
+
+
+def _leadership(settings: Settings, api: ClusterApi, identity: str) -> Leadership:
+    if not settings.leader_election:
+        return Alone()
+    return Leader(LeaseApi(api, settings.operator_namespace, settings.lease_name), identity)
+
+
+def _bucket(settings: Settings) -> Bucket:
+    limit = settings.livekit_requests_per_minute
+    if limit is None:
+        limit = CLOUD_REQUESTS_PER_MINUTE if is_cloud(settings.livekit_url) else 0
+    return Bucket(limit)
+
+
+@dataclass
+class _MountedKey:
+    """LiveKit's API key as it was last read: a mounted Secret may hold another one by now."""
+
+    settings: Settings
+    client: LiveKitClient
+    known: tuple[str, SecretStr]
+
+    def reload(self) -> bool:
+        """Read the files again; whether they hold another key, which is then used."""
+        try:
+            found = self.settings.livekit_credentials()
+        except OperatorError as exc:
+            log.warning("LiveKit's API key cannot be read again: %s", exc.message)
+            return False
+        if found == self.known:
+            return False
+        self.known = found
+        self.client.set_credentials(*found)
+        log.info("LiveKit refused the API key; another one is mounted and used from now on")
+        return True
 
 
 async def _installation(settings: Settings, api: ClusterApi) -> Installation:
@@ -182,6 +235,7 @@ async def _installation(settings: Settings, api: ClusterApi) -> Installation:
         termination_hosts=settings.termination_hosts,
         labelled_secrets_only=settings.secrets is SecretsPolicy.LABELLED,
         credentials_max_age_days=settings.credentials_max_age_days,
+        adoption_allowed=settings.adoption is AdoptionPolicy.ALLOW,
     )
 
 

@@ -55,3 +55,18 @@ class Unavailable(OperatorError):
     outcome_unknown: bool = False
     retry_after_s: float | None = None
     longest_s: float = 600.0
+
+
+@dataclass(eq=False)
+class NotLeading(Unavailable):
+    """Another replica leads by now: nothing was sent, and it is no news about any number."""
+
+
+@dataclass(eq=False)
+class Parked(Unavailable):
+    """LiveKit is known to be down and was not asked: wait to be called, not for a time.
+
+    `stalled`: what is known is such that a person must act.
+    """
+
+    stalled: bool = False

@@ -21,6 +21,20 @@ class SecretsPolicy(StrEnum):
     LABELLED = "Labelled"
 
 
+class AdoptionPolicy(StrEnum):
+    """Whether objects without our mark may be taken over."""
+
+    DENY = "Deny"
+    ALLOW = "Allow"
+
+
+class OrphanPolicy(StrEnum):
+    """What happens with objects of ours that belong to no number."""
+
+    REPORT = "Report"
+    DELETE = "Delete"
+
+
 class LogFormat(StrEnum):
     """How log lines look."""
 
@@ -69,6 +83,13 @@ class Settings(BaseSettings):
         alias="BYOC_LIVEKIT_CONCURRENCY",
         description="Calls to LiveKit at once; more only lengthens them.",
     )
+    livekit_requests_per_minute: int | None = Field(
+        None,
+        ge=0,
+        alias="BYOC_LIVEKIT_REQUESTS_PER_MINUTE",
+        description="Most calls to LiveKit in a minute, 0: no limit. Absent: 900 for `*.livekit.cloud` (its own limit "
+        "is 1,000), else no limit.",
+    )
     sip_uri: str = Field(
         "",
         alias="BYOC_SIP_URI",
@@ -92,6 +113,14 @@ class Settings(BaseSettings):
         alias="BYOC_AGENT_NAME",
         description="LiveKit agent name for every number. Absent: the agent id is the name.",
     )
+    adoption: AdoptionPolicy = Field(
+        AdoptionPolicy.DENY, alias="BYOC_ADOPTION", description="`Allow` lets the annotation `adopt` take objects over."
+    )
+    orphans: OrphanPolicy = Field(
+        OrphanPolicy.REPORT,
+        alias="BYOC_ORPHANS",
+        description="What happens with LiveKit objects with our mark that belong to no number: `Report`, `Delete`.",
+    )
     room_prefix: str = Field("call-", alias="BYOC_ROOM_PREFIX", description="Start of the name of a call's room.")
     secrets: SecretsPolicy = Field(
         SecretsPolicy.ANY, alias="BYOC_SECRETS", description="`Labelled` refuses Secrets without our label."
@@ -108,10 +137,12 @@ class Settings(BaseSettings):
         8080, ge=1, le=65535, alias="BYOC_HTTP_PORT", description="Port of `/healthz`, `/readyz` and `/metrics`."
     )
     leader_election: bool = Field(
-        True, alias="BYOC_LEADER_ELECTION", description="Accepted, without effect yet: run one replica."
+        True, alias="BYOC_LEADER_ELECTION", description="Of several replicas one works, told by a Lease."
     )
     lease_name: str = Field(
-        "byoc-operator", alias="BYOC_LEASE_NAME", description="Lease that Events about the installation refer to."
+        "byoc-operator",
+        alias="BYOC_LEASE_NAME",
+        description="Name of that Lease, in the operator's namespace; Events about the installation refer to it.",
     )
     log_format: LogFormat = Field(LogFormat.JSON, alias="BYOC_LOG_FORMAT", description="`json` or `text`.")
     log_level: LogLevel = Field(LogLevel.INFO, alias="BYOC_LOG_LEVEL", description="Least severe line that is written.")

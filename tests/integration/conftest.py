@@ -52,8 +52,9 @@ def _clear(scene: Scene) -> None:
     if names:
         scene.kubectl("delete", "bpn", "--all", "--wait=false")
     if not scene.deployment.runs:
-        for name in names:
-            scene.kubectl("patch", "bpn", name, "--type=merge", "-p", '{"metadata": {"finalizers": null}}', check=False)
+        if names:
+            no_finalizers = '{"metadata": {"finalizers": null}}'
+            scene.kubectl("patch", "bpn", *names, "--type=merge", "-p", no_finalizers, check=False)
     elif not scene.found_within(lambda: not scene.all(), 3):
         # A create that was left without an answer on purpose must not keep the next test waiting for a minute.
         scene.kubectl("annotate", "bpn", "--all", "--overwrite", "byoc.talkifai.dev/force-orphan=true", check=False)

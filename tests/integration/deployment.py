@@ -1,8 +1,11 @@
 """The operator as `deploy/base` installs it, in a process of its own, with a counting proxy before LiveKit."""
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 from testbed.bed import Bed
+from testbed.http_probe import get
 from testbed.livekit_proxy import LiveKitProxy
 from testbed.operator_process import OperatorProcess
 
@@ -73,10 +76,30 @@ class Deployment:
         assert ending.exit_code == 0, f"a stop ended with {ending.exit_code}\n{_tail(process)}"
 
     def kill(self) -> None:
-        """Crash it."""
+        """Crash it, and forget its Lease: how long the next one waits for that is `test_leader_election`'s matter."""
         process, self._process = self._process, None
         if process:
             process.kill()
+            self.bed.kubectl("-n", "byoc-system", "delete", "lease", "byoc-operator", "--ignore-not-found")
+
+    def replica(self, name: str, livekit_url: str, settings: Mapping[str, str] | None = None) -> OperatorProcess:
+        """One more process of the same deployment, which the caller stops; not waited for."""
+        chosen = SETTINGS | dict(settings or {})
+        return OperatorProcess.on(
+            self.bed, self._kubeconfig, livekit_url=livekit_url, settings=chosen, name=f"{self._name}-{name}"
+        )
+
+    def kept_alive(self) -> int | None:
+        """Start it again if it ended by itself, as a kubelet does; the exit code with which it had."""
+        ended = None if self._process is None else self._process.exit_code
+        if ended is not None:
+            self.start(self._settings)
+        return ended
+
+    def readyz(self) -> dict[str, Any]:
+        """The body of /readyz; empty while nobody answers."""
+        found: dict[str, Any] = json.loads(get(self.process.port, "/readyz").body or "{}")
+        return found
 
     def sweeps(self) -> float:
         """How many sweeps it has finished."""

@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -176,6 +176,15 @@ class Scene:
         """Wait for the end of a sweep that began later than now."""
         before = self.deployment.sweeps()
         self.until(lambda: self.deployment.sweeps() >= before + 2, "two sweeps have ended")
+
+    # Proving
+
+    def one_each(self, phones: Iterable[str], kinds: tuple[int, int, int] = (1, 1, 1)) -> None:
+        """Every number has exactly these many objects in LiveKit, and its status names them."""
+        named = {number["spec"]["phoneNumber"]: recorded(number) for number in self.all()}
+        held = {phone: self.held(phone) for phone in phones}
+        assert {phone: each.counts for phone, each in held.items()} == dict.fromkeys(held, kinds)
+        assert {phone: each.ids for phone, each in held.items()} == {phone: named[phone] for phone in held}
 
     # Counting
 

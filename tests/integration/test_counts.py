@@ -103,7 +103,7 @@ def test_a_failing_number_writes_once_however_often_it_is_tried(still: Scene) ->
     scene.number()
     scene.told("LiveKitRateLimited")
     scene.until(lambda: scene.proxy.calls["CreateSIPOutboundTrunk"] >= 4, "it was tried again", within_s=20)
-    assert _kinds(scene) == {FINALIZER: 1, STATUS: 1, ("create", "events", ""): 1}
+    assert _kinds(scene) == {FINALIZER: 1, STATUS: 1}, "one Event on the Lease tells of LiveKit, none on a number"
     scene.proxy.clear()
 
 
@@ -136,8 +136,9 @@ def test_a_restart_with_200_numbers_costs_three_lists(still: Scene, deployment: 
         scene.until(lambda: deployment.sweeps() == 1, "the first sweep has ended")
         _idle(scene)
     requests = scene.bed.requests_by(USER)[before:]
-    writes = [entry for entry in requests if entry.is_write and not entry.name.startswith("barrier")]
-    assert writes == []
+    # The Lease is taken and renewed, whatever there is to do.
+    work = [entry for entry in requests if entry.resource != "leases"]
+    assert [entry for entry in work if entry.is_write and not entry.name.startswith("barrier")] == []
     assert [entry for entry in requests if entry.resource == "secrets" and entry.verb == "get"] == []
     assert calls == LISTS
     after = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in scene.all()}

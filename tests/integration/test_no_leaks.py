@@ -55,11 +55,12 @@ def _play(scene: Scene) -> None:
 
 def _refuse(scene: Scene) -> None:
     words = json.dumps({"code": "invalid_argument", "msg": f"bad password {REFUSED} of user {USER}"})
-    scene.proxy.status("CreateSIPOutboundTrunk", 400, words)
+    scene.proxy.status("CreateSIPOutboundTrunk", 400, words, times=100)  # until it was looked at
     scene.secret({"username": USER, "password": REFUSED}, name="refused")
     scene.number("refused", sipPasswordSecretRef={"name": "refused"})
     number = scene.told("RejectedByLiveKit", "refused")
     assert "bad password *** of user ***" in condition(number)["message"]
+    scene.proxy.clear()
     broken = f"panic: {REFUSED} {USER}"
     scene.proxy.status("CreateSIPOutboundTrunk", 500, broken)
     scene.change("refused", friendlyName="again")

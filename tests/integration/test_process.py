@@ -59,10 +59,8 @@ def test_a_port_that_is_taken_stops_the_start(deployment: Deployment) -> None:
 def test_the_probes_answer(scene: Scene) -> None:
     port = scene.deployment.process.port
     assert json.loads(get(port, "/healthz").body) == {"status": "ok"}
-    scene.until(
-        lambda: json.loads(get(port, "/readyz").body) == {"status": "ok", "waitingFor": [], "liveKit": "ok"},
-        "readyz shows LiveKit",
-    )
+    well = {"status": "ok", "waitingFor": [], "liveKit": "ok", "role": "leads"}
+    scene.until(lambda: json.loads(get(port, "/readyz").body) == well, "readyz shows LiveKit and who leads")
     scene.number()
     scene.ready()
     metrics = scene.deployment.process.metrics()

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,9 +50,12 @@ class Redis(Part):
 
     def save(self) -> None:
         """Write the snapshot now, so that a crash right after this loses nothing."""
-        answer = self._answer("SAVE", timeout_s=10)
-        if answer != "+OK":
-            raise RuntimeError(f"Redis did not save: {answer}")
+        deadline = time.monotonic() + 10
+        while (answer := self._answer("SAVE", timeout_s=10)) != "+OK":
+            # It may be saving by itself just now.
+            if "in progress" not in answer or time.monotonic() > deadline:
+                raise RuntimeError(f"Redis did not save: {answer}")
+            time.sleep(0.05)
 
     def _answer(self, command: str, timeout_s: float) -> str:
         """First line of its answer to an inline command; empty when it is not there."""

@@ -95,7 +95,7 @@ async def test_an_edit_during_an_outage_is_tried_at_once_whatever_the_back_off()
     await world.apply()
     assert world.ready() == ("False", "LiveKitUnavailable")
     world.api.edit(NAMESPACE, NAME, friendlyName="Support")
-    await world.settle()
+    await world.elapse(2)  # one probe asks for everybody
     assert world.ready() == ("True", "Synced")
 
 

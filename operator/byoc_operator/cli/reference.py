@@ -69,6 +69,14 @@ ANNOTATIONS = (
         "`true`",
         "Let a deletion end although LiveKit fails. An Event and the log name what may stay in LiveKit.",
     ),
+    (
+        f"{GROUP}/adopt",
+        "`ST_…,ST_…,SDR_…` and perhaps `,force`",
+        (
+            "Take over LiveKit objects that nobody owns and that have exactly this number, if `BYOC_ADOPTION` allows "
+            "it. What would be erased is listed in `status.pendingChanges` and waits for `,force`."
+        ),
+    ),
 )
 """Name, value and meaning of each annotation that the operator reads; it never writes or removes one."""
 
@@ -114,7 +122,11 @@ LATER_METRICS = (
     ("byoc_numbers", "gauge", "Numbers by the reason of their Ready condition."),
     ("byoc_queue_depth", "gauge", "Phone numbers that could run now."),
     ("byoc_queue_delayed", "gauge", "Phone numbers in back-off."),
+    ("byoc_queue_parked", "gauge", "Phone numbers that wait for LiveKit to answer."),
     ("byoc_queue_oldest_seconds", "gauge", "Wait of the oldest that could run."),
+    ("byoc_run_oldest_seconds", "gauge", "Duration of the longest run under way."),
+    ("byoc_leading", "gauge", "1 if this replica works, 0 if it stands by."),
+    ("byoc_orphans", "gauge", "LiveKit objects with our mark that belong to no number."),
     ("byoc_livekit_objects", "gauge", "SIP objects in LiveKit, whoever's."),
     ("byoc_watches_broken", "gauge", "Watches that are not alive."),
 )

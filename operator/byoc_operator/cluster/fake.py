@@ -1,4 +1,4 @@
-"""An API server in memory: `ClusterApi`'s interface over numbers, Secrets, Events and namespaces.
+"""An API server in memory: `ClusterApi`'s interface over numbers, Secrets, Events, Leases and namespaces.
 
 As kube-apiserver 1.37.2 does it where we rely on it: one resourceVersion for all objects, generations, finalizers,
 merge patch and JSON patch, patches that change nothing. Not modelled: validation and defaults of the CRD (an object
@@ -106,7 +106,12 @@ class FakeApi(FakeCluster):
         match parts.path.strip("/").split("/"):
             case ["api", "v1", "namespaces", name]:
                 return self._get(("namespaces", "", name), request)
-            case ["api", "v1", *rest] | ["apis", "byoc.talkifai.dev" | "events.k8s.io", _, *rest]:
+            case ["api", "v1", *rest] | [
+                "apis",
+                "byoc.talkifai.dev" | "events.k8s.io" | "coordination.k8s.io",
+                _,
+                *rest,
+            ]:
                 return self._route(rest, selector, request)
         raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
 
@@ -120,6 +125,8 @@ class FakeApi(FakeCluster):
                 return self._list(plural, None, selector)
             case "GET", ["namespaces", namespace, plural, name]:
                 return self._get((plural, namespace, name), request)
+            case "POST" | "PUT", ["namespaces", namespace, "leases", *name]:
+                return self._write_lease(namespace, request, *name)
             case "PATCH", ["namespaces", namespace, plural, name, *subresource]:
                 return self._patch((plural, namespace, name), request, status=subresource == ["status"])
         raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
@@ -162,6 +169,18 @@ class FakeApi(FakeCluster):
             raise _refused(request, CONFLICT, f'events "{name}" already exists')
         self.events.append(request.body)
         return dict(request.body)
+
+    def _write_lease(self, namespace: str, request: Request, name: str = "") -> Json:
+        """POST where there is none, PUT (with a name) over the very version that was read."""
+        at = ("leases", namespace, name or str(request.body["metadata"]["name"]))
+        if not name:
+            if at in self._objects:
+                raise _refused(request, CONFLICT, f'leases "{at[2]}" already exists')
+            return self._create("leases", copied(request.body))
+        stored = self._get(at, request)
+        if request.body["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
+            raise _refused(request, CONFLICT, "the object has been modified; please apply your changes to the latest")
+        return self._update(at, {**stored, "spec": copied(request.body["spec"])})
 
     def _take_fault(self, method: str, resource: str) -> Fail | Hang | None:
         for position, (fault, for_method, for_resource) in enumerate(self._faults):

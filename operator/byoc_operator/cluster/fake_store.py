@@ -125,6 +125,20 @@ class FakeCluster:
         """Delete a Secret."""
         self._remove(("secrets", namespace, name))
 
+    def lease(self, namespace: str, name: str) -> Json | None:
+        """A Lease as stored, None if there is none; not a request."""
+        stored = self._objects.get(("leases", namespace, name))
+        return None if stored is None else _of(stored)
+
+    def edit_lease(self, namespace: str, name: str, **fields: Any) -> None:
+        """Change fields of a Lease's spec behind everybody's back."""
+        at = ("leases", namespace, name)
+        self._update(at, merged(self._objects[at], {"spec": fields}))
+
+    def delete_lease(self, namespace: str, name: str) -> None:
+        """Delete a Lease."""
+        self._remove(("leases", namespace, name))
+
     # Storage
 
     def _create(self, plural: str, wanted: Json) -> Json:

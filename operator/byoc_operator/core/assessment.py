@@ -4,17 +4,17 @@ Used by the reconcile (to act), by the sweep (to see who needs a run) and by Obs
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .conditions import Reason, Verdict
 from .credentials import Credentials
-from .desired import Installation, desired
-from .findings import Finding, findings
+from .desired import Desired, Installation, desired
+from .findings import Evidence, Finding, findings, left_behind
 from .ownership import Owned
-from .plan import Change, Create, Delete, Remark, Replace, Terms, plan, recreation, retention, teardown
+from .plan import Change, Create, Delete, Remark, Replace, Terms, losses, plan, recreation, retention, teardown
 from .resource import Key, PhoneNumber, refused_host
 from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
-from .trunk import Kind, Mask, kind_of
+from .trunk import Kind, Mask, SipObject, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Situation:
 
     `owned`: what is ours in LiveKit; `foreign_inbound`: IDs of other people's inbound trunks with this number;
     `foreign_wildcards`: IDs of rules without a trunk; `credentials`: None if none are referenced; `claimed`: another
-    object holds the number.
+    object holds the number; `adoptable`: what the user asks to take over and may.
     """
 
     number: PhoneNumber
@@ -32,6 +32,7 @@ class Situation:
     foreign_wildcards: tuple[str, ...] = ()
     credentials: Credentials | Verdict | None = None
     claimed: Verdict | None = None
+    adoptable: Owned = field(default_factory=Owned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,37 +104,60 @@ def _farewell(situation: Situation) -> Assessment:
 def _work(
     situation: Situation, spec: PhoneNumberSpec, installation: Installation, mask: Mask, now_s: float
 ) -> Assessment:
-    number, owned, state = situation.number, situation.owned, situation.credentials
+    number, state = situation.number, situation.credentials
     credentials = state if isinstance(state, Credentials) else None
-    conflict = _conflict(situation, spec)
+    conflict = _conflict(situation, spec, installation)
     verdict = state if isinstance(state, Verdict) else conflict
+    owned = situation.owned + situation.adoptable
     handled = number.answered("lastHandledRecreate")
-    anew = recreation(owned, number.wishes.recreate, handled, now=verdict is None)
+    anew = recreation(owned, number.wishes.recreate, handled, now=verdict is None and not situation.adoptable)
     owner = installation.owners(number.key.namespace, number.key.name)[0]
     want = desired(spec, owner, installation, credentials, anew.values, mask)
+    lost = () if number.wishes.adopt_by_force else _lost(want, situation.adoptable)
+    if lost:
+        owned = situation.owned
+    verdict = verdict or _adoption_waits(lost)
     refreshes = number.refresh_due and verdict is None
     terms = Terms(
-        blocked=_blocked(spec, state, conflict),
+        blocked=_blocked(spec, state, conflict) | {kind_of(each) for each in situation.adoptable.all if lost},
         recreate=anew.due,
         refresh=refreshes,
         secret_changed=credentials is not None and _may_be_new(number, credentials),
     )
     changes = plan(want, owned, terms)
+    behind = left_behind(number, owned.ids, installation)
+    noted = findings(spec, installation, Evidence(credentials, situation.foreign_wildcards, behind), now_s)
     if number.observes:
-        return Assessment(
-            pending=paths(changes),
-            verdict=verdict or _pending(changes),
-            credentials=state,
-            findings=findings(spec, installation, credentials, situation.foreign_wildcards, now_s),
-        )
+        pending = tuple(dict.fromkeys((*lost, *paths(changes))))
+        return Assessment(pending=pending, verdict=verdict or _pending(changes), credentials=state, findings=noted)
     return Assessment(
         changes=changes,
+        pending=lost,
         verdict=verdict,
         credentials=state,
-        findings=findings(spec, installation, credentials, situation.foreign_wildcards, now_s),
+        findings=noted,
         needs_finalizer=not number.has_finalizer and bool(changes or owned),
         refreshes=refreshes or bool(terms.recreate),
     )
+
+
+def _lost(want: Desired, adoptable: Owned) -> tuple[str, ...]:
+    """What taking objects over would erase."""
+    wanted: tuple[SipObject | None, ...] = (want.outbound, want.inbound, want.rule)
+    by_kind = {kind_of(each): each for each in wanted if each is not None}
+    return tuple(
+        path for each in adoptable.all if kind_of(each) in by_kind for path in losses(by_kind[kind_of(each)], each)
+    )
+
+
+def _adoption_waits(lost: tuple[str, ...]) -> Verdict | None:
+    if not lost:
+        return None
+    message = (
+        "Taking the objects over would erase fields that status.pendingChanges lists. Put them into the spec where it "
+        "has them, or add `,force` to the annotation byoc.talkifai.dev/adopt."
+    )
+    return Verdict(Reason.CHANGES_PENDING, message, stalled=False)
 
 
 def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
@@ -157,15 +181,19 @@ def _blocked(
     return frozenset(blocked)
 
 
-def _conflict(situation: Situation, spec: PhoneNumberSpec) -> Verdict | None:
+def _conflict(situation: Situation, spec: PhoneNumberSpec, installation: Installation) -> Verdict | None:
     """LiveKit would accept some of these writes (its check has holes), and then refuse every call."""
-    if not spec.inbound_agent_id or not situation.foreign_inbound:
+    ours = {trunk.id for trunk in situation.adoptable.inbound}
+    foreign = [trunk for trunk in situation.foreign_inbound if trunk not in ours]
+    if not spec.inbound_agent_id or not foreign:
         return None
-    named = ", ".join(situation.foreign_inbound[:3])
     message = (
-        f"LiveKit has an inbound trunk with the number {spec.phone_number} that this object does not manage: {named}. "
+        f"LiveKit has an inbound trunk with the number {spec.phone_number} that this object does not manage: "
+        f"{', '.join(foreign[:3])}. "
         "Delete it there; if it was kept by deletionPolicy Retain, apply the former object again to take it over."
     )
+    if situation.number.wishes.adopt and not installation.adoption_allowed:
+        message += " It cannot be adopted, as this operator allows no adoption (BYOC_ADOPTION)."
     return Verdict(Reason.NUMBER_CONFLICT, message)
 
 

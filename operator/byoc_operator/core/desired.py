@@ -30,6 +30,7 @@ class Installation:
     termination_hosts: tuple[str, ...] = ()
     labelled_secrets_only: bool = False
     credentials_max_age_days: int = 0
+    adoption_allowed: bool = False
 
     def owners(self, namespace: str, name: str) -> tuple[Owner, ...]:
         """Every owner whose mark counts as ours; the first is the one that we write."""

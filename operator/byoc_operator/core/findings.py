@@ -1,6 +1,6 @@
 """What works but should be better. A finding never keeps a number from being Ready."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -9,6 +9,7 @@ import phonenumbers
 
 from .credentials import WATCH_LABEL, Credentials
 from .desired import Installation, allowed_addresses
+from .resource import PhoneNumber
 from .schema import MediaEncryption, PhoneNumberSpec, Transport
 
 _DAY_S = 86_400
@@ -26,6 +27,7 @@ class Code(StrEnum):
     CREDENTIALS_OLD = "CredentialsOld"
     FOREIGN_WILDCARD_RULE = "ForeignWildcardRule"
     SIP_URI_NOT_CONFIGURED = "SipUriNotConfigured"
+    LEFT_BEHIND = "LeftBehind"
 
 
 MESSAGES: Mapping[Code, str] = {
@@ -44,6 +46,8 @@ MESSAGES: Mapping[Code, str] = {
     "that allowed addresses and digest should keep out; delete it or give it trunk_ids.",
     Code.SIP_URI_NOT_CONFIGURED: "The operator does not know its public SIP endpoint, so there is no "
     "status.originationUri; set BYOC_SIP_URI.",
+    Code.LEFT_BEHIND: "Objects of this number may still be on a LiveKit that the operator no longer talks to; delete "
+    "them there.",
 }
 """What is said for each finding: fixed texts, so that what others do in LiveKit rewrites no status again and again."""
 
@@ -56,16 +60,22 @@ class Finding:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What findings are found in. `foreign_wildcard_rules`: their LiveKit IDs; `left_behind`: see `left_behind`."""
+
+    credentials: Credentials | None = None
+    foreign_wildcard_rules: tuple[str, ...] = ()
+    left_behind: str = ""
+
+
 def findings(
-    spec: PhoneNumberSpec,
-    installation: Installation,
-    credentials: Credentials | None,
-    foreign_wildcard_rules: tuple[str, ...],
-    now_s: float,
+    spec: PhoneNumberSpec, installation: Installation, evidence: Evidence, now_s: float
 ) -> tuple[Finding, ...]:
-    """All findings for a valid spec. `foreign_wildcard_rules`: their LiveKit IDs; `now_s`: epoch seconds."""
+    """All findings for a valid spec. `now_s`: epoch seconds."""
     inbound = bool(spec.inbound_agent_id)
-    limit_s = installation.credentials_max_age_days * _DAY_S
+    credentials, limit_s = evidence.credentials, installation.credentials_max_age_days * _DAY_S
+    rules = evidence.foreign_wildcard_rules
     found = {
         Code.NO_INBOUND_AGENT: not inbound,
         Code.MEDIA_NOT_ENCRYPTED: spec.media_encryption is not MediaEncryption.REQUIRED,
@@ -74,10 +84,27 @@ def findings(
         Code.NUMBER_NOT_IN_PLAN: not _in_a_plan(spec.phone_number),
         Code.CREDENTIALS_NOT_WATCHED: credentials is not None and not credentials.watched,
         Code.CREDENTIALS_OLD: credentials is not None and 0 < limit_s < now_s - credentials.changed_at,
-        Code.FOREIGN_WILDCARD_RULE: inbound and bool(foreign_wildcard_rules),
+        Code.FOREIGN_WILDCARD_RULE: inbound and bool(rules),
         Code.SIP_URI_NOT_CONFIGURED: inbound and not installation.sip_uri,
+        Code.LEFT_BEHIND: bool(evidence.left_behind),
     }
-    return tuple(Finding(code, MESSAGES[code]) for code, there in found.items() if there)
+    more = {Code.LEFT_BEHIND: f" ({evidence.left_behind})"}
+    return tuple(Finding(code, MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
+
+
+def left_behind(number: PhoneNumber, owned_ids: Collection[str], installation: Installation) -> str:
+    """`host: IDs; …` of objects on LiveKits that we talked to before, empty if there are none.
+
+    The status names host and IDs until the first run after a move; then only the finding itself remembers. The same
+    server under another name holds the same IDs, and nothing is left behind.
+    """
+    _, found, text = number.finding(Code.LEFT_BEHIND).rpartition(" (")
+    remembered = text.removesuffix(")").split("; ") if found else []
+    host, recorded = number.answered("liveKit"), number.recorded
+    ids = [known for known in (recorded.rule, recorded.inbound, recorded.outbound) if known and known not in owned_ids]
+    if host and host != installation.live_kit and ids:
+        remembered.append(f"{host}: {', '.join(ids)}")
+    return "; ".join(dict.fromkeys(part for part in remembered if not part.startswith(f"{installation.live_kit}:")))
 
 
 @lru_cache(maxsize=16_384)

@@ -5,8 +5,9 @@ everybody in the callers' rooms. A mark holds nothing secret: LiveKit Cloud show
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from .trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, normalised
 
@@ -119,6 +120,14 @@ class Owned:
     def __bool__(self) -> bool:
         return bool(self.outbound or self.inbound or self.rules)
 
+    def __add__(self, more: "Owned") -> "Owned":
+        """Both; of each kind what was there before is kept first."""
+        return Owned(
+            _joined(self.outbound, more.outbound),
+            _joined(self.inbound, more.inbound),
+            _joined(self.rules, more.rules),
+        )
+
     @property
     def trunks(self) -> tuple[InboundTrunk | OutboundTrunk, ...]:
         """Every trunk, inbound first."""
@@ -133,6 +142,14 @@ class Owned:
     def ids(self) -> tuple[str, ...]:
         """Every LiveKit ID, for messages."""
         return tuple(sip_object.id for sip_object in self.all)
+
+
+_Object = TypeVar("_Object", bound=SipObject)
+
+
+def _joined(first: tuple[_Object, ...], more: tuple[_Object, ...]) -> tuple[_Object, ...]:
+    known = {each.id for each in first}
+    return (*first, *(each for each in more if each.id not in known))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,5 +206,31 @@ def _retained_for_another(sip_object: SipObject, phone_number: str) -> bool:
     return mark is not None and mark.deletion_policy == "Retain" and phone_number not in numbers
 
 
+def adoptable(
+    phone_number: str,
+    asked: Iterable[str],
+    by_id: Mapping[str, SipObject],
+    free: Callable[[Owner], bool],
+) -> Owned:
+    """Which of the objects that a user asks to take over may be: nobody's, with exactly our number.
+
+    `free`: whether the owner in a mark is gone, and was one of this installation and namespace. A rule must name
+    exactly one trunk, and that one must be taken over too.
+    """
+    found = [by_id[each] for each in dict.fromkeys(asked) if each in by_id]
+    unowned = [each for each in found if (owner := owner_of(each)) is None or free(owner)]
+    inbound = tuple(each for each in unowned if isinstance(each, InboundTrunk) and _only(each, phone_number))
+    trunk_ids = {(trunk.id,) for trunk in inbound}
+    return Owned(
+        outbound=tuple(each for each in unowned if isinstance(each, OutboundTrunk) and _only(each, phone_number)),
+        inbound=inbound,
+        rules=tuple(each for each in unowned if isinstance(each, DispatchRule) and each.trunk_ids in trunk_ids),
+    )
+
+
+def _only(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
+    return tuple(normalised(number) for number in trunk.numbers) == (phone_number,)
+
+
 def _unmarked_twin(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
-    return owner_of(trunk) is None and tuple(normalised(number) for number in trunk.numbers) == (phone_number,)
+    return owner_of(trunk) is None and _only(trunk, phone_number)

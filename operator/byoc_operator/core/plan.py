@@ -169,6 +169,19 @@ def differences(wanted: SipObject, kept: SipObject, *, secret_changed: bool = Fa
     return tuple(paths)
 
 
+def losses(wanted: SipObject, kept: SipObject) -> tuple[str, ...]:
+    """Paths of what is set in `kept` and would be erased by a full replace: what an adoption must not do unasked."""
+    kind = kind_of(wanted)
+    lost = [f"{kind}.{name}" for name in kept.extra]
+    for field in fields(wanted):
+        # A rule's trunk is filled in by `plan`.
+        if not field.compare or field.name in ("extra", "metadata", "name", "trunk_ids"):
+            continue
+        if getattr(kept, field.name) and not getattr(wanted, field.name):
+            lost.append(f"{kind}.{_camel(field.name)}")
+    return tuple(lost)
+
+
 def _unlisted(kept: SipObject) -> bool:
     return isinstance(kept, OutboundTrunk | InboundTrunk) and not kept.password_listed
 

@@ -20,6 +20,11 @@ MAX_ANSWER = 253
 """Longest annotation value that is repeated in status and mark; longer ones are represented by their SHA-256."""
 
 
+FORCE = "force"
+MAX_ADOPTED = 16
+"""A number has three LiveKit objects; duplicates may be taken over with them, and removed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
     """Namespace and name of an object."""
@@ -33,12 +38,21 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """Our annotations. `refresh` and `recreate`: any value, empty if absent, long ones by their digest."""
+    """Our annotations. `refresh` and `recreate`: any value, empty if absent, long ones by their digest.
+
+    `adopt`: LiveKit IDs to take over, and perhaps the word `force`.
+    """
 
     refresh: str = ""
     recreate: str = ""
     paused: bool = False
     force_orphan: bool = False
+    adopt: tuple[str, ...] = ()
+
+    @property
+    def adopt_by_force(self) -> bool:
+        """Whether to take objects over even if fields of theirs are lost by it."""
+        return FORCE in self.adopt
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +111,14 @@ class PhoneNumber:
         for condition in conditions if isinstance(conditions, list) else ():
             if isinstance(condition, Mapping) and condition.get("type") == "Ready":
                 return str(condition.get("reason", ""))
+        return ""
+
+    def finding(self, code: str) -> str:
+        """The message of a finding in the status, empty if it is not there."""
+        noted = self.status.get("findings")
+        for each in noted if isinstance(noted, list) else ():
+            if isinstance(each, Mapping) and each.get("code") == code:
+                return str(each.get("message", ""))
         return ""
 
     @property
@@ -161,7 +183,9 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _wishes(annotations: Mapping[str, str]) -> Wishes:
+    adopt = [part.strip() for part in annotations.get(f"{GROUP}/adopt", "").split(",")]
     return Wishes(
+        adopt=tuple(part for part in adopt if part)[:MAX_ADOPTED],
         refresh=_bounded(annotations.get(f"{GROUP}/refresh", "")),
         recreate=_bounded(annotations.get(f"{GROUP}/recreate", "")),
         paused=_true(annotations.get(f"{GROUP}/paused", "")),

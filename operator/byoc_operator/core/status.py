@@ -48,7 +48,7 @@ def status_of(
         status["lastHandledRefresh"] = number.wishes.refresh or status.get("lastHandledRefresh", "")
         status["lastHandledRecreate"] = number.wishes.recreate or status.get("lastHandledRecreate", "")
     status["credentials"] = _credentials(number, assessment, outcome, verdict)
-    if outcome.owned is None:  # what LiveKit holds is not known: what was said of it stays
+    if outcome.owned is None or (verdict and verdict.reason in _UNTOUCHED):  # not judged: what was said stays
         status |= {field: number.status.get(field) for field in ("pendingChanges", "findings")}
         return _filled(status)
     status["pendingChanges"] = list(assessment.pending)

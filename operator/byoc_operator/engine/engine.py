@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import time
 import traceback
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from typing import Any
 
 from ..core.conditions import Reason
 from ..core.resource import Key, PhoneNumber
-from ..errors import OperatorError, Unavailable, Waiting
+from ..errors import OperatorError, Parked, Unavailable, Waiting
 from .gather import Ports
+from .leader import Leadership
+from .orphanage import Announce, Orphanage
 from .queue import Lane, WorkQueue
 from .reconcile import Reconciler
 from .sweep import LiveKitState, Sweeper
@@ -25,6 +26,13 @@ LIST_RETRY_S = (1.0, 2.0, 5.0, 10.0, 15.0)
 BUG_LONGEST_S = 600.0
 
 _REASONS = frozenset(Reason)
+
+RUN_LIMIT_S = 300.0
+"""No run takes so long: each of its calls has a timeout of its own. One that does is ended and tried again."""
+
+STUCK_RUN_S = 120.0
+STUCK_QUEUE_S = 600.0
+"""From when /readyz says so. Ten thousand numbers at once take LiveKit minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +48,33 @@ class Engine:
     """Made inside a running event loop. `start`, then feed it events; `stop` ends it after what is under way."""
 
     def __init__(
-        self, ports: Ports, pace: Pace, on_livekit_trouble: Callable[[OperatorError], Coroutine[Any, Any, None]]
+        self,
+        ports: Ports,
+        pace: Pace,
+        leader: Leadership,
+        orphanage: Orphanage,
+        say: Announce,
     ) -> None:
         self._ports = ports
         self._pace = pace
         self._queue = WorkQueue(refresh_limit=pace.refreshes)
         self._reconciler = Reconciler(ports)
-        self._sweeper = Sweeper(ports, self._queue, self._reconciler.in_step, pace.sweep_interval_s)
-        self._on_livekit_trouble = on_livekit_trouble
+        self._sweeper = Sweeper(ports, self._queue, self._reconciler.in_step, orphanage, pace.sweep_interval_s)
+        self._orphanage = orphanage
+        self._say = say
         self._tasks: set[asyncio.Task[None]] = set()
+        self._leader = leader
+        self._leading = False
+        self._runs: dict[str, float] = {}
         self.listed = False
         self.trouble = "the lists of numbers and Secrets are not read yet"
         self.died: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self._measure()
+
+    @property
+    def leading(self) -> bool:
+        """Whether this process works, and does not only stand by."""
+        return self._leading
 
     @property
     def livekit(self) -> LiveKitState:
@@ -65,8 +87,24 @@ class Engine:
         return self._queue
 
     async def start(self) -> None:
-        """List what there is, then begin to work. Waits for the API server as long as it takes."""
+        """List what there is, then begin to work as soon as this process leads. Waits for the API server."""
         await self._list()
+        self._spawn(self._lead(), "leader")
+
+    async def _lead(self) -> None:
+        """Work for as long as this process leads; ends, and the process with it, when it does no longer."""
+        await self._leader.acquire()
+        taking_over = asyncio.create_task(self._take_over(), name="take-over")
+        taking_over.add_done_callback(self._failed)
+        self._tasks.add(taking_over)
+        await self._leader.keep()
+        self._leading = False
+        self._queue.stop()
+
+    async def _take_over(self) -> None:
+        """Look again at what happened while this process stood by, then work."""
+        await self._patiently(self._look_again)
+        self._leading = True
         for index in range(self._pace.workers):
             self._spawn(self._work(), f"worker {index}")
         self._spawn(self._sweeper.run(self._tell_trouble), "sweeper")
@@ -82,6 +120,7 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._ports.inventory.aclose()
         await self._ports.secrets.aclose()
+        await self._leader.release()
 
     def number_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch told of a number; `kind` is DELETED, ADDED, MODIFIED or None."""
@@ -90,11 +129,11 @@ class Engine:
             metadata = raw["metadata"]
             known = cache.gone(Key(metadata["namespace"], metadata["name"]), metadata["uid"])
             if known is not None:
-                self._queue.add(known.phone_number, Lane.USER)  # somebody else may have waited for the number
+                self._add(known.phone_number, Lane.USER)  # somebody else may have waited for the number
             return
         sighting = cache.seen(raw)
         if sighting is not None and sighting.wakes:
-            self._queue.add(sighting.number.phone_number, _lane(sighting.number))
+            self._add(sighting.number.phone_number, _lane(sighting.number))
 
     def secret_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch told of a labelled Secret. DELETED also means: it lost its label."""
@@ -106,40 +145,83 @@ class Engine:
         elif not secrets.seen(raw):
             return
         for number in self._ports.cache.users_of(namespace, name):
-            self._queue.add(number.phone_number, Lane.USER)
+            self._add(number.phone_number, Lane.USER)
+
+    def _add(self, phone: str, lane: Lane) -> None:
+        """Only the leader works; who becomes it sweeps, and so finds what happened before."""
+        if self._leading:
+            self._queue.add(phone, lane)
 
     async def _list(self) -> None:
+        await self._patiently(self._list_all)
+        self.listed, self.trouble = True, ""
+
+    async def _list_all(self) -> None:
+        async for secret in self._ports.secrets.labelled():
+            self._ports.secrets.seen(secret)
+        async for raw in self._ports.numbers.all():
+            self._ports.cache.seen(raw)
+
+    async def _look_again(self) -> None:
+        """Take in all numbers, and forget those that vanished: of what a broken watch missed kopf tells nothing."""
+        listed: set[Key] = set()
+        async for raw in self._ports.numbers.all():
+            listed.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
+            self._ports.cache.seen(raw)
+        for number in list(self._ports.cache.all()):
+            if number.key not in listed and await self._ports.numbers.get(number.key) is None:
+                self._ports.cache.gone(number.key, number.uid)
+
+    async def _patiently(self, look: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Until it goes well: without the lists there is nothing to do, and the API server will come back."""
         attempt = 0
         while True:
             try:
-                async for secret in self._ports.secrets.labelled():
-                    self._ports.secrets.seen(secret)
-                async for raw in self._ports.numbers.all():
-                    self._ports.cache.seen(raw)
+                await look()
             except OperatorError as exc:
                 self.trouble = exc.message
                 log.warning("cannot list yet: %s", exc.message)
                 await asyncio.sleep(LIST_RETRY_S[min(attempt, len(LIST_RETRY_S) - 1)])
                 attempt += 1
-                continue
-            self.listed, self.trouble = True, ""
-            return
+            else:
+                return
+
+    def problems(self) -> list[str]:
+        """What looks as if work had come to a stop, one line each; empty: nothing does."""
+        found = [] if self.listed else [self.trouble]
+        if self._oldest_run_s() > STUCK_RUN_S:
+            found.append(f"a run has taken more than {STUCK_RUN_S:.0f} s")
+        if self._leading and self._queue.oldest_s > STUCK_QUEUE_S:
+            found.append(f"a number has waited for more than {STUCK_QUEUE_S:.0f} s for its run")
+        return found
+
+    def _oldest_run_s(self) -> float:
+        now = self._ports.clock()
+        return now - min(self._runs.values(), default=now)
 
     async def _work(self) -> None:
         while True:
             phone = await self._queue.get()
-            started = time.monotonic()
-            result = await self._run(phone)
+            started = self._runs[phone] = self._ports.clock()
+            try:
+                result = await self._run(phone)
+            finally:
+                del self._runs[phone]
             self._ports.metrics.reconciles.labels(result).inc()
-            self._ports.metrics.reconcile_seconds.observe(time.monotonic() - started)
+            self._ports.metrics.reconcile_seconds.observe(self._ports.clock() - started)
 
     async def _run(self, phone: str) -> str:
         try:
-            await self._reconciler.reconcile(phone)
+            async with asyncio.timeout(RUN_LIMIT_S):
+                await self._reconciler.reconcile(phone)
         except Waiting as exc:
             self._queue.later(phone, exc.delay_s)
             return "waiting"
         except Unavailable as exc:
+            trouble = self._ports.guard.trouble
+            if trouble is not None and (isinstance(exc, Parked) or trouble.reason == exc.reason):
+                self._queue.park(phone)
+                return "parked"
             self._queue.retry(phone, exc.retry_after_s or 0.0, exc.longest_s)
             return "unavailable"
         except Exception as exc:  # noqa: BLE001 - a bug that one number meets must not stop the others
@@ -158,6 +240,12 @@ class Engine:
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
+    def _failed(self, task: asyncio.Task[None]) -> None:
+        """A task of ours that may end, but not with an exception."""
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._ended(task)
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task of ours that ends by itself would leave an operator that looks healthy and does nothing."""
         self._tasks.discard(task)
@@ -166,7 +254,7 @@ class Engine:
         self.died.set_result(task.exception() or RuntimeError(f"{task.get_name()} ended"))
 
     def _tell_trouble(self, exc: OperatorError) -> None:
-        self._spawn_once(self._on_livekit_trouble(exc))
+        self._spawn_once(self._say(exc.reason, exc.message))
 
     def _spawn_once(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="event about LiveKit")
@@ -177,8 +265,14 @@ class Engine:
         metrics, queue = self._ports.metrics, self._queue
         metrics.gauge("byoc_queue_depth", "Phone numbers that could run now.", lambda: queue.depth)
         metrics.gauge("byoc_queue_delayed", "Phone numbers in back-off.", lambda: queue.delayed)
+        metrics.gauge("byoc_queue_parked", "Phone numbers that wait for LiveKit to answer.", lambda: queue.parked)
         metrics.gauge("byoc_queue_oldest_seconds", "Wait of the oldest that could run.", lambda: queue.oldest_s)
+        metrics.gauge("byoc_run_oldest_seconds", "Duration of the longest run under way.", self._oldest_run_s)
+        metrics.gauge("byoc_leading", "1 if this replica works, 0 if it stands by.", lambda: self._leading)
         metrics.gauge("byoc_livekit_objects", "SIP objects in LiveKit, whoever's.", lambda: self._ports.inventory.size)
+        metrics.gauge(
+            "byoc_orphans", "LiveKit objects with our mark that belong to no number.", lambda: self._orphanage.count
+        )
         metrics.by_reason(self._reasons)
 
     def _reasons(self) -> dict[str, int]:

@@ -12,9 +12,10 @@ from ..core.assessment import Assessment, Claimant, Situation, assess, holder
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
-from ..core.ownership import Owned, Owner
-from ..core.resource import PhoneNumber
+from ..core.ownership import Owned, Owner, adoptable
+from ..core.resource import Key, PhoneNumber
 from ..core.trunk import Mask, normalised
+from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
 from .cache import Cache
@@ -26,6 +27,7 @@ class Ports:
 
     cache: Cache
     inventory: Inventory
+    guard: Guard
     secrets: Secrets
     numbers: NumberApi
     events: Events
@@ -72,6 +74,7 @@ class Gatherer:
             foreign_inbound=tuple(sorted(ports.inventory.inbound_with(number.phone_number) - ours)),
             foreign_wildcards=ports.inventory.wildcard_rules,
             credentials=self._resolved(number, self._facts(number)),
+            adoptable=self._adoptable(number),
         )
 
     async def gather(self, number: PhoneNumber) -> Situation:
@@ -141,6 +144,20 @@ class Gatherer:
         if not self._ports.inventory.loaded:
             return bool(number.recorded.outbound or number.recorded.inbound)
         return any(number.phone_number in map(normalised, trunk.numbers) for trunk in self._ports.owned(number).trunks)
+
+    def _adoptable(self, number: PhoneNumber) -> Owned:
+        """What the user asks to take over, if this installation allows it at all."""
+        asked = number.wishes.adopt
+        if not asked or not self._ports.installation.adoption_allowed:
+            return Owned()
+        return adoptable(
+            number.phone_number, asked, self._ports.inventory.by_id, lambda owner: self._free(number, owner)
+        )
+
+    def _free(self, number: PhoneNumber, owner: Owner) -> bool:
+        """Whether the owner in a mark was one of ours in this namespace, and its object is gone."""
+        ours = owner.installation in self._ports.installation.ids and owner.namespace == number.key.namespace
+        return ours and self._ports.cache.get(Key(owner.namespace, owner.name)) is None
 
     def _use(self, number: PhoneNumber) -> SecretUse | None:
         spec = number.spec

@@ -31,6 +31,7 @@ class _Item:
     running: Lane | None = None
     again: Lane | None = None
     failures: int = 0
+    parked: Lane | None = None
     due: asyncio.TimerHandle | None = None
     since: float = 0.0
 
@@ -54,10 +55,11 @@ class WorkQueue:
     def add(self, key: str, lane: Lane) -> None:
         """Ask for a run. A user's change ends a back-off; a sweep never shortens one."""
         item = self._items.setdefault(key, _Item())
-        if lane is Lane.SWEEP and item.due is not None:
+        if lane is Lane.SWEEP and item.due is not None and item.failures:
             return
         if lane is not Lane.SWEEP:
             item.failures = 0
+        item.parked = None
         self._cancel_timer(item)
         self._enqueue(key, item, lane)
 
@@ -90,6 +92,25 @@ class WorkQueue:
         self._schedule(key, item, delay_s)
         return delay_s
 
+    def park(self, key: str) -> None:
+        """The run cannot go on before `unpark`; a user's change, or a sweep, still runs it."""
+        lane = self._items[key].running
+        item = self._finish(key)
+        if item.again is not None and item.again is not Lane.SWEEP:
+            self._settle(key)
+            return
+        item.again, item.parked = None, lane
+
+    def unpark(self) -> None:
+        """Run whatever was parked, what users changed first; and what backs off, as its reason may be gone."""
+        for key, item in self._items.items():
+            lane = Lane.SWEEP if item.due is not None and item.failures else item.parked
+            if lane is not None:
+                item.parked = None
+                item.failures = 0
+                self._cancel_timer(item)
+                self._enqueue(key, item, lane)
+
     def running(self, key: str) -> bool:
         """Whether a run of the key is under way."""
         item = self._items.get(key)
@@ -104,6 +125,11 @@ class WorkQueue:
     def delayed(self) -> int:
         """Keys that wait for their time."""
         return sum(1 for item in self._items.values() if item.due is not None)
+
+    @property
+    def parked(self) -> int:
+        """Keys that wait for LiveKit to answer again."""
+        return sum(1 for item in self._items.values() if item.parked is not None)
 
     @property
     def active(self) -> int:
@@ -170,7 +196,7 @@ class WorkQueue:
         if item.again is not None:
             lane, item.again = item.again, None
             self._enqueue(key, item, lane)
-        elif item.lane is None and item.due is None and not item.failures:
+        elif item.lane is None and item.due is None and not item.failures and item.parked is None:
             del self._items[key]
 
     def _schedule(self, key: str, item: _Item, delay_s: float) -> None:

@@ -8,9 +8,9 @@ from ..core.conditions import Reason
 from ..core.credentials import Credentials
 from ..core.ownership import Owned
 from ..core.plan import Change, Replace, needs_credentials
-from ..core.resource import PhoneNumber
+from ..core.resource import FORCE, PhoneNumber
 from ..core.status import Outcome
-from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable, Waiting
+from ..errors import Conflict, Gone, NotLeading, OperatorError, Parked, Stalled, Unavailable, Waiting
 from .apply import Applied, Applier
 from .gather import Gatherer, Moved, Ports
 from .report import Reporter, was_in_step
@@ -34,6 +34,7 @@ class Reconciler:
         self._applier = Applier(ports.inventory, ports.metrics)
         self._reporter = Reporter(ports)
         self._contradicted: set[str] = set()
+        self._looked_for: dict[str, tuple[str, ...]] = {}
 
     async def reconcile(self, phone: str) -> None:
         """Bring every object that names this phone number to its desired state, those that leave first.
@@ -95,6 +96,8 @@ class Reconciler:
             number = await self._reporter.hold(number)
         changes = assessment.changes if unreachable is None else ()
         applied = await self._applier.apply(changes, self._ports.owners(number)[0])
+        if isinstance(applied.failure, NotLeading):
+            return applied.failure
         applied = self._judged(number, applied, _in_the_way(number, unreachable))
         await self._reporter.tell_changes(number, applied, expected=not _is_repair(number, assessment, applied))
         if number.deleting:
@@ -138,11 +141,24 @@ class Reconciler:
         inventory = self._ports.inventory
         owners = [owner for number in self._ports.cache.claimants(phone) for owner in self._ports.owners(number)]
         due = inventory.unsettled(owners)
+        begun_after = due if 0 < due <= self._ports.clock() else float("-inf")
+        if self._asks_for_unknown(phone):
+            begun_after = self._ports.clock()
         try:
-            await inventory.ensure(begun_after=due if 0 < due <= self._ports.clock() else float("-inf"))
+            await inventory.ensure(begun_after)
         except OperatorError as exc:
             return exc
         return None
+
+    def _asks_for_unknown(self, phone: str) -> bool:
+        """Whether a user asks to adopt what our picture lacks: it may have been made since. Looked for once a wish."""
+        for number in self._ports.cache.claimants(phone):
+            asked = number.wishes.adopt
+            if asked and self._ports.installation.adoption_allowed and self._looked_for.get(number.uid) != asked:
+                self._looked_for[number.uid] = asked
+                if any(each not in self._ports.inventory.by_id for each in asked if each != FORCE):
+                    return True
+        return False
 
     def _late(self, number: PhoneNumber) -> Waiting | None:
         """A create of this number that got no answer may still be applied: come back when that is over."""
@@ -226,6 +242,9 @@ def _credentials_only(change: Replace) -> bool:
 
 def _come_back(failures: list[OperatorError]) -> None:
     """Raise the failure that brings us back first; what only a person or a sweep can change brings nobody back."""
+    parked = [failure for failure in failures if isinstance(failure, Parked)]
+    if parked:
+        raise parked[0]
     waiting = [failure for failure in failures if isinstance(failure, Waiting)]
     if waiting:
         raise min(waiting, key=lambda failure: failure.delay_s)

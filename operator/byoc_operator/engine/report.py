@@ -11,11 +11,23 @@ from ..core.conditions import Reason, Verdict
 from ..core.ownership import Owned
 from ..core.resource import PhoneNumber
 from ..core.status import Outcome, status_of, status_patch
-from ..errors import OperatorError, Stalled, Unavailable
+from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
 from .gather import Moved, Ports
 
 log = logging.getLogger(__name__)
+
+
+SERVER_WIDE = frozenset(
+    {
+        Reason.LIVEKIT_UNAVAILABLE,
+        Reason.LIVEKIT_RATE_LIMITED,
+        Reason.LIVEKIT_UNAUTHORIZED,
+        Reason.LIVEKIT_MISCONFIGURED,
+        Reason.LIVEKIT_TOO_OLD,
+    }
+)
+"""Faults of LiveKit as a whole: thousands of numbers may carry them, none of them is to blame."""
 
 
 class Reporter:
@@ -125,6 +137,8 @@ class Reporter:
             message = "LiveKit is in step with this object."
         harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING)
         log.log(logging.INFO if harmless else logging.WARNING, "%s: %s", reason, message, extra={"number": number.key})
+        if reason in SERVER_WIDE or (in_step and before in SERVER_WIDE):
+            return  # one Event on the Lease tells it for all numbers
         kind: Literal["Normal", "Warning"] = "Normal" if harmless else "Warning"
         await self._ports.events.about_number(number, kind, reason, "Reconcile", message)
 
@@ -145,7 +159,8 @@ class Reporter:
 def _verdict(failure: OperatorError | None) -> Verdict | None:
     if failure is None:
         return None
-    return Verdict(Reason(failure.reason), failure.message, stalled=isinstance(failure, Stalled))
+    stalled = isinstance(failure, Stalled) or (isinstance(failure, Parked) and failure.stalled)
+    return Verdict(Reason(failure.reason), failure.message, stalled=stalled)
 
 
 def was_in_step(number: PhoneNumber) -> bool:

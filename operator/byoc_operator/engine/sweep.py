@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from ..errors import OperatorError
 from .gather import Ports
+from .orphanage import Orphanage
 from .queue import Lane, WorkQueue
+from .report import was_in_step
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +41,17 @@ class LiveKitState:
 class Sweeper:
     """Sweeps at start and then every `interval_s` seconds, until cancelled."""
 
-    def __init__(self, ports: Ports, queue: WorkQueue, in_step: Callable[[str], bool], interval_s: float) -> None:
+    def __init__(
+        self,
+        ports: Ports,
+        queue: WorkQueue,
+        in_step: Callable[[str], bool],
+        orphanage: Orphanage,
+        interval_s: float,
+    ) -> None:
+        self._orphanage = orphanage
         self._ports = ports
+        self._guard = ports.guard
         self._queue = queue
         self._in_step = in_step
         self._interval_s = interval_s
@@ -48,19 +59,28 @@ class Sweeper:
         self.state = LiveKitState()
 
     async def run(self, told: Callable[[OperatorError], None]) -> None:
-        """Sweep for ever. `told` hears when LiveKit as a whole begins to fail, or fails in another way."""
+        """Sweep for ever. `told` hears when LiveKit as a whole begins to fail, or fails in another way.
+
+        While the guard is open this is the one that asks, for everybody.
+        """
         while True:
             try:
+                if self._guard.is_open:
+                    await self._guard.probe()
+                    self._queue.unpark()
                 await self.sweep()
             except OperatorError as exc:
-                self._failed(exc, told)
+                self._failed(self._guard.trouble or exc, told)
                 if self._failures == 1:
                     self._queue_unseen()
                 await asyncio.sleep(self._retry_s())
                 continue
             self._answered()
             # S311: nothing secret hangs on when a sweep runs
-            await asyncio.sleep(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+            await self._guard.wait_open(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+            if self._guard.trouble:
+                self._failed(self._guard.trouble, told)
+                await asyncio.sleep(self._retry_s())
 
     async def sweep(self) -> None:
         """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
@@ -74,6 +94,7 @@ class Sweeper:
                 different += 1
                 self._queue.add(phone, Lane.SWEEP)
         log.debug("swept %d numbers, %d differ", len(self._ports.cache), different)
+        await self._orphanage.look()
 
     def _seems_in_step(self, phone: str) -> bool:
         try:
@@ -106,8 +127,7 @@ class Sweeper:
     def _queue_unseen(self) -> None:
         """What happened while nobody looked and LiveKit cannot be asked: deletions, and objects never judged."""
         for number in self._ports.cache.all():
-            unseen = number.status.get("observedGeneration") != number.generation
-            if unseen or (number.deleting and number.has_finalizer):
+            if not was_in_step(number) or (number.deleting and number.has_finalizer):
                 self._queue.add(number.phone_number, Lane.SWEEP)
 
     def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:

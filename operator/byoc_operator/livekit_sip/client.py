@@ -49,12 +49,19 @@ Observer = Callable[[str, str, float], None]
 class LiveKitClient:
     """`gateway.SipGateway` over the network. Made inside a running event loop; close it with `aclose`.
 
-    `clock`: seconds, monotonic. Every call ends within `timeout_s`, and none is repeated here.
+    `clock`: seconds, monotonic. `may_write` raises if nothing must be written now. Every call ends within `timeout_s`,
+    and none is repeated here.
     """
 
     def __init__(
-        self, endpoint: Endpoint, mask: Mask, observer: Observer, clock: Callable[[], float] = time.monotonic
+        self,
+        endpoint: Endpoint,
+        mask: Mask,
+        observer: Observer,
+        clock: Callable[[], float] = time.monotonic,
+        may_write: Callable[[], None] = lambda: None,
     ) -> None:
+        self._may_write = may_write
         self._paged = endpoint.paged
         self._timeout_s = endpoint.timeout_s
         self._slots = asyncio.Semaphore(endpoint.concurrency)
@@ -66,6 +73,11 @@ class LiveKitClient:
         # Fields that this server fills by itself, learned from its replies to our writes, which never hold them.
         # Without this memory such a field would be a difference for ever.
         self._server_made: set[tuple[Kind, str]] = set()
+
+    async def probe(self) -> None:
+        """One filtered list by an ID that does not exist: it costs next to nothing and still needs the key."""
+        request = ListSIPDispatchRuleRequest(dispatch_rule_ids=["SDR_probe"])
+        await self._call("ListSIPDispatchRule", lambda sip: sip.list_dispatch_rule(request))
 
     async def list_outbound_trunks(self) -> list[OutboundTrunk]:
         """All outbound trunks, without credentials' texts."""
@@ -223,6 +235,8 @@ class LiveKitClient:
     ) -> _Result:
         """One call within its time, as soon as a slot is free, counted; its failure as one of our errors."""
         async with self._slots:
+            if not method.startswith("List"):
+                self._may_write()  # as late as can be: the wait for a slot may have been long
             sip = self._session.sip()
             started_s = self._clock()
             outcome = "cancelled"

@@ -43,6 +43,10 @@ class FakeLiveKit:
         self._faults: list[tuple[Fault, str | None, Kind | None]] = []
         self._late: list[tuple[Callable[[], object], int | None]] = []
 
+    async def probe(self) -> None:
+        """Answer, or fail as a list of rules would."""
+        await self._handle("probe", Kind.DISPATCH_RULE, "", lambda: None)
+
     async def list_outbound_trunks(self) -> list[OutboundTrunk]:
         """All outbound trunks, ordered by ID."""
         return await self._handle("list", Kind.OUTBOUND_TRUNK, "", lambda: self._listed(OutboundTrunk))

@@ -15,6 +15,10 @@ class SipGateway(Protocol):
     `Conflict` for a refused object; `Gone` from `replace` of an object that no longer exists.
     """
 
+    async def probe(self) -> None:
+        """Ask something cheap that also proves the key; returns if LiveKit answers."""
+        ...
+
     async def list_outbound_trunks(self) -> list[OutboundTrunk]:
         """All outbound trunks of the server, whoever made them, without credentials' texts."""
         ...

@@ -1,0 +1,75 @@
+"""A Lease of `coordination.k8s.io`: read, take, renew, release, each by the version that was read."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .api import ApiRefused
+from .numbers import CONFLICT, NOT_FOUND
+from .port import JsonApi
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A Lease as it was read. `version` changes with every renewal: that is how others see that the holder lives."""
+
+    holder: str
+    duration_s: int
+    version: str
+    transitions: int
+
+
+class LeaseApi:
+    """One Lease by name. Raises `ApiRefused` and `Unavailable`."""
+
+    def __init__(self, api: JsonApi, namespace: str, name: str) -> None:
+        self._api = api
+        self._base = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+        self._namespace = namespace
+        self._name = name
+
+    async def read(self) -> Holding | None:
+        """The Lease as it is, None if there is none."""
+        try:
+            raw = await self._api.request("GET", f"{self._base}/{self._name}", resource="leases")
+        except ApiRefused as exc:
+            if exc.status == NOT_FOUND:
+                return None
+            raise
+        return _holding(raw)
+
+    async def write(self, before: Holding | None, holder: str, duration_s: int) -> Holding | None:
+        """Make `holder` hold it, if it is still as `before`; None if somebody else was faster. `holder` "": nobody."""
+        transitions = before.transitions if before else 0
+        if before and before.holder != holder and holder:
+            transitions += 1
+        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        spec: dict[str, Any] = {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": duration_s,
+            "leaseTransitions": transitions,
+            "renewTime": now,
+        }
+        if before is None or before.holder != holder:
+            spec["acquireTime"] = now
+        metadata = {"name": self._name, "namespace": self._namespace}
+        if before is not None:
+            metadata["resourceVersion"] = before.version
+        body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
+        method, path = ("PUT", f"{self._base}/{self._name}") if before else ("POST", self._base)
+        try:
+            return _holding(await self._api.request(method, path, resource="leases", body=body))
+        except ApiRefused as exc:
+            if exc.status in (CONFLICT, NOT_FOUND):
+                return None
+            raise
+
+
+def _holding(raw: dict[str, Any]) -> Holding:
+    spec = raw.get("spec") or {}
+    return Holding(
+        holder=str(spec.get("holderIdentity") or ""),
+        duration_s=int(spec.get("leaseDurationSeconds") or 0),
+        version=str(raw["metadata"]["resourceVersion"]),
+        transitions=int(spec.get("leaseTransitions") or 0),
+    )
