@@ -37,7 +37,7 @@ class Reconciler:
         self._looked_for: dict[str, tuple[str, ...]] = {}
 
     async def reconcile(self, phone: str) -> None:
-        """Bring every object that names this phone number to its desired state, those that leave first.
+        """Bring every object that names this phone number to its desired state, its holder first.
 
         Returns when nothing is left to do by itself: all is in step, or a person or the next sweep has to come first.
         Raises `Waiting` (look again after a delay) or `Unavailable` (back off).
