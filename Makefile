@@ -33,7 +33,7 @@ test: check bed ## Everything: check, then all tests on the real parts
 	$(BIN)/python -Im pytest tests/contract tests/integration
 
 .PHONY: bed
-bed: $(READY) ## Build what the test bed lacks (the first time about 15 minutes)
+bed: $(READY) ## Build what the test bed lacks (the first time about half an hour)
 	$(BIN)/python -m testbed.tools
 
 .PHONY: check

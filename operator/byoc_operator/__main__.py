@@ -8,6 +8,7 @@ import socket
 import sys
 import uuid
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import uvloop
 from pydantic import SecretStr
@@ -39,7 +40,7 @@ from .telemetry.watches import Watches
 
 log = logging.getLogger("byoc_operator.main")  # `python -m` would make it `__main__`
 
-USAGE = """usage: byoc-operator run
+USAGE = """usage: byoc-operator run | --version
 
 Keeps LiveKit's SIP trunks in step with ByocPhoneNumber objects. All settings come from the environment;
 docs/reference.md lists them."""
@@ -58,6 +59,9 @@ WATCHED_KINDS = 2
 
 def main() -> None:
     """The command line."""
+    if sys.argv[1:] == ["--version"]:
+        sys.stdout.write(f"byoc-operator {version('byoc-operator')}\n")
+        return
     if sys.argv[1:] != ["run"]:
         wanted = sys.argv[1:] in (["--help"], ["-h"], ["help"])
         sys.stdout.write(USAGE + "\n") if wanted else sys.stderr.write(USAGE + "\n")
@@ -184,6 +188,8 @@ async def _wired(process: Process) -> Engine:
         installation.live_kit,
         f"namespaces {', '.join(settings.namespaces)}" if settings.namespaces else "all namespaces",
     )
+    if settings.sip_addresses:
+        log.info("carriers must let in our SIP traffic from %s", ", ".join(settings.sip_addresses))
     return engine
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .core.grammar import is_endpoint
+from .core.grammar import is_address, is_cidr, is_endpoint
 from .errors import OperatorError
 
 
@@ -95,6 +95,12 @@ class Settings(BaseSettings):
         alias="BYOC_SIP_URI",
         description="Our public SIP endpoint: `[sip:]host[:port][;transport=tls|tcp|udp]`.",
     )
+    sip_addresses: Names = Field(
+        (),
+        alias="BYOC_SIP_ADDRESSES",
+        description="Addresses or CIDR ranges, comma list, from which our SIP traffic comes: what users allow at their "
+        "carrier. Told in the log at the start.",
+    )
     installation_id: Names = Field(
         (),
         alias="BYOC_INSTALLATION_ID",
@@ -147,7 +153,7 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.JSON, alias="BYOC_LOG_FORMAT", description="`json` or `text`.")
     log_level: LogLevel = Field(LogLevel.INFO, alias="BYOC_LOG_LEVEL", description="Least severe line that is written.")
 
-    @field_validator("installation_id", "namespaces", "termination_hosts", mode="before")
+    @field_validator("installation_id", "namespaces", "termination_hosts", "sip_addresses", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -172,6 +178,14 @@ class Settings(BaseSettings):
                 "must be a host, perhaps with a port and a transport, like sip.example.com, sip.example.com:5061 or "
                 "sip.example.com;transport=tcp"
             )
+            raise ValueError(message)
+        return value
+
+    @field_validator("sip_addresses")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(is_cidr(part) or is_address(part) for part in value):
+            message = "must be IP addresses or CIDR ranges, like 203.0.113.10,198.51.100.0/28"
             raise ValueError(message)
         return value
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +42,17 @@ def test_a_wrong_setting_stops_the_start_with_one_line_that_names_it(
     (told,) = operator.log_text().splitlines()
     assert told.startswith(f"byoc-operator: {line}")
     assert SECRET_WORD not in told
+
+
+@pytest.mark.parametrize(
+    ("argument", "code", "told"),
+    [("--version", 0, "byoc-operator "), ("--help", 0, "usage: "), ("walk", 2, "usage: ")],
+)
+def test_the_command_tells_its_version_and_how_to_use_it(argument: str, code: int, told: str) -> None:
+    command = [sys.executable, "-m", "byoc_operator", argument]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == code
+    assert (done.stderr if code else done.stdout).startswith(told)
 
 
 def test_a_missing_file_of_a_setting_stops_the_start_too(deployment: Deployment) -> None:

@@ -2,6 +2,8 @@
 
 import fcntl
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +30,8 @@ class GoSource:
     ldflags: str
     expected_s: int
     folder: Path | None = None
+    files: tuple[str, ...] = ()
+    """Folders of the package's module to keep beside the program, as `TARGET.files/NAME`."""
 
 
 def build(go: Path, source: GoSource, target: Path) -> Path:
@@ -59,7 +63,26 @@ def _build(go: Path, source: GoSource, target: Path) -> None:
         if exit_code != 0 or len(built) != 1:
             tail = "\n".join(log.read_text().splitlines()[-_LOG_TAIL_LINES:])
             raise BuildFailed(f"{' '.join(command)}: exit code {exit_code}\n{tail}")
+        if source.files:
+            _keep_files(go, source, target, environment)
         os.replace(built[0], target)  # noqa: PTH105  atomic over an existing file, and says so by its name
+
+
+def _keep_files(go: Path, source: GoSource, target: Path, environment: dict[str, str]) -> None:
+    """Copy what the program needs from its module: Go's module cache may be emptied later, ours is not."""
+    command = [str(go), "list", "-f", "{{.Module.Dir}}", source.package]
+    found = subprocess.run(
+        command, cwd=source.folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    if found.returncode != 0:
+        raise BuildFailed(f"{' '.join(command)}: exit code {found.returncode}\n{found.stderr}")
+    kept = target.parent / f"{target.name}.files"
+    shutil.rmtree(kept, ignore_errors=True)
+    for name in source.files:
+        # Modules are read-only in Go's cache; ours must be removable.
+        shutil.copytree(Path(found.stdout.strip()) / name, kept / name, copy_function=shutil.copyfile)
+    for folder in (kept, *(path for path in kept.rglob("*") if path.is_dir())):
+        folder.chmod(0o755)
 
 
 def _wait_with_progress(compiler: Process, label: str, expected_s: int) -> int:

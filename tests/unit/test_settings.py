@@ -49,6 +49,8 @@ def test_defaults() -> None:
         ("BYOC_SIP_URI", "https://sip.example.com"),
         ("BYOC_SIP_URI", "sip:user@sip.example.com"),
         ("BYOC_SIP_URI", "sips:sip.example.com"),
+        ("BYOC_SIP_ADDRESSES", "203.0.113.10,sip.example.com"),
+        ("BYOC_SIP_ADDRESSES", "203.0.113.0/33"),
     ],
 )
 def test_a_wrong_value_stops_with_one_line_that_names_the_setting(
