@@ -7,7 +7,7 @@ annotation. What happens with an event is the engine's.
 import asyncio
 import logging
 import os
-from typing import Any
+from typing import Any, cast
 
 import aiohttp
 import kopf
@@ -127,6 +127,7 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], st
             registry=registry,
             settings=configured(),
             standalone=True,
+            identity=cast("Any", "byoc-operator"),  # else kopf asks for the user's name: a pod's user may have none
             clusterwide=not namespaces,
             namespaces=namespaces,
             stop_flag=stop,
