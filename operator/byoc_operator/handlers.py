@@ -93,7 +93,9 @@ def registered(engine: Engine, stop: asyncio.Event, watches: Watches) -> kopf.Op
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
         kubeconfig = os.environ.get("KUBECONFIG")
         found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else kopf.login_with_service_account(**kwargs)
-        return _session(found, watches) if found else None
+        if found is None:
+            return None
+        return _session(found, found.server if kubeconfig else _in_cluster_server(), watches)
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def number(event: kopf.RawEvent, **_: Any) -> None:
@@ -106,7 +108,13 @@ def registered(engine: Engine, stop: asyncio.Event, watches: Watches) -> kopf.Op
     return registry
 
 
-def _session(found: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSession:
+def _in_cluster_server() -> str:
+    """The API server as every client in a pod finds it; kopf would need the cluster's DNS for it."""
+    host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
+def _session(found: kopf.ConnectionInfo, server: str, watches: Watches) -> kopf.AiohttpSession:
     """The session that kopf would make itself, and on it the look at its watches."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
@@ -114,7 +122,7 @@ def _session(found: kopf.ConnectionInfo, watches: Watches) -> kopf.AiohttpSessio
         trust_env=False,
         trace_configs=[watches.tracing()],
     )
-    return kopf.AiohttpSession(server=found.server, default_namespace=found.default_namespace, aiohttp_session=session)
+    return kopf.AiohttpSession(server=server, default_namespace=found.default_namespace, aiohttp_session=session)
 
 
 async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:

@@ -23,7 +23,7 @@ _POLICY_WITHIN_S = 30.0
 def install(bed: Bed, *, policy: bool) -> None:
     """Apply the operator's objects, and give the bare client the same rights."""
     bed.kubectl("apply", "-k", str(_overlay(bed) if policy else _DEPLOY / "base"))
-    bed.kubectl("wait", "--for=condition=Established", "crd/byocphonenumbers.byoc.talkifai.dev", "--timeout=20s")
+    bed.wait_for_crd()
     bed.kubectl("create", "serviceaccount", BARE, f"--namespace={SYSTEM}")
     bed.kubectl("create", "clusterrolebinding", BARE, f"--clusterrole={OPERATOR}", f"--serviceaccount={SYSTEM}:{BARE}")
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 def installed(bed: Bed) -> Bed:
     """The bed with everything of deploy/base."""
     bed.kubectl("apply", "-k", str(ROOT / "deploy/base"))
-    bed.kubectl("wait", "--for=condition=Established", "crd/byocphonenumbers.byoc.talkifai.dev", "--timeout=20s")
+    bed.wait_for_crd()
     return bed
 
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 def crd(bed: Bed) -> Bed:
     """The bed with our CRD in force."""
     bed.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(ROOT / CRD_FILE))
-    bed.kubectl("wait", "--for=condition=Established", "crd/byocphonenumbers.byoc.talkifai.dev", "--timeout=20s")
+    bed.wait_for_crd()
     return bed
 
 

@@ -1,6 +1,8 @@
 """Everything together: a cluster without nodes and a LiveKit, ready in seconds."""
 
+import json
 import subprocess
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,8 +13,10 @@ from testbed import tools
 from testbed.audit import AuditEntry, read_audit_log
 from testbed.kube_parts import ApiServer, ControllerManager, Etcd
 from testbed.livekit_parts import LiveKit, Redis
-from testbed.part import Part
+from testbed.part import NotReady, Part
 from testbed.process import clean_environment
+
+_POLL_S = 0.1
 
 
 class Bed:
@@ -80,6 +84,21 @@ class Bed:
             failed.add_note(done.stderr)
             raise failed
         return done
+
+    def wait_for_crd(self, timeout_s: float = 30) -> None:
+        """Wait until numbers can be written: an API server knows a new CRD a moment before it serves it.
+
+        Raises NotReady.
+        """
+        deadline = time.monotonic() + timeout_s
+        number = {"apiVersion": "byoc.talkifai.dev/v1alpha1", "kind": "ByocPhoneNumber", "metadata": {"name": "probe"}}
+        spec = {"phoneNumber": "+12025550100", "terminationUri": "sip.carrier.example"}
+        probe = json.dumps({**number, "spec": spec})
+        create = ("create", "--dry-run=server", "-n", "default", "-f", "-")
+        while (done := self.kubectl(*create, stdin=probe, check=False)).returncode != 0:
+            if time.monotonic() > deadline:
+                raise NotReady(f"the CRD is not served after {timeout_s} s: {done.stderr}")
+            time.sleep(_POLL_S)
 
     def service_account_kubeconfig(self, namespace: str, name: str) -> Path:
         """Kubeconfig of an existing service account, with a token for a day."""

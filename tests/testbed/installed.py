@@ -7,7 +7,6 @@ from testbed.bed import Bed
 from testbed.operator_process import OperatorProcess
 
 _BASE = Path(__file__).parents[2] / "deploy" / "base"
-_CRD = "crd/byocphonenumbers.byoc.talkifai.dev"
 _SYSTEM_NAMESPACE = "byoc-system"
 _SERVICE_ACCOUNT = "byoc-operator"
 
@@ -15,7 +14,7 @@ _SERVICE_ACCOUNT = "byoc-operator"
 def start_operator(bed: Bed, settings: Mapping[str, str]) -> OperatorProcess:
     """Apply `deploy/base`, start the operator as its service account and wait until it is ready. Raises NotReady."""
     bed.kubectl("apply", "-k", str(_BASE))
-    bed.kubectl("wait", "--for=condition=Established", _CRD, "--timeout=20s")
+    bed.wait_for_crd()
     kubeconfig = bed.service_account_kubeconfig(_SYSTEM_NAMESPACE, _SERVICE_ACCOUNT)
     operator = OperatorProcess.on(bed, kubeconfig, settings=settings)
     try:

@@ -1,4 +1,4 @@
-"""Writes the files that are made from the models: the CRD, twice, and the reference.
+"""Writes the files that are made from others: the CRD, the reference, parts of the charts and of Argo CD's settings.
 
 `python -m byoc_operator.cli.generate` writes them below the current directory, the root of the repository;
 with `--check` it writes nothing and ends with status 1 if one is out of date, naming it.
@@ -13,6 +13,9 @@ import yaml
 
 from ..core.crd import build_crd
 from ..core.resource import GROUP, PLURAL
+from .argocd import argocd_files
+from .chart import chart_files
+from .numbers_chart import numbers_chart_files
 from .reference import reference
 
 CRD_FILE = f"crds/{GROUP}_{PLURAL}.yaml"
@@ -26,19 +29,22 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def generated_files() -> Mapping[str, str]:
+def generated_files(root: Path = Path()) -> Mapping[str, str]:
     """Text by path, relative to the root of the repository."""
     crd = _HEADING + yaml.dump(build_crd(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
     return {
         CRD_FILE: crd,
         "deploy/base/crd.yaml": crd,
         "docs/reference.md": reference(),
+        **argocd_files(root),
+        **chart_files(root, crd),
+        **numbers_chart_files(),
     }
 
 
 def outdated(root: Path) -> list[str]:
     """Paths of generated files that are missing or differ below a root."""
-    return [path for path, text in generated_files().items() if _read(root / path) != text]
+    return [path for path, text in generated_files(root).items() if _read(root / path) != text]
 
 
 def main() -> int:

@@ -1,0 +1,36 @@
+{{/* The operator's environment, as far as values decide it; what is empty is left out. */}}
+{{- define "byoc.settings" -}}
+LIVEKIT_URL: {{ required "livekit.url is required: the LiveKit server, like wss://livekit.example.com" .Values.livekit.url | quote }}
+BYOC_LEASE_NAME: {{ include "byoc.fullname" . | quote }}
+BYOC_LIVEKIT_TIMEOUT_SECONDS: {{ .Values.livekit.timeoutSeconds | toString | quote }}
+BYOC_LIVEKIT_CONCURRENCY: {{ .Values.livekit.concurrency | int | quote }}
+{{- if not (kindIs "invalid" .Values.livekit.requestsPerMinute) }}
+BYOC_LIVEKIT_REQUESTS_PER_MINUTE: {{ .Values.livekit.requestsPerMinute | int | quote }}
+{{- end }}
+{{- with .Values.sip.uri }}
+BYOC_SIP_URI: {{ . | quote }}
+{{- end }}
+{{- with .Values.sip.addresses }}
+BYOC_SIP_ADDRESSES: {{ join "," . | quote }}
+{{- end }}
+{{- with .Values.installationId }}
+BYOC_INSTALLATION_ID: {{ . | quote }}
+{{- end }}
+{{- with .Values.namespaces }}
+BYOC_NAMESPACES: {{ join "," . | quote }}
+{{- end }}
+BYOC_SWEEP_INTERVAL_SECONDS: {{ .Values.sweepIntervalSeconds | toString | quote }}
+BYOC_SECRETS: {{ .Values.secrets | quote }}
+{{- with .Values.terminationHosts }}
+BYOC_TERMINATION_HOSTS: {{ join "," . | quote }}
+{{- end }}
+BYOC_ADOPTION: {{ .Values.adoption | quote }}
+BYOC_ORPHANS: {{ .Values.orphans | quote }}
+{{- with .Values.agentName }}
+BYOC_AGENT_NAME: {{ . | quote }}
+{{- end }}
+BYOC_ROOM_PREFIX: {{ .Values.roomPrefix | quote }}
+BYOC_CREDENTIALS_MAX_AGE_DAYS: {{ .Values.credentialsMaxAgeDays | int | quote }}
+BYOC_LOG_FORMAT: {{ .Values.log.format | quote }}
+BYOC_LOG_LEVEL: {{ .Values.log.level | quote }}
+{{- end -}}

@@ -1,0 +1,171 @@
+{{/*
+What is wrong with the values beyond types and bounds, one line each: `path: message`. Empty if nothing is.
+The forms and the words are those of the CRD (files/rules.yaml, generated); the schema has been checked before.
+*/}}
+{{- define "byoc-phone-numbers.refusals" -}}
+{{- $rules := .Files.Get "files/rules.yaml" | fromYaml -}}
+{{- $defaults := .Values.defaults -}}
+{{- $holders := dict -}}
+{{- include "byoc-phone-numbers.refusals.fields" (dict "path" "defaults" "part" $defaults "rules" $rules) -}}
+{{- range $name, $number := .Values.numbers -}}
+{{- if $number -}}
+{{- $path := printf "numbers.%s" $name -}}
+{{- if not (regexMatch $rules.objectName $name) }}
+{{ $path }}: must be a name for the object: lower-case letters, digits, dashes and dots, such as main-support
+{{- end -}}
+{{- $holder := get $holders $number.phoneNumber -}}
+{{- if $holder }}
+{{ $path }}.phoneNumber: must be a number of its own; {{ $number.phoneNumber }} is already the number of {{ $holder }}
+{{- end -}}
+{{- $_ := set $holders $number.phoneNumber $path -}}
+{{- $spec := include "byoc-phone-numbers.spec" (dict "defaults" $defaults "number" $number) | fromJson -}}
+{{- include "byoc-phone-numbers.refusals.fields" (dict "path" $path "part" $number "rules" $rules) -}}
+{{- include "byoc-phone-numbers.refusals.together" (dict "path" $path "spec" $spec "rules" $rules) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Rules for one field each, of the defaults or of one number as written: so the path is where the user wrote it. */}}
+{{- define "byoc-phone-numbers.refusals.fields" -}}
+{{- $path := .path -}}
+{{- $rules := .rules -}}
+{{- $part := .part -}}
+{{- range $rule := .rules.each -}}
+{{- $field := trimSuffix "[]" $rule.node -}}
+{{- $found := include "byoc-phone-numbers.at" (dict "in" $part "field" $field) | fromJson -}}
+{{- $value := $found.value -}}
+{{- $at := printf "%s.%s" $path $field -}}
+{{- if kindIs "invalid" $value -}}
+{{- else if $rule.notEmpty -}}
+{{- if not $value }}
+{{ $at }}: {{ $rule.message }}
+{{- end -}}
+{{- else if kindIs "map" $value -}}
+{{- include "byoc-phone-numbers.refusals.map" (dict "path" $at "entries" $value "rule" $rule) -}}
+{{- else if kindIs "slice" $value -}}
+{{- range $index, $text := $value -}}
+{{- $one := dict "path" (printf "%s[%d]" $at $index) "text" $text "rule" $rule "rules" $rules -}}
+{{- include "byoc-phone-numbers.refusals.text" $one -}}
+{{- end -}}
+{{- else -}}
+{{- include "byoc-phone-numbers.refusals.text" (dict "path" $at "text" $value "rule" $rule "rules" $rules) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "byoc-phone-numbers.refusals.text" -}}
+{{- if include "byoc-phone-numbers.unfit" (dict "text" .text "form" .rule.text) }}
+{{ .path }}: {{ .rule.message }}
+{{- if eq (.rule.hint | default "") "number" }}{{ include "byoc-phone-numbers.hint.number" . }}{{ end -}}
+{{- if eq (.rule.hint | default "") "endpoint" }}{{ include "byoc-phone-numbers.hint.endpoint" . }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Names the keys of the entries that are wrong, never their values. */}}
+{{- define "byoc-phone-numbers.refusals.map" -}}
+{{- $rule := .rule -}}
+{{- $wrong := list -}}
+{{- range $key, $value := .entries -}}
+{{- $keyUnfit := include "byoc-phone-numbers.unfit" (dict "text" $key "form" $rule.keys) -}}
+{{- $valueUnfit := include "byoc-phone-numbers.unfit" (dict "text" $value "form" $rule.values) -}}
+{{- if or $keyUnfit $valueUnfit -}}
+{{- $wrong = append $wrong (toRawJson $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if $wrong }}
+{{ .path }}: {{ .rule.message }}; wrong: [{{ join ", " $wrong }}]
+{{- end -}}
+{{- end -}}
+
+{{/* Rules for a number and the defaults together. */}}
+{{- define "byoc-phone-numbers.refusals.together" -}}
+{{- $path := .path -}}
+{{- $spec := .spec -}}
+{{- $rules := .rules.together -}}
+{{- range $field := .rules.required -}}
+{{- if not (hasKey $spec $field) }}
+{{ $path }}.{{ $field }}: must be set, here or in defaults
+{{- end -}}
+{{- end -}}
+{{- range $above, $fields := .rules.requiredWithin -}}
+{{- range $field := $fields -}}
+{{- if and (hasKey $spec $above) (not (hasKey (get $spec $above) $field)) }}
+{{ $path }}.{{ $above }}.{{ $field }}: must be set, here or in defaults
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $field, $most := .rules.maxProperties -}}
+{{- $found := include "byoc-phone-numbers.at" (dict "in" $spec "field" $field) | fromJson -}}
+{{- if gt (len ($found.value | default dict)) (int $most) }}
+{{ $path }}.{{ $field }}: must have at most {{ $most }} entries, those of defaults included
+{{- end -}}
+{{- end -}}
+
+{{- $inbound := $spec.inbound | default dict -}}
+{{- $secret := hasKey $spec "sipPasswordSecretRef" -}}
+{{- $digest := eq ($inbound.authentication | default "") "Digest" -}}
+{{- if and $spec.sipUsername (not $secret) }}
+{{ $path }}.{{ $rules.userNameWithoutSecret.field }}: {{ $rules.userNameWithoutSecret.message }}
+{{- end -}}
+{{- if and (eq ($spec.mediaEncryption | default "Required") "Required") (ne ($spec.transport | default "TLS") "TLS") }}
+{{ $path }}.{{ $rules.encryptionInClear.field }}: {{ $rules.encryptionInClear.message }}
+{{- end -}}
+{{- $carrierCannot := regexMatch $rules.digestUnanswered.hosts ($spec.terminationUri | default "") -}}
+{{- if $spec.carrier -}}
+{{- $carrierCannot = has $spec.carrier $rules.digestUnanswered.carriers -}}
+{{- end -}}
+{{- if and $digest $carrierCannot }}
+{{ $path }}.{{ $rules.digestUnanswered.field }}: {{ $rules.digestUnanswered.message }}
+{{- end -}}
+{{- if and $digest (not $secret) }}
+{{ $path }}.{{ $rules.digestWithoutSecret.field }}: {{ $rules.digestWithoutSecret.message }}
+{{- end -}}
+{{- $wide := list -}}
+{{- range $address := $inbound.allowedAddresses -}}
+{{- if regexMatch $rules.tooWide.wide $address -}}
+{{- $wide = append $wide (quote $address) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $wide (not $inbound.allowAnyAddress) }}
+{{ $path }}.{{ $rules.tooWide.field }}: {{ $rules.tooWide.message }}; wrong: [{{ join ", " $wide }}]
+{{- end -}}
+{{- end -}}
+
+{{/* Not empty if a text does not have a form: all of some patterns, none of others, at most so many bytes. */}}
+{{- define "byoc-phone-numbers.unfit" -}}
+{{- $text := .text -}}
+{{- $form := .form | default dict -}}
+{{- range $form.all }}{{ if not (regexMatch . $text) }}unfit{{ end }}{{ end -}}
+{{- range $form.none }}{{ if regexMatch . $text }}unfit{{ end }}{{ end -}}
+{{- with $form.maxBytes }}{{ if gt (len $text) (int .) }}unfit{{ end }}{{ end -}}
+{{- end -}}
+
+{{/* JSON {"value": …} of the field at a path such as inbound.allowedAddresses; null if it is not there. */}}
+{{- define "byoc-phone-numbers.at" -}}
+{{- $value := .in -}}
+{{- range $name := splitList "." .field -}}
+{{- if kindIs "map" $value -}}
+{{- $value = index $value $name -}}
+{{- end -}}
+{{- end -}}
+{{- dict "value" $value | toJson -}}
+{{- end -}}
+
+{{- define "byoc-phone-numbers.hint.number" -}}
+{{- $bare := regexReplaceAll "[ ().-]" .text "" -}}
+{{- if regexMatch .rules.e164 $bare }}; did you mean {{ $bare }}?{{ end -}}
+{{- end -}}
+
+{{/* What a pasted SIP URI means; whatever stands before an @, which may be a password, is cut off. */}}
+{{- define "byoc-phone-numbers.hint.endpoint" -}}
+{{- $endpoint := regexFind .rules.endpointWithin (splitList "@" .text | last) -}}
+{{- if and (regexMatch .rules.hostAndPort $endpoint) (le (len $endpoint) (int .rules.maxHostLength)) -}}
+; write terminationUri: {{ $endpoint }}
+{{- $text := lower .text | trim -}}
+{{- if contains "transport=tls" $text }} and transport: TLS
+{{- else if contains "transport=tcp" $text }} and transport: TCP
+{{- else if contains "transport=udp" $text }} and transport: UDP
+{{- else if hasPrefix "sips:" $text }} and transport: TLS
+{{- end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,136 @@
+"""A cluster to install into, and what a user does there with helm and kubectl."""
+
+import json
+import secrets
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from integration.scene import BASE, fresh_number
+from integration.sip import Sip
+from manifests import manifest, merged
+from testbed import tools
+from testbed.bed import Bed
+from testbed.process import clean_environment
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "byoc-operator"
+NAME = "byoc-operator"
+CRD = "byocphonenumbers.byoc.talkifai.dev"
+_CLUSTER_WIDE = "clusterrole,clusterrolebinding,mutatingadmissionpolicy,mutatingadmissionpolicybinding"
+_POLL_S = 0.1
+
+_Found = TypeVar("_Found")
+Json = dict[str, Any]
+
+
+class Cluster:
+    """The bed with pods that become ready, helm, and a client of LiveKit that the operator knows nothing of."""
+
+    def __init__(self, bed: Bed) -> None:
+        self.bed = bed
+        self.sip = Sip(bed.livekit)
+
+    def kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
+        """Run kubectl as admin; its output."""
+        done = self.bed.kubectl(*args, stdin=stdin, check=check, timeout_s=90)
+        return done.stdout + (done.stderr if not check else "")
+
+    def helm(self, *args: str, tool: tools.Tool = tools.HELM) -> str:
+        """Run helm as admin; its output. Raises CalledProcessError with helm's own words in a note."""
+        command = [str(tools.find(tool)), *args]
+        done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode != 0:
+            failed = subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
+            failed.add_note(done.stderr)
+            raise failed
+        return done.stdout
+
+    def environment(self) -> dict[str, str]:
+        """What a user's shell has: the kubeconfig, and nothing of the developer's own."""
+        home = str(self.bed.directory)
+        return clean_environment() | {"KUBECONFIG": str(self.bed.kubeconfig), "HOME": home, "HELM_NAMESPACE": "default"}
+
+    def get(self, *what: str) -> Json:
+        """An object or a list; empty if there is none."""
+        found: Json = json.loads(self.kubectl("get", *what, "-o", "json", "--ignore-not-found") or "{}")
+        return found
+
+    def namespace(self, prefix: str = "byoc", labels: Mapping[str, str] | None = None) -> str:
+        """A new namespace."""
+        name = f"{prefix}-{secrets.token_hex(4)}"
+        metadata = {"name": name, "labels": dict(labels or {})}
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        return name
+
+    def livekit_secret(self, namespace: str) -> None:
+        """The Secret `livekit` with the API key of the bed's LiveKit."""
+        keys = {"LIVEKIT_API_KEY": self.bed.livekit.key, "LIVEKIT_API_SECRET": self.bed.livekit.secret}
+        metadata = {"name": "livekit", "namespace": namespace}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys})
+
+    def apply(self, *objects: Json) -> None:
+        """Apply objects, given to kubectl on its standard input."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    # Numbers
+
+    def number(self, namespace: str, name: str = "a", **changes: Any) -> str:
+        """Create a number; its phone number, fresh unless given."""
+        spec = merged({"phoneNumber": fresh_number(), **BASE}, changes)
+        self.kubectl("create", "-f", "-", stdin=json.dumps(manifest(name, namespace, spec)))
+        return str(spec["phoneNumber"])
+
+    def ready(self, namespace: str, name: str = "a", within_s: float = 20) -> Json:
+        """The number, once it is Ready."""
+        self.kubectl("wait", f"bpn/{name}", "-n", namespace, "--for=condition=Ready", f"--timeout={within_s}s")
+        return self.get("bpn", name, "-n", namespace)
+
+    def reason(self, namespace: str, name: str = "a") -> str:
+        """The reason of the number's Ready condition."""
+        conditions = self.get("bpn", name, "-n", namespace).get("status", {}).get("conditions", ())
+        return next((each["reason"] for each in conditions if each["type"] == "Ready"), "")
+
+    # Installing
+
+    def install(self, namespace: str, *args: str, chart: Path = CHART, tool: tools.Tool = tools.HELM) -> None:
+        """`helm install --wait` with the bed's LiveKit; `args` are more of helm's."""
+        values = ("--set", f"livekit.url={self.bed.livekit.url}", "--set", "sip.uri=sip.voice.example:5061")
+        self.helm("install", NAME, str(chart), "-n", namespace, "--wait", "--timeout=60s", *values, *args, tool=tool)
+        self.bed.wait_for_crd()
+
+    def remove_everything(self) -> None:
+        """Leave nothing of an installation, whatever a test left of it. Namespaces go on disappearing behind us."""
+        for release in json.loads(self.helm("list", "-A", "-o", "json")):
+            self.helm("uninstall", release["name"], "-n", release["namespace"], "--wait=hookOnly")
+        if self.get("crd", CRD):
+            for number in self.get("bpn", "-A").get("items", ()):
+                where = ("-n", number["metadata"]["namespace"])
+                patch = ("--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+                self.kubectl("patch", "bpn", number["metadata"]["name"], *where, *patch)
+            self.kubectl("delete", "crd", CRD)
+        self.kubectl("delete", _CLUSTER_WIDE, "-l", f"app.kubernetes.io/name={NAME}")
+        self.sip.clear()
+
+    # Waiting
+
+    def until(self, probe: Callable[[], _Found], what: str, within_s: float = 15) -> _Found:
+        """Wait until the probe finds something. Raises AssertionError."""
+        deadline = time.monotonic() + within_s
+        while not (found := probe()):
+            assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
+            time.sleep(_POLL_S)
+        return found
+
+
+@contextmanager
+def packaged(chart: Path, version: str, tool: tools.Tool = tools.HELM) -> Iterator[Path]:
+    """The chart as an archive of this version."""
+    with tempfile.TemporaryDirectory(prefix="byoc-chart-") as folder:
+        command = [str(tools.find(tool)), "package", str(chart), f"--version={version}", f"--destination={folder}"]
+        subprocess.run(command, env=clean_environment(), capture_output=True, timeout=60, check=True)
+        yield next(Path(folder).iterdir())
