@@ -99,22 +99,45 @@ class Cluster:
 
     def install(self, namespace: str, *args: str, chart: Path = CHART, tool: tools.Tool = tools.HELM) -> None:
         """`helm install --wait` with the bed's LiveKit; `args` are more of helm's."""
+        self._adopt_crd(namespace)
         values = ("--set", f"livekit.url={self.bed.livekit.url}", "--set", "sip.uri=sip.voice.example:5061")
         self.helm("install", NAME, str(chart), "-n", namespace, "--wait", "--timeout=60s", *values, *args, tool=tool)
         self.bed.wait_for_crd()
 
-    def remove_everything(self) -> None:
-        """Leave nothing of an installation, whatever a test left of it. Namespaces go on disappearing behind us."""
+    def takes_numbers(self) -> None:
+        """Wait until a number can be created.
+
+        An API server looks for new kinds every five seconds on behalf of its mutating policies, and until it has seen
+        ours it answers 503 to each create, whatever `failurePolicy` says. Pods of a real node take longer to be ready.
+        """
+        body = json.dumps(manifest("probe", "default", {"phoneNumber": fresh_number(), **BASE}))
+        create = ("create", "--dry-run=server", "-f", "-")
+        self.until(lambda: self.bed.kubectl(*create, stdin=body, check=False).returncode == 0, "numbers are taken")
+
+    def remove_everything(self, *, crd: bool = False) -> None:
+        """Leave nothing of an installation, whatever a test left of it. Namespaces go on disappearing behind us.
+
+        The CRD stays, without its numbers, unless told otherwise: each new one costs five seconds (`takes_numbers`).
+        """
         for release in json.loads(self.helm("list", "-A", "-o", "json")):
             self.helm("uninstall", release["name"], "-n", release["namespace"], "--wait=hookOnly")
+        self.kubectl("delete", _CLUSTER_WIDE, "-l", f"app.kubernetes.io/name={NAME}")
         if self.get("crd", CRD):
             for number in self.get("bpn", "-A").get("items", ()):
                 where = ("-n", number["metadata"]["namespace"])
                 patch = ("--type=merge", "-p", '{"metadata": {"finalizers": null}}')
                 self.kubectl("patch", "bpn", number["metadata"]["name"], *where, *patch)
-            self.kubectl("delete", "crd", CRD)
-        self.kubectl("delete", _CLUSTER_WIDE, "-l", f"app.kubernetes.io/name={NAME}")
+            self.kubectl("delete", "bpn", "--all", "-A", "--timeout=30s")
+            if crd:
+                self.kubectl("delete", "crd", CRD)
         self.sip.clear()
+
+    def _adopt_crd(self, namespace: str) -> None:
+        """Let a release in this namespace take over a CRD that an earlier one kept: helm's own words for that."""
+        if self.get("crd", CRD):
+            release = (f"meta.helm.sh/release-name={NAME}", f"meta.helm.sh/release-namespace={namespace}")
+            self.kubectl("annotate", "crd", CRD, "--overwrite", *release)
+            self.kubectl("label", "crd", CRD, "--overwrite", "app.kubernetes.io/managed-by=Helm")
 
     # Waiting
 

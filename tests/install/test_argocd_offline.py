@@ -1,6 +1,8 @@
 """What Argo CD says and offers for a number in each state, asked of Argo CD itself, without a cluster."""
 
 import re
+import shutil
+import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import yaml
 
 from byoc_operator.cli.argocd import ACTIONS, argocd_files
 from byoc_operator.core.conditions import Reason, Verdict, stamped, summarise
+from testbed import tools
 from testbed.argocd_parts import run_argocd
 
 pytestmark = pytest.mark.install
@@ -149,6 +152,23 @@ def test_pause_sets_the_annotation_and_nothing_else(tmp_path: Path) -> None:
 def test_resume_takes_the_annotation_away_and_leaves_the_others(tmp_path: Path) -> None:
     state = State("", "", RESUME, told(PAUSED), {"paused": "true", "refresh": "1"})
     assert run("resume", state, tmp_path) == [f'< {PREFIX}/paused: "true"']
+
+
+def test_the_snippet_is_a_patch_for_kustomize_as_the_docs_say(tmp_path: Path) -> None:
+    (patches,) = re.findall(r"`(patches: \[.*\])`", (ROOT / "docs/argocd.md").read_text())
+    shutil.copy(ARGOCD_CM, tmp_path)
+    own = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "argocd-cm"}, "data": {"url": "of-argocd"}}
+    (tmp_path / "install.yaml").write_text(yaml.safe_dump(own))
+    (tmp_path / "kustomization.yaml").write_text(f"namespace: argocd\nresources: [install.yaml]\n{patches}\n")
+    built = subprocess.run(
+        [str(tools.find(tools.KUBECTL)), "kustomize", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    snippet = yaml.safe_load(ARGOCD_CM.read_text())["data"]
+    assert yaml.safe_load(built.stdout)["data"] == {"url": "of-argocd", **snippet}
 
 
 def test_the_files_that_argo_cd_reads_are_those_made_from_the_scripts() -> None:

@@ -89,7 +89,7 @@ def test_the_samples_conform_and_a_misspelt_field_does_not(schemas: Path) -> Non
 
 @pytest.mark.parametrize("tool", [tools.HELM, tools.HELM_3], ids=["helm-4", "helm-3"])
 def test_helm_installs_and_upgrades_and_a_changed_setting_rolls_the_pods(cluster: Cluster, tool: tools.Tool) -> None:
-    cluster.remove_everything()
+    cluster.remove_everything(crd=True)
     place = cluster.namespace()
     cluster.livekit_secret(place)
     cluster.install(place, tool=tool)

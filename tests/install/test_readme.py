@@ -76,10 +76,10 @@ class Reader:
 @pytest.fixture
 def reader(cluster: Cluster, tmp_path: Path) -> Iterator[Reader]:
     """Somebody with an empty cluster."""
-    cluster.remove_everything()
+    cluster.remove_everything(crd=True)
     made = Reader(cluster, tmp_path)
     yield made
-    cluster.remove_everything()
+    cluster.remove_everything(crd=True)
     # Waits: the next reader begins with the same names.
     cluster.kubectl("delete", "namespace", NAMESPACE, "voice", "--ignore-not-found", "--timeout=60s")
 
@@ -92,6 +92,7 @@ def test_install_with_helm(cluster: Cluster, reader: Reader, node: Kubelet, caps
         reader.types(line)
         if installs:
             node.start(NAMESPACE, NAME)
+            cluster.takes_numbers()
     number = cluster.ready("voice", "main-support")
     with capsys.disabled():
         print(f"\nfrom `helm install` to the first Ready number: {time.monotonic() - started:.1f} s")
@@ -102,6 +103,7 @@ def test_install_with_plain_manifests(cluster: Cluster, reader: Reader, node: Ku
     for line in commands(README.read_text(), "Install with plain manifests"):
         reader.types(line)
     node.start(NAMESPACE, NAME)
+    cluster.takes_numbers()
     reader.types("kubectl create namespace voice")
     reader.types("kubectl apply -f deploy/samples/twilio.yaml")
     number = cluster.ready("voice", "main-support")

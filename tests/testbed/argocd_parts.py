@@ -238,6 +238,7 @@ def _settings(directory: Path) -> dict[str, str]:
         "ARGOCD_FAKE_IN_CLUSTER": "true",
         "ARGOCD_GPG_ENABLED": "false",
         "ARGOCD_RECONCILIATION_JITTER": "0",
+        "ARGOCD_SYNC_WAVE_DELAY": "1",  # seconds between waves, 2 by default
         "PATH": f"{_programs(directory / 'bin')}:{clean_environment()['PATH']}",
     }
 

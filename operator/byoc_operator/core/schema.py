@@ -83,8 +83,6 @@ _INT32: dict[str, Any] = {"format": "int32"}
 class SecretKeyRef(Model):
     """Names one key of a Secret in the namespace of the number."""
 
-    model_config = ConfigDict(json_schema_extra={"x-kubernetes-map-type": "atomic"})
-
     name: str = Field(max_length=253, description="Name of the Secret. Example: twilio-sip")
     key: str = Field(
         default="password",
