@@ -104,20 +104,10 @@ class Cluster:
         self.helm("install", NAME, str(chart), "-n", namespace, "--wait", "--timeout=60s", *values, *args, tool=tool)
         self.bed.wait_for_crd()
 
-    def takes_numbers(self) -> None:
-        """Wait until a number can be created.
-
-        An API server looks for new kinds every five seconds on behalf of its mutating policies, and until it has seen
-        ours it answers 503 to each create, whatever `failurePolicy` says. Pods of a real node take longer to be ready.
-        """
-        body = json.dumps(manifest("probe", "default", {"phoneNumber": fresh_number(), **BASE}))
-        create = ("create", "--dry-run=server", "-f", "-")
-        self.until(lambda: self.bed.kubectl(*create, stdin=body, check=False).returncode == 0, "numbers are taken")
-
     def remove_everything(self, *, crd: bool = False) -> None:
         """Leave nothing of an installation, whatever a test left of it. Namespaces go on disappearing behind us.
 
-        The CRD stays, without its numbers, unless told otherwise: each new one costs five seconds (`takes_numbers`).
+        The CRD stays, without its numbers, unless told otherwise: each new one costs five seconds (`Bed.wait_for_crd`).
         """
         for release in json.loads(self.helm("list", "-A", "-o", "json")):
             self.helm("uninstall", release["name"], "-n", release["namespace"], "--wait=hookOnly")

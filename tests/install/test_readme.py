@@ -92,7 +92,7 @@ def test_install_with_helm(cluster: Cluster, reader: Reader, node: Kubelet, caps
         reader.types(line)
         if installs:
             node.start(NAMESPACE, NAME)
-            cluster.takes_numbers()
+            cluster.bed.wait_for_crd()
     number = cluster.ready("voice", "main-support")
     with capsys.disabled():
         print(f"\nfrom `helm install` to the first Ready number: {time.monotonic() - started:.1f} s")
@@ -103,7 +103,7 @@ def test_install_with_plain_manifests(cluster: Cluster, reader: Reader, node: Ku
     for line in commands(README.read_text(), "Install with plain manifests"):
         reader.types(line)
     node.start(NAMESPACE, NAME)
-    cluster.takes_numbers()
+    cluster.bed.wait_for_crd()
     reader.types("kubectl create namespace voice")
     reader.types("kubectl apply -f deploy/samples/twilio.yaml")
     number = cluster.ready("voice", "main-support")

@@ -165,7 +165,7 @@ def test_the_plain_manifests_run_too(cluster: Cluster, node: Kubelet, voice: str
         cluster.livekit_secret("byoc-system")
         cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", "byoc-system", "--timeout=60s")
         node.start("byoc-system", NAME).wait_ready()
-        cluster.takes_numbers()
+        cluster.bed.wait_for_crd()
         phone = cluster.number(voice)
         cluster.ready(voice)
         assert cluster.sip.of(phone).counts == (1, 1, 1)

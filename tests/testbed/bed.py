@@ -86,9 +86,10 @@ class Bed:
         return done
 
     def wait_for_crd(self, timeout_s: float = 30) -> None:
-        """Wait until numbers can be written: an API server knows a new CRD a moment before it serves it.
+        """Wait until numbers can be written: an API server knows a new CRD before it serves it.
 
-        Raises NotReady.
+        Where a mutating policy matches them, creates are answered 503 for up to five seconds: that often the API server
+        looks for new kinds on behalf of its policies, whatever `failurePolicy` says. Raises NotReady.
         """
         deadline = time.monotonic() + timeout_s
         number = {"apiVersion": "byoc.talkifai.dev/v1alpha1", "kind": "ByocPhoneNumber", "metadata": {"name": "probe"}}
