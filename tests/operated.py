@@ -10,7 +10,9 @@ from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.cluster.numbers import NumberApi
+from byoc_operator.cluster.sealing_keys import DATA_KEY, SealingKeys
 from byoc_operator.cluster.secrets import Secrets
+from byoc_operator.core.credentials import KEYS_SECRET, Field
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.resource import GROUP
@@ -24,6 +26,7 @@ from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
 from byoc_operator.livekit_sip.inventory import Inventory
+from byoc_operator.sealing import KeyRing
 from byoc_operator.telemetry.metrics import Metrics
 
 EPOCH_S = 1_800_000_000.0
@@ -46,6 +49,9 @@ CREATES = [("create", kind) for kind in (Kind.OUTBOUND_TRUNK, Kind.INBOUND_TRUNK
 DELETES = [("delete", kind) for kind in (Kind.DISPATCH_RULE, Kind.INBOUND_TRUNK, Kind.OUTBOUND_TRUNK)]
 
 MASK = make_mask(b"one key for all processes, as the fake keeps our digests")
+
+RING = KeyRing.generate()
+"""The sealing keys of a cluster unless a test says otherwise."""
 
 
 def now_s() -> float:
@@ -74,8 +80,25 @@ class World:
     reload_key: Callable[[], bool] = lambda: False
     per_minute: int = 0
     deletes_orphans: bool = False
+    ring: KeyRing | None = RING
+    makes_keys: bool = True
     _engine: Engine | None = None
     _ports: Ports | None = None
+
+    def __post_init__(self) -> None:
+        """An installation that has its sealing keys, unless `ring` is None."""
+        if self.ring is not None:
+            self.put_keys(self.ring)
+
+    def put_keys(self, ring: KeyRing) -> None:
+        """Have these sealing keys in the cluster."""
+        self.ring = ring
+        self.api.put_secret(SYSTEM, KEYS_SECRET, {DATA_KEY: ring.text()}, watched=False)
+
+    def seal(self, value: str, field: Field = Field.PASSWORD, namespace: str = NAMESPACE) -> str:
+        """A value sealed with the first of the cluster's keys."""
+        assert self.ring is not None
+        return self.ring.seal(value, namespace, field)
 
     @classmethod
     async def running(cls, **parts: Any) -> "World":
@@ -113,11 +136,12 @@ class World:
         clock = asyncio.get_running_loop().time
         leader = self.leader or Alone()
         guard = Guard(self.livekit, Bucket(self.per_minute, clock), self.reload_key, leader.must_hold)
+        keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
         self._ports = Ports(
             cache=Cache(),
             inventory=Inventory(guard, clock),
             guard=guard,
-            secrets=Secrets(api, (), MASK, clock),
+            secrets=Secrets(api, (), MASK, keys, clock),
             numbers=NumberApi(api, ()),
             events=Events(api, "operator-1"),
             installation=self.installation,

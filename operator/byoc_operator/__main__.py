@@ -15,11 +15,18 @@ from pydantic import SecretStr
 
 from . import handlers
 from . import settings as settings_module
+from .admission.installation import Installation as AdmissionInstallation
+from .admission.ring import FreshRing
+from .admission.server import AdmissionServer
+from .admission.storage import MountedCertificates, SharedCertificates
+from .admission.webhook import Webhook
 from .cluster.api import ApiRefused, ClusterApi, connect
 from .cluster.events import Events
 from .cluster.lease import LeaseApi
 from .cluster.numbers import NumberApi
+from .cluster.sealing_keys import SealingKeys
 from .cluster.secrets import Secrets
+from .core.credentials import SecretRules
 from .core.desired import Installation
 from .core.masking import make_mask
 from .engine.cache import Cache
@@ -32,7 +39,7 @@ from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.session import Endpoint, is_cloud
-from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, SecretsPolicy, Settings
+from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, SealingPolicy, SecretsPolicy, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import set_up
 from .telemetry.metrics import Metrics
@@ -84,6 +91,7 @@ class Process:
     metrics: Metrics
     stop: asyncio.Event
     watches: Watches
+    keys: SealingKeys
     client: LiveKitClient | None = None
     engine: Engine | None = None
 
@@ -107,7 +115,8 @@ async def _run(settings: Settings) -> None:
     api = await connect(metrics.kubernetes_request)
     watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
     metrics.gauge("byoc_watches_broken", "Watches that are not alive.", lambda: len(watches.problems()))
-    process = Process(settings, api, metrics, asyncio.Event(), watches)
+    keys = SealingKeys(api, settings.operator_namespace, may_create=settings.sealing_create_keys)
+    process = Process(settings, api, metrics, asyncio.Event(), watches, keys)
     health = HealthServer(settings.http_port, metrics.registry, process.ready)
     try:
         await health.start()
@@ -115,13 +124,17 @@ async def _run(settings: Settings) -> None:
         raise OperatorError(
             "Settings", f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
         ) from exc
+    webhook = None
     try:
+        webhook = await _webhook(process)
         engine = await _wired(process)
         registry = handlers.registered(engine, process.stop, process.watches)
         await handlers.watch(registry, settings.namespaces, process.stop)
     finally:
         if process.client is not None:
             await process.client.aclose()
+        if webhook is not None:
+            await webhook.stop()
         await health.stop()
         await api.close()
     if engine.died.done():
@@ -161,7 +174,7 @@ async def _wired(process: Process) -> Engine:
         cache=Cache(),
         inventory=Inventory(guard),
         guard=guard,
-        secrets=Secrets(process.api, settings.namespaces, mask),
+        secrets=Secrets(process.api, settings.namespaces, mask, process.keys),
         numbers=NumberApi(process.api, settings.namespaces),
         events=events,
         installation=installation,
@@ -191,6 +204,27 @@ async def _wired(process: Process) -> Engine:
     if settings.sip_addresses:
         log.info("carriers must let in our SIP traffic from %s", ", ".join(settings.sip_addresses))
     return engine
+
+
+async def _webhook(process: Process) -> Webhook | None:
+    """The webhook that seals, listening, if the settings ask for it. Every replica serves it, whoever leads."""
+    settings, api = process.settings, process.api
+    if not settings.admission:
+        return None
+    folder, name = settings.admission_certificate_folder, settings.admission_webhook
+    webhook = Webhook(
+        AdmissionServer(settings.admission_port, FreshRing(process.keys)),
+        MountedCertificates(folder)
+        if folder
+        else SharedCertificates(api, settings.operator_namespace, settings.admission_names),
+        AdmissionInstallation(api, name) if name else None,
+    )
+    try:
+        await webhook.start(process.stop.set)
+    except OSError as exc:
+        message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
+        raise OperatorError("Settings", message) from exc
+    return webhook
 
 
 def _leadership(settings: Settings, api: ClusterApi, identity: str) -> Leadership:
@@ -239,7 +273,10 @@ async def _installation(settings: Settings, api: ClusterApi) -> Installation:
         room_prefix=settings.room_prefix,
         sip_uri=settings.sip_uri,
         termination_hosts=settings.termination_hosts,
-        labelled_secrets_only=settings.secrets is SecretsPolicy.LABELLED,
+        secret_rules=SecretRules(
+            labelled_only=settings.secrets is SecretsPolicy.LABELLED,
+            sealed_only=settings.sealing is SealingPolicy.REQUIRE,
+        ),
         credentials_max_age_days=settings.credentials_max_age_days,
         adoption_allowed=settings.adoption is AdoptionPolicy.ALLOW,
     )

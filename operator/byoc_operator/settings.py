@@ -21,6 +21,13 @@ class SecretsPolicy(StrEnum):
     LABELLED = "Labelled"
 
 
+class SealingPolicy(StrEnum):
+    """Whether credentials may stand in a Secret in plain text."""
+
+    ACCEPT = "Accept"
+    REQUIRE = "Require"
+
+
 class AdoptionPolicy(StrEnum):
     """Whether objects without our mark may be taken over."""
 
@@ -131,6 +138,41 @@ class Settings(BaseSettings):
     secrets: SecretsPolicy = Field(
         SecretsPolicy.ANY, alias="BYOC_SECRETS", description="`Labelled` refuses Secrets without our label."
     )
+    sealing: SealingPolicy = Field(
+        SealingPolicy.ACCEPT,
+        alias="BYOC_SEALING",
+        description="`Accept` takes plain-text credentials, with a finding; `Require` refuses them.",
+    )
+    sealing_create_keys: bool = Field(
+        True,
+        alias="BYOC_SEALING_CREATE_KEYS",
+        description="Whether the operator makes the Secret `byoc-sealing-keys` in its namespace where there is none "
+        "and nothing is sealed yet.",
+    )
+    admission: bool = Field(
+        False,
+        alias="BYOC_ADMISSION",
+        description="Whether the webhook runs that seals labelled Secrets as they are stored.",
+    )
+    admission_port: int = Field(9443, ge=1, le=65535, alias="BYOC_ADMISSION_PORT", description="Its HTTPS port.")
+    admission_service: Names = Field(
+        (),
+        alias="BYOC_ADMISSION_SERVICE",
+        description="DNS names or addresses, comma list, at which the API server finds the webhook: they are put into "
+        "its certificate. Absent: `byoc-operator-admission.<namespace>.svc`.",
+    )
+    admission_webhook: str = Field(
+        "",
+        alias="BYOC_ADMISSION_WEBHOOK",
+        description="Name of the MutatingWebhookConfiguration whose `caBundle` the operator keeps right. "
+        "Absent: you see to that.",
+    )
+    admission_certificate_folder: Path | None = Field(
+        None,
+        alias="BYOC_ADMISSION_CERTIFICATE_FOLDER",
+        description="Folder with `tls.crt` and `tls.key`, such as cert-manager's Secret mounted. Absent: the operator "
+        "makes and renews its own certificate.",
+    )
     termination_hosts: Names = Field(
         (),
         alias="BYOC_TERMINATION_HOSTS",
@@ -153,7 +195,9 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.JSON, alias="BYOC_LOG_FORMAT", description="`json` or `text`.")
     log_level: LogLevel = Field(LogLevel.INFO, alias="BYOC_LOG_LEVEL", description="Least severe line that is written.")
 
-    @field_validator("installation_id", "namespaces", "termination_hosts", "sip_addresses", mode="before")
+    @field_validator(
+        "installation_id", "namespaces", "termination_hosts", "sip_addresses", "admission_service", mode="before"
+    )
     @classmethod
     def _listed(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -206,6 +250,11 @@ class Settings(BaseSettings):
             message = "LIVEKIT_API_SECRET: is required (or LIVEKIT_API_SECRET_FILE)"
             raise ValueError(message)
         return self
+
+    @property
+    def admission_names(self) -> tuple[str, ...]:
+        """For whom the webhook's own certificate is."""
+        return self.admission_service or (f"byoc-operator-admission.{self.operator_namespace}.svc",)
 
     @property
     def livekit_host(self) -> str:

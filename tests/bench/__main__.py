@@ -17,6 +17,7 @@ from bench.install import install, policy_works
 from bench.kube import Kube, Refused
 from bench.meters import Speed
 from bench.options import Options, parse
+from bench.sealing import opening_rows
 from bench.stage import Stage, tell
 from bench.standing import measure_foreign_secrets, measure_idle, measure_restart, measure_sweep, restarted
 from bench.table import rendered
@@ -80,6 +81,8 @@ async def _run(stage: Stage) -> None:
     if stage.options.policy:
         await policy_works(stage.kube, "default")
     await _warm_up(stage)
+    with stage.section("sealed credentials") as opening:
+        opening.extend(opening_rows())
     made = Pair([], [])
     removed = Pair([], [])
     title = _title(stage.options)

@@ -98,6 +98,7 @@ def _status(number: Object, ids: Ids) -> dict[str, Any]:
         "credentials": {
             "secretName": number["spec"]["sipPasswordSecretRef"]["name"],
             "resourceVersion": number["metadata"]["resourceVersion"],
+            "sealed": False,
         },
     }
 

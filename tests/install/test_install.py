@@ -24,6 +24,7 @@ RENDERED = {
         *("--set", "finalizerPolicy=On", "--set", "terminationHosts={.twilio.com}"),
         *("--set", "podAnnotations.a=b", "--set", "podLabels.c=d", "--set", "commonLabels.e=f"),
         *("--set", "serviceAccount.annotations.g=h", "--set", "priorityClassName=system-cluster-critical"),
+        *("--set", "sealing.admission.enabled=true", "--set", "sealing.requireAtAdmission=true"),
         *("--set", "log.level=DEBUG", "--set", "log.format=text", "--set", "networkPolicy.enabled=true"),
     ),
 }

@@ -76,7 +76,7 @@ def numbers(bed: Bed) -> Iterator[CustomObjectsApi]:
 
 
 def test_there_is_yaml_to_try() -> None:
-    assert len(SAMPLES) == 5
+    assert len(SAMPLES) == 6
     assert "README.md block 1" in MANIFESTS
 
 
@@ -106,13 +106,15 @@ def test_the_samples_become_what_they_promise(scene: Scene) -> None:
     assert len(recorded(scene.ready("berlin-hotline"))) == both
     assert len(recorded(scene.ready("campaign"))) == outbound_only
     assert recorded(scene.told("ChangesPending", "trial")) == ()
+    scene.told("SealingKeyUnknown", "sealed")  # until it is sealed with the keys of this cluster
     told = {number["metadata"]["name"]: findings(number) for number in scene.all()}
     assert told == {
-        "main-support": [],
-        "london-office": [],
+        "main-support": ["CredentialsPlainText"],
+        "london-office": ["CredentialsPlainText"],
         "berlin-hotline": ["MediaNotEncrypted"],
-        "campaign": ["NoInboundAgent"],
-        "trial": [],
+        "campaign": ["NoInboundAgent", "CredentialsPlainText"],
+        "trial": ["CredentialsPlainText"],
+        "sealed": [],
     }
 
 

@@ -77,12 +77,13 @@ def test_a_ready_number_says_so_in_every_field_of_its_status(scene: Scene) -> No
     assert {each["observedGeneration"] for each in conditions.values()} == {1}
     for name in ("inboundTrunkId", "outboundTrunkId", "dispatchRuleId"):
         assert status.pop(name)
+    assert [each["code"] for each in status.pop("findings")] == ["CredentialsPlainText"]
     assert status == {
         "observedGeneration": 1,
         "carrier": "Twilio",
         "liveKit": "127.0.0.1",
         "originationUri": "sip:sip.voice.example:5061;transport=tls",
-        "credentials": {"secretName": "sip", "resourceVersion": version},
+        "credentials": {"secretName": "sip", "resourceVersion": version, "sealed": False},
     }
 
 

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
+from byoc_operator.core.credentials import Field
+from byoc_operator.sealing import KeyRing
 from integration.deployment import Deployment
 from integration.scene import Scene, condition
 from testbed.http_probe import get
@@ -17,10 +19,11 @@ GOOD = "Gx7-first-good-password"
 CHANGED = "Gx7-changed-good-password"
 NEWLINE = "Nw9-password-with-newline\n"
 CONTROL = "Ct3-password\x07with-bell"
-SEALED = "fernet:gAAAAABpU2VhbGVkLXBhc3N3b3JkLXRoYXQtbm9ib2R5LW9wZW5z"
+OPENED = "Op6-password-out-of-a-sealed-value"
+LOST_RING = KeyRing.generate()
 REFUSED = 'Rf5-password-"that\\LiveKit-quotes'
 DIGEST = "Dg2-password-of-both-trunks"
-TEXTS = (USER, GOOD, CHANGED, NEWLINE.strip(), "Ct3-password", SEALED, REFUSED, DIGEST)
+TEXTS = (USER, GOOD, CHANGED, NEWLINE.strip(), "Ct3-password", OPENED, REFUSED, DIGEST)
 
 
 def _forms(text: str) -> set[str]:
@@ -36,21 +39,32 @@ def _play(scene: Scene) -> None:
     scene.secret({"username": USER, "password": DIGEST}, name="digest", labelled=False)
     both = {"terminationUri": "sip.example.com", "inbound": {"authentication": "Digest"}}
     scene.number("digest", **both, sipPasswordSecretRef={"name": "digest"})
-    for name, password in (("newline", NEWLINE), ("control", CONTROL), ("sealed", SEALED)):
+    lost = LOST_RING.seal(GOOD, scene.namespace, Field.PASSWORD)
+    for name, password in (("newline", NEWLINE), ("control", CONTROL), ("sealed", lost)):
         scene.secret({"username": USER, "password": password}, name=name)
         scene.number(name, sipPasswordSecretRef={"name": name})
     scene.secret({"username": f"{USER}:", "password": GOOD}, name="user")
     scene.number("user", sipPasswordSecretRef={"name": "user"})
     for name, reason in (("newline", "SecretInvalid"), ("sealed", "SealingKeyUnknown"), ("user", "SecretInvalid")):
         scene.told(reason, name)
+    ring = _ring(scene)
+    sealed = {Field.USERNAME: USER, Field.PASSWORD: OPENED}
+    scene.secret({str(field): ring.seal(text, scene.namespace, field) for field, text in sealed.items()}, name="opened")
+    scene.number("opened", sipPasswordSecretRef={"name": "opened"})
     scene.ready("good")
     scene.ready("digest")
+    scene.until(lambda: _password(scene, "opened") == OPENED, "the sealed value is opened")
     _refuse(scene)
     version = scene.secret({"username": USER, "password": CHANGED}, name="good")
     scene.until(
         lambda: scene.get("good")["status"]["credentials"]["resourceVersion"] == version, "the new password is written"
     )
     _meddle(scene)
+
+
+def _ring(scene: Scene) -> KeyRing:
+    stored = scene.bed.kubectl("-n", "byoc-system", "get", "secret", "byoc-sealing-keys", "-o", "json").stdout
+    return KeyRing.parse(base64.b64decode(json.loads(stored)["data"]["keys"]).decode())
 
 
 def _refuse(scene: Scene) -> None:
@@ -98,7 +112,13 @@ def test_no_credential_shows_up_anywhere(stage: Scene, deployment: Deployment, l
     places = dict(_readable(stage, deployment))
     assert all(places.values())
     assert "swept" in places["log"], "the log is at DEBUG"
+    keys = (*_ring(stage).text().split(), *LOST_RING.text().split())
     found = [
-        (place, text) for place, content in places.items() for text in TEXTS for form in _forms(text) if form in content
+        (place, text[:4])
+        for place, content in places.items()
+        for text in (*TEXTS, *keys)
+        for form in _forms(text)
+        if form in content
     ]
     assert found == []
+    assert "fernet:" not in "".join(places.values()).replace("(`fernet:`)", "")

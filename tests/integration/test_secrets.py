@@ -33,7 +33,9 @@ def test_a_changed_password_reaches_livekit_at_once(watching: Scene) -> None:
     version = scene.secret(NEXT_SECRET)
     scene.until(lambda: _password(scene, phone) == "second-password", "the new password is in LiveKit", within_s=3)
     scene.until(
-        lambda: scene.get()["status"]["credentials"] == {"secretName": "sip", "resourceVersion": version},
+        lambda: (
+            scene.get()["status"]["credentials"] == {"secretName": "sip", "resourceVersion": version, "sealed": False}
+        ),
         "the status names the version that was written",
     )
     assert scene.held(phone).ids == before
@@ -84,7 +86,7 @@ def test_an_unlabelled_secret_that_comes_later_heals_the_number_too(watching: Sc
     phone = scene.number(sipPasswordSecretRef=REF)
     scene.told("SecretNotFound")
     scene.secret(GOOD_SECRET, labelled=False)
-    assert findings(scene.ready(within_s=40)) == ["CredentialsNotWatched"]
+    assert findings(scene.ready(within_s=40)) == ["CredentialsNotWatched", "CredentialsPlainText"]
     assert _password(scene, phone) == "first-password"
 
 
@@ -147,11 +149,11 @@ def test_a_tls_secret_is_refused(watching: Scene) -> None:
     assert "is of type kubernetes.io/tls, which is never sent to a carrier" in message
 
 
-def test_a_sealed_password_is_never_sent(watching: Scene) -> None:
+def test_a_sealed_password_that_does_not_open_is_never_sent(watching: Scene) -> None:
     scene = watching
     scene.secret({"username": "alice", "password": SEALED})
     phone = scene.number(sipPasswordSecretRef=REF)
-    assert "the value is sealed" in condition(scene.told("SealingKeyUnknown"))["message"]
+    assert "the sealed value is cut" in condition(scene.told("SecretInvalid"))["message"]
     assert scene.held(phone).counts == (0, 1, 1)
 
 
@@ -219,7 +221,9 @@ def test_a_secret_without_the_label_any_more_still_works(watching: Scene) -> Non
     phone = scene.number(sipPasswordSecretRef=REF)
     scene.ready()
     scene.kubectl("label", "secret", "sip", "byoc.talkifai.dev/sip-credentials-")
-    scene.until(lambda: findings(scene.get()) == ["CredentialsNotWatched"], "the finding is there")
+    scene.until(
+        lambda: findings(scene.get()) == ["CredentialsNotWatched", "CredentialsPlainText"], "the finding is there"
+    )
     assert condition(scene.get())["reason"] == "Synced"
     scene.change(friendlyName="Changed")
     scene.ready()
@@ -230,7 +234,7 @@ def test_a_secret_without_the_label_any_more_still_works(watching: Scene) -> Non
 def test_a_change_of_an_unlabelled_secret_comes_with_a_sweep(scene: Scene) -> None:
     scene.secret(GOOD_SECRET, labelled=False)
     phone = scene.number(sipPasswordSecretRef=REF)
-    assert findings(scene.ready()) == ["CredentialsNotWatched"]
+    assert findings(scene.ready()) == ["CredentialsNotWatched", "CredentialsPlainText"]
     version = scene.secret(NEXT_SECRET, labelled=False)
     scene.until(lambda: _password(scene, phone) == "second-password", "a sweep has brought the new password")
     scene.until(lambda: scene.get()["status"]["credentials"]["resourceVersion"] == version, "the status follows")

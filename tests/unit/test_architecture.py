@@ -15,12 +15,14 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "core": ("core",),
     "livekit_sip": ("livekit_sip", "core", "errors"),
-    "cluster": ("cluster", "core", "errors"),
+    "sealing": ("core", "errors"),
+    "cluster": ("cluster", "sealing", "core", "errors"),
+    "admission": ("admission", "cluster", "sealing", "core", "errors"),
     "telemetry": ("telemetry", "core", "errors"),
     "engine": ("engine", "livekit_sip", "cluster", "telemetry", "core", "errors"),
     "handlers": ("engine", "cluster", "telemetry", "core", "errors"),
     "settings": ("core", "errors"),
-    "cli": ("cli", "core", "settings", "telemetry", "errors"),
+    "cli": ("cli", "cluster", "sealing", "core", "settings", "telemetry", "errors"),
 }
 """Per part of the package the parts that it may import; `__main__` wires them and may import all."""
 
@@ -31,8 +33,10 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),
     "pydantic_settings": ("settings",),
+    "cryptography": ("sealing", "admission.certificates"),
     "aiohttp": (
         "handlers",
+        "admission.server",
         "telemetry.health",
         "telemetry.watches",
         "cluster.api",

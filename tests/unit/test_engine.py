@@ -68,7 +68,7 @@ async def test_restart_and_sweep_cost_three_lists_and_no_write() -> None:
     await world.restart()
     assert (world.api_writes(), world.livekit_writes()) == ([], [])
     assert len(world.livekit.calls) == 3
-    assert world.api.requests["GET", "secrets"] == 1  # the list
+    assert world.api.requests["GET", "secrets"] == 2  # the sealing keys and the list
     await world.sweep()
     assert (world.api_writes(), world.livekit_writes()) == ([], [])
     assert len(world.livekit.calls) == 6

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.core.conditions import Reason, Verdict
-from byoc_operator.core.credentials import REFUSED_TYPES, Credentials, SecretFacts, SecretUse, facts_of, resolve
+from byoc_operator.core.credentials import (
+    REFUSED_TYPES,
+    Credentials,
+    Reading,
+    SecretFacts,
+    SecretRules,
+    SecretUse,
+    facts_of,
+    resolve,
+)
 from byoc_operator.core.desired import Installation, allowed_addresses, origination_uri
 from byoc_operator.core.resource import MAX_ANSWER, parse, refused_host
 from byoc_operator.core.schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
@@ -105,16 +114,19 @@ def test_hosts_that_the_installation_allows(uri: str, allowed: tuple[str, ...], 
 # Credentials
 
 USE = SecretUse("voice", "sip", "password", None)
+ANY = SecretRules()
+NOT_OPENED = Verdict(Reason.SEALING_KEY_UNKNOWN, "the value is sealed.")
+READING = Reading(MASK, lambda _text, _namespace, _field: NOT_OPENED)
 
 
 def facts(type_: str, **values: bytes | None) -> SecretFacts:
-    return SecretFacts("voice", "sip", "7", type_, True, 0.0, facts_of("voice", "sip", type_, values, MASK))
+    return SecretFacts("voice", "sip", "7", type_, True, 0.0, facts_of("voice", "sip", type_, values, READING))
 
 
 @QUICK
 @given(st.none() | st.binary(max_size=300), st.none() | st.binary(max_size=300))
 def test_any_bytes_give_credentials_or_a_verdict(username: bytes | None, password: bytes | None) -> None:
-    found = resolve(USE, facts("Opaque", username=username, password=password), labelled_only=False)
+    found = resolve(USE, facts("Opaque", username=username, password=password), ANY)
     assert isinstance(found, Credentials | Verdict)
 
 
@@ -127,7 +139,7 @@ spoilers = st.sampled_from(["\n", "\r\n", " ", "\t", "\x00", '"', "\\", ":", ""]
 def test_a_verdict_never_quotes_a_value(word: str, spoiler: str, sealed: bool) -> None:  # noqa: FBT001
     value = (("fernet:" if sealed else "") + word + spoiler).encode()
     for username, password in ((value, b"fine"), (b"fine", value), (value, value)):
-        found = resolve(USE, facts("Opaque", username=username, password=password), labelled_only=False)
+        found = resolve(USE, facts("Opaque", username=username, password=password), ANY)
         assert word not in repr(found)
         assert not sealed or isinstance(found, Verdict)
 
@@ -148,14 +160,14 @@ def test_a_verdict_never_quotes_a_value(word: str, spoiler: str, sealed: bool) -
     ],
 )
 def test_which_passwords_can_be_used(password: bytes | None, reason: Reason | None, words_: str) -> None:
-    found = resolve(USE, facts("Opaque", username=b"user", password=password), labelled_only=False)
+    found = resolve(USE, facts("Opaque", username=b"user", password=password), ANY)
     assert (found.reason if isinstance(found, Verdict) else None) is reason
     assert not isinstance(found, Verdict) or words_ in found.message
 
 
 @pytest.mark.parametrize("username", [b'a"b', b"a\\b", b"a:b"])
 def test_a_user_name_that_sip_cannot_quote_is_refused(username: bytes) -> None:
-    found = resolve(USE, facts("Opaque", username=username, password=b"fine"), labelled_only=False)
+    found = resolve(USE, facts("Opaque", username=username, password=b"fine"), ANY)
     assert isinstance(found, Verdict)
     assert found.reason is Reason.SECRET_INVALID
 
@@ -164,7 +176,7 @@ def test_a_user_name_that_sip_cannot_quote_is_refused(username: bytes) -> None:
 def test_secrets_of_other_uses_are_never_read(type_: str) -> None:
     refused = facts(type_, username=b"user", password=b"password")
     assert refused.values == {}
-    found = resolve(USE, refused, labelled_only=False)
+    found = resolve(USE, refused, ANY)
     assert isinstance(found, Verdict)
     assert found.reason is Reason.SECRET_INVALID
 
@@ -181,12 +193,12 @@ def test_secrets_of_other_uses_are_never_read(type_: str) -> None:
 )
 def test_which_keys_must_be_there(values: dict[str, bytes], own_name: Masked | None, reason: Reason | None) -> None:
     use = SecretUse("voice", "sip", "password", own_name)
-    found = resolve(use, facts("Opaque", **values), labelled_only=False)
+    found = resolve(use, facts("Opaque", **values), ANY)
     assert (found.reason if isinstance(found, Verdict) else None) is reason
 
 
 def test_a_secret_that_is_not_there() -> None:
-    found = resolve(USE, None, labelled_only=True)
+    found = resolve(USE, None, SecretRules(labelled_only=True))
     assert isinstance(found, Verdict)
     assert found.reason is Reason.SECRET_NOT_FOUND
 

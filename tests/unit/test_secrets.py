@@ -8,9 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
+from byoc_operator.cluster.sealing_keys import SealingKeys
 from byoc_operator.cluster.secrets import SHARED_FOR_S, Secrets
 from byoc_operator.core.conditions import Verdict
-from byoc_operator.core.credentials import SecretUse, resolve
+from byoc_operator.core.credentials import SecretRules, SecretUse, resolve
 from byoc_operator.core.trunk import Masked
 from byoc_operator.errors import Unavailable
 from strategies import MASK
@@ -20,7 +21,8 @@ DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
 
 
 def make(api: FakeApi) -> Secrets:
-    return Secrets(api, (), MASK, asyncio.get_running_loop().time)
+    clock = asyncio.get_running_loop().time
+    return Secrets(api, (), MASK, SealingKeys(api, "byoc-system", may_create=False, clock=clock), clock)
 
 
 def password(secrets: Secrets) -> Masked:
@@ -186,12 +188,12 @@ async def test_odd_data_is_a_verdict_and_no_crash() -> None:
 
 
 def test_a_secret_with_very_many_keys_is_not_read() -> None:
-    secrets = Secrets(FakeApi(lambda: 0.0), (), MASK)
+    secrets = Secrets(api := FakeApi(lambda: 0.0), (), MASK, SealingKeys(api, "byoc-system", may_create=False))
     data = {f"key-{count}": "" for count in range(65)} | {"password": "cA=="}
     metadata = {"namespace": "n", "name": "large", "resourceVersion": "1", "labels": {}}
     assert secrets.seen({"metadata": metadata, "type": "Opaque", "data": data})
     facts = secrets.known("n", "large")
-    verdict = resolve(SecretUse("n", "large", "password", None), facts, labelled_only=False)
+    verdict = resolve(SecretUse("n", "large", "password", None), facts, SecretRules())
     assert isinstance(verdict, Verdict)
     assert (verdict.reason, "more than 64 keys" in verdict.message) == ("SecretInvalid", True)
     assert facts is not None

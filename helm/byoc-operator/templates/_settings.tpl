@@ -31,6 +31,8 @@ BYOC_AGENT_NAME: {{ . | quote }}
 {{- end }}
 BYOC_ROOM_PREFIX: {{ .Values.roomPrefix | quote }}
 BYOC_CREDENTIALS_MAX_AGE_DAYS: {{ .Values.credentialsMaxAgeDays | int | quote }}
+BYOC_SEALING: {{ .Values.sealing.policy | quote }}
+BYOC_SEALING_CREATE_KEYS: {{ .Values.sealing.createKeys | quote }}
 BYOC_LOG_FORMAT: {{ .Values.log.format | quote }}
 BYOC_LOG_LEVEL: {{ .Values.log.level | quote }}
 {{- end -}}

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
-from kubernetes.aio.config import load_incluster_config, load_kube_config
+from kubernetes.aio.config import list_kube_config_contexts, load_incluster_config, load_kube_config
 from kubernetes.aio.config.config_exception import ConfigException
 
 from ..errors import OperatorError, Unavailable
@@ -106,6 +106,22 @@ def _object(answer: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return parsed if isinstance(parsed, dict) else {}
+
+
+async def connect_as_user(kubeconfig: str | None, context: str | None) -> tuple[ClusterApi, str]:
+    """Connect as kubectl does, and the namespace of the context. None: what kubectl would take.
+
+    Raises OperatorError if there is no such configuration.
+    """
+    configuration = Configuration(client_session_kwargs={"trust_env": True})  # a user may sit behind a proxy
+    try:
+        contexts, active = list_kube_config_contexts(config_file=kubeconfig)  # type: ignore[no-untyped-call]
+        await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError) as exc:
+        raise OperatorError("Configuration", f"there is no cluster to talk to: {exc}") from exc
+    chosen = next((each for each in contexts if each["name"] == context), active)
+    namespace = chosen["context"].get("namespace") or "default"
+    return ClusterApi(ApiClient(configuration), lambda *_: None), namespace
 
 
 async def connect(observe: Observer) -> ClusterApi:

@@ -51,7 +51,7 @@ class FakeApi(FakeCluster):
     """`port.JsonApi` over a `FakeCluster`. `wall`: epoch seconds, for timestamps.
 
     `requests`: how many came in, by method and resource; `writes`: those that were not GET, refused ones too;
-    `events`: the Events that were posted.
+    `events`: the Events that were posted; `admitting`: what a mutating webhook makes of a Secret in a dry run.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -59,6 +59,7 @@ class FakeApi(FakeCluster):
         self.requests: Counter[tuple[str, str]] = Counter()
         self.writes: list[Request] = []
         self.events: list[Json] = []
+        self.admitting: Callable[[Json], Json] | None = None
         self._faults: list[tuple[Fail | Hang, str | None, str | None]] = []
 
     # As ClusterApi
@@ -106,6 +107,9 @@ class FakeApi(FakeCluster):
         match parts.path.strip("/").split("/"):
             case ["api", "v1", "namespaces", name]:
                 return self._get(("namespaces", "", name), request)
+            case ["apis", "admissionregistration.k8s.io", _, plural, name]:
+                at = (plural, "", name)
+                return self._get(at, request) if request.method == "GET" else self._patch(at, request, status=False)
             case ["api", "v1", *rest] | [
                 "apis",
                 "byoc.talkifai.dev" | "events.k8s.io" | "coordination.k8s.io",
@@ -125,8 +129,9 @@ class FakeApi(FakeCluster):
                 return self._list(plural, None, selector)
             case "GET", ["namespaces", namespace, plural, name]:
                 return self._get((plural, namespace, name), request)
-            case "POST" | "PUT", ["namespaces", namespace, "leases", *name]:
-                return self._write_lease(namespace, request, *name)
+            case "POST" | "PUT", ["namespaces", namespace, "secrets" | "leases" as plural, *name]:
+                write = self._post_secret if plural == "secrets" else self._write_lease
+                return write(namespace, request, *name)
             case "PATCH", ["namespaces", namespace, plural, name, *subresource]:
                 return self._patch((plural, namespace, name), request, status=subresource == ["status"])
         raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
@@ -156,7 +161,8 @@ class FakeApi(FakeCluster):
         if wanted["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
             raise _refused(request, CONFLICT, "the object has been modified; please apply your changes to the latest")
         # The main resource never changes the status, the subresource nothing else.
-        wanted = {**stored, "status": wanted["status"]} if status else {**wanted, "status": stored["status"]}
+        if "status" in stored:
+            wanted = {**stored, "status": wanted["status"]} if status else {**wanted, "status": stored["status"]}
         if _gains_finalizer(stored, wanted):
             raise _refused(request, INVALID, "Forbidden: no new finalizers can be added if the object is being deleted")
         return self._update(at, wanted)
@@ -169,6 +175,17 @@ class FakeApi(FakeCluster):
             raise _refused(request, CONFLICT, f'events "{name}" already exists')
         self.events.append(request.body)
         return dict(request.body)
+
+    def _post_secret(self, namespace: str, request: Request) -> Json:
+        """A dry run is checked and not kept."""
+        name = str(request.body["metadata"].get("name") or request.body["metadata"]["generateName"] + "x7q9z")
+        if ("secrets", namespace, name) in self._objects:
+            raise _refused(request, CONFLICT, f'secrets "{name}" already exists')
+        wanted = copied(request.body)
+        wanted["metadata"]["namespace"] = namespace
+        if parse_qs(urlsplit(request.path).query).get("dryRun") == ["All"]:
+            return wanted if self.admitting is None else self.admitting(wanted)
+        return self._create("secrets", wanted)
 
     def _write_lease(self, namespace: str, request: Request, name: str = "") -> Json:
         """POST where there is none, PUT (with a name) over the very version that was read."""

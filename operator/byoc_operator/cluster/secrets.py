@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from ..core.credentials import MAX_KEYS, WATCH_LABEL, SecretFacts, facts_of
+from ..core.credentials import MAX_KEYS, WATCH_LABEL, Reading, SecretFacts, facts_of, sealed_keys
 from ..core.trunk import Mask, Masked
 from .api import ApiRefused
 from .numbers import NOT_FOUND, scopes
 from .port import JsonApi
+from .sealing_keys import SealingKeys
 
 LABEL_SELECTOR = f"{WATCH_LABEL}=true"
 PAGE_SIZE = "20"
@@ -34,14 +35,17 @@ class Secrets:
         api: JsonApi,
         namespaces: Sequence[str],
         mask: Mask,
+        keys: SealingKeys,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._api = api
         self._namespaces = namespaces
-        self._mask = mask
+        self._reading = Reading(mask, keys.open)
+        self.keys = keys
         self._clock = clock
         self._facts: dict[Name, SecretFacts] = {}
         self._flights: dict[Name, tuple[float, asyncio.Task[SecretFacts | None]]] = {}
+        self._unopened: dict[Name, tuple[str, float]] = {}
 
     def known(self, namespace: str, name: str) -> SecretFacts | None:
         """What is remembered, without values; None if nothing is."""
@@ -52,18 +56,34 @@ class Secrets:
 
         The newest resourceVersion wins, so that a slow GET never undoes an event.
         """
-        facts = self._read(raw)
+        return self._take(self._read(raw))
+
+    def _take(self, facts: SecretFacts) -> bool:
         name = (facts.namespace, facts.name)
         before = self._facts.get(name)
         if before is not None and int(before.resource_version) > int(facts.resource_version):
             return False
         self._facts[name] = _without_texts(facts)
+        self._note_unopened(name, facts)
         return before is None or _usable(before) != _usable(facts)
+
+    @property
+    def any_sealed(self) -> bool:
+        """Whether a Secret that is known holds a sealed value."""
+        return any(facts.sealed for facts in self._facts.values())
+
+    def forget_unopened(self) -> list[Name]:
+        """Forget the Secrets whose values could not be opened, as there are other keys now; which they were."""
+        names = list(self._unopened)
+        for name in names:
+            self.forget(*name)
+        return names
 
     def forget(self, namespace: str, name: str) -> None:
         """It was deleted, or lost its label: only a GET can tell."""
         self._facts.pop((namespace, name), None)
         self._flights.pop((namespace, name), None)
+        self._unopened.pop((namespace, name), None)
 
     async def fetch(self, namespace: str, name: str) -> SecretFacts | None:
         """The Secret with its values, by one GET that all who ask at the same time share; None if there is none.
@@ -116,10 +136,18 @@ class Secrets:
         except ApiRefused as exc:
             if exc.status == NOT_FOUND:
                 self._facts.pop((namespace, name), None)
+                self._unopened.pop((namespace, name), None)
                 return None
             raise
-        self.seen(raw)
-        return self._read(raw)
+        facts = self._read(raw)
+        self._take(facts)
+        if facts.unopened:
+            # Sealed with a key that is newer than those we know? Nothing is said before they were read again.
+            _, since = self._unopened.get((namespace, name), ("", self._clock()))
+            await self.keys.look(since)
+            facts = self._read(raw)
+            self._take(facts)
+        return facts
 
     async def labelled(self) -> AsyncIterator[Mapping[str, Any]]:
         """Every labelled Secret in the watched namespaces."""
@@ -133,8 +161,7 @@ class Secrets:
         namespace, name, type_ = metadata["namespace"], metadata["name"], raw.get("type") or "Opaque"
         data = raw.get("data") or {}
         too_large = len(data) > MAX_KEYS
-        if too_large:
-            data = {}
+        values = {} if too_large else {key: _decoded(value) for key, value in data.items()}
         return SecretFacts(
             namespace=namespace,
             name=name,
@@ -142,13 +169,22 @@ class Secrets:
             type=type_,
             watched=(metadata.get("labels") or {}).get(WATCH_LABEL) == "true",
             changed_at=_changed_at(metadata),
-            values=facts_of(namespace, name, type_, {key: _decoded(value) for key, value in data.items()}, self._mask),
+            values=facts_of(namespace, name, type_, values, self._reading),
             too_large=too_large,
+            sealed=sealed_keys(values),
         )
+
+    def _note_unopened(self, name: Name, facts: SecretFacts) -> None:
+        """Since when a version of a Secret is known that no key opens: a look at the keys since then is enough."""
+        version, _ = self._unopened.get(name, ("", 0.0))
+        if not facts.unopened:
+            self._unopened.pop(name, None)
+        elif version != facts.resource_version:
+            self._unopened[name] = (facts.resource_version, self._clock())
 
 
 def _usable(facts: SecretFacts) -> tuple[object, ...]:
-    return facts.values, facts.type, facts.watched, facts.too_large
+    return facts.values, facts.type, facts.watched, facts.too_large, facts.sealed
 
 
 def _decoded(value: object) -> bytes | None:

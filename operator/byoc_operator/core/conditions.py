@@ -30,7 +30,9 @@ class Reason(StrEnum):
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a password
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
+    SEALED_FOR_ANOTHER_USE = "SealedForAnotherUse"
     SEALING_KEY_UNKNOWN = "SealingKeyUnknown"
+    PLAIN_TEXT_REFUSED = "PlainTextRefused"
     LIVEKIT_UNAUTHORIZED = "LiveKitUnauthorized"
     LIVEKIT_MISCONFIGURED = "LiveKitMisconfigured"
     LIVEKIT_TOO_OLD = "LiveKitTooOld"
@@ -76,9 +78,17 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
         "A credential in the Secret cannot be used, or the Secret's type or label is refused.",
         "Correct the Secret as the message says.",
     ),
+    Reason.SEALED_FOR_ANOTHER_USE: (
+        "The value was sealed for another namespace, or as user name and is used as password, or the reverse.",
+        "Seal it anew for this namespace and key with `kubectl byoc seal`.",
+    ),
     Reason.SEALING_KEY_UNKNOWN: (
-        "The value is sealed (`fernet:`) and no key opens it.",
-        "Put the credential into the Secret in plain text.",
+        "The value is sealed (`fernet:`) and no key of the operator opens it.",
+        "Seal it anew with `kubectl byoc seal`, or restore the Secret `byoc-sealing-keys`.",
+    ),
+    Reason.PLAIN_TEXT_REFUSED: (
+        "The value is plain text, and the operator runs with `BYOC_SEALING=Require`.",
+        "Seal it with `kubectl byoc seal`.",
     ),
     Reason.LIVEKIT_UNAUTHORIZED: (
         "LiveKit refuses the operator's API key.",

@@ -3,13 +3,19 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from .conditions import Reason, Verdict
-from .trunk import Masked
+from .trunk import Mask, Masked
 
 WATCH_LABEL = "byoc.talkifai.dev/sip-credentials"
 USERNAME_KEY = "username"
 SEALED_PREFIX = "fernet:"
+"""What a sealed value begins with; a Fernet token follows (`sealing`)."""
+
+KEYS_SECRET = "byoc-sealing-keys"  # noqa: S105 - its name
+"""The Secret of the operator's sealing keys. No number may use it: its content must never go to a carrier."""
+
 MAX_BYTES = 256
 MAX_KEYS = 64
 """More keys than any Secret with SIP credentials has; reading tens of thousands would hold up everybody else."""
@@ -32,12 +38,25 @@ _NOT_IN_USERNAME = re.compile(r'["\\:]')
 _USERNAME_RULE = 'a user name must not contain `"`, `\\` or `:`'
 
 
+class Field(StrEnum):
+    """What a value in a Secret is used as. A sealed value says for which of them it was sealed."""
+
+    USERNAME = "username"
+    PASSWORD = "password"  # noqa: S105 - the name of a field
+
+
+def field_of(key: str) -> Field:
+    """What the value under a key of a Secret is used as: `username` is the user name, every other key a password."""
+    return Field.USERNAME if key == USERNAME_KEY else Field.PASSWORD
+
+
 @dataclass(frozen=True, slots=True)
 class SecretFacts:
     """What is remembered of a Secret: no value, only a keyed digest or a verdict per key.
 
     `watched`: it carries the label, so changes arrive by themselves. `changed_at`: epoch seconds of the last change of
-    its data as far as the API server tells, else of its creation. `too_large`: too many keys to be read.
+    its data as far as the API server tells, else of its creation. `too_large`: too many keys to be read. `sealed`: the
+    keys whose value is sealed, whether it could be opened or not.
     """
 
     namespace: str
@@ -48,11 +67,22 @@ class SecretFacts:
     changed_at: float
     values: Mapping[str, Masked | Verdict]
     too_large: bool = False
+    sealed: frozenset[str] = frozenset()
+
+    @property
+    def unopened(self) -> bool:
+        """Whether a value is sealed with a key that is not known: another key ring may open it."""
+        return any(
+            isinstance(each, Verdict) and each.reason is Reason.SEALING_KEY_UNKNOWN for each in self.values.values()
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Usable credentials and where they are from. `resource_version` is that of the Secret."""
+    """Usable credentials and where they are from. `resource_version` is that of the Secret.
+
+    `sealed`: whatever of them stands in the Secret is sealed there.
+    """
 
     username: Masked
     password: Masked
@@ -60,6 +90,15 @@ class Credentials:
     resource_version: str
     watched: bool
     changed_at: float
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRules:
+    """What this installation asks of Secrets: our label, sealed values."""
+
+    labelled_only: bool = False
+    sealed_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,82 +111,120 @@ class SecretUse:
     username: Masked | None
 
 
+Opener = Callable[[str, str, Field], str | Verdict]
+"""Opens a sealed text for a namespace and field; else a verdict whose message begins with `the value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How values are read: `mask` makes digests of them, `opener` opens sealed ones."""
+
+    mask: Mask
+    opener: Opener
+
+
 def facts_of(
-    namespace: str, name: str, type_: str, values: Mapping[str, bytes | None], mask: Callable[[str], Masked]
+    namespace: str, name: str, type_: str, values: Mapping[str, bytes | None], reading: Reading
 ) -> Mapping[str, Masked | Verdict]:
     """Per key of a Secret its masked value, or why it cannot be used. None as value: it was not valid base64."""
-    if type_ in REFUSED_TYPES:
+    if type_ in REFUSED_TYPES or name == KEYS_SECRET:
         return {}
-    where = f"Secret {namespace}/{name}"
-    return {key: _usable(f"{where}, key `{key}`", key, value, mask) for key, value in values.items()}
+    found: dict[str, Masked | Verdict] = {}
+    for key, value in values.items():
+        where = f"Secret {namespace}/{name}, key `{key}`"
+        text = _text(value, namespace, field_of(key), reading.opener)
+        if isinstance(text, Verdict):
+            found[key] = Verdict(text.reason, f"{where}: {text.message}")
+        else:
+            found[key] = reading.mask(text)
+    return found
 
 
-def _usable(where: str, key: str, value: bytes | None, mask: Callable[[str], Masked]) -> Masked | Verdict:
-    problem = _problem(value, username=key == USERNAME_KEY)
-    if problem:
-        return Verdict(Reason.SECRET_INVALID, f"{where}: {problem}.")
-    text = (value or b"").decode()
-    if text.startswith(SEALED_PREFIX):
-        message = f"{where}: the value is sealed (`{SEALED_PREFIX}`), and no key opens it. Use the value in plain text."
-        return Verdict(Reason.SEALING_KEY_UNKNOWN, message)
-    return mask(text)
+def sealed_keys(values: Mapping[str, bytes | None]) -> frozenset[str]:
+    """The keys whose value says of itself that it is sealed."""
+    return frozenset(key for key, value in values.items() if value and value.startswith(SEALED_PREFIX.encode()))
 
 
-def _problem(value: bytes | None, *, username: bool) -> str:
-    """What is wrong with a value, empty if nothing is. Never quotes the value."""
+def _text(value: bytes | None, namespace: str, field: Field, opener: Opener) -> str | Verdict:
+    """A value as it will be sent, opened if it is sealed; or why it cannot be used. Never quotes the value."""
     if value is None:
-        return "the value is not valid base64"
+        return Verdict(Reason.SECRET_INVALID, "the value is not valid base64.")
     try:
         text = value.decode()
     except UnicodeDecodeError:
-        return "the value is not UTF-8 text"
-    sealed = text.startswith(SEALED_PREFIX)
+        return Verdict(Reason.SECRET_INVALID, "the value is not UTF-8 text.")
+    if text.startswith(SEALED_PREFIX):
+        spoiled = _wrapped(text)
+        if spoiled:
+            return Verdict(Reason.SECRET_INVALID, f"{spoiled}.")
+        opened = opener(text, namespace, field)
+        if isinstance(opened, Verdict):
+            return opened
+        text = opened
+    problem = problem_of(text, field)
+    return Verdict(Reason.SECRET_INVALID, f"{problem}.") if problem else text
+
+
+def problem_of(text: str, field: Field) -> str:
+    """What keeps a value in plain text from being used as credential, empty if nothing does. Never quotes it."""
     checks = (
         (not text, "the value is empty; 1 to 256 bytes are allowed"),
-        (len(value) > MAX_BYTES and not sealed, "the value is longer than 256 bytes"),
-        # The classic: `echo password | base64`.
-        (
-            text.endswith(("\n", "\r")),
-            "the value ends with a newline; `echo -n` and `kubectl create secret --from-literal` add none",
-        ),
-        (text != text.strip(), "the value starts or ends with a blank"),
+        (len(text.encode()) > MAX_BYTES, "the value is longer than 256 bytes"),
+        (bool(_wrapped(text)), _wrapped(text)),
         (bool(_CONTROL.search(text)), "the value contains control characters"),
-        (username and not sealed and bool(_NOT_IN_USERNAME.search(text)), _USERNAME_RULE),
+        (field is Field.USERNAME and bool(_NOT_IN_USERNAME.search(text)), _USERNAME_RULE),
     )
     return next((problem for there, problem in checks if there), "")
 
 
-def resolve(use: SecretUse, facts: SecretFacts | None, *, labelled_only: bool) -> Credentials | Verdict:
+def _wrapped(text: str) -> str:
+    """What is wrong with the ends of a value, sealed or not. The classic: `echo password | base64`."""
+    if text.endswith(("\n", "\r")):
+        return "the value ends with a newline; `echo -n` and `kubectl create secret --from-literal` add none"
+    return "the value starts or ends with a blank" if text != text.strip() else ""
+
+
+def resolve(use: SecretUse, facts: SecretFacts | None, rules: SecretRules) -> Credentials | Verdict:
     """The credentials a number asks for, or why it cannot have them. `facts` None: there is no such Secret."""
     where = f"Secret {use.namespace}/{use.name}"
     if facts is None:
         message = f"{where} does not exist. Create it with the key `{use.key}`, or correct sipPasswordSecretRef.name."
         return Verdict(Reason.SECRET_NOT_FOUND, message)
-    refused = _refused(where, facts, labelled_only=labelled_only)
+    refused = _refused(where, facts, rules)
     if refused:
         return refused
     password = facts.values.get(use.key) or _missing(where, use.key, "name the right key in sipPasswordSecretRef.key")
     username = use.username or facts.values.get(USERNAME_KEY) or _missing(where, USERNAME_KEY, "set spec.sipUsername")
+    used = (use.key,) if use.username else (use.key, USERNAME_KEY)
+    plain = [key for key in used if key in facts.values and key not in facts.sealed]
+    if plain and rules.sealed_only:
+        message = f"{where}, key `{plain[0]}`: the value is not sealed, and this operator uses no plain text. "
+        return Verdict(Reason.PLAIN_TEXT_REFUSED, message + "Seal it with `kubectl byoc seal`.")
     if isinstance(password, Verdict):
         return password
     if isinstance(username, Verdict):
         return username
-    return Credentials(username, password, facts.name, facts.resource_version, facts.watched, facts.changed_at)
+    return Credentials(
+        username, password, facts.name, facts.resource_version, facts.watched, facts.changed_at, sealed=not plain
+    )
 
 
 def _missing(where: str, key: str, otherwise: str) -> Verdict:
     return Verdict(Reason.SECRET_KEY_MISSING, f"{where} has no key `{key}`. Add it, or {otherwise}.")
 
 
-def _refused(where: str, facts: SecretFacts, *, labelled_only: bool) -> Verdict | None:
+def _refused(where: str, facts: SecretFacts, rules: SecretRules) -> Verdict | None:
     """A Secret that is never used, whatever it holds."""
     if facts.type in REFUSED_TYPES:
         message = f"{where} is of type {facts.type}, which is never sent to a carrier. Use a Secret of type Opaque."
         return Verdict(Reason.SECRET_INVALID, message)
+    if facts.name == KEYS_SECRET:
+        message = f"{where} has the name of the operator's sealing keys, which are never sent to a carrier."
+        return Verdict(Reason.SECRET_INVALID, f"{message} Put the credentials into another Secret.")
     if facts.too_large:
         message = f"{where} has more than {MAX_KEYS} keys and is not read. Put the credentials into one of their own."
         return Verdict(Reason.SECRET_INVALID, message)
-    if labelled_only and not facts.watched:
+    if rules.labelled_only and not facts.watched:
         message = f"{where} lacks the label {WATCH_LABEL}=true, without which this operator uses no Secret."
         return Verdict(Reason.SECRET_INVALID, message)
     return None

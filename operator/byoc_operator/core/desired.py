@@ -2,11 +2,11 @@
 
 import ipaddress
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .carriers import CREDENTIAL_HEADERS, Preset, preset_for
-from .credentials import Credentials
+from .credentials import Credentials, SecretRules
 from .grammar import REMEMBERED
 from .ownership import Mark, Owner, rule_name
 from .schema import Authentication, PhoneNumberSpec
@@ -19,7 +19,8 @@ class Installation:
 
     `ids`: installation IDs, the first marks, all are recognised. `sip_uri`: `[sip:]host[:port][;transport=…]` of our
     public SIP endpoint, empty if not set. `live_kit`: host of the LiveKit server. `termination_hosts`: suffixes that a
-    termination host must have, empty for any. `credentials_max_age_days`: 0 for no limit.
+    termination host must have, empty for any. `secret_rules`: which Secrets may be used.
+    `credentials_max_age_days`: 0 for no limit.
     """
 
     ids: tuple[str, ...]
@@ -28,7 +29,7 @@ class Installation:
     room_prefix: str = "call-"
     sip_uri: str = ""
     termination_hosts: tuple[str, ...] = ()
-    labelled_secrets_only: bool = False
+    secret_rules: SecretRules = field(default_factory=SecretRules)
     credentials_max_age_days: int = 0
     adoption_allowed: bool = False
 

@@ -24,6 +24,7 @@ class Code(StrEnum):
     INBOUND_OPEN = "InboundOpen"
     NUMBER_NOT_IN_PLAN = "NumberNotInPlan"
     CREDENTIALS_NOT_WATCHED = "CredentialsNotWatched"
+    CREDENTIALS_PLAIN_TEXT = "CredentialsPlainText"
     CREDENTIALS_OLD = "CredentialsOld"
     FOREIGN_WILDCARD_RULE = "ForeignWildcardRule"
     SIP_URI_NOT_CONFIGURED = "SipUriNotConfigured"
@@ -40,6 +41,8 @@ MESSAGES: Mapping[Code, str] = {
     Code.NUMBER_NOT_IN_PLAN: "The number is in no numbering plan that the operator knows; check it for a typing error.",
     Code.CREDENTIALS_NOT_WATCHED: "Changes of the Secret are only noticed at the next sweep; label it "
     f"{WATCH_LABEL}=true and they take effect at once.",
+    Code.CREDENTIALS_PLAIN_TEXT: "The Secret holds credentials in plain text; seal them with `kubectl byoc seal`, and "
+    "the manifest may be kept in Git.",
     Code.CREDENTIALS_OLD: "The SIP password has not been changed for longer than the operator's limit; change it at "
     "the carrier and in the Secret.",
     Code.FOREIGN_WILDCARD_RULE: "A dispatch rule in LiveKit that is not ours names no trunk, so it also takes calls "
@@ -83,6 +86,7 @@ def findings(
         Code.INBOUND_OPEN: inbound and not allowed_addresses(spec),
         Code.NUMBER_NOT_IN_PLAN: not _in_a_plan(spec.phone_number),
         Code.CREDENTIALS_NOT_WATCHED: credentials is not None and not credentials.watched,
+        Code.CREDENTIALS_PLAIN_TEXT: credentials is not None and not credentials.sealed,
         Code.CREDENTIALS_OLD: credentials is not None and 0 < limit_s < now_s - credentials.changed_at,
         Code.FOREIGN_WILDCARD_RULE: inbound and bool(rules),
         Code.SIP_URI_NOT_CONFIGURED: inbound and not installation.sip_uri,

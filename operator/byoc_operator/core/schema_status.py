@@ -43,6 +43,7 @@ class CredentialsStatus(Model):
 
     secret_name: str = Field(max_length=253, description="Name of the Secret.")
     resource_version: str = Field(default="", max_length=128, description="Its `metadata.resourceVersion` then.")
+    sealed: bool | None = Field(default=None, description="Whether what the number uses of the Secret is sealed.")
 
 
 class PhoneNumberStatus(Model):

@@ -115,9 +115,13 @@ def _credentials(
     if not isinstance(current, Credentials) or verdict is not None:
         return before  # perhaps one of two trunks has the new ones
     same = before is not None and before.get("secretName") == current.secret_name and before.get("resourceVersion")
-    if same and not outcome.wrote_credentials:
-        return before
-    return {"secretName": current.secret_name, "resourceVersion": current.resource_version}
+    if before is not None and same and not outcome.wrote_credentials:
+        return {**before, "sealed": current.sealed}
+    return {
+        "secretName": current.secret_name,
+        "resourceVersion": current.resource_version,
+        "sealed": current.sealed,
+    }
 
 
 def status_patch(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ class Engine:
         self._pace = pace
         self._queue = WorkQueue(refresh_limit=pace.refreshes)
         self._reconciler = Reconciler(ports)
-        self._sweeper = Sweeper(ports, self._queue, self._reconciler.in_step, orphanage, pace.sweep_interval_s)
+        self._sweeper = Sweeper(ports, self._queue, self._reconciler.in_step, orphanage, pace.sweep_interval_s, say)
         self._orphanage = orphanage
         self._say = say
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,6 +69,7 @@ class Engine:
         self.listed = False
         self.trouble = "the lists of numbers and Secrets are not read yet"
         self.died: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        ports.secrets.keys.changed = self._other_keys
         self._measure()
 
     @property
@@ -104,6 +105,7 @@ class Engine:
     async def _take_over(self) -> None:
         """Look again at what happened while this process stood by, then work."""
         await self._patiently(self._look_again)
+        await self._sweeper.look_at_keys()
         self._leading = True
         for index in range(self._pace.workers):
             self._spawn(self._work(), f"worker {index}")
@@ -156,7 +158,14 @@ class Engine:
         await self._patiently(self._list_all)
         self.listed, self.trouble = True, ""
 
+    def _other_keys(self) -> None:
+        """There are other sealing keys than before: what could not be opened is asked for again."""
+        for name in self._ports.secrets.forget_unopened():
+            for number in self._ports.cache.users_of(*name):
+                self._add(number.phone_number, Lane.USER)
+
     async def _list_all(self) -> None:
+        await self._ports.secrets.keys.load()  # first: what is listed then can be opened
         async for secret in self._ports.secrets.labelled():
             self._ports.secrets.seen(secret)
         async for raw in self._ports.numbers.all():

@@ -97,10 +97,14 @@ class Gatherer:
         return facts is not None and facts.watched
 
     async def _with_facts(self, situation: Situation) -> Situation:
-        """Ask for the Secret where nothing, or nothing usable, is remembered of one that does not tell by itself."""
+        """Ask for the Secret where nothing, or nothing usable, is remembered of one that does not tell by itself.
+
+        Also where no key opened it: there may be other keys by now, of which nobody tells.
+        """
         use = self._use(situation.number)
         facts = self._facts(situation.number)
-        told = facts is not None and (facts.watched or isinstance(situation.credentials, Credentials))
+        usable = isinstance(situation.credentials, Credentials)
+        told = facts is not None and (usable or (facts.watched and not facts.unopened))
         if use is None or told:
             return situation
         return replace(situation, credentials=await self._fetched(situation.number, use))
@@ -175,4 +179,4 @@ class Gatherer:
         use = self._use(number)
         if use is None:
             return None
-        return resolve(use, facts, labelled_only=self._ports.installation.labelled_secrets_only)
+        return resolve(use, facts, self._ports.installation.secret_rules)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..errors import OperatorError
 from .gather import Ports
-from .orphanage import Orphanage
+from .orphanage import Announce, Orphanage
 from .queue import Lane, WorkQueue
 from .report import was_in_step
 
@@ -48,7 +48,9 @@ class Sweeper:
         in_step: Callable[[str], bool],
         orphanage: Orphanage,
         interval_s: float,
+        say: Announce,
     ) -> None:
+        self._say = say
         self._orphanage = orphanage
         self._ports = ports
         self._guard = ports.guard
@@ -85,6 +87,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
         await self._ports.inventory.refresh()
+        await self.look_at_keys()
         await self._look_at_secrets()
         different = 0
         for count, phone in enumerate(self._ports.cache.phones()):
@@ -103,6 +106,25 @@ class Sweeper:
             log.error("a bug: %s while comparing %s", type(exc).__name__, phone)  # noqa: TRY400 - as in runs
             return False
 
+    async def look_at_keys(self) -> None:
+        """Have sealing keys, and look whether there are others by now.
+
+        What keeps us from them keeps no number from being in step: who needs them says so.
+        """
+        keys = self._ports.secrets.keys
+        try:
+            await keys.ensure(self._any_sealed, self._say)
+            await keys.look(float("-inf"))
+        except OperatorError as exc:
+            log.debug("the sealing keys cannot be read: %s", exc.message)
+
+    def _any_sealed(self) -> bool:
+        """Whether credentials are sealed, or were when a number was last in step: its Secret may be on its way."""
+        return self._ports.secrets.any_sealed or any(
+            isinstance(written := number.status.get("credentials"), dict) and written.get("sealed")
+            for number in self._ports.cache.all()
+        )
+
     async def _look_at_secrets(self) -> None:
         """One GET per distinct Secret that does not tell of its changes by itself, a few at a time."""
         known = self._ports.secrets.known
@@ -120,7 +142,7 @@ class Sweeper:
             log.debug("Secret %s/%s cannot be read: %s", namespace, name, exc.message)
             return
         after = secrets.known(namespace, name)
-        if after is not None and (before is None or before.values != after.values):
+        if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
             for number in self._ports.cache.users_of(namespace, name):
                 self._queue.add(number.phone_number, Lane.USER)  # news end a back-off
 

@@ -1,0 +1,4 @@
+"""Sealing at admission: a mutating webhook that stores labelled Secrets sealed, whoever writes them and however.
+
+`__main__` imports `webhook`; `review` is the decision, without I/O. May import `cluster`, `sealing`, `core`, `errors`.
+"""

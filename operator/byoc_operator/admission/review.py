@@ -1,0 +1,291 @@
+"""What the webhook answers, without I/O: AdmissionReview request in, response out.
+
+Plain values of a labelled Secret are sealed, in `data` and in the copy of the manifest that kubectl and Argo CD keep in
+an annotation. A value whose plain text is already stored keeps its token, so that a rewrite changes nothing.
+https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from ..core.conditions import Reason
+from ..core.credentials import KEYS_SECRET, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
+from ..errors import Stalled
+from ..sealing import MAX_SEALED, KeyRing, is_sealed
+
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+_LAST_APPLIED_PATH = "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")
+_INVALID = 422
+_UNAVAILABLE = 503
+
+Json = dict[str, Any]
+
+
+class _Refused(Exception):
+    """Why the Secret cannot be stored. The text is for its author and holds no value."""
+
+
+def review(request: Mapping[str, Any], ring: KeyRing) -> Json:
+    """The AdmissionResponse to an AdmissionRequest on a Secret. Never holds a plain value, whatever the request is.
+
+    Refused is what cannot be sealed and what is sealed for another use. An update that leaves values and annotation as
+    they are is never refused: labels, owners and finalizers of a Secret from before must stay free to change.
+    """
+    wanted, old = _mapping(request.get("object")), _mapping(request.get("oldObject"))
+    if request.get("operation") not in ("CREATE", "UPDATE") or not _labelled(wanted):
+        return _allowed(request)
+    if wanted.get("type") in REFUSED_TYPES or _mapping(wanted.get("metadata")).get("name") == KEYS_SECRET:
+        return _allowed(request, warnings=["not sealed: a Secret of this kind never holds SIP credentials"])
+    sealer = _Sealer(ring, str(request.get("namespace") or ""), old)
+    try:
+        patch = sealer.patch(wanted)
+    except _Refused as exc:
+        if _labelled(old) and _content(wanted) == _content(old):
+            return _allowed(request, warnings=[f"not sealed: {exc}"])
+        return _denied(request, str(exc), _INVALID)
+    return _allowed(request, patch, sealer.warnings)
+
+
+def without_keys(request: Mapping[str, Any]) -> Json:
+    """The answer while there are no keys to seal with."""
+    return _denied(request, "the operator has no sealing keys yet; see its log, and try again", _UNAVAILABLE)
+
+
+class _Sealer:
+    """Seals what one request wants to store. `old`: what is stored now, empty on creation."""
+
+    def __init__(self, ring: KeyRing, namespace: str, old: Mapping[str, Any]) -> None:
+        self._ring = ring
+        self._namespace = namespace
+        self._stored = {key: value for key, value in _mapping(old.get("data")).items() if isinstance(value, str)}
+        self._frozen = old.get("immutable") is True
+        self._noted = _parts_of(old)
+        self._current: dict[str, str] = {}
+        self.warnings: list[str] = []
+
+    def patch(self, wanted: Mapping[str, Any]) -> list[Json]:
+        """The JSON patch (RFC 6902) that seals; empty if everything is. Raises `_Refused`."""
+        return [*self._values(wanted), *self._annotation(wanted)]
+
+    def _values(self, wanted: Mapping[str, Any]) -> Iterable[Json]:
+        for part, coding in _PARTS.items():
+            for key, value in _strings(wanted, part).items():
+                stored = self._stored.get(key) if part == "data" else None
+                if value == stored and is_sealed(_tolerant(value)):
+                    sealed = value  # as it was: nobody asks to store it, and whoever did may have had other keys
+                else:
+                    sealed = self._sealed(key, value, coding, self._known(key))
+                self._current[key] = coding.decode(sealed)
+                if sealed != value:
+                    yield {"op": "replace", "path": f"/{part}/{_escaped(key)}", "value": sealed}
+
+    def _annotation(self, wanted: Mapping[str, Any]) -> Iterable[Json]:
+        text = _last_applied(wanted)
+        if text is None:
+            return
+        try:
+            manifest = _parsed(text)
+        except ValueError:
+            raise _Refused(
+                f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
+            ) from None
+        sealed = dict(manifest)
+        for part, coding in _PARTS.items():
+            if part in manifest and manifest[part] is not None:
+                sealed[part] = manifest[part] | {
+                    key: self._copy(part, key, value, coding) for key, value in _strings(manifest, part).items()
+                }
+        if sealed != manifest:
+            # As kubectl writes it: one line, and a newline at its end.
+            again = json.dumps(sealed, ensure_ascii=False, separators=(",", ":")) + "\n" * text.endswith("\n")
+            yield {"op": "replace", "path": _LAST_APPLIED_PATH, "value": again}
+
+    def _copy(self, part: str, key: str, value: str, coding: "_Coding") -> str:
+        """A value in the annotation. The token that stands there is preferred to the one in the data."""
+        stored = self._noted.get(part, {}).get(key)
+        if value == stored and is_sealed(_tolerant(value) if part == "data" else value):
+            return value
+        known = [] if stored is None else [coding.lenient(stored)]
+        return self._sealed(key, value, coding, [*known, self._current.get(key, ""), *self._known(key)])
+
+    def _known(self, key: str) -> list[str]:
+        """Texts that are stored under a key, in the order in which they are preferred."""
+        noted = [
+            _PARTS[part].lenient(values[key])
+            for part, values in self._noted.items()
+            if isinstance(values.get(key), str)
+        ]
+        return [_tolerant(self._stored.get(key, "")), *noted]
+
+    def _sealed(self, key: str, value: str, coding: "_Coding", known: Iterable[str]) -> str:
+        """A value as it will be stored, coded as it came. Raises `_Refused`."""
+        if not value:
+            return value
+        text = coding.decode_for(key, value)
+        if is_sealed(text):
+            self._check(key, text)
+            return value
+        self._warn(key, problem_of(text, field_of(key)))
+        for token in known:
+            if is_sealed(token) and self._opened(key, token) == text:
+                return coding.encode(token)
+        if self._frozen and coding is _PARTS["data"] and value == self._stored.get(key):
+            self._warn(key, "the Secret is immutable, so that the value stays plain text")
+            return value
+        return coding.encode(self._seal(key, text))
+
+    def _seal(self, key: str, text: str) -> str:
+        # Before the work is done: a Secret may hold a megabyte.
+        token = "" if len(text) > MAX_SEALED else self._ring.seal(text, self._namespace, field_of(key))
+        if not token or len(token) > MAX_SEALED:
+            raise _Refused(f"{_named(key)}: the value is too long to be sealed")
+        return token
+
+    def _opened(self, key: str, token: str) -> str | None:
+        try:
+            return self._ring.open(token, self._namespace, field_of(key))
+        except Stalled:
+            return None
+
+    def _check(self, key: str, token: str) -> None:
+        """Refuse a token that is known to be for another use; one of unknown keys may be older than our keys are."""
+        try:
+            text = self._ring.open(token, self._namespace, field_of(key))
+        except Stalled as exc:
+            if exc.reason != Reason.SEALING_KEY_UNKNOWN:
+                raise _Refused(f"{_named(key)}: {exc.message}") from None
+            self._warn(key, exc.message)
+        else:
+            self._warn(key, problem_of(text, field_of(key)))
+
+    def _warn(self, key: str, problem: str) -> None:
+        warning = f"{_named(key)}: {problem}"
+        if problem and warning not in self.warnings:
+            self.warnings.append(warning)
+
+
+class _Coding:
+    """How a part of the manifest spells its values."""
+
+    def __init__(self, encode: Callable[[str], str], decode: Callable[[str], str]) -> None:
+        self.encode = encode
+        self.decode = decode
+
+    def decode_for(self, key: str, value: str) -> str:
+        """The text of a value. Raises `_Refused` that names its key."""
+        try:
+            text = self.decode(value)
+            text.encode()
+        except (binascii.Error, UnicodeError):
+            raise _Refused(f"{_named(key)}: the value is not UTF-8 text and cannot be sealed") from None
+        return text
+
+    def lenient(self, value: object) -> str:
+        """The text of a stored value, empty if it has none."""
+        try:
+            return self.decode(value) if isinstance(value, str) else ""
+        except (binascii.Error, UnicodeError):
+            return ""
+
+
+def _from_base64(value: str) -> str:
+    # Go's decoder passes over line ends, which YAML's `|` leaves in.
+    return base64.b64decode(value.translate({10: None, 13: None}).encode(), validate=True).decode()
+
+
+def _to_base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+_PARTS = {"data": _Coding(_to_base64, _from_base64), "stringData": _Coding(str, str)}
+"""What of a Secret holds values. The API server asks with `data` only; the annotation keeps `stringData` as well."""
+
+
+def _tolerant(value: str) -> str:
+    return _PARTS["data"].lenient(value)
+
+
+def _strings(manifest: Mapping[str, Any], part: str) -> dict[str, str]:
+    """The values of a part of a manifest. Raises `_Refused` if they are no texts, or far too many."""
+    values = manifest.get(part)
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(value is None or isinstance(value, str) for value in values.values()):
+        raise _Refused(f"`{part}` must hold texts")
+    if len(values) > MAX_KEYS:
+        raise _Refused(f"`{part}` has more than {MAX_KEYS} keys, which no Secret with SIP credentials needs")
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _parts_of(old: Mapping[str, Any]) -> dict[str, Json]:
+    """What the stored annotation holds, as far as it can be read."""
+    text = _last_applied(old)
+    try:
+        manifest = {} if text is None else _parsed(text)
+    except ValueError:
+        return {}
+    return {part: _mapping(manifest.get(part)) for part in _PARTS}
+
+
+def _last_applied(manifest: Mapping[str, Any]) -> str | None:
+    """The manifest in the annotation, None if there is none."""
+    text = _mapping(_mapping(manifest.get("metadata")).get("annotations")).get(LAST_APPLIED)
+    return text if isinstance(text, str) else None
+
+
+def _parsed(text: str) -> Json:
+    """The object in a JSON text. Raises ValueError, also if a key is there twice: one of them would be overlooked."""
+    try:
+        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_json)
+    except RecursionError:
+        raise ValueError("too deep") from None
+    if not isinstance(found, dict):
+        raise ValueError("no object")  # noqa: TRY004 - for the caller it is one more text that cannot be read
+    return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Json:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def _no_json(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _content(manifest: Mapping[str, Any]) -> tuple[Any, Any, str | None]:
+    return manifest.get("data"), manifest.get("stringData"), _last_applied(manifest)
+
+
+def _labelled(manifest: Mapping[str, Any]) -> bool:
+    return _mapping(_mapping(manifest.get("metadata")).get("labels")).get(WATCH_LABEL) == "true"
+
+
+def _mapping(value: object) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _escaped(key: str) -> str:
+    """A key in a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _named(key: str) -> str:
+    return f"key `{key[:64]}`"
+
+
+def _allowed(request: Mapping[str, Any], patch: list[Json] | None = None, warnings: list[str] | None = None) -> Json:
+    answer: Json = {"uid": str(request.get("uid") or ""), "allowed": True}
+    if patch:
+        answer |= {"patchType": "JSONPatch", "patch": _to_base64(json.dumps(patch))}
+    return answer | ({"warnings": warnings} if warnings else {})
+
+
+def _denied(request: Mapping[str, Any], message: str, code: int) -> Json:
+    return {"uid": str(request.get("uid") or ""), "allowed": False, "status": {"code": code, "message": message}}

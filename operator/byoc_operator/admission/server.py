@@ -1,0 +1,109 @@
+"""The webhook's HTTPS port: `POST /seal` for the API server, `GET /readyz` for the probe."""
+
+import logging
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from aiohttp import web
+
+from ..errors import OperatorError
+from ..sealing import KeyRing
+from .certificates import not_after, utc_now
+from .review import review, without_keys
+from .storage import Serving
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 8 * 2**20
+"""Bytes. A Secret is at most 1 MiB, and base64; a review holds it before and after, each with its annotation."""
+
+_OK, _NOT_READY = 200, 503
+
+Ring = Callable[[], Awaitable[KeyRing | None]]
+"""The key ring as it is now, None while there is none."""
+
+
+class AdmissionServer:
+    """Answers reviews with the keys that `ring` gives. No certificate at first: handshakes fail until `use`."""
+
+    def __init__(self, port: int, ring: Ring, now: Callable[[], datetime] = utc_now) -> None:
+        self._port = port
+        self._ring = ring
+        self._now = now
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._ends: datetime | None = None
+        application = web.Application(client_max_size=MAX_BODY)
+        application.add_routes([web.post("/seal", self._seal), web.get("/readyz", self._readyz)])
+        self._runner = web.AppRunner(application, access_log=None)
+
+    async def start(self) -> None:
+        """Listen. Raises OSError if the port is taken."""
+        await self._runner.setup()
+        await web.TCPSite(self._runner, port=self._port, ssl_context=self._tls).start()
+
+    async def stop(self) -> None:
+        """Answer what was asked, and close the port."""
+        await self._runner.cleanup()
+
+    def use(self, serving: Serving) -> None:
+        """Serve this certificate from the next connection on. Raises OperatorError; the one before is then kept."""
+        try:
+            ends = not_after(serving.certificate)
+            # Tried apart: a certificate and a key that do not belong together must not spoil what works.
+            _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), serving)
+            _load(self._tls, serving)
+        except (ValueError, OSError) as exc:
+            # `from None`: nothing of the key may be quoted by a traceback.
+            raise OperatorError("Certificate", f"the certificate cannot be used ({type(exc).__name__})") from None
+        self._ends = ends
+
+    async def problems(self) -> list[str]:
+        """What keeps the webhook from being ready; empty: nothing."""
+        problems = []
+        if self._ends is None or self._now() >= self._ends:
+            problems.append("a valid certificate")
+        if await self._ring() is None:
+            problems.append("the sealing keys")
+        return problems
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        missing = await self.problems()
+        body = {"status": "not ready" if missing else "ok", "waitingFor": missing}
+        return web.json_response(body, status=_NOT_READY if missing else _OK)
+
+    async def _seal(self, http_request: web.Request) -> web.Response:
+        try:
+            found = await http_request.json()
+            request = found["request"]
+            version = str(found["apiVersion"])
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise web.HTTPBadRequest(text="not an AdmissionReview") from None
+        if not isinstance(request, dict):
+            raise web.HTTPBadRequest(text="not an AdmissionReview")
+        ring = await self._ring()
+        answer = without_keys(request) if ring is None else review(request, ring)
+        _tell(request, answer)
+        return web.json_response({"apiVersion": version, "kind": "AdmissionReview", "response": answer})
+
+
+def _tell(request: dict[str, Any], answer: dict[str, Any]) -> None:
+    """One line for what was changed or refused; names only."""
+    name = f"{request.get('namespace')}/{request.get('name') or '(new)'}"
+    if not answer["allowed"]:
+        log.warning("refused Secret %s: %s", name, answer["status"]["message"])
+    elif "patch" in answer:
+        log.info("sealed values of Secret %s%s", name, " (dry run)" if request.get("dryRun") else "")
+
+
+def _load(tls: ssl.SSLContext, serving: Serving) -> None:
+    """`ssl` takes files only: they are there for a moment, for nobody else to read."""
+    with TemporaryDirectory(prefix="byoc-admission-") as directory:
+        certificate, key = Path(directory) / "tls.crt", Path(directory) / "tls.key"
+        certificate.write_bytes(serving.certificate)
+        key.touch(mode=0o600)
+        key.write_bytes(serving.key)
+        tls.load_cert_chain(certificate, key)

@@ -1,0 +1,115 @@
+"""Where the webhook's certificate comes from: a Secret that all replicas share, or files that cert-manager keeps."""
+
+import base64
+import binascii
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..cluster.api import JSON_PATCH, ApiRefused
+from ..cluster.port import JsonApi
+from ..errors import OperatorError, Unavailable
+from .certificates import Certificates, renewed, utc_now
+
+log = logging.getLogger(__name__)
+
+CERTIFICATE_SECRET = "byoc-admission-certificate"  # noqa: S105 - its name
+_NOT_FOUND, _CONFLICT, _INVALID = 404, 409, 422
+_TYPE = "kubernetes.io/tls"
+"""A number can never have such a Secret sent to a carrier."""
+
+_FIELDS = {"ca.crt": "authorities", "ca.key": "authority_key", "tls.crt": "certificate", "tls.key": "key"}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Serving:
+    """What the server shows (PEM). `authorities`: whom the API server must trust for it; empty: not our task."""
+
+    certificate: bytes
+    key: bytes
+    authorities: bytes = b""
+
+
+class CertificateSource(Protocol):
+    """Gives the certificate that is to be served now."""
+
+    async def current(self) -> Serving:
+        """The certificate as it is now. Raises OperatorError."""
+        ...
+
+
+class SharedCertificates:
+    """Our own certificates in a Secret of the operator's namespace: made and renewed by whichever replica is first."""
+
+    def __init__(
+        self, api: JsonApi, namespace: str, names: Sequence[str], now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._api = api
+        self._path = f"/api/v1/namespaces/{namespace}/secrets"
+        self._names = tuple(names)
+        self._now = now
+
+    async def current(self) -> Serving:
+        """What is stored, renewed if that is due. Raises `Unavailable`, also if another replica was faster."""
+        stored = await self._stored()
+        found = None if stored is None else _certificates_in(stored)
+        due = renewed(found, self._names, self._now())
+        if due is not found:
+            await self._store(stored, due)
+        return Serving(due.certificate, due.key, due.authorities)
+
+    async def _stored(self) -> dict[str, Any] | None:
+        try:
+            return await self._api.request("GET", f"{self._path}/{CERTIFICATE_SECRET}", resource="secrets")
+        except ApiRefused as exc:
+            if exc.status == _NOT_FOUND:
+                return None
+            raise
+
+    async def _store(self, stored: dict[str, Any] | None, due: Certificates) -> None:
+        data = {key: base64.b64encode(getattr(due, name)).decode() for key, name in _FIELDS.items()}
+        try:
+            if stored is None:
+                metadata = {"name": CERTIFICATE_SECRET, "labels": {"app.kubernetes.io/part-of": "byoc-operator"}}
+                body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": _TYPE, "data": data}
+                await self._api.request("POST", self._path, resource="secrets", body=body)
+            else:
+                patch = [
+                    # Replaces nothing that another replica has stored meanwhile.
+                    {"op": "test", "path": "/metadata/resourceVersion", "value": stored["metadata"]["resourceVersion"]},
+                    {"op": "add", "path": "/data", "value": data},
+                ]
+                path = f"{self._path}/{CERTIFICATE_SECRET}"
+                await self._api.request("PATCH", path, resource="secrets", body=patch, content_type=JSON_PATCH)
+        except ApiRefused as exc:
+            if exc.status in (_CONFLICT, _INVALID):
+                raise Unavailable("Certificate", "another replica has just stored a certificate") from exc
+            raise
+        log.info("stored a new certificate of the webhook in the Secret %s", CERTIFICATE_SECRET)
+
+
+class MountedCertificates:
+    """`tls.crt` and `tls.key` in a folder, as cert-manager's Secret is mounted; it also tells the API server."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def current(self) -> Serving:
+        """The files as they are now. Raises OperatorError."""
+        try:
+            return Serving((self._folder / "tls.crt").read_bytes(), (self._folder / "tls.key").read_bytes())
+        except OSError as exc:
+            message = f"BYOC_ADMISSION_CERTIFICATE_FOLDER: cannot read {exc.filename} ({type(exc).__name__})"
+            raise OperatorError("Certificate", message) from exc
+
+
+def _certificates_in(stored: dict[str, Any]) -> Certificates | None:
+    """The certificates in the Secret; None if some are missing or no base64."""
+    data = stored.get("data") or {}
+    try:
+        return Certificates(**{name: base64.b64decode(data[key], validate=True) for key, name in _FIELDS.items()})
+    except (KeyError, TypeError, binascii.Error):
+        return None

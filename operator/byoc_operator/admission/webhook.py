@@ -1,0 +1,68 @@
+"""The webhook as it runs in every replica: a server, and a task that keeps its certificate good."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from ..errors import OperatorError
+from .installation import Installation
+from .server import AdmissionServer
+from .storage import CertificateSource, Serving
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 60.0
+"""How often the certificate is looked at. Another replica may have renewed it; the old one is still good for weeks."""
+
+RETRY_S = 2.0
+
+
+class Webhook:
+    """`installation`: whose `caBundle` is kept right; None if others see to that."""
+
+    def __init__(
+        self, server: AdmissionServer, source: CertificateSource, installation: Installation | None = None
+    ) -> None:
+        self._server = server
+        self._source = source
+        self._installation = installation
+        self._used: Serving | None = None
+        self._told = ""
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, died: Callable[[], object]) -> None:
+        """Listen, and keep the certificate good. `died` is called if that ends. Raises OSError if the port is taken."""
+        await self._server.start()
+        self._task = asyncio.create_task(self._keep(), name="admission certificate")
+        self._task.add_done_callback(lambda task: None if task.cancelled() else died())
+
+    async def stop(self) -> None:
+        """Close the port. Raises what the task died of."""
+        await self._server.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            if not self._task.cancelled():
+                self._task.result()
+
+    async def look(self) -> bool:
+        """Have the right certificate in use and trusted; whether that is so."""
+        try:
+            serving = await self._source.current()
+            if serving != self._used:
+                self._server.use(serving)
+                self._used = serving
+            if self._installation is not None and serving.authorities:
+                await self._installation.trust(serving.authorities)
+        except OperatorError as exc:
+            if exc.message != self._told:
+                log.warning("the webhook's certificate: %s", exc.message)
+            self._told = exc.message
+            return False
+        self._told = ""
+        return True
+
+    async def _keep(self) -> None:
+        while True:
+            good = await self.look()
+            await asyncio.sleep(LOOK_S if good else RETRY_S)

@@ -1,0 +1,198 @@
+"""Which Secrets are sealed with which key, and what one does about it: rotate, re-seal, retire."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..cluster.api import MERGE_PATCH, ApiRefused
+from ..cluster.numbers import CONFLICT, NumberApi
+from ..cluster.port import JsonApi
+from ..cluster.sealing_keys import encoded, keys_in, secret_path
+from ..cluster.secrets import LABEL_SELECTOR
+from ..core.credentials import KEYS_SECRET, field_of
+from ..errors import OperatorError, Stalled
+from ..sealing import KeyRing, is_sealed
+from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, Refused
+
+ATTEMPTS = 5
+"""How often a write that somebody else was faster with is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A Secret with sealed values. `keys`: fingerprint by data key, empty where no key opens the value."""
+
+    namespace: str
+    name: str
+    keys: Mapping[str, str]
+
+    @property
+    def label(self) -> str:
+        """How it is told."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass
+class Resealed:
+    """What became of a re-sealing: Secrets by outcome; `failed` says why, by Secret and key."""
+
+    done: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class KeyRoom:
+    """The sealing keys and all that is sealed with them. Raises OperatorError."""
+
+    def __init__(self, api: JsonApi, operator_namespace: str) -> None:
+        self._api = api
+        self._namespace = operator_namespace
+        self._where = f"Secret {operator_namespace}/{KEYS_SECRET}"
+
+    async def ring(self) -> KeyRing:
+        """The keys as they are now."""
+        return self._ring_of(await self._read())
+
+    async def change(self, made: Callable[[KeyRing], KeyRing]) -> KeyRing:
+        """Write another ring over the very version that was read; looks again when somebody was faster."""
+        for _ in range(ATTEMPTS):
+            raw = await self._read()
+            ring = made(self._ring_of(raw))
+            body = {"metadata": _version(raw), "data": encoded(ring)}
+            try:
+                await self._patch(secret_path(self._namespace), body)
+            except ApiRefused as exc:
+                if exc.status != CONFLICT:
+                    raise
+                continue
+            return ring
+        raise Refused("Conflict", f"{self._where} changes all the time; try again")
+
+    async def uses(self, ring: KeyRing) -> list[Use]:
+        """Every Secret with sealed values: the labelled ones, and the others that a number names."""
+        return [use for raw in await self._secrets() if (use := _use(raw, ring)).keys]
+
+    async def retire(self) -> tuple[KeyRing, KeyRing]:
+        """Drop all keys but the first; the rings before and after. `Refused` while a Secret needs one of them."""
+        before = await self.ring()
+        old = before.fingerprints()[1:]
+        needing = [use.label for use in await self.uses(before) if set(use.keys.values()) & set(old)]
+        if needing:
+            shown = ", ".join(needing[:10]) + (", …" if len(needing) > 10 else "")  # noqa: PLR2004 - a screenful
+            message = (
+                f"{len(needing)} Secrets are sealed with older keys: {shown}. Run `kubectl byoc keys reseal` first."
+            )
+            raise Refused("InUse", message, exit_code=IN_USE)
+        return before, await self.change(lambda ring: ring.without(old))
+
+    async def reseal(self) -> Resealed:
+        """Seal with the first key whatever is sealed with another one, in place."""
+        ring, outcome = await self.ring(), Resealed()
+        for raw in await self._secrets():
+            use = _use(raw, ring)
+            if set(use.keys.values()) <= {ring.fingerprints()[0]}:
+                continue
+            try:
+                await self._reseal(use, raw, ring)
+            except OperatorError as exc:
+                outcome.failed[use.label] = exc.message
+            else:
+                outcome.done.append(use.label)
+        return outcome
+
+    async def _reseal(self, use: Use, raw: Mapping[str, Any], ring: KeyRing) -> None:
+        path = f"/api/v1/namespaces/{use.namespace}/secrets/{use.name}"
+        for _ in range(ATTEMPTS):
+            data = _resealed(raw, ring)
+            if not data:
+                return  # somebody else did it meanwhile
+            try:
+                await self._patch(path, {"metadata": _version(raw), "data": data})
+            except ApiRefused as exc:
+                if exc.status != CONFLICT:
+                    raise
+                raw = await self._api.request("GET", path, resource="secrets")
+                continue
+            return
+        raise Refused("Conflict", "it changes all the time")
+
+    async def _secrets(self) -> list[dict[str, Any]]:
+        """The labelled Secrets, and the others that a number names."""
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        try:
+            async for raw in self._api.pages("/api/v1/secrets", "secrets", {"labelSelector": LABEL_SELECTOR}):
+                found[raw["metadata"]["namespace"], raw["metadata"]["name"]] = raw
+            named = [_named(number) async for number in NumberApi(self._api, ()).all()]
+        except ApiRefused as exc:
+            message = f"the Secrets and numbers of all namespaces must be read for this, and you may not: {exc.message}"
+            raise Refused("NoRights", message, exit_code=NO_RIGHTS) from exc
+        for namespace, name in sorted({each for each in named if each[1]} - set(found)):
+            try:
+                path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+                found[namespace, name] = await self._api.request("GET", path, resource="secrets")
+            except ApiRefused as exc:
+                if exc.status != NOT_FOUND:
+                    raise
+        return [found[each] for each in sorted(found)]
+
+    async def _read(self) -> dict[str, Any]:
+        try:
+            return await self._api.request("GET", secret_path(self._namespace), resource="secrets")
+        except ApiRefused as exc:
+            message = f"{self._where} cannot be read: {exc.message}"
+            raise Refused("NoKeys", message, exit_code=NO_RIGHTS if exc.status == FORBIDDEN else 1) from exc
+
+    def _ring_of(self, raw: Mapping[str, Any]) -> KeyRing:
+        try:
+            return keys_in(raw)
+        except ValueError as exc:
+            raise Refused("NoKeys", f"{self._where} cannot be used: {exc}") from exc
+
+    async def _patch(self, path: str, body: Mapping[str, Any]) -> None:
+        await self._api.request("PATCH", path, resource="secrets", body=body, content_type=MERGE_PATCH)
+
+
+def _version(raw: Mapping[str, Any]) -> dict[str, str]:
+    """With this in a patch the API server takes it for this very version only, else it answers 409."""
+    return {"uid": raw["metadata"]["uid"], "resourceVersion": raw["metadata"]["resourceVersion"]}
+
+
+def _use(raw: Mapping[str, Any], ring: KeyRing) -> Use:
+    keys = {key: ring.opened_by(text) or "" for key, text in _sealed(raw).items()}
+    return Use(raw["metadata"]["namespace"], raw["metadata"]["name"], keys)
+
+
+def _sealed(raw: Mapping[str, Any]) -> dict[str, str]:
+    """The sealed values of a Secret by key."""
+    found: dict[str, str] = {}
+    for key, value in (raw.get("data") or {}).items():
+        try:
+            text = base64.b64decode(str(value), validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            continue
+        if is_sealed(text):
+            found[key] = text
+    return found
+
+
+def _resealed(raw: Mapping[str, Any], ring: KeyRing) -> dict[str, str]:
+    """The data of a Secret that has to change, sealed with the first key. Raises `Refused` for what does not open."""
+    namespace, data = raw["metadata"]["namespace"], {}
+    for key, text in _sealed(raw).items():
+        if ring.opened_by(text) == ring.fingerprints()[0]:
+            continue
+        try:
+            value = ring.open(text, namespace, field_of(key))
+        except Stalled as exc:
+            raise Refused(exc.reason, f"key `{key}`: {exc.message}") from exc
+        data[key] = base64.b64encode(ring.seal(value, namespace, field_of(key)).encode()).decode()
+    return data
+
+
+def _named(number: Mapping[str, Any]) -> tuple[str, str]:
+    """Namespace and name of the Secret that a number names, however odd the object is."""
+    spec = number.get("spec")
+    ref = spec.get("sipPasswordSecretRef") if isinstance(spec, dict) else None
+    name = ref.get("name") if isinstance(ref, dict) else None
+    return number["metadata"]["namespace"], name if isinstance(name, str) else ""

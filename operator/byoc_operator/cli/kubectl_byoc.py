@@ -1,0 +1,274 @@
+"""`kubectl byoc`: seals SIP credentials, looks after the sealing keys, takes over the hosted service's tokens."""
+
+import asyncio
+import functools
+import sys
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import click
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from ..cluster.api import connect_as_user
+from ..cluster.port import JsonApi
+from ..errors import OperatorError
+from ..sealing import KeyRing
+from .key_uses import KeyRoom
+from .migration import entries
+from .sealer import USAGE, Refused, checked, manifest, sealer_for
+
+TOLD = Console(stderr=True, soft_wrap=True, highlight=False)
+"""Everything but results: what a script pipes on is on stdout alone."""
+
+
+class Connect(Protocol):
+    """Reaches a cluster as the user does: kubeconfig and context, None for what kubectl would take."""
+
+    async def __call__(self, kubeconfig: str | None, context: str | None) -> tuple[JsonApi, str]:
+        """The API server, and the namespace of the context."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Which cluster a command works on, and where in it."""
+
+    kubeconfig: str | None
+    context: str | None
+    operator_namespace: str
+    connect: Connect
+
+    @asynccontextmanager
+    async def reached(self) -> Any:
+        """The API server, and the namespace of the context."""
+        api, namespace = await self.connect(self.kubeconfig, self.context)
+        try:
+            yield api, namespace
+        finally:
+            await api.close()
+
+
+def _targeted(run: Callable[..., Coroutine[Any, Any, int]]) -> Callable[..., None]:
+    """Options of every command; faults become one line on stderr and an exit code."""
+
+    @click.option("--kubeconfig", type=click.Path(), help="Configuration file, as of kubectl.")
+    @click.option("--context", help="Context of the configuration, as of kubectl.")
+    @click.option(
+        "--operator-namespace",
+        envvar="BYOC_OPERATOR_NAMESPACE",
+        default="byoc-system",
+        show_default=True,
+        help="Namespace of the operator, where its sealing keys are.",
+    )
+    @functools.wraps(run)
+    def command(kubeconfig: str | None, context: str | None, operator_namespace: str, **options: Any) -> None:
+        ctx = click.get_current_context()
+        connect: Connect = ctx.obj or connect_as_user
+        target = Target(kubeconfig, context, operator_namespace, connect)
+        try:
+            code = asyncio.run(run(target, **options))
+        except OperatorError as exc:
+            TOLD.print(f"[bold red]kubectl byoc:[/] {_plain(exc.message)}")
+            code = exc.exit_code if isinstance(exc, Refused) else 1
+        ctx.exit(code)
+
+    return command
+
+
+_IN_NAMESPACE = click.option("-n", "--namespace", help="Namespace of the Secret; as of kubectl, that of the context.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="byoc-operator")
+def kubectl_byoc() -> None:
+    """Bring Your Own Carrier: sealed SIP credentials for the BYOC operator.
+
+    Exit codes: 0 done, 1 failed, 2 wrong input, 3 no rights (or nothing in the cluster that seals), 4 keys in use.
+    """
+
+
+@kubectl_byoc.command()
+@click.argument("name")
+@_IN_NAMESPACE
+@click.option("--key", default="password", show_default=True, help="Key of the Secret that holds the password.")
+@click.option("--no-username", is_flag=True, help="The number names the user itself (spec.sipUsername).")
+@_targeted
+async def seal(target: Target, name: str, namespace: str | None, key: str, *, no_username: bool) -> int:
+    """Seal a SIP user name and password; prints the Secret NAME for `kubectl apply` or Git.
+
+    Asks for both at a terminal. Else reads them from standard input: the user name in the first line, the password in
+    the second (with --no-username the password alone). Never from an argument, which others could see.
+
+    \b
+    Examples:
+      kubectl byoc seal twilio-sip -n voice > twilio-sip.yaml
+      kubectl byoc seal twilio-sip -n voice < credentials.txt | kubectl apply -f -
+      pass show twilio | kubectl byoc seal twilio-sip -n voice --no-username
+
+    Who may read the operator's sealing keys seals locally. For everybody else the API server is asked, by a create
+    that is only tried, to have the operator's admission webhook seal; without it nothing is printed (exit code 3).
+    """  # noqa: D301 - for click, \b keeps the lines of a paragraph
+    if key == "username":
+        raise Refused("BadValue", "--key: `username` holds the user name; name another key", exit_code=USAGE)
+    values = _asked(key, with_username=not no_username)
+    checked(values)
+    async with target.reached() as (api, current):
+        sealer = await sealer_for(api, target.operator_namespace)
+        where = namespace or current
+        _print([manifest(where, name, await sealer.sealed(where, name, values))])
+    return 0
+
+
+@kubectl_byoc.group()
+def keys() -> None:
+    """The operator's sealing keys: rotate, list, re-seal, retire.
+
+    \b
+    A rotation, in this order; no number leaves Ready:
+      kubectl byoc keys rotate     a new key seals from now on, the old ones still open
+      kubectl byoc keys reseal     the Secrets in the cluster; those that Git owns are sealed anew in Git
+      kubectl byoc keys list       nothing uses an old key any more?
+      kubectl byoc keys retire     drops the old keys
+    """  # noqa: D301 - for click, \b keeps the lines of a paragraph
+
+
+@keys.command()
+@_targeted
+async def rotate(target: Target) -> int:
+    """Put a new key first: it seals from now on, the older ones still open. No restart is needed."""
+    async with target.reached() as (api, _):
+        ring = await KeyRoom(api, target.operator_namespace).change(KeyRing.rotated)
+    TOLD.print(f"new sealing key {ring.fingerprints()[0]}; back up the Secret, then run `kubectl byoc keys reseal`")
+    return 0
+
+
+@keys.command("list")
+@_targeted
+async def list_keys(target: Target) -> int:
+    """Show fingerprints of the keys, never keys, and which Secrets still need an older one."""
+    async with target.reached() as (api, _):
+        room = KeyRoom(api, target.operator_namespace)
+        ring = await room.ring()
+        uses = await room.uses(ring)
+    table = Table("KEY", "DOES", "SECRETS", box=None, header_style="bold")
+    for position, each in enumerate(ring.fingerprints()):
+        count = sum(each in use.keys.values() for use in uses)
+        table.add_row(each, "seals and opens" if position == 0 else "opens", str(count))
+    lost = [use.label for use in uses if "" in use.keys.values()]
+    if lost:
+        table.add_row("unknown", "", str(len(lost)))
+    Console().print(table)
+    for each in ring.fingerprints()[1:]:
+        _name(f"sealed with the older key {each}", [use.label for use in uses if each in use.keys.values()])
+    _name("no key opens", lost)
+    return 0
+
+
+@keys.command()
+@_targeted
+async def reseal(target: Target) -> int:
+    """Seal with the newest key whatever Secret is sealed with an older one, in place.
+
+    Where Git owns a Secret it would put the old value back: seal that one anew in Git with `kubectl byoc seal`.
+    """
+    async with target.reached() as (api, _):
+        outcome = await KeyRoom(api, target.operator_namespace).reseal()
+    for label in outcome.done:
+        click.echo(label)
+    for label, why in outcome.failed.items():
+        TOLD.print(f"[bold red]not re-sealed:[/] {label}: {_plain(why)}")
+    TOLD.print(f"re-sealed {len(outcome.done)}, failed {len(outcome.failed)}")
+    return 1 if outcome.failed else 0
+
+
+@keys.command()
+@_targeted
+async def retire(target: Target) -> int:
+    """Drop every key but the newest. Refused (exit code 4) while a Secret in the cluster needs one of them.
+
+    What only Git or a backup holds is not seen: seal it anew before.
+    """
+    async with target.reached() as (api, _):
+        before, after = await KeyRoom(api, target.operator_namespace).retire()
+    gone = [each for each in before.fingerprints() if each not in after.fingerprints()]
+    TOLD.print(f"retired {', '.join(gone)}" if gone else "there is only one key; nothing to retire")
+    return 0
+
+
+@kubectl_byoc.command()
+@click.argument("tokens", type=click.File(encoding="utf-8"))
+@_IN_NAMESPACE
+@click.option(
+    "--old-key-file", type=click.File(encoding="utf-8"), required=True, help="Key of the old service; - is stdin."
+)
+@_targeted
+async def migrate(target: Target, tokens: Any, namespace: str | None, old_key_file: Any) -> int:
+    """Seal anew what the hosted service stored; prints a Secret for each line of TOKENS (- is standard input).
+
+    A line is a JSON object: name (of the Secret), passwordToken (Fernet, under the old key), usernameToken or username
+    (plain), namespace (else -n). All lines or none: a wrong one is named, and nothing is printed.
+
+    \b
+    Examples:
+      kubectl byoc migrate tokens.jsonl --old-key-file old.key -n voice > secrets.yaml
+      old-service export | kubectl byoc migrate - --old-key-file old.key -n voice | kubectl apply -f -
+
+    \b
+    A line:
+      {"name": "twilio-sip", "username": "trunk-user", "passwordToken": "gAAAAA…"}
+    """  # noqa: D301 - for click, \b keeps the lines of a paragraph
+    if tokens is old_key_file or (tokens.name == old_key_file.name == "<stdin>"):
+        raise Refused("BadValue", "only one of TOKENS and --old-key-file can be standard input", exit_code=USAGE)
+    async with target.reached() as (api, current):
+        found = entries(tokens.read(), old_key_file.read(), namespace or current)
+        sealer = await sealer_for(api, target.operator_namespace)
+        _print([manifest(e.namespace, e.name, await sealer.sealed(e.namespace, e.name, e.values)) for e in found])
+    TOLD.print(f"sealed {len(found)} Secrets")
+    return 0
+
+
+def main() -> None:
+    """The executable `kubectl-byoc`, which kubectl runs for `kubectl byoc`."""
+    kubectl_byoc(prog_name="kubectl byoc")
+
+
+def _asked(key: str, *, with_username: bool) -> Mapping[str, str]:
+    """User name and password, from a terminal or from standard input."""
+    names = ["username", key] if with_username else [key]
+    if sys.stdin.isatty():
+        found = {"username": click.prompt("SIP user name", err=True)} if with_username else {}
+        return found | {key: click.prompt("SIP password", hide_input=True, confirmation_prompt=True, err=True)}
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError:
+        raise Refused("BadValue", "standard input is not UTF-8 text", exit_code=USAGE) from None
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    if lines[-1] == "":
+        lines.pop()
+    if len(lines) != len(names):
+        expected = "user name and password, a line each" if with_username else "the password in one line"
+        raise Refused("BadValue", f"standard input has {len(lines)} lines; expected {expected}", exit_code=USAGE)
+    return dict(zip(names, lines, strict=True))
+
+
+def _print(manifests: list[dict[str, Any]]) -> None:
+    """All of them, or nothing if one before failed."""
+    click.echo(yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=10_000), nl=False)
+
+
+def _name(what: str, labels: list[str]) -> None:
+    if labels:
+        TOLD.print(f"{what}: {', '.join(labels)}")
+
+
+def _plain(message: str) -> str:
+    """Square brackets are markup to rich."""
+    return message.replace("[", "\\[")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""What the hosted service stored: plain Fernet tokens under one key, bound to no namespace."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..core.credentials import USERNAME_KEY
+from ..sealing import KeyRing, open_unbound
+from .sealer import USAGE, Refused, checked
+
+PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
+_FIELDS = {"name", "namespace", "username", "usernameToken", "passwordToken"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One Secret to be. `values` are plain text, by key: it has no repr that shows them."""
+
+    namespace: str
+    name: str
+    values: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Entry({self.namespace}/{self.name})"
+
+
+def entries(lines: str, old_key: str, namespace: str) -> list[Entry]:
+    """One entry per JSON line, opened with the old key or keys. Raises `Refused` that names the line, never a value."""
+    try:
+        ring = KeyRing.parse(old_key)
+    except ValueError as exc:
+        raise Refused("BadValue", f"the old key: {exc}", exit_code=USAGE) from exc
+    found = [_entry(count, line, ring, namespace) for count, line in enumerate(lines.splitlines(), 1) if line.strip()]
+    names = [(entry.namespace, entry.name) for entry in found]
+    twice = sorted({f"{each[0]}/{each[1]}" for each in names if names.count(each) > 1})
+    if twice:
+        raise Refused("BadValue", f"more than one line makes {', '.join(twice)}", exit_code=USAGE)
+    return found
+
+
+def _entry(count: int, line: str, ring: KeyRing, namespace: str) -> Entry:
+    try:
+        return _opened(line, ring, namespace)
+    except (ValueError, Refused) as exc:
+        message = exc.message if isinstance(exc, Refused) else str(exc)
+        raise Refused("BadValue", f"line {count}: {message}", exit_code=USAGE) from None
+
+
+def _opened(line: str, ring: KeyRing, namespace: str) -> Entry:
+    try:
+        stated = json.loads(line)
+    except ValueError:
+        raise ValueError("it is no JSON object") from None
+    if not isinstance(stated, dict) or not all(isinstance(each, str) for each in stated.values()):
+        raise ValueError("it is no JSON object of texts")
+    if set(stated) - _FIELDS:
+        raise ValueError(f"only {', '.join(sorted(_FIELDS))} are known")
+    if not stated.get("name") or not stated.get("passwordToken"):
+        raise ValueError("name and passwordToken are needed")
+    values = {}
+    if stated.get("usernameToken"):
+        values[USERNAME_KEY] = _value("usernameToken", stated["usernameToken"], ring)
+    elif stated.get("username"):
+        values[USERNAME_KEY] = stated["username"]
+    values[PASSWORD_KEY] = _value("passwordToken", stated["passwordToken"], ring)
+    checked(values)
+    return Entry(stated.get("namespace") or namespace, stated["name"], values)
+
+
+def _value(field: str, token: str, ring: KeyRing) -> str:
+    try:
+        return open_unbound(ring, token)
+    except ValueError as exc:
+        raise ValueError(f"{field}: {exc}") from None

@@ -1,0 +1,188 @@
+"""The Secret with the sealing keys: read at start and when an unknown key is met, made once, never overwritten."""
+
+import asyncio
+import base64
+import binascii
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from ..core.conditions import Reason, Verdict
+from ..core.credentials import KEYS_SECRET, Field
+from ..errors import Stalled, Waiting
+from ..sealing import KeyRing, unknown_key
+from .api import ApiRefused
+from .numbers import CONFLICT, NOT_FOUND
+from .port import JsonApi
+
+log = logging.getLogger(__name__)
+
+DATA_KEY = "keys"
+"""In it: one 44-character Fernet key a line, newest first."""
+
+LOOK_S = 2.0
+"""The shortest time between two looks at the Secret: anybody can write values that no key opens."""
+
+NOTE = "The keys that open sealed SIP credentials. Back this Secret up: without it, nothing that is sealed can be used."
+
+Say = Callable[[str, str], Awaitable[None]]
+"""Posts an Event on the installation: reason, note."""
+
+
+def secret_path(namespace: str) -> str:
+    """Where the Secret is."""
+    return f"/api/v1/namespaces/{namespace}/secrets/{KEYS_SECRET}"
+
+
+def keys_in(raw: Mapping[str, Any]) -> KeyRing:
+    """The key ring in the Secret. Raises ValueError that says what is wrong with it, never what it holds."""
+    data = raw.get("data") or {}
+    if DATA_KEY not in data:
+        raise ValueError(f"it has no key `{DATA_KEY}`")
+    try:
+        text = base64.b64decode(str(data[DATA_KEY]), validate=True).decode("ascii")
+    except (binascii.Error, UnicodeDecodeError):
+        raise ValueError("it holds no text") from None
+    return KeyRing.parse(text)
+
+
+def encoded(ring: KeyRing) -> dict[str, str]:
+    """The Secret's data for a key ring."""
+    return {DATA_KEY: base64.b64encode(ring.text().encode()).decode()}
+
+
+def manifest(namespace: str, ring: KeyRing) -> dict[str, Any]:
+    """The Secret for a key ring."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": KEYS_SECRET,
+            "namespace": namespace,
+            "labels": {"app.kubernetes.io/part-of": "byoc-operator"},
+            "annotations": {"kubernetes.io/description": NOTE},
+        },
+        "type": "Opaque",
+        "data": encoded(ring),
+    }
+
+
+class SealingKeys:
+    """The key ring of the operator as far as it is known. What was known once stays, whatever becomes of the Secret."""
+
+    def __init__(
+        self, api: JsonApi, namespace: str, *, may_create: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._api = api
+        self._namespace = namespace
+        self._may_create = may_create
+        self._clock = clock
+        self._where = f"Secret {namespace}/{KEYS_SECRET}"
+        self._problem = "is sealed, and the operator has not yet read its keys"
+        self._absent = False
+        self._told = ""
+        self._began = float("-inf")
+        self._one_at_a_time = asyncio.Lock()
+        self.ring: KeyRing | None = None
+        self.changed: Callable[[], None] = lambda: None
+
+    def open(self, text: str, namespace: str, field: Field) -> str | Verdict:
+        """`core.credentials.Opener` with the keys that are known now."""
+        try:
+            if self.ring is None:
+                raise unknown_key(self._problem)
+            return self.ring.open(text, namespace, field)
+        except Stalled as exc:
+            return Verdict(Reason(exc.reason), exc.message)
+
+    async def look(self, since: float) -> None:
+        """Read the keys again, unless that was done hardly any time ago and after `since` (on our clock).
+
+        Returns when a look begun after `since` is over. Raises `Waiting` where it is too early for one, `Unavailable`.
+        """
+        async with self._one_at_a_time:
+            wait_s = self._began + LOOK_S - self._clock()
+            if wait_s <= 0:
+                await self._read()
+            elif self._began < since:
+                raise Waiting(Reason.PENDING, "The sealing keys are read again.", delay_s=wait_s)
+
+    async def load(self) -> None:
+        """Read the keys now. Raises `Unavailable`."""
+        async with self._one_at_a_time:
+            await self._read()
+
+    async def ensure(self, in_use: Callable[[], bool], say: Say) -> None:
+        """Have keys, made by us if there never were any. `in_use`: whether anything is known to be sealed.
+
+        Made only when the API server says that there is no such Secret (404), nothing is sealed and the settings
+        allow it; by POST, so that of two replicas one makes it and the other reads it. Once this process knew keys it
+        never makes others. Raises `Unavailable`.
+        """
+        async with self._one_at_a_time:
+            if self.ring is not None:
+                return
+            await self._read()
+            if not self._absent or self.ring is not None:
+                return
+            if in_use():
+                note = f"{self._where} is gone, and sealed credentials exist: restore it from its backup"
+                await self._tell(
+                    "SealingKeysMissing", f"{note}. No new keys are made, as they would open nothing.", say
+                )
+            elif self._may_create:
+                await self._make(say)
+
+    async def _make(self, say: Say) -> None:
+        ring = KeyRing.generate()
+        path = secret_path(self._namespace).rpartition("/")[0]
+        try:
+            await self._api.request("POST", path, resource="secrets", body=manifest(self._namespace, ring))
+        except ApiRefused as exc:
+            if exc.status == CONFLICT:
+                await self._read()  # another replica was faster
+                return
+            await self._tell("SealingKeysNotMade", f"{self._where} could not be made (HTTP {exc.status})", say)
+            return
+        self._use(ring)
+        note = f"made {self._where} with the sealing key {ring.fingerprints()[0]}. Back it up."
+        await self._tell("SealingKeysMade", note, say)
+
+    async def _read(self) -> None:
+        began, self._absent = self._clock(), False
+        try:
+            raw = await self._api.request("GET", secret_path(self._namespace), resource="secrets")
+            ring = keys_in(raw)
+        except ApiRefused as exc:
+            self._absent = exc.status == NOT_FOUND
+            told = f"there is no {self._where} with the keys"
+            if not self._absent:
+                told = f"the operator may not read {self._where} (HTTP {exc.status})"
+            self._without(f"is sealed, and {told}")
+        except ValueError as exc:
+            self._without(f"is sealed, and {self._where} cannot be used: {exc}")
+        else:
+            self._use(ring)
+        self._began = began
+
+    def _use(self, ring: KeyRing) -> None:
+        self._problem = self._told = ""
+        if ring == self.ring:
+            return
+        self.ring = ring
+        log.info("sealing keys in use: %s", ", ".join(ring.fingerprints()))
+        self.changed()
+
+    def _without(self, problem: str) -> None:
+        """Keys that are known stay in use: who takes the Secret away must not stop numbers that work."""
+        if self.ring is not None and problem != self._problem:
+            log.warning("a sealed value %s; the keys read before stay in use", problem)
+        self._problem = problem
+
+    async def _tell(self, reason: str, note: str, say: Say) -> None:
+        if note == self._told:
+            return
+        self._told = note
+        log.warning("%s", note)
+        await say(reason, note)

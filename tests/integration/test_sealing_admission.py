@@ -1,0 +1,314 @@
+"""Sealing at admission through the real API server; what is stored is read in etcd itself."""
+
+import base64
+import json
+import ssl
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from byoc_operator.cluster.sealing_keys import keys_in
+from byoc_operator.core.credentials import Field, field_of
+from byoc_operator.sealing import KeyRing
+from integration.deployment import Deployment
+from integration.scene import GOOD_SECRET, LABEL, Scene, recorded
+from testbed.bed import Bed
+from testbed.part import free_port
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATION = "mutatingwebhookconfiguration/byoc-operator-sealing"
+ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
+PASSWORD = "Plain-Password-4711"
+READY_WITHIN_S = 30
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def component(installed: Bed) -> list[Json]:
+    """The objects of the component."""
+    folder = installed.directory / "sealing-admission"
+    folder.mkdir()
+    # kustomize takes relative paths only, and the component patches what is there.
+    up = "../" * (len(folder.parts) - 1)
+    parts = [f"{up.rstrip('/')}{ROOT}/deploy/components/sealing-admission"]
+    (folder / "kustomization.yaml").write_text(yaml.safe_dump({"components": parts}))
+    return [found for found in yaml.safe_load_all(installed.kubectl("kustomize", str(folder)).stdout) if found]
+
+
+@pytest.fixture(scope="module")
+def webhook_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sealing(deployment: Deployment, component: list[Json], webhook_port: int) -> Iterator[None]:
+    """The component as it is, but for the address: the API server of the test bed knows no Services."""
+    bed = deployment.bed
+    url = f"https://127.0.0.1:{webhook_port}/seal"
+    for each in component:
+        if each["kind"] == "MutatingWebhookConfiguration":
+            assert each["webhooks"][0].pop("clientConfig") == {
+                "service": {"namespace": "byoc-system", "name": "byoc-operator-admission", "path": "/seal", "port": 443}
+            }
+            each["webhooks"][0]["clientConfig"] = {"url": url}
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": component}))
+    deployment.start(settings(webhook_port))
+    try:
+        _wait_serving(bed)
+        yield
+    finally:
+        bed.kubectl("delete", CONFIGURATION, "--ignore-not-found")
+
+
+def settings(port: int) -> dict[str, str]:
+    return {
+        "BYOC_ADMISSION": "true",
+        "BYOC_ADMISSION_PORT": str(port),
+        "BYOC_ADMISSION_SERVICE": "byoc-operator-admission.byoc-system.svc,127.0.0.1",
+        "BYOC_ADMISSION_WEBHOOK": "byoc-operator-sealing",
+    }
+
+
+@pytest.fixture
+def scene(stage: Scene, webhook_port: int) -> Scene:
+    stage.deployment.ensure(settings(webhook_port))
+    return stage
+
+
+def _bundle(bed: Bed) -> str:
+    path = "jsonpath={.webhooks[0].clientConfig.caBundle}"
+    return base64.b64decode(bed.kubectl("get", CONFIGURATION, "-o", path).stdout).decode()
+
+
+def _wait_serving(bed: Bed) -> None:
+    """Wait until the API server, which takes a moment to hear of it, has a Secret sealed."""
+    deadline = time.monotonic() + READY_WITHIN_S
+    while True:
+        made = bed.kubectl("create", "-f", "-", "--dry-run=server", "-o", "json", stdin=plain("default"), check=False)
+        if made.returncode == 0 and opens_to(json.loads(made.stdout), ring(bed)):
+            return
+        assert time.monotonic() < deadline, made.stderr
+        time.sleep(0.1)
+
+
+def ring(bed: Bed) -> KeyRing:
+    return keys_in(
+        json.loads(bed.kubectl("-n", "byoc-system", "get", "secret", "byoc-sealing-keys", "-o", "json").stdout)
+    )
+
+
+def plain(namespace: str, part: str = "stringData", *, labelled: bool = True, **values: str) -> str:
+    data = {"username": "alice", "password": PASSWORD} | values
+    if part == "data":
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+    metadata = {"name": "sip", "namespace": namespace, "labels": LABEL if labelled else {}}
+    return json.dumps({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, part: data})
+
+
+def opens_to(secret: Json, keys: KeyRing) -> dict[str, str]:
+    """The values of a Secret; empty if one of them is not sealed."""
+    texts = {key: base64.b64decode(value).decode() for key, value in secret["data"].items()}
+    if not all(text.startswith("fernet:") for text in texts.values()):
+        return {}
+    return {key: keys.open(text, secret["metadata"]["namespace"], field_of(key)) for key, text in texts.items()}
+
+
+def stored(scene: Scene, name: str = "sip") -> Json:
+    found: Json = json.loads(scene.kubectl("get", "secret", name, "-o", "json"))
+    return found
+
+
+def in_etcd(bed: Bed) -> bytes:
+    """Every value of every key in etcd, now and in its files, where all that ever was stored still is."""
+    every = base64.b64encode(b"\0").decode()
+    body = json.dumps({"key": every, "range_end": every}).encode()
+    request = urllib.request.Request(f"{bed.etcd.url}/v3/kv/range", body, {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - the bed's own etcd
+        found = json.load(answer)["kvs"]
+    assert len(found) > 50
+    values = b"\n".join(base64.b64decode(each["value"]) for each in found)
+    files = [path for path in (bed.etcd.directory / "storage").rglob("*") if path.is_file()]
+    return values + b"\n".join(path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("part", ["data", "stringData"])
+@pytest.mark.parametrize("how", [(), ("--server-side",)], ids=["client-side", "server-side"])
+def test_a_plain_secret_is_stored_sealed_and_applied_again_it_stays_as_it_is(
+    scene: Scene, part: str, how: tuple[str, ...]
+) -> None:
+    manifest = plain(scene.namespace, part)
+    scene.kubectl("apply", *how, "-f", "-", stdin=manifest)
+    first = stored(scene)
+    assert opens_to(first, ring(scene.bed)) == {"username": "alice", "password": PASSWORD}
+    for _ in range(3):
+        scene.kubectl("apply", *how, "-f", "-", stdin=manifest)
+    assert stored(scene)["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    if not how:
+        noted = json.loads(first["metadata"]["annotations"][ANNOTATION])[part]
+        tokens = noted if part == "stringData" else {key: base64.b64decode(noted[key]).decode() for key in noted}
+        assert tokens == {key: base64.b64decode(value).decode() for key, value in first["data"].items()}
+
+
+def test_no_plain_password_reaches_etcd(scene: Scene) -> None:
+    secret, open_secret = "Only-Ever-Sealed-0815", "Not-Labelled-0815"
+    for part in ("data", "stringData"):
+        scene.kubectl("apply", "-f", "-", stdin=plain(scene.namespace, part, password=secret))
+        scene.kubectl("delete", "secret", "sip")
+    scene.kubectl("create", "--save-config", "-f", "-", stdin=plain(scene.namespace, password=secret))
+    patch = json.dumps({"stringData": {"password": secret + "-2"}})
+    scene.kubectl("patch", "secret", "sip", "--type=merge", "-p", patch)
+    assert opens_to(stored(scene), ring(scene.bed))["password"] == secret + "-2"
+    scene.kubectl(
+        "-n", scene.namespace, "create", "secret", "generic", "open", f"--from-literal=password={open_secret}"
+    )
+    found = in_etcd(scene.bed)
+    assert open_secret.encode() in found, "etcd is not read as it should be"
+    assert secret.encode() not in found
+    # The three ways in which base64 can spell it within a longer text are told apart by what stands before it.
+    assert base64.b64encode(secret.encode())[:-4] not in found
+
+
+def test_a_rewrite_every_second_changes_nothing(scene: Scene) -> None:
+    scene.kubectl("apply", "-f", "-", stdin=plain(scene.namespace))
+    # As External Secrets does it: the values it holds, over whatever is there.
+    body = json.loads(plain(scene.namespace, "data"))
+    patch = json.dumps({"data": body["data"]})
+    scene.kubectl("patch", "secret", "sip", "--type=merge", "-p", patch)  # notes once who writes the fields now
+    version = stored(scene)["metadata"]["resourceVersion"]
+    until, rewrites = time.monotonic() + 10, 0
+    while time.monotonic() < until:
+        scene.kubectl("patch", "secret", "sip", "--type=merge", "-p", patch)
+        rewrites += 1
+        time.sleep(1)
+    assert rewrites >= 5
+    assert stored(scene)["metadata"]["resourceVersion"] == version
+
+
+def test_a_user_without_the_keys_seals_for_git_with_a_dry_run(scene: Scene) -> None:
+    made = scene.bed.kubectl(
+        *("-n", scene.namespace, "create", "secret", "generic", "sip", "--from-literal=username=alice"),
+        *(f"--from-literal=password={PASSWORD}", "--dry-run=client", "-o", "yaml"),
+    ).stdout
+    label = next(f"{key}={value}" for key, value in LABEL.items())
+    made = scene.bed.kubectl("label", "--local", "-f", "-", label, "-o", "yaml", stdin=made).stdout
+    sealed = scene.bed.kubectl(
+        "-n", scene.namespace, "create", "-f", "-", "--dry-run=server", "-o", "yaml", stdin=made
+    ).stdout
+    assert PASSWORD not in sealed
+    assert base64.b64encode(PASSWORD.encode()).decode() not in sealed
+    assert "NotFound" in scene.kubectl("get", "secret", "sip", check=False)
+    scene.kubectl("apply", "-f", "-", stdin=sealed)
+    first = stored(scene)
+    assert yaml.safe_load(sealed)["data"] == first["data"]
+    assert opens_to(first, ring(scene.bed))["password"] == PASSWORD
+
+
+def test_a_number_works_with_what_was_sealed_and_notices_another_password(scene: Scene) -> None:
+    scene.secret(GOOD_SECRET)
+    phone = scene.number(sipPasswordSecretRef={"name": "sip"})
+    ids = recorded(scene.ready())
+    assert scene.get()["status"]["credentials"]["sealed"] is True
+    assert scene.held(phone).outbound[0].auth_password == GOOD_SECRET["password"]
+    scene.secret(GOOD_SECRET | {"password": "second-password"})
+    scene.until(lambda: scene.held(phone).outbound[0].auth_password == "second-password", "the password is there")
+    assert scene.held(phone).ids == ids
+
+
+def test_a_value_sealed_for_another_use_is_refused(scene: Scene) -> None:
+    keys = ring(scene.bed)
+    for namespace, field, told in (
+        ("elsewhere", Field.PASSWORD, "another namespace"),
+        (scene.namespace, Field.USERNAME, "as user name"),
+    ):
+        body = plain(scene.namespace, password=keys.seal(PASSWORD, namespace, field))
+        assert told in scene.kubectl("create", "-f", "-", stdin=body, check=False)
+    assert "NotFound" in scene.kubectl("get", "secret", "sip", check=False)
+
+
+def test_an_annotation_that_cannot_be_read_is_refused(scene: Scene) -> None:
+    body = json.loads(plain(scene.namespace))
+    body["metadata"]["annotations"] = {ANNOTATION: '{"stringData": {"password": "' + PASSWORD}
+    # kubectl would put its own copy into the annotation.
+    path = f"/api/v1/namespaces/{scene.namespace}/secrets"
+    told = scene.kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(body), check=False)
+    assert "cannot be read" in told
+    assert PASSWORD not in told
+
+
+def test_other_secrets_are_neither_touched_nor_held_up_while_the_operator_is_away(scene: Scene) -> None:
+    scene.kubectl("create", "-f", "-", stdin=plain(scene.namespace))
+    scene.deployment.stop()
+    refused = scene.kubectl("patch", "secret", "sip", "-p", '{"stringData": {"password": "x"}}', check=False)
+    assert "failed calling webhook" in refused
+    body = json.loads(plain(scene.namespace, "data", labelled=False))
+    body["metadata"]["name"] = "other"
+    scene.kubectl("create", "-f", "-", stdin=json.dumps(body))
+    assert stored(scene, "other")["data"] == body["data"]
+
+
+def test_a_broken_bundle_is_put_right_and_the_own_port_tells_its_readiness(scene: Scene, webhook_port: int) -> None:
+    bed = scene.bed
+    trust = ssl.create_default_context(cadata=_bundle(bed))
+    with urllib.request.urlopen(f"https://127.0.0.1:{webhook_port}/readyz", context=trust) as answer:
+        assert json.load(answer) == {"status": "ok", "waitingFor": []}
+    before = _bundle(bed)
+    broken = '[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]'
+    bed.kubectl("patch", CONFIGURATION, "--type=json", "-p", broken)
+    scene.deployment.restart()
+    scene.until(lambda: _bundle(bed) == before, "the bundle is right again")
+
+
+def test_two_replicas_share_one_certificate(scene: Scene) -> None:
+    port = free_port()
+    replica = scene.deployment.replica("second", scene.proxy.url, settings(port))
+    try:
+        trust = ssl.create_default_context(cadata=_bundle(scene.bed))
+
+        def ready() -> bool:
+            try:
+                with urllib.request.urlopen(f"https://127.0.0.1:{port}/readyz", context=trust) as answer:
+                    return bool(answer.status == 200)
+            except OSError:
+                return False
+
+        scene.until(ready, "the standby serves the webhook", within_s=READY_WITHIN_S)
+    finally:
+        assert replica.stop().exit_code == 0
+
+
+def test_only_sealed_values_pass_where_the_policy_requires_them(scene: Scene) -> None:
+    """Without the webhook, which would seal them first."""
+    bed = scene.bed
+    webhook = json.loads(bed.kubectl("get", CONFIGURATION, "-o", "json").stdout)
+    scene.kubectl("create", "-f", "-", stdin=plain(scene.namespace).replace('"name": "sip"', '"name": "sealed"'))
+    policy = ROOT / "deploy/components/require-sealed/policy.yaml"
+    bed.kubectl("delete", CONFIGURATION)
+    try:
+        scene.until(lambda: "created" in _tried(scene, labelled=True), "the webhook is gone", within_s=20)
+        scene.kubectl("create", "-f", "-", stdin=plain(scene.namespace).replace('"name": "sip"', '"name": "old"'))
+        bed.kubectl("apply", "-f", str(policy))
+        scene.until(lambda: "must be sealed" in _tried(scene, labelled=True), "the policy is in force", within_s=20)
+        assert "created" in _tried(scene, labelled=False)
+        sealed = stored(scene, "sealed")
+        tokens = {key: base64.b64decode(value).decode() for key, value in sealed["data"].items()}
+        body = plain(scene.namespace, username=tokens["username"], password=tokens["password"])
+        scene.kubectl("create", "-f", "-", stdin=body)
+        change = '{"stringData": {"password": "x"}}'
+        assert "must be sealed" in scene.kubectl("patch", "secret", "sip", "-p", change, check=False)
+        scene.kubectl("annotate", "secret", "old", "team=voice")  # what was there before stays as it is
+        assert "must be sealed" in scene.kubectl("patch", "secret", "old", "-p", change, check=False)
+    finally:
+        bed.kubectl("delete", "-f", str(policy), "--ignore-not-found")
+        metadata = {"name": webhook["metadata"]["name"]}
+        bed.kubectl("apply", "-f", "-", stdin=json.dumps(webhook | {"metadata": metadata}))
+
+
+def _tried(scene: Scene, *, labelled: bool) -> str:
+    body = plain(scene.namespace, labelled=labelled)
+    return scene.kubectl("create", "-f", "-", "--dry-run=server", stdin=body, check=False)

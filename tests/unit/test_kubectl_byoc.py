@@ -1,0 +1,331 @@
+"""`kubectl byoc` on a cluster in memory: what it prints, what it writes, with which code it ends."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
+
+from byoc_operator.cli.kubectl_byoc import kubectl_byoc
+from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.fake import Fail, FakeApi
+from byoc_operator.cluster.sealing_keys import DATA_KEY, keys_in
+from byoc_operator.core.credentials import KEYS_SECRET, SEALED_PREFIX, Field, field_of
+from byoc_operator.sealing import KeyRing
+from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
+
+FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403: you may not", status=403)
+CONFLICT = ApiRefused("KubernetesRefused", "PATCH secrets: 409", status=409)
+INPUT = f"{USER}\n{PASSWORD}\n"
+
+
+class Cluster:
+    """A cluster in memory with sealing keys, and the command line on it."""
+
+    def __init__(self) -> None:
+        self.api = FakeApi(lambda: 1_800_000_000.0)
+        self.ring = KeyRing.generate()
+        self.put(self.ring)
+
+    def put(self, ring: KeyRing) -> None:
+        self.api.put_secret(SYSTEM, KEYS_SECRET, {DATA_KEY: ring.text()}, watched=False)
+
+    def run(self, *args: str, stdin: str | bytes = "") -> Result:
+        async def connect(_kubeconfig: str | None, _context: str | None) -> tuple[FakeApi, str]:
+            return self.api, "from-context"
+
+        result = CliRunner().invoke(kubectl_byoc, args, input=stdin, obj=connect)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert PASSWORD not in result.output
+        assert not any(key in result.output for key in self.stored().text().split())
+        return result
+
+    def stored(self) -> KeyRing:
+        raw = self.api._objects["secrets", SYSTEM, KEYS_SECRET]
+        return keys_in(raw)
+
+    def sealed_secret(self, name: str, ring: KeyRing | None = None, *, watched: bool = True) -> None:
+        sealing = ring or self.ring
+        values = {key: sealing.seal(text, NAMESPACE, field_of(key)) for key, text in CREDENTIALS.items()}
+        self.api.put_secret(NAMESPACE, name, values, watched=watched)
+
+    def value(self, name: str, key: str = "password") -> str:
+        data = self.api._objects["secrets", NAMESPACE, name]["data"]
+        return base64.b64decode(data[key]).decode()
+
+
+CREDENTIALS = {"username": USER, "password": PASSWORD}
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+# seal
+
+
+def test_a_sealed_manifest_is_printed_ready_to_apply(cluster: Cluster) -> None:
+    result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
+    assert (result.exit_code, result.stderr) == (0, "")
+    secret = yaml.safe_load(result.stdout)
+    assert secret["metadata"] == {
+        "name": "sip",
+        "namespace": NAMESPACE,
+        "labels": {"byoc.talkifai.dev/sip-credentials": "true"},
+    }
+    opened = {key: cluster.ring.open(text, NAMESPACE, field_of(key)) for key, text in secret["stringData"].items()}
+    assert opened == CREDENTIALS
+    assert cluster.api.writes == []
+
+
+def test_without_a_namespace_it_is_sealed_for_that_of_the_context(cluster: Cluster) -> None:
+    secret = yaml.safe_load(cluster.run("seal", "sip", stdin=INPUT).stdout)
+    assert secret["metadata"]["namespace"] == "from-context"
+    assert cluster.ring.open(secret["stringData"]["password"], "from-context", Field.PASSWORD) == PASSWORD
+
+
+def test_a_password_alone_under_a_key_of_ones_own(cluster: Cluster) -> None:
+    result = cluster.run("seal", "sip", "-n", NAMESPACE, "--no-username", "--key", "pw", stdin=f"{PASSWORD}\r\n")
+    values = yaml.safe_load(result.stdout)["stringData"]
+    assert {key: cluster.ring.open(text, NAMESPACE, field_of(key)) for key, text in values.items()} == {"pw": PASSWORD}
+
+
+@pytest.mark.parametrize(
+    ("args", "stdin", "words"),
+    [
+        ((), "", "has 0 lines"),
+        ((), f"{PASSWORD}\n", "has 1 lines"),
+        ((), f"{USER}\n{PASSWORD}\n\n", "has 3 lines"),
+        (("--no-username",), INPUT, "has 2 lines"),
+        ((), f"{USER}\n {PASSWORD}\n", "password: the value starts or ends with a blank"),
+        ((), f"a:b\n{PASSWORD}\n", "username: a user name must not"),
+        ((), f"{USER}\n{'x' * 257}\n", "longer than 256"),
+        ((), f"{USER}\n{SEALED_PREFIX}{PASSWORD}\n", "sealed already"),
+        ((), b"\xff\xfe", "not UTF-8"),
+        (("--key", "username"), INPUT, "name another key"),
+    ],
+)
+def test_wrong_input_is_named_and_nothing_is_printed(
+    cluster: Cluster, args: tuple[str, ...], stdin: str | bytes, words: str
+) -> None:
+    result = cluster.run("seal", "sip", *args, stdin=stdin)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+
+
+def test_a_password_as_argument_is_refused(cluster: Cluster) -> None:
+    assert cluster.run("seal", "sip", "an-argument", stdin=INPUT).exit_code == 2
+    assert cluster.run("seal", "sip", "--password", "an-argument", stdin=INPUT).exit_code == 2
+
+
+def test_where_there_are_no_keys_that_is_said(cluster: Cluster) -> None:
+    result = cluster.run("seal", "sip", "--operator-namespace", "elsewhere", stdin=INPUT)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "there is no Secret elsewhere/byoc-sealing-keys" in result.stderr
+
+
+# seal without the right to read the keys
+
+
+def webhook(ring: KeyRing, *keys: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """What an admission webhook that seals these keys answers."""
+
+    def admitting(secret: dict[str, Any]) -> dict[str, Any]:
+        sealed = {
+            key: ring.seal(text, secret["metadata"]["namespace"], field_of(key)) if key in keys else text
+            for key, text in secret.pop("stringData").items()
+        }
+        data = {key: base64.b64encode(text.encode()).decode() for key, text in sealed.items()}
+        return {**secret, "data": data}
+
+    return admitting
+
+
+def test_who_may_not_read_the_keys_has_the_cluster_seal(cluster: Cluster) -> None:
+    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.admitting = webhook(cluster.ring, "username", "password")
+    cluster.sealed_secret("sip")  # there already, and no hindrance
+    result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
+    assert result.exit_code == 0
+    secret = yaml.safe_load(result.stdout)
+    assert secret["metadata"]["name"] == "sip"
+    assert cluster.ring.open(secret["stringData"]["password"], NAMESPACE, Field.PASSWORD) == PASSWORD
+    assert [each.path.partition("?")[2] for each in cluster.api.writes] == ["dryRun=All"]
+
+
+@pytest.mark.parametrize("keys", [(), ("username",), ("password",)])
+def test_nothing_is_printed_unless_every_value_came_back_sealed(cluster: Cluster, keys: tuple[str, ...]) -> None:
+    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.admitting = webhook(cluster.ring, *keys)
+    result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "not every value came back sealed" in result.stderr
+
+
+def test_who_may_neither_read_keys_nor_create_secrets_gets_nothing(cluster: Cluster) -> None:
+    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.inject(Fail(FORBIDDEN), "POST", "secrets")
+    result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
+    assert (result.exit_code, result.stdout) == (3, "")
+
+
+# keys
+
+
+def test_rotate_puts_a_new_key_first_and_keeps_the_others(cluster: Cluster) -> None:
+    result = cluster.run("keys", "rotate")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert cluster.stored().fingerprints()[1:] == cluster.ring.fingerprints()
+    assert cluster.stored().fingerprints()[0] in result.stderr
+
+
+def test_a_rotation_beside_another_one_loses_no_key(cluster: Cluster) -> None:
+    cluster.api.inject(Fail(CONFLICT, applied=False), "PATCH", "secrets")
+    assert cluster.run("keys", "rotate").exit_code == 0
+    assert len(cluster.stored().fingerprints()) == 2
+    patches = [each.body["metadata"] for each in cluster.api.writes]
+    assert all(set(each) == {"uid", "resourceVersion"} for each in patches)
+    for _ in range(5):
+        cluster.api.inject(Fail(CONFLICT), "PATCH", "secrets")
+    assert cluster.run("keys", "rotate").exit_code == 1
+    assert len(cluster.stored().fingerprints()) == 2
+
+
+def test_list_shows_fingerprints_and_who_needs_an_older_key(cluster: Cluster) -> None:
+    cluster.sealed_secret("old-one")
+    cluster.sealed_secret("lost", KeyRing.generate())
+    cluster.api.put_secret(NAMESPACE, "plain", CREDENTIALS)
+    rotated = cluster.ring.rotated()
+    cluster.put(rotated)
+    cluster.sealed_secret("new-one", rotated)
+    result = cluster.run("keys", "list")
+    rows = {row.split()[0]: row.split()[-1] for row in result.stdout.splitlines()[1:]}
+    assert rows == {rotated.fingerprints()[0]: "1", rotated.fingerprints()[1]: "1", "unknown": "1"}
+    assert f"older key {rotated.fingerprints()[1]}: {NAMESPACE}/old-one" in result.stderr
+    assert f"no key opens: {NAMESPACE}/lost" in result.stderr
+
+
+def test_reseal_and_retire_after_a_rotation(cluster: Cluster) -> None:
+    cluster.sealed_secret("labelled")
+    cluster.sealed_secret("named", watched=False)
+    cluster.api.apply(manifest(sipPasswordSecretRef={"name": "named", "key": "password"}))
+    cluster.run("keys", "rotate")
+    refused = cluster.run("keys", "retire")
+    assert refused.exit_code == 4
+    assert f"{NAMESPACE}/labelled, {NAMESPACE}/named" in refused.stderr
+    assert len(cluster.stored().fingerprints()) == 2
+    resealed = cluster.run("keys", "reseal")
+    assert (resealed.exit_code, resealed.stdout.split()) == (0, [f"{NAMESPACE}/labelled", f"{NAMESPACE}/named"])
+    for name in ("labelled", "named"):
+        assert cluster.stored().opened_by(cluster.value(name)) == cluster.stored().fingerprints()[0]
+        assert cluster.stored().open(cluster.value(name, "username"), NAMESPACE, Field.USERNAME) == USER
+    assert cluster.run("keys", "reseal").stdout == ""
+    assert cluster.run("keys", "retire").exit_code == 0
+    assert len(cluster.stored().fingerprints()) == 1
+    assert cluster.stored().open(cluster.value("named"), NAMESPACE, Field.PASSWORD) == PASSWORD
+
+
+def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Cluster) -> None:
+    cluster.sealed_secret("a")
+    foreign = cluster.ring.seal(PASSWORD, "another-namespace", Field.PASSWORD)
+    cluster.api.put_secret(NAMESPACE, "b", {"password": foreign})
+    cluster.sealed_secret("c")
+    cluster.put(cluster.ring.rotated())
+    cluster.api.inject(Fail(CONFLICT), "PATCH", "secrets")
+    result = cluster.run("keys", "reseal")
+    assert (result.exit_code, result.stdout.split()) == (1, [f"{NAMESPACE}/a", f"{NAMESPACE}/c"])
+    assert "b: key `password`: the value was sealed for another namespace" in " ".join(result.stderr.split())
+    assert cluster.value("b") == foreign
+
+
+def test_retire_needs_to_see_every_secret(cluster: Cluster) -> None:
+    cluster.put(cluster.ring.rotated())
+    cluster.api.inject(Fail(FORBIDDEN), "GET", "byocphonenumbers")
+    result = cluster.run("keys", "retire")
+    assert result.exit_code == 3
+    assert len(cluster.stored().fingerprints()) == 2
+
+
+@pytest.mark.parametrize("command", ["rotate", "list", "reseal", "retire"])
+def test_who_may_not_read_the_keys_can_do_nothing_with_them(cluster: Cluster, command: str) -> None:
+    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    result = cluster.run("keys", command)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert cluster.api.writes == []
+
+
+# migrate
+
+OLD = Fernet.generate_key().decode()
+
+
+def token(text: str) -> str:
+    return Fernet(OLD).encrypt(text.encode()).decode()
+
+
+@pytest.fixture
+def old_key(tmp_path: Any) -> str:
+    path = tmp_path / "old.key"
+    path.write_text(OLD + "\n")
+    return str(path)
+
+
+def test_tokens_of_the_hosted_service_become_sealed_secrets(cluster: Cluster, old_key: str) -> None:
+    lines = [
+        {"name": "one", "username": USER, "passwordToken": token(PASSWORD)},
+        {"name": "two", "namespace": "sales", "usernameToken": token(USER), "passwordToken": token(PASSWORD)},
+        {"name": "three", "passwordToken": token(PASSWORD)},
+    ]
+    stdin = "\n".join(map(json.dumps, lines))
+    result = cluster.run("migrate", "-", "--old-key-file", old_key, "-n", NAMESPACE, stdin=stdin)
+    assert result.exit_code == 0
+    made = list(yaml.safe_load_all(result.stdout))
+    assert [each["metadata"]["namespace"] for each in made] == [NAMESPACE, "sales", NAMESPACE]
+    opened = [
+        {
+            key: cluster.ring.open(text, each["metadata"]["namespace"], field_of(key))
+            for key, text in each["stringData"].items()
+        }
+        for each in made
+    ]
+    assert opened == [CREDENTIALS, CREDENTIALS, {"password": PASSWORD}]
+    assert OLD not in result.output
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("nonsense", "line 2: it is no JSON object"),
+        ("[]", "line 2: it is no JSON object of texts"),
+        ('{"name": "x"}', "line 2: name and passwordToken are needed"),
+        ('{"name": "x", "passwordToken": "x", "password": "y"}', "line 2: only name"),
+        ('{"name": "x", "passwordToken": "gAAAAA"}', "line 2: passwordToken: the token does not open with the old key"),
+        (json.dumps({"name": "x", "passwordToken": token("x\n")}), "line 2: password: the value ends with a newline"),
+        (json.dumps({"name": "good", "passwordToken": token("x")}), f"more than one line makes {NAMESPACE}/good"),
+    ],
+    ids=range(7),
+)
+def test_one_wrong_line_and_nothing_is_printed(cluster: Cluster, old_key: str, line: str, words: str) -> None:
+    stdin = json.dumps({"name": "good", "passwordToken": token(PASSWORD)}) + "\n" + line
+    result = cluster.run("migrate", "-", "--old-key-file", old_key, "-n", NAMESPACE, stdin=stdin)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in " ".join(result.stderr.split())
+
+
+def test_a_wrong_old_key_and_two_times_stdin_are_refused(cluster: Cluster, tmp_path: Any) -> None:
+    path = tmp_path / "old.key"
+    path.write_text("no key")
+    result = cluster.run("migrate", "-", "--old-key-file", str(path), stdin="{}")
+    assert (result.exit_code, "the old key: line 1" in result.stderr) == (2, True)
+    assert cluster.run("migrate", "-", "--old-key-file", "-", stdin="{}").exit_code == 2
+
+
+@pytest.mark.parametrize("args", [(), ("seal",), ("keys",), ("keys", "rotate"), ("keys", "retire"), ("migrate",)])
+def test_every_command_has_help(cluster: Cluster, args: tuple[str, ...]) -> None:
+    result = cluster.run(*args, "--help")
+    assert (result.exit_code, "Usage: " in result.stdout) == (0, True)
