@@ -189,7 +189,8 @@ def _mounted(program: Program, places: Sequence[str | Path]) -> list[str]:
     above = sorted({folder for place in wanted for folder in place.parents} - {Path("/")})
     made = [part for folder in above for part in ("--perms", "0755", "--dir", str(folder))]
     shared = [part for folder in program.shared for part in ("--ro-bind", str(folder), str(folder))]
-    return [*made, *shared, *system, *known, "--remount-ro", "/"]
+    # The checkout last, as it may itself be below a volume such as /tmp, whose new mount would hide it.
+    return [*made, *system, *known, *made, *shared, "--remount-ro", "/"]
 
 
 def _as_user(user: Json, arguments: Sequence[str]) -> list[str]:
