@@ -21,7 +21,8 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "byoc-operator"
 NAME = "byoc-operator"
 CRD = "byocphonenumbers.byoc.talkifai.dev"
-_CLUSTER_WIDE = "clusterrole,clusterrolebinding,mutatingadmissionpolicy,mutatingadmissionpolicybinding"
+_BOUND = ("clusterrole", "mutatingadmissionpolicy", "validatingadmissionpolicy")
+_CLUSTER_WIDE = ",".join((*_BOUND, *(f"{kind}binding" for kind in _BOUND), "mutatingwebhookconfiguration"))
 _POLL_S = 0.1
 
 _Found = TypeVar("_Found")

@@ -5,13 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from install.argocd import SERVICE_NAME, Platform, merge_customizations
 from install.cluster import Cluster
+from testbed.argocd_parts import ArgoCd
 from testbed.bed import Bed
+from testbed.installed import start_operator
 from testbed.kubelet import Kubelet, kubelet
+from testbed.livekit_proxy import LiveKitProxy
+from testbed.part import free_port
 from testbed.program import checkout
 from testbed.scheduling_parts import scheduling
 
 _HERE = Path(__file__).parent
+_WITH_ARGOCD = {"BYOC_INSTALLATION_ID": "with-argocd", "BYOC_SWEEP_INTERVAL_SECONDS": "5"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,6 +43,25 @@ def place(cluster: Cluster) -> Iterator[str]:
     yield namespace
     cluster.remove_everything()
     cluster.kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Everything running, with deploy/argocd/argocd-cm.yaml merged into Argo CD's settings as docs/argocd.md says.
+
+    The operator is ready to seal at admission; nobody asks it to unless a test installs the webhook.
+    """
+    folder = tmp_path_factory.mktemp("argocd")
+    with Bed.start(folder / "bed") as bed, LiveKitProxy(bed.livekit.url) as proxy, ArgoCd.start(bed) as argocd:
+        merge_customizations(bed)
+        port = free_port()
+        sealing = {"BYOC_ADMISSION": "true", "BYOC_ADMISSION_PORT": str(port), "BYOC_ADMISSION_SERVICE": SERVICE_NAME}
+        webhook = {"BYOC_ADMISSION_WEBHOOK": "byoc-operator-sealing"}
+        operator = start_operator(bed, {**_WITH_ARGOCD, **sealing, **webhook, "LIVEKIT_URL": proxy.url})
+        try:
+            yield Platform(argocd, proxy, folder / "git", port)
+        finally:
+            operator.stop()
 
 
 @pytest.fixture

@@ -1,20 +1,30 @@
 """Taking it away again: in the right order nothing stays, in the wrong one there are two ways out."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from install.cluster import CHART, CRD, NAME, Cluster
 from install.test_runs_as_told import own_namespace
-from testbed.kubelet import Kubelet
+from testbed.kubelet import Kubelet, Pod
 
 POLICIES = "mutatingadmissionpolicy,mutatingadmissionpolicybinding"
 
 
-def test_policy_then_numbers_then_operator_leaves_nothing(cluster: Cluster, node: Kubelet, voice: str) -> None:
+@contextmanager
+def served(cluster: Cluster, node: Kubelet, *args: str) -> Iterator[tuple[str, Pod]]:
+    """A release and its pod, ready; in the end nothing of it. `args` are more of helm's."""
     cluster.remove_everything()
     with own_namespace(cluster) as place:
-        cluster.install(place, "--set", "finalizerPolicy=On")
+        cluster.install(place, *args)
         pod = node.start(place, NAME)
         pod.wait_ready()
+        yield place, pod
+        cluster.remove_everything()
+
+
+def test_policy_then_numbers_then_operator_leaves_nothing(cluster: Cluster, node: Kubelet, voice: str) -> None:
+    with served(cluster, node, "--set", "finalizerPolicy=On") as (place, pod):
         phone = cluster.number(voice)
         cluster.ready(voice)
 
@@ -32,11 +42,7 @@ def test_policy_then_numbers_then_operator_leaves_nothing(cluster: Cluster, node
 def test_numbers_and_calls_outlive_the_operator_and_a_reinstall_finishes_deletions(
     cluster: Cluster, node: Kubelet, voice: str
 ) -> None:
-    cluster.remove_everything()
-    with own_namespace(cluster) as place:
-        cluster.install(place)
-        pod = node.start(place, NAME)
-        pod.wait_ready()
+    with served(cluster, node) as (place, pod):
         gone, kept = cluster.number(voice, "gone"), cluster.number(voice, "kept")
         cluster.ready(voice, "gone")
         before = cluster.ready(voice, "kept")
@@ -54,17 +60,12 @@ def test_numbers_and_calls_outlive_the_operator_and_a_reinstall_finishes_deletio
         cluster.kubectl("wait", "bpn/gone", "-n", voice, "--for=delete", "--timeout=30s")
         assert cluster.sip.of(gone).counts == (0, 0, 0)
         assert cluster.sip.of(kept).bytes == held
-        cluster.remove_everything()
 
 
 def test_without_an_operator_the_finalizer_is_taken_away_by_hand_and_livekit_keeps_the_trunks(
     cluster: Cluster, node: Kubelet, voice: str
 ) -> None:
-    cluster.remove_everything()
-    with own_namespace(cluster) as place:
-        cluster.install(place)
-        pod = node.start(place, NAME)
-        pod.wait_ready()
+    with served(cluster, node) as (place, pod):
         phone = cluster.number(voice)
         cluster.ready(voice)
         pod.stop()
@@ -74,7 +75,6 @@ def test_without_an_operator_the_finalizer_is_taken_away_by_hand_and_livekit_kee
         cluster.kubectl("patch", "bpn", "a", "-n", voice, *patch)
         cluster.kubectl("wait", "bpn/a", "-n", voice, "--for=delete", "--timeout=20s")
         assert cluster.sip.of(phone).counts == (1, 1, 1)
-        cluster.remove_everything()
 
 
 def left_of_the_release(cluster: Cluster, place: str) -> list[str]:

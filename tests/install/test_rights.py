@@ -10,6 +10,7 @@ import pytest
 
 from install.cluster import NAME, Cluster, Json
 from install.test_runs_as_told import own_namespace
+from install.test_webhook import SEALS_AT_ADMISSION, serving
 from testbed.audit import AuditEntry
 from testbed.kubelet import Kubelet
 
@@ -112,6 +113,24 @@ def test_a_whole_life_uses_every_right_and_asks_for_no_other(
         requests = audited(cluster, account)
         assert [request for request in requests if request.code == 403] == []
         assert unused(rights, requests) == []
+        cluster.remove_everything()
+
+
+def test_sealing_at_admission_uses_every_right_too(cluster: Cluster, node: Kubelet, voice: str) -> None:
+    cluster.remove_everything()
+    with own_namespace(cluster) as place:
+        cluster.install(place, "--set", "finalizerPolicy=Off", *SEALS_AT_ADMISSION)
+        account = f"{place}:{NAME}"
+        with serving(cluster, node, place) as (pod,):
+            live_a_life(cluster, voice)
+            broken = '{"data": {"tls.crt": ""}}'
+            cluster.kubectl("patch", "secret", "byoc-admission-certificate", "-n", place, "-p", broken)
+            node.start(place, NAME).wait_ready()
+            pod.end()
+        node.stop()
+        requests = audited(cluster, account)
+        assert [request for request in requests if request.code == 403] == []
+        assert unused(granted(cluster, account), requests) == []
         cluster.remove_everything()
 
 

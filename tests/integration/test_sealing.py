@@ -1,74 +1,28 @@
 """Sealed credentials on the real API server: the operator's keys, `kubectl byoc`, a rotation that nobody notices."""
 
-import base64
 import json
 import os
 import pty
 import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
 from byoc_operator.core.credentials import Field
-from byoc_operator.sealing import KeyRing
 from integration.deployment import NEVER, USER, Deployment
 from integration.scene import GOOD_SECRET, Scene, condition, findings
+from integration.sealed import EXECUTABLE, INPUT, KEYS, SYSTEM, byoc, has_keys, no_keys, ring, sealed, with_keys
 from testbed.operator_process import OperatorProcess
 from testbed.process import clean_environment
 
-SYSTEM, KEYS = "byoc-system", "byoc-sealing-keys"
 REF = {"name": "sip"}
-EXECUTABLE = Path(sys.executable).parent / "kubectl-byoc"
-INPUT = f"{GOOD_SECRET['username']}\n{GOOD_SECRET['password']}\n"
-
-
-def byoc(
-    scene: Scene, *args: str, stdin: str = "", check: bool = True, kubeconfig: Path | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run `kubectl-byoc` as a user does."""
-    home = {"KUBECONFIG": str(kubeconfig or scene.bed.kubeconfig), "HOME": str(scene.bed.directory)}
-    done = subprocess.run(
-        [str(EXECUTABLE), *args],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=clean_environment() | home,
-        timeout=60,
-        check=False,
-    )
-    assert not check or done.returncode == 0, done.stderr
-    assert GOOD_SECRET["password"] not in done.stdout + done.stderr
-    return done
-
-
-def ring(scene: Scene) -> KeyRing:
-    """The keys as they are in the cluster."""
-    stored = scene.bed.kubectl("-n", SYSTEM, "get", "secret", KEYS, "-o", "json").stdout
-    return KeyRing.parse(base64.b64decode(json.loads(stored)["data"]["keys"]).decode())
-
-
-def no_keys(scene: Scene) -> None:
-    scene.bed.kubectl("-n", SYSTEM, "delete", "secret", KEYS, "--ignore-not-found")
-
-
-def sealed(scene: Scene, name: str = "sip") -> None:
-    """What the guide says: seal, apply."""
-    made = byoc(scene, "seal", name, "-n", scene.namespace, stdin=INPUT).stdout
-    scene.kubectl("apply", "-f", "-", stdin=made)
 
 
 @pytest.fixture
-def watching(deployment: Deployment, stage: Scene) -> Scene:
+def watching(stage: Scene) -> Scene:
     """No sweep helps here, and the keys are there."""
-    deployment.ensure(NEVER)
-    stage.until(lambda: stage.bed.kubectl("-n", SYSTEM, "get", "secret", KEYS, check=False).returncode == 0, "keys")
-    return stage
+    return with_keys(stage)
 
 
 def test_the_keys_are_made_with_the_rights_of_the_installation_and_never_touched_again(
@@ -77,7 +31,7 @@ def test_the_keys_are_made_with_the_rights_of_the_installation_and_never_touched
     deployment.stop()
     no_keys(stage)
     deployment.start()
-    stage.until(lambda: stage.bed.kubectl("-n", SYSTEM, "get", "secret", KEYS, check=False).returncode == 0, "keys")
+    stage.until(lambda: has_keys(stage), "the keys are made")
     made = ring(stage)
     deployment.restart()
     stage.after_a_sweep()
@@ -152,52 +106,6 @@ def test_where_sealing_is_required_plain_text_is_refused(stage: Scene, deploymen
     stage.ready()
 
 
-@contextmanager
-def observed(scene: Scene) -> Iterator[set[str]]:
-    """Every reason of Ready that any number of the namespace had meanwhile, looked at without a pause."""
-    seen: set[str] = set()
-    over = threading.Event()
-
-    def look() -> None:
-        while not over.is_set():
-            seen.update(condition(number)["reason"] for number in scene.all())
-            time.sleep(0.01)
-
-    thread = threading.Thread(target=look)
-    thread.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        thread.join()
-
-
-def test_a_rotation_needs_no_restart_and_no_number_leaves_ready(watching: Scene, deployment: Deployment) -> None:
-    scene = watching
-    for index in range(5):
-        sealed(scene, f"sip-{index}")
-        scene.number(f"n{index}", sipPasswordSecretRef={"name": f"sip-{index}"})
-    scene.all_ready(5)
-    pid = deployment.process.pid
-    with observed(scene) as seen, scene.counted() as calls:
-        byoc(scene, "keys", "rotate")
-        old = ring(scene).fingerprints()[1:]
-        assert byoc(scene, "keys", "retire", check=False).returncode == 4
-        resealed = byoc(scene, "keys", "reseal").stdout
-        assert resealed.count(f"{scene.namespace}/sip-") == 5
-        byoc(scene, "keys", "retire")
-        sealed(scene, "after")
-        scene.number("after", sipPasswordSecretRef={"name": "after"})
-        scene.ready("after")
-    assert seen <= {"Synced", "Pending", ""}
-    assert {method: count for method, count in calls.items() if method.startswith("Update")} == {}
-    assert len(scene.all_ready(6)) == 6
-    listed = byoc(scene, "keys", "list").stdout
-    assert ring(scene).fingerprints()[0] in listed
-    assert not any(each in listed for each in old)
-    assert deployment.process.pid == pid
-
-
 def test_keys_that_are_lost_are_missed_not_replaced_and_restored_they_open_all_again(
     stage: Scene, deployment: Deployment
 ) -> None:
@@ -212,7 +120,7 @@ def test_keys_that_are_lost_are_missed_not_replaced_and_restored_they_open_all_a
     deployment.restart()
     message = condition(stage.told("SealingKeyUnknown"))["message"]
     assert f"there is no Secret {SYSTEM}/{KEYS}" in message
-    assert stage.bed.kubectl("-n", SYSTEM, "get", "secret", KEYS, check=False).returncode == 1
+    assert not has_keys(stage)
     assert stage.held(phone).counts == (1, 1, 1)
     kept = json.loads(backup)
     kept["metadata"] = {"name": KEYS, "namespace": SYSTEM}

@@ -7,10 +7,7 @@ the `argocd` command as a person uses it. Sources are Git folders (`file://…`)
 import subprocess
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import yaml
@@ -20,6 +17,7 @@ from testbed.bed import Bed
 from testbed.http_probe import get
 from testbed.livekit_parts import Redis
 from testbed.part import NotReady, Part, free_port
+from testbed.parts import Parts
 from testbed.process import clean_environment
 
 NAMESPACE = "argocd"
@@ -32,10 +30,11 @@ class _ArgoPart(Part):
 
     health_path = "/healthz"
 
-    def __init__(self, parent: Path, kubeconfig: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, parent: Path, kubeconfig: Path, settings: Mapping[str, str], redis: Redis) -> None:
         super().__init__(tools.find(tools.ARGOCD), parent)
         self._kubeconfig = kubeconfig
         self._settings = settings
+        self._redis = redis
 
     def choose_ports(self) -> None:
         self.port = free_port()
@@ -59,10 +58,6 @@ class RepoServer(_ArgoPart):
 
     name = "argocd-repo-server"
 
-    def __init__(self, parent: Path, kubeconfig: Path, settings: Mapping[str, str], redis: Redis) -> None:
-        super().__init__(parent, kubeconfig, settings)
-        self._redis = redis
-
     def arguments(self) -> list[str]:
         return [
             "--loglevel=warn",
@@ -76,17 +71,20 @@ class RepoServer(_ArgoPart):
         ]
 
 
-class ApplicationController(_ArgoPart):
-    """Compares, syncs and judges Applications. Its metrics listen on all addresses: it has no flag for one."""
-
-    name = "argocd-application-controller"
+class _OfRepoServer(_ArgoPart):
+    """One that asks the repo-server."""
 
     def __init__(
         self, parent: Path, kubeconfig: Path, settings: Mapping[str, str], redis: Redis, repo_server: RepoServer
     ) -> None:
-        super().__init__(parent, kubeconfig, settings)
-        self._redis = redis
+        super().__init__(parent, kubeconfig, settings, redis)
         self._repo_server = repo_server
+
+
+class ApplicationController(_OfRepoServer):
+    """Compares, syncs and judges Applications. Its metrics listen on all addresses: it has no flag for one."""
+
+    name = "argocd-application-controller"
 
     def arguments(self) -> list[str]:
         return [
@@ -100,17 +98,10 @@ class ApplicationController(_ArgoPart):
         ]
 
 
-class ArgoServer(_ArgoPart):
+class ArgoServer(_OfRepoServer):
     """The API behind the `argocd` command, without accounts: whoever reaches it is an administrator."""
 
     name = "argocd-server"
-
-    def __init__(
-        self, parent: Path, kubeconfig: Path, settings: Mapping[str, str], redis: Redis, repo_server: RepoServer
-    ) -> None:
-        super().__init__(parent, kubeconfig, settings)
-        self._redis = redis
-        self._repo_server = repo_server
 
     def arguments(self) -> list[str]:
         return [
@@ -132,10 +123,11 @@ class ArgoServer(_ArgoPart):
         return get(self.port, "/healthz").status == 200
 
 
-class ArgoCd:
+class ArgoCd(Parts):
     """A running Argo CD; make it with `ArgoCd.start` and end it with `stop`, or use it in a `with`."""
 
     def __init__(self, bed: Bed) -> None:
+        super().__init__()
         self.bed = bed
         self._program = tools.find(tools.ARGOCD)
         directory = bed.directory / "argocd"
@@ -145,32 +137,16 @@ class ArgoCd:
         self._repo_server = RepoServer(directory, bed.kubeconfig, settings, redis)
         self.controller = ApplicationController(directory, bed.kubeconfig, settings, redis, self._repo_server)
         self._server = ArgoServer(directory, bed.kubeconfig, settings, redis, self._repo_server)
-        self._running = ExitStack()
 
     @classmethod
     def start(cls, bed: Bed) -> Self:
         """Install CRDs and settings, then start all parts. Raises ToolMissing or NotReady."""
         argocd = cls(bed)
-        try:
+        with argocd.starting():
             argocd._install()
-            argocd._start_together(argocd._redis)
-            argocd._start_together(argocd._repo_server, argocd.controller, argocd._server)
-        except BaseException:
-            argocd.stop()
-            raise
+            argocd.start_together(argocd._redis)
+            argocd.start_together(argocd._repo_server, argocd.controller, argocd._server)
         return argocd
-
-    def stop(self) -> None:
-        """Stop all parts, the last started first."""
-        self._running.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def cli(self, *args: str, check: bool = True, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run the `argocd` command against the server. Raises CalledProcessError with its own words in a note."""
@@ -191,13 +167,6 @@ class ArgoCd:
         while self.bed.kubectl("get", "applications,appprojects", "-A", check=False).returncode != 0:
             if time.monotonic() > deadline:
                 raise NotReady(f"Argo CD's CRDs are not served after {_SERVED_WITHIN_S} s")
-
-    def _start_together(self, *parts: Part) -> None:
-        for part in parts:
-            self._running.callback(part.stop)
-        with ThreadPoolExecutor(len(parts)) as pool:
-            for started in [pool.submit(part.start) for part in parts]:
-                started.result()
 
 
 def run_argocd(*args: str, home: Path, check: bool = True, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:

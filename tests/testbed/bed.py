@@ -3,26 +3,25 @@
 import json
 import subprocess
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from testbed import tools
 from testbed.audit import AuditEntry, read_audit_log
 from testbed.kube_parts import ApiServer, ControllerManager, Etcd
 from testbed.livekit_parts import LiveKit, Redis
-from testbed.part import NotReady, Part
+from testbed.part import NotReady
+from testbed.parts import Parts
 from testbed.process import clean_environment
 
 _POLL_S = 0.1
 
 
-class Bed:
+class Bed(Parts):
     """A running test bed; make it with `Bed.start` and end it with `stop`, or use it in a `with`."""
 
     def __init__(self, directory: Path) -> None:
+        super().__init__()
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.kubeconfig = directory / "kubeconfig"
@@ -32,33 +31,17 @@ class Bed:
         self.livekit = LiveKit(directory, self.redis)
         self.controller_manager = ControllerManager(directory, self.api_server, self.kubeconfig)
         self._kubectl = tools.find(tools.KUBECTL)
-        self._running = ExitStack()
 
     @classmethod
     def start(cls, directory: Path) -> Self:
         """Start all parts below `directory`, which must not hold an earlier bed. Raises ToolMissing or NotReady."""
         bed = cls(directory.resolve())
-        try:
-            bed._start_together(bed.etcd, bed.redis)
-            bed._start_together(bed.api_server, bed.livekit)
+        with bed.starting():
+            bed.start_together(bed.etcd, bed.redis)
+            bed.start_together(bed.api_server, bed.livekit)
             bed.api_server.write_admin_kubeconfig(bed.kubeconfig)
-            bed._start_together(bed.controller_manager)
-        except BaseException:
-            bed.stop()
-            raise
+            bed.start_together(bed.controller_manager)
         return bed
-
-    def stop(self) -> None:
-        """Stop all parts, the last started first; the files stay."""
-        self._running.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def api_url(self) -> str:
@@ -122,10 +105,3 @@ class Bed:
             "LIVEKIT_API_KEY": self.livekit.key,
             "LIVEKIT_API_SECRET": self.livekit.secret,
         }
-
-    def _start_together(self, *parts: Part) -> None:
-        for part in parts:
-            self._running.callback(part.stop)
-        with ThreadPoolExecutor(len(parts)) as pool:
-            for started in [pool.submit(part.start) for part in parts]:
-                started.result()

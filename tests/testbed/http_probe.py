@@ -15,15 +15,23 @@ class Answer:
 
 
 def get(
-    port: int, path: str, *, authority: Path | None = None, token: str | None = None, timeout_s: float = 5
+    port: int,
+    path: str,
+    *,
+    authority: Path | None = None,
+    token: str | None = None,
+    any_certificate: bool = False,
+    timeout_s: float = 5,
 ) -> Answer:
-    """GET over HTTP, or over HTTPS when `authority` (a PEM file) is given."""
+    """GET over HTTP, or over HTTPS when `authority` (a PEM file) or `any_certificate` is given."""
     connection: http.client.HTTPConnection | None = None
     try:
-        if authority is None:
+        if authority is None and not any_certificate:
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
         else:
-            trust = ssl.create_default_context(cafile=str(authority))
+            trust = ssl.create_default_context(cafile=str(authority) if authority else None)
+            if any_certificate:
+                trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
             connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s, context=trust)
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
         response = connection.getresponse()

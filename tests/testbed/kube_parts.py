@@ -79,6 +79,8 @@ class ApiServer(Part):
         self._tokens = write_private(self.directory / "tokens.csv", f"{self._admin_token},admin,admin,system:masters\n")
         self._policy = self.directory / "audit-policy.yaml"
         self._policy.write_text(yaml.safe_dump(_AUDIT_POLICY))
+        # Loopback addresses, so that a Service can be played on this machine; those of two beds differ.
+        self._services = f"127.{64 + secrets.randbelow(64)}.{secrets.randbelow(256)}.0/24"
 
     def choose_ports(self) -> None:
         self.port = free_port()
@@ -100,7 +102,7 @@ class ApiServer(Part):
             f"--service-account-signing-key-file={self.signing_key}",
             f"--token-auth-file={self._tokens}",
             "--authorization-mode=RBAC",
-            "--service-cluster-ip-range=10.0.0.0/24",
+            f"--service-cluster-ip-range={self._services}",
             "--allow-privileged=true",
             "--endpoint-reconciler-type=none",
             f"--audit-policy-file={self._policy}",

@@ -2,32 +2,32 @@
 
 Command, environment, mounted files, service account, user, read-only root and probes come from the object in the API
 server and from nowhere else, so that a wrong name, key, path or right fails a test. What it does not understand it
-refuses. Two liberties: pods share the host's network, so each is told a free port to serve on; and seccomp, resource
+refuses. Two liberties: pods share the host's network, so each is told free ports to serve on; and seccomp, resource
 limits and scheduling are left to a real node.
 """
 
 import json
-import os
 import secrets
-import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
 from byoc_operator.settings import Settings
-from testbed import tools
 from testbed.bed import Bed
 from testbed.http_probe import get
 from testbed.part import NotReady, free_port
 from testbed.pod_files import environment, mounts
 from testbed.pod_spec import Json, NotPlayed, checked
 from testbed.process import Ending, Process
-from testbed.program import Program, resolved_in
+from testbed.program import Program
+from testbed.sandbox import sandbox
+from testbed.service_proxy import ServiceProxy
 
-_PORT_VARIABLE = "BYOC_HTTP_PORT"
+_PORT_SETTINGS = {"BYOC_HTTP_PORT": "http_port", "BYOC_ADMISSION_PORT": "admission_port"}
+"""Variables that tell the operator where to serve, and the settings that have their defaults."""
+
 _POLL_S = 0.05
 _LOG_TAIL_LINES = 30
 
@@ -53,10 +53,28 @@ class Kubelet:
         self._pods.append(pod)
         return pod
 
+    @contextmanager
+    def service(self, namespace: str, name: str) -> Iterator[None]:
+        """Make the first port of a Service reachable at its cluster IP while this is entered.
+
+        A pod is connected to as long as its readiness probe says 200, and on its way out until it is told to end: a
+        real cluster needs a moment, too, to hear that a pod is leaving.
+        """
+        spec = json.loads(self._bed.kubectl("get", "service", name, "-n", namespace, "-o", "json").stdout)["spec"]
+        port = spec["ports"][0]
+
+        def backend() -> int | None:
+            behind = (pod for pod in self._pods if pod.namespace == namespace and pod.is_selected_by(spec["selector"]))
+            ready = (pod for pod in behind if pod.exit_code is None and not pod.told_to_end)
+            return next((pod.host_port(port["targetPort"]) for pod in ready if pod.probe("readiness") == 200), None)
+
+        with ServiceProxy(spec["clusterIP"], port["port"], backend):
+            yield
+
     def stop(self) -> None:
         """Stop every pod that still runs."""
         while self._pods:
-            self._pods.pop().stop()
+            self._pods.pop().end()
 
 
 @contextmanager
@@ -75,20 +93,25 @@ class Pod:
     def __init__(self, bed: Bed, program: Program, namespace: str, deployment: str, template: Json) -> None:
         self.name = f"{deployment}-{secrets.token_hex(4)}"
         self.namespace = namespace
-        self.port = free_port()
+        self.told_to_end = False
+        self._labels: Json = template["metadata"]["labels"]
         self._spec: Json = template["spec"]
         (self._container,) = self._spec["containers"]
-        self._probes = _probes(self._container)
+        # It is part of the grace period.
+        self._pre_stop_s: int = (
+            self._container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+        )
         folder = bed.directory / "pods" / self.name
         folder.mkdir(parents=True)
         folder.parent.chmod(0o755)
         self.log = folder / "log"
         own = {"metadata": {**template["metadata"], "name": self.name, "namespace": namespace}, "spec": self._spec}
         told = dict(program.environment) | environment(bed, own)
-        self._check_port(told)
-        self.environment = told | {_PORT_VARIABLE: str(self.port)}
-        sandbox = _sandbox(program, self._spec, self.name, mounts(bed, own, folder / "volumes"))
-        command = [*sandbox, *self._command(program)]
+        played = _played_ports(self._container, told)
+        self._ports = dict(played.values())
+        self.environment = told | {name: str(chosen) for name, (_, chosen) in played.items()}
+        walls = sandbox(program, self._spec, self.name, mounts(bed, own, folder / "volumes"))
+        command = [*walls, *self._command(program)]
         self._process = Process(command, environment=self.environment, log=self.log, directory=folder)
 
     @property
@@ -104,9 +127,25 @@ class Pod:
             raise NotReady(f"{self.name} is not running yet, or no more\n{self.log_tail()}")
         return int(children[0].pid)
 
+    @property
+    def port(self) -> int:
+        """Where its port `http` is to be found."""
+        return self.host_port("http")
+
+    def host_port(self, port: str | int) -> int:
+        """Where a port of the container, by name or number, is to be found on 127.0.0.1."""
+        named = {each["name"]: each["containerPort"] for each in self._container["ports"]}
+        return self._ports[named[port] if isinstance(port, str) else port]
+
+    def is_selected_by(self, selector: Json) -> bool:
+        """Whether it has all these labels."""
+        return selector.items() <= self._labels.items()
+
     def probe(self, name: str) -> int:
         """Status of `startup`, `readiness` or `liveness`, asked as the Deployment says; 0 if nobody answers."""
-        return get(self.port, self._probes[name]).status
+        asked = self._container[f"{name}Probe"]["httpGet"]
+        secure = asked.get("scheme") == "HTTPS"
+        return get(self.host_port(asked["port"]), asked["path"], any_certificate=secure).status
 
     def wait_ready(self, timeout_s: float = 40) -> None:
         """Wait until the readiness probe says 200. Raises NotReady, at once if it ended."""
@@ -123,12 +162,19 @@ class Pod:
         return self._process.wait(timeout_s)
 
     def stop(self) -> Ending | None:
-        """SIGTERM to the container's first process, SIGKILL after the grace period; None if it had ended before."""
+        """As a deleted pod ends: what `preStop` asks for first. None if it had ended before."""
+        if self.exit_code is None:
+            time.sleep(self._pre_stop_s)
+        return self.end()
+
+    def end(self) -> Ending | None:
+        """SIGTERM to the container's first process, SIGKILL after what is left of the grace period."""
         if self.exit_code is not None:
             return None
         started = time.monotonic()
+        self.told_to_end = True
         psutil.Process(self.pid).terminate()
-        exit_code = self._process.wait(self._spec["terminationGracePeriodSeconds"])
+        exit_code = self._process.wait(self._spec["terminationGracePeriodSeconds"] - self._pre_stop_s)
         if exit_code is None:
             exit_code = self._process.kill().exit_code
         return Ending(exit_code, time.monotonic() - started)
@@ -151,67 +197,14 @@ class Pod:
             return [*command, *self._container.get("args", ())]
         return [*program.entrypoint, *self._container.get("args", program.command)]
 
-    def _check_port(self, told: Mapping[str, str]) -> None:
-        serves = int(told.get(_PORT_VARIABLE, Settings.model_fields["http_port"].default))
-        asked = {_port(self._container, name) for name in ("startupProbe", "readinessProbe", "livenessProbe")}
-        if asked != {serves}:
-            raise NotPlayed(f"the probes ask ports {sorted(asked)}, the container serves on {serves}")
 
-
-def _probes(container: Json) -> dict[str, str]:
-    return {name: container[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
-
-
-def _port(container: Json, probe: str) -> int:
-    port = container[probe]["httpGet"]["port"]
-    named = {each["name"]: each["containerPort"] for each in container["ports"]}
-    return int(named[port] if isinstance(port, str) else port)
-
-
-def _sandbox(program: Program, spec: Json, name: str, mounted: Sequence[str | Path]) -> list[str]:
-    """Bubblewrap and what it is to do, up to the program's own command line."""
-    bwrap = shutil.which("bwrap")
-    if bwrap is None:
-        raise tools.ToolMissing("bubblewrap is missing; apt-get install bubblewrap")
-    user = {**spec["securityContext"], **spec["containers"][0]["securityContext"]}
-    namespaces = ["--die-with-parent", "--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts"]
-    return [bwrap, *namespaces, "--hostname", name, *_as_user(user, _mounted(program, mounted))]
-
-
-def _mounted(program: Program, places: Sequence[str | Path]) -> list[str]:
-    """The root and what is mounted below it. A Path is where something goes, inside the root."""
-    known = [str(resolved_in(program.root, each) if isinstance(each, Path) else each) for each in places]
-    system = ["--proc", "/proc", "--dev", "/dev"]
-    if program.root is not None:
-        return ["--ro-bind", str(program.root), "/", *system, *known]
-    wanted = [*program.shared, *(each for each in places if isinstance(each, Path))]
-    # Where bubblewrap has to make a folder to mount something below it, it makes it for root only.
-    above = sorted({folder for place in wanted for folder in place.parents} - {Path("/")})
-    made = [part for folder in above for part in ("--perms", "0755", "--dir", str(folder))]
-    shared = [part for folder in program.shared for part in ("--ro-bind", str(folder), str(folder))]
-    # The checkout last, as it may itself be below a volume such as /tmp, whose new mount would hide it.
-    return [*made, *system, *known, *made, *shared, "--remount-ro", "/"]
-
-
-def _as_user(user: Json, arguments: Sequence[str]) -> list[str]:
-    """Give up root for the pod's user, for good. A developer without root becomes that user in a user namespace."""
-    uid, gid = user["runAsUser"], user["runAsGroup"]
-    if os.geteuid() != 0:
-        return ["--unshare-user", "--uid", str(uid), "--gid", str(gid), *arguments, "--chdir", "/", "--"]
-    # Only what it takes to change the user, and to lose even that.
-    needed = [part for name in ("SETUID", "SETGID", "SETPCAP") for part in ("--cap-add", f"CAP_{name}")]
-    group = user.get("fsGroup")
-    groups = "--clear-groups" if group is None else f"--groups={group}"
-    lost = ["setpriv", f"--reuid={uid}", f"--regid={gid}", groups, "--bounding-set=-all", "--inh-caps=-all"]
-    return [
-        "--cap-drop",
-        "ALL",
-        *needed,
-        *arguments,
-        "--chdir",
-        "/",
-        "--",
-        *lost,
-        "--ambient-caps=-all",
-        "--no-new-privs",
-    ]
+def _played_ports(container: Json, told: Mapping[str, str]) -> dict[str, tuple[int, int]]:
+    """Variable of each port that the container declares, with the port's number and the one it gets here."""
+    serves = {int(told.get(name, Settings.model_fields[field].default)): name for name, field in _PORT_SETTINGS.items()}
+    declared = {port["name"]: port["containerPort"] for port in container["ports"]}
+    if unknown := {name for name, number in declared.items() if number not in serves}:
+        raise NotPlayed(f"ports {sorted(unknown)}: the container serves on {sorted(serves)}")
+    asked = {container[f"{name}Probe"]["httpGet"]["port"] for name in ("startup", "readiness", "liveness")}
+    if not asked <= declared.keys() | declared.values():
+        raise NotPlayed(f"the probes ask {asked}, the container serves on {declared}")
+    return {serves[number]: (number, free_port()) for number in declared.values()}

@@ -33,6 +33,7 @@ _CONTAINER = frozenset(
         "envFrom",
         "image",
         "imagePullPolicy",
+        "lifecycle",
         "livenessProbe",
         "name",
         "ports",
@@ -87,6 +88,9 @@ def _check_container(container: Json) -> None:
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
         only(container[name], _HTTP_PROBE, name)
         only(container[name]["httpGet"], {"path", "port", "scheme"}, f"{name}.httpGet")
+    lifecycle = container.get("lifecycle", {})
+    only(lifecycle, {"preStop"}, "lifecycle")
+    only(lifecycle.get("preStop", {}), {"sleep"}, "preStop")
     for mount in container.get("volumeMounts", ()):
         only(mount, {"name", "mountPath", "readOnly"}, f"volumeMount {mount['name']}")
     texts = [*container.get("command", ()), *container.get("args", ())]
