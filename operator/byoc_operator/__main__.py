@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from . import handlers
 from . import settings as settings_module
 from .admission.installation import Installation as AdmissionInstallation
-from .admission.ring import FreshRing
+from .admission.ring import FreshKeys
 from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
@@ -213,7 +213,7 @@ async def _webhook(process: Process) -> Webhook | None:
         return None
     folder, name = settings.admission_certificate_folder, settings.admission_webhook
     webhook = Webhook(
-        AdmissionServer(settings.admission_port, FreshRing(process.keys)),
+        AdmissionServer(settings.admission_port, FreshKeys(process.keys)),
         MountedCertificates(folder)
         if folder
         else SharedCertificates(api, settings.operator_namespace, settings.admission_names),

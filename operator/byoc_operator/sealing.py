@@ -166,10 +166,10 @@ def _token(text: str) -> bytes:
     """The token of a sealed text, if it has the shape of one."""
     if len(text) > MAX_SEALED:
         raise _invalid("is longer than any that `kubectl byoc seal` makes")
-    token = text.removeprefix(SEALED_PREFIX).encode()
     try:
+        token = text.removeprefix(SEALED_PREFIX).encode()
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
-    except binascii.Error:
+    except (UnicodeEncodeError, binascii.Error):
         raise _invalid("is cut, or is no Fernet token") from None
     # Base64 has several spellings of the same bytes; one of them is enough, and a changed character never passes.
     if not raw or base64.urlsafe_b64encode(raw) != token:

@@ -8,13 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.admission.review import LAST_APPLIED, review, without_keys
+from byoc_operator.admission.review import LAST_APPLIED, MAX_ANNOTATION, review
+from byoc_operator.admission.ring import Keys
 from byoc_operator.cluster.fake_patch import json_patched
 from byoc_operator.core.credentials import WATCH_LABEL, Field, field_of
 from byoc_operator.sealing import MAX_SEALED, KeyRing, is_sealed
 from strategies import QUICK, json_values
 
 RING, STRANGER = KeyRing.generate(), KeyRing.generate()
+KEYS = Keys(RING)
+GONE = "there is no Secret byoc-system/byoc-sealing-keys with the keys"
 NAMESPACE = "voice"
 PASSWORD = "correct-horse-battery"
 
@@ -58,7 +61,7 @@ def asked(wanted: Json, old: Json | None = None) -> Json:
 
 def stored(wanted: Json, old: Json | None = None, ring: KeyRing = RING) -> Json:
     """What the API server stores after the review."""
-    answer = review(asked(wanted, old), ring)
+    answer = review(asked(wanted, old), Keys(ring))
     assert answer["allowed"], answer
     if "patch" not in answer:
         return wanted
@@ -67,7 +70,7 @@ def stored(wanted: Json, old: Json | None = None, ring: KeyRing = RING) -> Json:
 
 
 def refusal(wanted: Json, old: Json | None = None) -> str:
-    answer = review(asked(wanted, old), RING)
+    answer = review(asked(wanted, old), KEYS)
     assert not answer["allowed"]
     assert "patch" not in answer
     assert answer["status"]["code"] == 422
@@ -129,7 +132,7 @@ def test_any_request_gets_an_answer(request: Json, wanted: Any, old: Any) -> Non
         request | asked(wanted, old),
         asked(secret({}, None, data=wanted), secret({}, None, data=old)),
     ):
-        assert review(body, RING)["allowed"] in (True, False)
+        assert review(body, KEYS)["allowed"] in (True, False)
 
 
 @QUICK
@@ -137,7 +140,7 @@ def test_any_request_gets_an_answer(request: Json, wanted: Any, old: Any) -> Non
 def test_an_annotation_is_sealed_or_refused(text: str, values: Any) -> None:
     manifest = json.dumps({"data": values, "stringData": values})
     for annotation in (text, manifest, applied({"password": PASSWORD})[:-9] + text):
-        answer = review(asked(secret({}, annotation)), RING)
+        answer = review(asked(secret({}, annotation)), KEYS)
         if answer["allowed"] and "patch" not in answer:
             assert isinstance(json.loads(annotation), dict)
 
@@ -146,7 +149,7 @@ def test_an_annotation_is_sealed_or_refused(text: str, values: Any) -> None:
 @given(contents.map(lambda data: {key: f"plain-{value}" for key, value in data.items()}), st.booleans())
 def test_no_answer_holds_a_plain_value(data: Json, fails: bool) -> None:  # noqa: FBT001 - hypothesis gives it
     annotation = applied(data) if not fails else applied(data)[:-4]
-    answer = review(asked(secret(data, annotation)), RING)
+    answer = review(asked(secret(data, annotation)), KEYS)
     told = json.dumps(answer) + decoded(answer.get("patch", ""))
     assert answer["allowed"] is not fails
     assert [value for value in data.values() if value in told or encoded(value) in told] == []
@@ -156,14 +159,14 @@ def test_other_secrets_and_operations_are_left_alone() -> None:
     plain = secret({"password": PASSWORD})
     assert stored(secret({"password": PASSWORD}, label="false")) == secret({"password": PASSWORD}, label="false")
     assert stored(secret({"password": PASSWORD}, label="false"), plain)["data"] == plain["data"]
-    assert review(asked(plain) | {"operation": "DELETE"}, RING) == {"uid": "u-1", "allowed": True}
+    assert review(asked(plain) | {"operation": "DELETE"}, KEYS) == {"uid": "u-1", "allowed": True}
 
 
 @pytest.mark.parametrize("change", [{"type": "kubernetes.io/tls"}, {"metadata": {"name": "byoc-sealing-keys"}}])
 def test_what_never_holds_credentials_is_left_alone_with_a_warning(change: Json) -> None:
     wanted = secret({"tls.key": PASSWORD}) | change
     wanted["metadata"]["labels"] = {WATCH_LABEL: "true"}
-    answer = review(asked(wanted), RING)
+    answer = review(asked(wanted), KEYS)
     assert "patch" not in answer
     assert "never holds SIP credentials" in answer["warnings"][0]
 
@@ -175,7 +178,7 @@ def test_a_label_put_on_seals_what_was_plain() -> None:
 
 def test_a_value_sealed_for_this_use_is_kept_as_it_is() -> None:
     wanted = secret({"password": RING.seal(PASSWORD, NAMESPACE, Field.PASSWORD)})
-    assert review(asked(wanted), RING) == {"uid": "u-1", "allowed": True}
+    assert review(asked(wanted), KEYS) == {"uid": "u-1", "allowed": True}
 
 
 @pytest.mark.parametrize(
@@ -196,10 +199,10 @@ def test_a_cut_value_is_refused() -> None:
 
 def test_a_value_that_no_key_opens_is_stored_with_a_warning() -> None:
     wanted = secret({"password": STRANGER.seal(PASSWORD, NAMESPACE, Field.PASSWORD)})
-    answer = review(asked(wanted), RING)
+    answer = review(asked(wanted), KEYS)
     assert (answer["allowed"], "patch" in answer) == (True, False)
     assert "a key that the operator does not have" in answer["warnings"][0]
-    assert "warnings" not in review(asked(wanted, wanted), RING)
+    assert "warnings" not in review(asked(wanted, wanted), KEYS)
 
 
 def test_a_rotated_ring_keeps_the_tokens_of_the_older_key() -> None:
@@ -247,7 +250,7 @@ def test_what_is_no_text_is_refused_unless_it_is_stored_already() -> None:
     assert "not UTF-8" in refusal(binary)
     labelled = json.loads(json.dumps(binary))
     labelled["metadata"]["finalizers"] = []
-    answer = review(asked(labelled, binary), RING)
+    answer = review(asked(labelled, binary), KEYS)
     assert (answer["allowed"], "patch" in answer) == (True, False)
     assert "not UTF-8" in answer["warnings"][0]
     assert refusal(binary | {"data": binary["data"] | {"more": encoded("x")}}, binary)
@@ -260,15 +263,15 @@ def test_what_is_too_long_or_too_much_is_refused() -> None:
 
 
 def test_the_author_is_warned_of_a_value_that_no_number_can_use() -> None:
-    answer = review(asked(secret({"password": PASSWORD + "\n"})), RING)
+    answer = review(asked(secret({"password": PASSWORD + "\n"})), KEYS)
     assert answer["allowed"]
     assert "ends with a newline" in answer["warnings"][0]
-    assert "warnings" not in review(asked(secret({"password": PASSWORD})), RING)
+    assert "warnings" not in review(asked(secret({"password": PASSWORD})), KEYS)
 
 
 def test_an_immutable_secret_keeps_what_it_has() -> None:
     old = secret({"password": PASSWORD}, immutable=True)
-    answer = review(asked(old, old), RING)
+    answer = review(asked(old, old), KEYS)
     assert (answer["allowed"], "patch" in answer) == (True, False)
     assert "immutable" in answer["warnings"][0]
     sealed = stored(secret({"password": PASSWORD}, immutable=True))
@@ -280,6 +283,51 @@ def test_empty_values_hide_nothing_and_stay() -> None:
     assert stored(secret({}, data=None))["data"] is None
 
 
-def test_without_keys_the_author_is_asked_to_try_again() -> None:
-    answer = without_keys(asked(secret({"password": PASSWORD})))
-    assert (answer["allowed"], answer["status"]["code"]) == (False, 503)
+LOST = pytest.mark.parametrize("lost", [Keys(None, GONE), Keys(RING, GONE)], ids=["never known", "gone since"])
+
+
+@LOST
+def test_without_keys_plain_text_is_refused_for_now_and_the_author_told_why(lost: Keys) -> None:
+    for wanted in (secret({"password": PASSWORD}), secret({}, applied({"password": PASSWORD}))):
+        answer = review(asked(wanted), lost)
+        assert (answer["allowed"], answer["status"]["code"]) == (False, 503)
+        assert GONE in answer["status"]["message"]
+
+
+@LOST
+def test_without_keys_what_needs_no_sealing_is_stored(lost: Keys) -> None:
+    token = RING.seal(PASSWORD, NAMESPACE, Field.PASSWORD)
+    sealed = secret({"password": token}, applied({"password": token}))
+    plain = secret({"password": PASSWORD}, applied({"password": PASSWORD}))
+    unlabelled = secret({"password": PASSWORD}, label="false")
+    for wanted, old in ((sealed, None), (sealed, sealed), (plain, plain), (unlabelled, plain), (unlabelled, None)):
+        answer = review(asked(wanted, old), lost)
+        assert answer["allowed"], answer
+        assert "patch" not in answer
+
+
+def test_keys_that_are_gone_still_tell_that_nothing_changes() -> None:
+    token = RING.seal(PASSWORD, NAMESPACE, Field.PASSWORD)
+    old = secret({"password": token}, applied({"password": token}))
+    wanted = secret({"password": PASSWORD}, applied({"password": PASSWORD}))
+    answer = review(asked(wanted, old), Keys(RING, GONE))
+    assert json_patched(wanted, json.loads(decoded(answer["patch"]))) == old
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [
+        '{"data": {"password": "cGxhaW4="}, "metadata": {"x": 1e999}}',
+        '{"stringData": {"password": "' + "x" * MAX_ANNOTATION + '"}}',
+    ],
+    ids=["no JSON number", "too long"],
+)
+def test_an_annotation_that_cannot_be_written_again_is_refused(annotation: str) -> None:
+    assert "cannot be read" in refusal(secret({}, annotation))
+
+
+def test_half_a_character_in_a_token_keeps_no_label_from_changing() -> None:
+    old = secret({"password": PASSWORD}, '{"stringData": {"password": "fernet:\\ud800"}}')
+    answer = review(asked(old, old), KEYS)
+    assert answer["allowed"]
+    assert "is not UTF-8" in refusal(secret({}, '{"stringData": {"password": "fernet:\\ud800"}}'))

@@ -16,25 +16,28 @@ from cryptography import x509
 from byoc_operator.admission.certificates import (
     AUTHORITY_LIFE,
     CERTIFICATE_LIFE,
+    RENEWED_AT,
     Certificates,
     renewed,
 )
 from byoc_operator.admission.installation import Installation
-from byoc_operator.admission.ring import FRESH_S, FreshRing
+from byoc_operator.admission.ring import FRESH_S, MISSED_S, PATIENCE_S, FreshKeys, Keys
 from byoc_operator.admission.server import AdmissionServer
 from byoc_operator.admission.storage import CERTIFICATE_SECRET, MountedCertificates, Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
-from byoc_operator.cluster.fake import FakeApi
+from byoc_operator.cluster.fake import Fail, FakeApi, Hang
 from byoc_operator.cluster.sealing_keys import DATA_KEY, SealingKeys
 from byoc_operator.core.credentials import KEYS_SECRET, WATCH_LABEL
 from byoc_operator.errors import OperatorError, Unavailable
 from byoc_operator.sealing import KeyRing
 from testbed.part import free_port
+from virtual_time import in_virtual_time
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 NAMES = ("byoc-operator-admission.byoc-system.svc", "127.0.0.1")
 SYSTEM = "byoc-system"
 RING = KeyRing.generate()
+NO_KEYS = Keys(None, "there are none")
 
 
 def at(days: float) -> datetime:
@@ -82,6 +85,14 @@ def test_for_a_whole_decade_and_more_each_certificate_is_trusted_before_it_is_se
         assert len(authorities(found)) <= 2
         known = found
     assert known.authorities != renewed(None, NAMES, NOW).authorities
+
+
+def test_when_both_are_due_the_certificate_is_by_the_authority_that_is_trusted_already() -> None:
+    known = renewed(None, NAMES, NOW)
+    found = renewed(known, NAMES, at(AUTHORITY_LIFE.days * RENEWED_AT + 1))
+    assert len(authorities(found)) == 2
+    assert found.certificate != known.certificate
+    assert trusted(found, by=known)
 
 
 @pytest.mark.parametrize("names", [("other.svc",), (*NAMES, "::1")])
@@ -170,31 +181,83 @@ async def test_a_missing_file_of_the_folder_is_named(tmp_path: Path) -> None:
 # The keys
 
 
+def _api_with_keys(ring: KeyRing = RING) -> FakeApi:
+    api = FakeApi()
+    _put_keys(api, ring)
+    return api
+
+
+def _put_keys(api: FakeApi, ring: KeyRing) -> None:
+    api.put_secret(SYSTEM, KEYS_SECRET, {DATA_KEY: ring.text()}, watched=False)
+
+
+def _fresh(api: FakeApi) -> FreshKeys:
+    clock = asyncio.get_running_loop().time
+    return FreshKeys(SealingKeys(api, SYSTEM, may_create=False, clock=clock), clock)
+
+
+@in_virtual_time
 async def test_the_keys_are_read_again_after_some_seconds_and_not_for_each_review() -> None:
-    api, clock = FakeApi(), [0.0]
-    api.put_secret(SYSTEM, KEYS_SECRET, {DATA_KEY: RING.text()}, watched=False)
-    ring = FreshRing(SealingKeys(api, SYSTEM, may_create=False), lambda: clock[0])
-    assert [await ring() for _ in range(5)] == [RING] * 5
+    api = _api_with_keys()
+    fresh = _fresh(api)
+    assert [await fresh() for _ in range(5)] == [Keys(RING)] * 5
     assert api.requests["GET", "secrets"] == 1
     rotated = RING.rotated()
-    api.put_secret(SYSTEM, KEYS_SECRET, {DATA_KEY: rotated.text()}, watched=False)
-    clock[0] += FRESH_S + 1
-    assert await ring() == rotated
+    _put_keys(api, rotated)
+    await asyncio.sleep(FRESH_S + 1)
+    assert await fresh() == Keys(rotated)
+
+
+@in_virtual_time
+async def test_keys_that_are_gone_open_and_seal_nothing_until_they_are_back() -> None:
+    api = _api_with_keys()
+    fresh = _fresh(api)
+    await fresh()
+    api.delete_secret(SYSTEM, KEYS_SECRET)
+    await asyncio.sleep(FRESH_S + 1)
+    assert await fresh() == Keys(RING, "there is no Secret byoc-system/byoc-sealing-keys with the keys")
+    _put_keys(api, RING)
+    await asyncio.sleep(FRESH_S + 1)
+    assert await fresh() == Keys(RING)
+
+
+@in_virtual_time
+async def test_an_api_server_that_hangs_holds_up_one_review_for_a_second() -> None:
+    api, time = _api_with_keys(), asyncio.get_running_loop().time
+    fresh = _fresh(api)
+    await fresh()
+    await asyncio.sleep(FRESH_S + 1)
+    api.inject(Hang(asyncio.Event()), "GET", "secrets")
+    began = time()
+    assert await asyncio.gather(*(fresh() for _ in range(20))) == [Keys(RING)] * 20
+    assert time() - began == pytest.approx(PATIENCE_S)
+
+
+@in_virtual_time
+async def test_without_keys_a_flood_of_questions_is_a_few_looks() -> None:
+    api = FakeApi()
+    fresh = _fresh(api)
+    for _ in range(10):
+        await asyncio.gather(*(fresh() for _ in range(100)))
+    assert api.requests["GET", "secrets"] == 1
+    await asyncio.sleep(MISSED_S * 2)
+    await fresh()
+    assert api.requests["GET", "secrets"] == 2
 
 
 # The server
 
 
 async def test_it_is_ready_with_keys_and_a_certificate_and_shows_a_renewed_one_without_restart() -> None:
-    ring: list[KeyRing | None] = [None]
+    keys = [NO_KEYS]
     found = renewed(None, NAMES, datetime.now(UTC))
-    port, server = await _server(ring)
+    port, server = await _server(keys)
     try:
         with pytest.raises(aiohttp.ClientConnectionError):
             await _get(port, found)
         server.use(Serving(found.certificate, found.key))
-        assert await _get(port, found) == (503, ["the sealing keys"])
-        ring[0] = RING
+        assert await _get(port, found) == (503, [f"the sealing keys: {NO_KEYS.problem}"])
+        keys[0] = Keys(RING)
         assert await _get(port, found) == (200, [])
         other = renewed(None, NAMES, datetime.now(UTC))
         with pytest.raises(OperatorError):
@@ -209,16 +272,16 @@ async def test_it_is_ready_with_keys_and_a_certificate_and_shows_a_renewed_one_w
 
 
 async def test_an_expired_certificate_is_not_ready() -> None:
-    server = AdmissionServer(0, _ring_of([RING]), lambda: at(91))
+    server = AdmissionServer(0, _given([Keys(RING)]), lambda: at(91))
     found = renewed(None, NAMES, NOW)
     server.use(Serving(found.certificate, found.key))
     assert await server.problems() == ["a valid certificate"]
 
 
 async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
-    ring: list[KeyRing | None] = [RING]
+    keys = [Keys(RING)]
     found = renewed(None, NAMES, datetime.now(UTC))
-    port, server = await _server(ring)
+    port, server = await _server(keys)
     server.use(Serving(found.certificate, found.key))
     secret = {"metadata": {"labels": {WATCH_LABEL: "true"}}, "data": {"password": base64.b64encode(b"plain").decode()}}
     request = {"uid": "u-1", "operation": "CREATE", "namespace": "voice", "object": secret}
@@ -235,7 +298,7 @@ async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
         assert told["response"]["patchType"] == "JSONPatch"
         for nonsense in ("", "[]", "{}", '{"apiVersion": "v1", "request": 7}'):
             assert (await _post(port, found, nonsense))[0] == 400
-        ring[0] = None
+        keys[0] = NO_KEYS
         assert not json.loads((await _post(port, found, body))[1])["response"]["allowed"]
     finally:
         await server.stop()
@@ -243,7 +306,7 @@ async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
 
 async def test_it_keeps_trying_until_the_api_server_can_be_told() -> None:
     api = FakeApi()
-    port, server = await _server([RING])
+    port, server = await _server([Keys(RING)])
     webhook = Webhook(server, SharedCertificates(api, SYSTEM, NAMES), Installation(api, "byoc-operator-sealing"))
     try:
         assert not await webhook.look(), "there is no such configuration yet"
@@ -258,16 +321,43 @@ async def test_it_keeps_trying_until_the_api_server_can_be_told() -> None:
     assert port
 
 
-async def _server(ring: list[KeyRing | None]) -> tuple[int, AdmissionServer]:
+async def test_a_new_certificate_is_shown_once_the_api_server_trusts_it() -> None:
+    api = FakeApi()
+    _put_configuration(api, [{}])
+    source = _Source(renewed(None, NAMES, datetime.now(UTC)))
+    port, server = await _server([Keys(RING)])
+    webhook = Webhook(server, source, Installation(api, "byoc-operator-sealing"))
+    try:
+        first = source.found
+        assert await webhook.look()
+        source.found = renewed(None, NAMES, datetime.now(UTC))
+        api.inject(Fail(Unavailable("KubernetesUnavailable", "not now")), "PATCH", "mutatingwebhookconfigurations")
+        assert not await webhook.look()
+        assert await _get(port, first) == (200, [])
+        assert await webhook.look()
+        assert await _get(port, source.found) == (200, [])
+    finally:
+        await server.stop()
+
+
+class _Source:
+    def __init__(self, found: Certificates) -> None:
+        self.found = found
+
+    async def current(self) -> Serving:
+        return Serving(self.found.certificate, self.found.key, self.found.authorities)
+
+
+async def _server(keys: list[Keys]) -> tuple[int, AdmissionServer]:
     port = free_port()
-    server = AdmissionServer(port, _ring_of(ring))
+    server = AdmissionServer(port, _given(keys))
     await server.start()
     return port, server
 
 
-def _ring_of(ring: list[KeyRing | None]) -> Any:
-    async def now() -> KeyRing | None:
-        return ring[0]
+def _given(keys: list[Keys]) -> Any:
+    async def now() -> Keys:
+        return keys[0]
 
     return now
 

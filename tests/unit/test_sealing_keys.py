@@ -27,14 +27,17 @@ def stored(api: FakeApi) -> KeyRing | None:
 
 
 async def made_by(api: FakeApi, *, in_use: bool = False, may_create: bool = True) -> tuple[SealingKeys, list[str]]:
-    """Keys after `ensure`, and which Events that gave."""
+    """Keys after a look at them, and which Events that gave."""
     told: list[str] = []
 
     async def say(reason: str, _note: str) -> None:
         told.append(reason)
 
+    async def used(_thorough: bool) -> bool:  # noqa: FBT001 - `InUse`
+        return in_use
+
     keys = SealingKeys(api, SYSTEM, may_create=may_create, clock=asyncio.get_running_loop().time)
-    await keys.ensure(lambda: in_use, say)
+    await keys.keep(used, say)
     return keys, told
 
 
@@ -150,7 +153,46 @@ async def test_lost_keys_are_never_replaced_while_a_status_says_that_something_i
     await world.restart()
     await world.sweep()
     assert stored(world.api) is None
-    assert world.troubles[-1].startswith("SealingKeysMissing: Secret byoc-system/byoc-sealing-keys is gone")
+    assert world.troubles[-1].startswith("SealingKeysMissing: there is no Secret byoc-system/byoc-sealing-keys")
+
+
+@in_virtual_time
+async def test_no_keys_are_made_while_a_number_names_a_sealed_secret_of_which_nobody_tells() -> None:
+    world = World(ring=None)
+    values = {"username": USER, "password": KeyRing.generate().seal(PASSWORD, NAMESPACE, Field.PASSWORD)}
+    world.api.put_secret(NAMESPACE, "sip", values, watched=False)
+    world.api.apply(number("main", "+15550100001", {"name": "sip", "key": "password"}))
+    await world.start()
+    await world.sweep()
+    assert stored(world.api) is None
+    assert [each.split(":")[0] for each in world.troubles] == ["SealingKeysMissing"]
+
+
+@in_virtual_time
+async def test_lost_keys_are_told_once_while_the_operator_still_has_them() -> None:
+    world = await sealed_world()
+    ring = world.ring
+    assert ring is not None
+    for _ in range(2):
+        world.api.delete_secret(SYSTEM, KEYS_SECRET)
+        for _ in range(3):
+            await world.elapse(LOOK_S)
+            await world.sweep()
+        world.put_keys(ring)
+        await world.elapse(LOOK_S)
+        await world.sweep()
+    assert [each.split(":")[0] for each in world.troubles] == ["SealingKeysMissing"] * 2
+    assert "restore them before it restarts" in world.troubles[0]
+
+
+@in_virtual_time
+async def test_keys_are_made_although_livekit_is_away() -> None:
+    world = World(ring=None)
+    world.api.inject(Fail(DOWN), "POST", "secrets")
+    world.livekit.always = DOWN
+    await world.start()
+    await world.elapse(60)
+    assert stored(world.api) is not None
 
 
 # Using them

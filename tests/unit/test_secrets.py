@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
 from byoc_operator.cluster.sealing_keys import SealingKeys
-from byoc_operator.cluster.secrets import SHARED_FOR_S, Secrets
+from byoc_operator.cluster.secrets import GETS_FOR_NEWEST, SHARED_FOR_S, Secrets
 from byoc_operator.core.conditions import Verdict
 from byoc_operator.core.credentials import SecretRules, SecretUse, resolve
 from byoc_operator.core.trunk import Masked
@@ -99,6 +99,20 @@ async def test_a_slow_get_does_not_undo_an_event() -> None:
     await slow
     secrets.seen(old)
     assert password(secrets) == MASK("new")
+
+
+@in_virtual_time
+async def test_versions_that_went_back_with_a_restored_cluster_are_believed_after_a_few_looks() -> None:
+    api = FakeApi()
+    restored = api.put_secret("voice", "sip", {"password": "restored"})
+    newer = dict(restored, metadata={**restored["metadata"], "resourceVersion": "999999"})
+    secrets = make(api)
+    secrets.seen(newer)
+    facts = await secrets.fetch("voice", "sip")
+    assert facts is not None
+    assert facts.resource_version == restored["metadata"]["resourceVersion"]
+    assert api.requests["GET", "secrets"] <= GETS_FOR_NEWEST + 1
+    assert password(secrets) == MASK("restored")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,17 @@ def test_a_text_line_names_the_number(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 @pytest.mark.parametrize("as_json", [True, False])
+def test_no_name_begins_a_line_of_its_own(*, as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(as_json=as_json, level="INFO")
+    LOG.info("refused %s", "a\nERROR forged\r\x1b[2J\u2028b\x85c")
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "\r" not in err
+    assert "forged" in err
+    assert "\x1b" not in err
+
+
+@pytest.mark.parametrize("as_json", [True, False])
 def test_of_an_exception_only_the_type_is_logged(*, as_json: bool, capsys: pytest.CaptureFixture[str]) -> None:
     set_up(as_json=as_json, level="INFO")
     try:

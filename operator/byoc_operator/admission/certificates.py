@@ -36,18 +36,16 @@ class Certificates:
 
 def renewed(found: Certificates | None, names: Sequence[str], now: datetime) -> Certificates:
     """Certificates for these DNS names and addresses: the very ones found, unless something is due or wrong."""
-    if found is None or not _belong(found.authorities, found.authority_key, now):
+    # An authority that ends before what it signs would end is of no use any more.
+    if found is None or not _belong(found.authorities, found.authority_key, now + CERTIFICATE_LIFE):
         return _signed(_authority(now), names, now)
     trusted = [each for each in x509.load_pem_x509_certificates(found.authorities) if now < each.not_valid_after_utc]
-    if _is_due(trusted[0], now):
-        newer = _authority(now)
-        found = replace(
-            newer, authorities=newer.authorities + _pem(*trusted), certificate=found.certificate, key=found.key
-        )
-        trusted = x509.load_pem_x509_certificates(found.authorities)
-    else:
-        found = _with_authorities(found, trusted)
-    return found if _serves(found, trusted, names, now) else _signed(found, names, now)
+    if not _serves(found, trusted, names, now):
+        found = _signed(found, names, now)  # by the one that the API server trusts already
+    if not _is_due(trusted[0], now):
+        return _with_authorities(found, trusted)
+    newer = _authority(now)
+    return replace(newer, authorities=newer.authorities + _pem(*trusted), certificate=found.certificate, key=found.key)
 
 
 def not_after(certificate: bytes) -> datetime:

@@ -14,13 +14,18 @@ from typing import Any
 from ..core.conditions import Reason
 from ..core.credentials import KEYS_SECRET, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
 from ..errors import Stalled
-from ..sealing import MAX_SEALED, KeyRing, is_sealed
+from ..sealing import MAX_SEALED, is_sealed, unknown_key
+from .ring import Keys
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
+_UNREADABLE = f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
 _LAST_APPLIED_PATH = "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")
 _INVALID = 422
 _UNAVAILABLE = 503
+
+MAX_ANNOTATION = 256 * 1024
+"""Bytes that the API server allows all annotations of an object together, but looks at only after us."""
 
 Json = dict[str, Any]
 
@@ -28,38 +33,39 @@ Json = dict[str, Any]
 class _Refused(Exception):
     """Why the Secret cannot be stored. The text is for its author and holds no value."""
 
+    def __init__(self, message: str, code: int = _INVALID) -> None:
+        super().__init__(message)
+        self.code = code
 
-def review(request: Mapping[str, Any], ring: KeyRing) -> Json:
+
+def review(request: Mapping[str, Any], keys: Keys) -> Json:
     """The AdmissionResponse to an AdmissionRequest on a Secret. Never holds a plain value, whatever the request is.
 
-    Refused is what cannot be sealed and what is sealed for another use. An update that leaves values and annotation as
-    they are is never refused: labels, owners and finalizers of a Secret from before must stay free to change.
+    Refused is what cannot be sealed (503 while there are no keys to seal with) and what is sealed for another use. An
+    update that leaves values and annotation as they are is never refused: labels, owners and finalizers of a Secret
+    from before must stay free to change.
     """
     wanted, old = _mapping(request.get("object")), _mapping(request.get("oldObject"))
     if request.get("operation") not in ("CREATE", "UPDATE") or not _labelled(wanted):
         return _allowed(request)
     if wanted.get("type") in REFUSED_TYPES or _mapping(wanted.get("metadata")).get("name") == KEYS_SECRET:
         return _allowed(request, warnings=["not sealed: a Secret of this kind never holds SIP credentials"])
-    sealer = _Sealer(ring, str(request.get("namespace") or ""), old)
+    sealer = _Sealer(keys, str(request.get("namespace") or ""), old)
     try:
         patch = sealer.patch(wanted)
     except _Refused as exc:
         if _labelled(old) and _content(wanted) == _content(old):
             return _allowed(request, warnings=[f"not sealed: {exc}"])
-        return _denied(request, str(exc), _INVALID)
+        return _denied(request, str(exc), exc.code)
     return _allowed(request, patch, sealer.warnings)
-
-
-def without_keys(request: Mapping[str, Any]) -> Json:
-    """The answer while there are no keys to seal with."""
-    return _denied(request, "the operator has no sealing keys yet; see its log, and try again", _UNAVAILABLE)
 
 
 class _Sealer:
     """Seals what one request wants to store. `old`: what is stored now, empty on creation."""
 
-    def __init__(self, ring: KeyRing, namespace: str, old: Mapping[str, Any]) -> None:
-        self._ring = ring
+    def __init__(self, keys: Keys, namespace: str, old: Mapping[str, Any]) -> None:
+        self._ring = keys.ring
+        self._problem = keys.problem
         self._namespace = namespace
         self._stored = {key: value for key, value in _mapping(old.get("data")).items() if isinstance(value, str)}
         self._frozen = old.get("immutable") is True
@@ -90,9 +96,7 @@ class _Sealer:
         try:
             manifest = _parsed(text)
         except ValueError:
-            raise _Refused(
-                f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
-            ) from None
+            raise _Refused(_UNREADABLE) from None
         sealed = dict(manifest)
         for part, coding in _PARTS.items():
             if part in manifest and manifest[part] is not None:
@@ -101,7 +105,7 @@ class _Sealer:
                 }
         if sealed != manifest:
             # As kubectl writes it: one line, and a newline at its end.
-            again = json.dumps(sealed, ensure_ascii=False, separators=(",", ":")) + "\n" * text.endswith("\n")
+            again = _json(sealed) + "\n" * text.endswith("\n")
             yield {"op": "replace", "path": _LAST_APPLIED_PATH, "value": again}
 
     def _copy(self, part: str, key: str, value: str, coding: "_Coding") -> str:
@@ -139,6 +143,9 @@ class _Sealer:
         return coding.encode(self._seal(key, text))
 
     def _seal(self, key: str, text: str) -> str:
+        if self._ring is None or self._problem:
+            why = self._problem or "there are none"
+            raise _Refused(f"{_named(key)} cannot be sealed without the operator's keys: {why}", _UNAVAILABLE)
         # Before the work is done: a Secret may hold a megabyte.
         token = "" if len(text) > MAX_SEALED else self._ring.seal(text, self._namespace, field_of(key))
         if not token or len(token) > MAX_SEALED:
@@ -147,13 +154,15 @@ class _Sealer:
 
     def _opened(self, key: str, token: str) -> str | None:
         try:
-            return self._ring.open(token, self._namespace, field_of(key))
+            return None if self._ring is None else self._ring.open(token, self._namespace, field_of(key))
         except Stalled:
             return None
 
     def _check(self, key: str, token: str) -> None:
         """Refuse a token that is known to be for another use; one of unknown keys may be older than our keys are."""
         try:
+            if self._ring is None:
+                raise unknown_key(f"is sealed, and {self._problem}")
             text = self._ring.open(token, self._namespace, field_of(key))
         except Stalled as exc:
             if exc.reason != Reason.SEALING_KEY_UNKNOWN:
@@ -239,6 +248,8 @@ def _last_applied(manifest: Mapping[str, Any]) -> str | None:
 
 def _parsed(text: str) -> Json:
     """The object in a JSON text. Raises ValueError, also if a key is there twice: one of them would be overlooked."""
+    if len(text) > MAX_ANNOTATION:
+        raise ValueError("too long")
     try:
         found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_json)
     except RecursionError:
@@ -246,6 +257,14 @@ def _parsed(text: str) -> Json:
     if not isinstance(found, dict):
         raise ValueError("no object")  # noqa: TRY004 - for the caller it is one more text that cannot be read
     return found
+
+
+def _json(manifest: Json) -> str:
+    """On one line. Raises `_Refused` for a number that Python took in and JSON cannot write: `1e999`."""
+    try:
+        return json.dumps(manifest, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise _Refused(_UNREADABLE) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Json:

@@ -1,5 +1,6 @@
 """The webhook's HTTPS port: `POST /seal` for the API server, `GET /readyz` for the probe."""
 
+import asyncio
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
@@ -11,9 +12,9 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import OperatorError
-from ..sealing import KeyRing
 from .certificates import not_after, utc_now
-from .review import review, without_keys
+from .review import review
+from .ring import Keys
 from .storage import Serving
 
 log = logging.getLogger(__name__)
@@ -23,16 +24,13 @@ MAX_BODY = 8 * 2**20
 
 _OK, _NOT_READY = 200, 503
 
-Ring = Callable[[], Awaitable[KeyRing | None]]
-"""The key ring as it is now, None while there is none."""
-
 
 class AdmissionServer:
-    """Answers reviews with the keys that `ring` gives. No certificate at first: handshakes fail until `use`."""
+    """Answers reviews with what `keys` gives. No certificate at first: handshakes fail until `use`."""
 
-    def __init__(self, port: int, ring: Ring, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, port: int, keys: Callable[[], Awaitable[Keys]], now: Callable[[], datetime] = utc_now) -> None:
         self._port = port
-        self._ring = ring
+        self._keys = keys
         self._now = now
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ends: datetime | None = None
@@ -66,8 +64,9 @@ class AdmissionServer:
         problems = []
         if self._ends is None or self._now() >= self._ends:
             problems.append("a valid certificate")
-        if await self._ring() is None:
-            problems.append("the sealing keys")
+        keys = await self._keys()
+        if keys.ring is None:
+            problems.append(f"the sealing keys: {keys.problem}")
         return problems
 
     async def _readyz(self, _request: web.Request) -> web.Response:
@@ -84,8 +83,8 @@ class AdmissionServer:
             raise web.HTTPBadRequest(text="not an AdmissionReview") from None
         if not isinstance(request, dict):
             raise web.HTTPBadRequest(text="not an AdmissionReview")
-        ring = await self._ring()
-        answer = without_keys(request) if ring is None else review(request, ring)
+        # In a thread: a Secret of a megabyte takes a while, and numbers are served on this loop.
+        answer = await asyncio.to_thread(review, request, await self._keys())
         _tell(request, answer)
         return web.json_response({"apiVersion": version, "kind": "AdmissionReview", "response": answer})
 

@@ -86,7 +86,8 @@ class SharedCertificates:
                 await self._api.request("PATCH", path, resource="secrets", body=patch, content_type=JSON_PATCH)
         except ApiRefused as exc:
             if exc.status in (_CONFLICT, _INVALID):
-                raise Unavailable("Certificate", "another replica has just stored a certificate") from exc
+                message = f"another replica has just stored one, or the Secret {CERTIFICATE_SECRET} cannot be changed"
+                raise Unavailable("Certificate", message) from exc
             raise
         log.info("stored a new certificate of the webhook in the Secret %s", CERTIFICATE_SECRET)
 

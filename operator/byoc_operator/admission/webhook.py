@@ -49,11 +49,11 @@ class Webhook:
         """Have the right certificate in use and trusted; whether that is so."""
         try:
             serving = await self._source.current()
-            if serving != self._used:
-                self._server.use(serving)
-                self._used = serving
+            if self._used is None:
+                self._use(serving)  # better than none, even if nobody can be told of it
             if self._installation is not None and serving.authorities:
-                await self._installation.trust(serving.authorities)
+                await self._installation.trust(serving.authorities)  # before anything by a new one is shown
+            self._use(serving)
         except OperatorError as exc:
             if exc.message != self._told:
                 log.warning("the webhook's certificate: %s", exc.message)
@@ -61,6 +61,11 @@ class Webhook:
             return False
         self._told = ""
         return True
+
+    def _use(self, serving: Serving) -> None:
+        if serving != self._used:
+            self._server.use(serving)
+            self._used = serving
 
     async def _keep(self) -> None:
         while True:

@@ -29,6 +29,9 @@ NOTE = "The keys that open sealed SIP credentials. Back this Secret up: without 
 Say = Callable[[str, str], Awaitable[None]]
 """Posts an Event on the installation: reason, note."""
 
+InUse = Callable[[bool], Awaitable[bool]]
+"""Whether anything is sealed; with True it also asks for what is not known yet."""
+
 
 def secret_path(namespace: str) -> str:
     """Where the Secret is."""
@@ -79,11 +82,12 @@ class SealingKeys:
         self._may_create = may_create
         self._clock = clock
         self._where = f"Secret {namespace}/{KEYS_SECRET}"
-        self._problem = "is sealed, and the operator has not yet read its keys"
         self._absent = False
         self._told = ""
         self._began = float("-inf")
         self._one_at_a_time = asyncio.Lock()
+        self.problem = "the operator has not yet read its keys"
+        """What is wrong with the Secret as the last look found it, in words; empty: nothing."""
         self.ring: KeyRing | None = None
         self.changed: Callable[[], None] = lambda: None
 
@@ -91,7 +95,7 @@ class SealingKeys:
         """`core.credentials.Opener` with the keys that are known now."""
         try:
             if self.ring is None:
-                raise unknown_key(self._problem)
+                raise unknown_key(f"is sealed, and {self.problem}")
             return self.ring.open(text, namespace, field)
         except Stalled as exc:
             return Verdict(Reason(exc.reason), exc.message)
@@ -113,26 +117,30 @@ class SealingKeys:
         async with self._one_at_a_time:
             await self._read()
 
-    async def ensure(self, in_use: Callable[[], bool], say: Say) -> None:
-        """Have keys, made by us if there never were any. `in_use`: whether anything is known to be sealed.
+    async def keep(self, in_use: InUse, say: Say) -> None:
+        """Look at the keys, have some made if there never were any, and say so while they are missing.
 
         Made only when the API server says that there is no such Secret (404), nothing is sealed and the settings
         allow it; by POST, so that of two replicas one makes it and the other reads it. Once this process knew keys it
         never makes others. Raises `Unavailable`.
         """
         async with self._one_at_a_time:
-            if self.ring is not None:
-                return
-            await self._read()
-            if not self._absent or self.ring is not None:
-                return
-            if in_use():
-                note = f"{self._where} is gone, and sealed credentials exist: restore it from its backup"
-                await self._tell(
-                    "SealingKeysMissing", f"{note}. No new keys are made, as they would open nothing.", say
-                )
-            elif self._may_create:
-                await self._make(say)
+            if self.ring is None or self._began + LOOK_S <= self._clock():
+                await self._read()
+        if not self.problem:
+            return
+        makes = self.ring is None and self._absent and self._may_create
+        reason = "SealingKeysMissing" if self._absent else "SealingKeysUnusable"
+        if self.ring is not None:
+            todo = "The operator has the keys in memory only, and seals nothing: restore them before it restarts"
+            await self._tell(reason, f"{self.problem}. {todo}.", say)
+        elif await in_use(makes):  # not under the lock: whoever meets a sealed value looks at the keys
+            todo = "Restore it from its backup. No new keys are made, as they would open nothing"
+            await self._tell(reason, f"{self.problem}, and sealed credentials exist. {todo}.", say)
+        elif makes:
+            async with self._one_at_a_time:
+                if self.ring is None:
+                    await self._make(say)
 
     async def _make(self, say: Say) -> None:
         ring = KeyRing.generate()
@@ -143,7 +151,7 @@ class SealingKeys:
             if exc.status == CONFLICT:
                 await self._read()  # another replica was faster
                 return
-            await self._tell("SealingKeysNotMade", f"{self._where} could not be made (HTTP {exc.status})", say)
+            await self._tell("SealingKeysNotMade", f"{self._where} could not be made (HTTP {exc.status}).", say)
             return
         self._use(ring)
         note = f"made {self._where} with the sealing key {ring.fingerprints()[0]}. Back it up."
@@ -156,18 +164,18 @@ class SealingKeys:
             ring = keys_in(raw)
         except ApiRefused as exc:
             self._absent = exc.status == NOT_FOUND
-            told = f"there is no {self._where} with the keys"
-            if not self._absent:
-                told = f"the operator may not read {self._where} (HTTP {exc.status})"
-            self._without(f"is sealed, and {told}")
+            if self._absent:
+                self._without(f"there is no {self._where} with the keys")
+            else:
+                self._without(f"the operator may not read {self._where} (HTTP {exc.status})")
         except ValueError as exc:
-            self._without(f"is sealed, and {self._where} cannot be used: {exc}")
+            self._without(f"{self._where} cannot be used: {exc}")
         else:
             self._use(ring)
         self._began = began
 
     def _use(self, ring: KeyRing) -> None:
-        self._problem = self._told = ""
+        self.problem = self._told = ""
         if ring == self.ring:
             return
         self.ring = ring
@@ -175,10 +183,13 @@ class SealingKeys:
         self.changed()
 
     def _without(self, problem: str) -> None:
-        """Keys that are known stay in use: who takes the Secret away must not stop numbers that work."""
-        if self.ring is not None and problem != self._problem:
-            log.warning("a sealed value %s; the keys read before stay in use", problem)
-        self._problem = problem
+        """Keys that are known go on opening: who takes the Secret away must not stop numbers that work."""
+        if problem != self.problem:
+            known = "; those read before still open what is sealed" if self.ring is not None else ""
+            # The first installation begins without them.
+            level = logging.INFO if self._absent and self.ring is None else logging.WARNING
+            log.log(level, "sealing keys: %s%s", problem, known)
+        self.problem = problem
 
     async def _tell(self, reason: str, note: str, say: Say) -> None:
         if note == self._told:

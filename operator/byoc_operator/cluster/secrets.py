@@ -23,6 +23,9 @@ PAGE_SIZE = "20"
 SHARED_FOR_S = 1.0
 """How long one GET answers everybody who asks: thousands of numbers may share one Secret."""
 
+GETS_FOR_NEWEST = 5
+"""How often a GET may be overtaken by an event before it is believed all the same."""
+
 Name = tuple[str, str]
 """Namespace and name of a Secret."""
 
@@ -90,13 +93,16 @@ class Secrets:
 
         Never older than what a watch has told: a GET that was under way when the Secret changed is not believed.
         """
-        while True:
+        for _ in range(GETS_FOR_NEWEST):
             facts = await self._shared(namespace, name)
             known = self._facts.get((namespace, name))
             # A GET that finds nothing forgets what was known: if something is, a watch has told of it since.
             if known is None or (facts and int(facts.resource_version) >= int(known.resource_version)):
                 return facts
             self._flights.pop((namespace, name), None)
+        # Versions went back: the cluster was restored from a backup.
+        self.forget(namespace, name)
+        return await self._shared(namespace, name)
 
     async def aclose(self) -> None:
         """End the GETs that are under way."""

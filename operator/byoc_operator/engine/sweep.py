@@ -66,6 +66,8 @@ class Sweeper:
         While the guard is open this is the one that asks, for everybody.
         """
         while True:
+            if self._ports.secrets.keys.ring is None or not self._guard.is_open:
+                await self.look_at_keys()  # to have keys takes no LiveKit
             try:
                 if self._guard.is_open:
                     await self._guard.probe()
@@ -87,7 +89,6 @@ class Sweeper:
     async def sweep(self) -> None:
         """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
         await self._ports.inventory.refresh()
-        await self.look_at_keys()
         await self._look_at_secrets()
         different = 0
         for count, phone in enumerate(self._ports.cache.phones()):
@@ -111,28 +112,36 @@ class Sweeper:
 
         What keeps us from them keeps no number from being in step: who needs them says so.
         """
-        keys = self._ports.secrets.keys
         try:
-            await keys.ensure(self._any_sealed, self._say)
-            await keys.look(float("-inf"))
+            await self._ports.secrets.keys.keep(self._in_use, self._say)
         except OperatorError as exc:
             log.debug("the sealing keys cannot be read: %s", exc.message)
 
-    def _any_sealed(self) -> bool:
-        """Whether credentials are sealed, or were when a number was last in step: its Secret may be on its way."""
+    async def _in_use(self, thorough: bool) -> bool:  # noqa: FBT001 - `InUse`
+        """Whether credentials are sealed, or were when a number was last in step: its Secret may be on its way.
+
+        Thorough: also in the Secrets that only a GET can tell of; one that cannot be read may well be.
+        """
+        return self._known_in_use() or (thorough and (not await self._look_at_secrets() or self._known_in_use()))
+
+    def _known_in_use(self) -> bool:
         return self._ports.secrets.any_sealed or any(
             isinstance(written := number.status.get("credentials"), dict) and written.get("sealed")
             for number in self._ports.cache.all()
         )
 
-    async def _look_at_secrets(self) -> None:
-        """One GET per distinct Secret that does not tell of its changes by itself, a few at a time."""
+    async def _look_at_secrets(self) -> bool:
+        """One GET per distinct Secret that does not tell of its changes by itself, a few at a time; whether all did."""
         known = self._ports.secrets.known
         asked = [name for name in self._ports.cache.secrets() if not ((facts := known(*name)) and facts.watched)]
+        answered = True
         for start in range(0, len(asked), GETS_AT_ONCE):
-            await asyncio.gather(*(self._ask(*name) for name in asked[start : start + GETS_AT_ONCE]))
+            answers = await asyncio.gather(*(self._ask(*name) for name in asked[start : start + GETS_AT_ONCE]))
+            answered = answered and all(answers)
+        return answered
 
-    async def _ask(self, namespace: str, name: str) -> None:
+    async def _ask(self, namespace: str, name: str) -> bool:
+        """Have news of a Secret reach the numbers that use it; whether it could be read, or is not there."""
         secrets = self._ports.secrets
         before = secrets.known(namespace, name)
         try:
@@ -140,11 +149,12 @@ class Sweeper:
         except OperatorError as exc:
             # The numbers that use it find out in their own runs, and say so; the others must not wait for it.
             log.debug("Secret %s/%s cannot be read: %s", namespace, name, exc.message)
-            return
+            return False
         after = secrets.known(namespace, name)
         if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
             for number in self._ports.cache.users_of(namespace, name):
                 self._queue.add(number.phone_number, Lane.USER)  # news end a back-off
+        return True
 
     def _queue_unseen(self) -> None:
         """What happened while nobody looked and LiveKit cannot be asked: deletions, and objects never judged."""

@@ -20,11 +20,15 @@ def _about(record: logging.LogRecord) -> str:
     return str(getattr(record, "number", ""))
 
 
+_VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160), 0x2028, 0x2029)}
+"""Names come from users: none of them may begin a line of its own."""
+
+
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         about = _about(record)
         where = f" [{about}]" if about else ""
-        return f"{_time(record)} {record.levelname:<7}{where} {_message(record)}"
+        return f"{_time(record)} {record.levelname:<7}{where} {_message(record)}".translate(_VISIBLE)
 
 
 class _Json(logging.Formatter):
