@@ -116,6 +116,9 @@ async def _run(settings: Settings) -> None:
     watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
     metrics.gauge("byoc_watches_broken", "Watches that are not alive.", lambda: len(watches.problems()))
     keys = SealingKeys(api, settings.operator_namespace, may_create=settings.sealing_create_keys)
+    metrics.gauge(
+        "byoc_sealing_keys_readable", "1 if the last look found the sealing keys, 0 if not.", lambda: not keys.problem
+    )
     process = Process(settings, api, metrics, asyncio.Event(), watches, keys)
     health = HealthServer(settings.http_port, metrics.registry, process.ready)
     try:
@@ -213,7 +216,7 @@ async def _webhook(process: Process) -> Webhook | None:
         return None
     folder, name = settings.admission_certificate_folder, settings.admission_webhook
     webhook = Webhook(
-        AdmissionServer(settings.admission_port, FreshKeys(process.keys)),
+        AdmissionServer(settings.admission_port, FreshKeys(process.keys), process.metrics.admission_review),
         MountedCertificates(folder)
         if folder
         else SharedCertificates(api, settings.operator_namespace, settings.admission_names),

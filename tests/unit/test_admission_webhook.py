@@ -272,7 +272,7 @@ async def test_it_is_ready_with_keys_and_a_certificate_and_shows_a_renewed_one_w
 
 
 async def test_an_expired_certificate_is_not_ready() -> None:
-    server = AdmissionServer(0, _given([Keys(RING)]), lambda: at(91))
+    server = AdmissionServer(0, _given([Keys(RING)]), lambda _: None, lambda: at(91))
     found = renewed(None, NAMES, NOW)
     server.use(Serving(found.certificate, found.key))
     assert await server.problems() == ["a valid certificate"]
@@ -281,7 +281,8 @@ async def test_an_expired_certificate_is_not_ready() -> None:
 async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
     keys = [Keys(RING)]
     found = renewed(None, NAMES, datetime.now(UTC))
-    port, server = await _server(keys)
+    counted: list[str] = []
+    port, server = await _server(keys, counted)
     server.use(Serving(found.certificate, found.key))
     secret = {"metadata": {"labels": {WATCH_LABEL: "true"}}, "data": {"password": base64.b64encode(b"plain").decode()}}
     request = {"uid": "u-1", "operation": "CREATE", "namespace": "voice", "object": secret}
@@ -300,6 +301,7 @@ async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
             assert (await _post(port, found, nonsense))[0] == 400
         keys[0] = NO_KEYS
         assert not json.loads((await _post(port, found, body))[1])["response"]["allowed"]
+        assert counted == ["sealed", "refused"]
     finally:
         await server.stop()
 
@@ -348,9 +350,9 @@ class _Source:
         return Serving(self.found.certificate, self.found.key, self.found.authorities)
 
 
-async def _server(keys: list[Keys]) -> tuple[int, AdmissionServer]:
+async def _server(keys: list[Keys], counted: list[str] | None = None) -> tuple[int, AdmissionServer]:
     port = free_port()
-    server = AdmissionServer(port, _given(keys))
+    server = AdmissionServer(port, _given(keys), counted.append if counted is not None else lambda _: None)
     await server.start()
     return port, server
 

@@ -26,11 +26,21 @@ _OK, _NOT_READY = 200, 503
 
 
 class AdmissionServer:
-    """Answers reviews with what `keys` gives. No certificate at first: handshakes fail until `use`."""
+    """Answers reviews with what `keys` gives. No certificate at first: handshakes fail until `use`.
 
-    def __init__(self, port: int, keys: Callable[[], Awaitable[Keys]], now: Callable[[], datetime] = utc_now) -> None:
+    `count` hears of each answer: sealed, unchanged, refused.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        keys: Callable[[], Awaitable[Keys]],
+        count: Callable[[str], None],
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
         self._port = port
         self._keys = keys
+        self._count = count
         self._now = now
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ends: datetime | None = None
@@ -85,17 +95,20 @@ class AdmissionServer:
             raise web.HTTPBadRequest(text="not an AdmissionReview")
         # In a thread: a Secret of a megabyte takes a while, and numbers are served on this loop.
         answer = await asyncio.to_thread(review, request, await self._keys())
-        _tell(request, answer)
+        self._count(_tell(request, answer))
         return web.json_response({"apiVersion": version, "kind": "AdmissionReview", "response": answer})
 
 
-def _tell(request: dict[str, Any], answer: dict[str, Any]) -> None:
-    """One line for what was changed or refused; names only."""
+def _tell(request: dict[str, Any], answer: dict[str, Any]) -> str:
+    """One line for what was changed or refused, names only; which of the three it was."""
     name = f"{request.get('namespace')}/{request.get('name') or '(new)'}"
     if not answer["allowed"]:
         log.warning("refused Secret %s: %s", name, answer["status"]["message"])
-    elif "patch" in answer:
-        log.info("sealed values of Secret %s%s", name, " (dry run)" if request.get("dryRun") else "")
+        return "refused"
+    if "patch" not in answer:
+        return "unchanged"
+    log.info("sealed values of Secret %s%s", name, " (dry run)" if request.get("dryRun") else "")
+    return "sealed"
 
 
 def _load(tls: ssl.SSLContext, serving: Serving) -> None:

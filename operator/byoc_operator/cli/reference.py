@@ -129,6 +129,7 @@ LATER_METRICS = (
     ("byoc_orphans", "gauge", "LiveKit objects with our mark that belong to no number."),
     ("byoc_livekit_objects", "gauge", "SIP objects in LiveKit, whoever's."),
     ("byoc_watches_broken", "gauge", "Watches that are not alive."),
+    ("byoc_sealing_keys_readable", "gauge", "1 if the last look found the sealing keys, 0 if not."),
 )
 """Name, type and meaning of the metrics that the engine and the watches bring along when they start."""
 

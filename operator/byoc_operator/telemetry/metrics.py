@@ -48,6 +48,12 @@ class Metrics:
             ["verb", "resource", "status"],
             registry=self.registry,
         )
+        self.admission_reviews = Counter(
+            "byoc_admission_reviews",
+            "Labelled Secrets that the API server asked about, by outcome: sealed, unchanged, refused.",
+            ["outcome"],
+            registry=self.registry,
+        )
         self.sweeps = Counter("byoc_sweeps", "Sweeps over all numbers.", ["result"], registry=self.registry)
         self.last_sweep = Gauge(
             "byoc_last_sweep_timestamp_seconds", "When the last good sweep ended.", registry=self.registry
@@ -64,6 +70,10 @@ class Metrics:
     def kubernetes_request(self, verb: str, resource: str, status: str, _seconds: float) -> None:
         """Count a request to the API server."""
         self.kubernetes_requests.labels(verb, resource, status).inc()
+
+    def admission_review(self, outcome: str) -> None:
+        """Count an answer of the webhook."""
+        self.admission_reviews.labels(outcome).inc()
 
     def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
         """A number that is read when somebody looks."""
