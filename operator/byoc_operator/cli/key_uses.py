@@ -1,7 +1,5 @@
 """Which Secrets are sealed with which key, and what one does about it: rotate, re-seal, retire."""
 
-import base64
-import binascii
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +10,7 @@ from ..cluster.port import JsonApi
 from ..cluster.sealing_keys import encoded, keys_in, secret_path
 from ..cluster.secrets import LABEL_SELECTOR
 from ..core.credentials import KEYS_SECRET, field_of
+from ..core.encoding import from_base64, to_base64
 from ..errors import OperatorError, Stalled
 from ..sealing import KeyRing, is_sealed
 from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, Refused
@@ -165,15 +164,8 @@ def _use(raw: Mapping[str, Any], ring: KeyRing) -> Use:
 
 def _sealed(raw: Mapping[str, Any]) -> dict[str, str]:
     """The sealed values of a Secret by key."""
-    found: dict[str, str] = {}
-    for key, value in (raw.get("data") or {}).items():
-        try:
-            text = base64.b64decode(str(value), validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            continue
-        if is_sealed(text):
-            found[key] = text
-    return found
+    texts = {key: from_base64(value) for key, value in (raw.get("data") or {}).items()}
+    return {key: text for key, text in texts.items() if text is not None and is_sealed(text)}
 
 
 def _resealed(raw: Mapping[str, Any], ring: KeyRing) -> dict[str, str]:
@@ -186,7 +178,7 @@ def _resealed(raw: Mapping[str, Any], ring: KeyRing) -> dict[str, str]:
             value = ring.open(text, namespace, field_of(key))
         except Stalled as exc:
             raise Refused(exc.reason, f"key `{key}`: {exc.message}") from exc
-        data[key] = base64.b64encode(ring.seal(value, namespace, field_of(key)).encode()).decode()
+        data[key] = to_base64(ring.seal(value, namespace, field_of(key)))
     return data
 
 

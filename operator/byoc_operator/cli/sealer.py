@@ -1,7 +1,5 @@
 """Seals values for a manifest: here, with the keys, or in the API server, for users who may not read them."""
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,6 +8,7 @@ from ..cluster.api import ApiRefused
 from ..cluster.port import JsonApi
 from ..cluster.sealing_keys import keys_in, secret_path
 from ..core.credentials import KEYS_SECRET, WATCH_LABEL, field_of, problem_of
+from ..core.encoding import from_base64
 from ..errors import OperatorError
 from ..sealing import KeyRing, is_sealed, is_token
 
@@ -65,7 +64,7 @@ class WebhookSealer:
         except ApiRefused as exc:
             message = f"{self._why}, and the API server does not take the Secret to seal it: {exc.message}"
             raise Refused("NotSealed", message, exit_code=NO_RIGHTS) from exc
-        found = {key: _text(value) for key, value in (answer.get("data") or {}).items()}
+        found = {key: from_base64(value) or "" for key, value in (answer.get("data") or {}).items()}
         if set(found) != set(values) or not all(is_token(text) for text in found.values()):
             message = (
                 f"{self._why}, and the cluster has no admission webhook that seals (not every value came back sealed). "
@@ -111,10 +110,3 @@ def manifest(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, 
         "type": "Opaque",
         "stringData": dict(values),
     }
-
-
-def _text(value: object) -> str:
-    try:
-        return base64.b64decode(str(value), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return ""

@@ -1,8 +1,6 @@
 """Secrets: what is remembered of each (never its data), and the values for the moment a run needs them."""
 
 import asyncio
-import base64
-import binascii
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from ..core.credentials import MAX_KEYS, WATCH_LABEL, Reading, SecretFacts, facts_of, sealed_keys
+from ..core.encoding import from_base64
 from ..core.trunk import Mask, Masked
 from .api import ApiRefused
 from .numbers import NOT_FOUND, scopes
@@ -167,7 +166,7 @@ class Secrets:
         namespace, name, type_ = metadata["namespace"], metadata["name"], raw.get("type") or "Opaque"
         data = raw.get("data") or {}
         too_large = len(data) > MAX_KEYS
-        values = {} if too_large else {key: _decoded(value) for key, value in data.items()}
+        values = {} if too_large else {key: from_base64(value) for key, value in data.items()}
         return SecretFacts(
             namespace=namespace,
             name=name,
@@ -191,13 +190,6 @@ class Secrets:
 
 def _usable(facts: SecretFacts) -> tuple[object, ...]:
     return facts.values, facts.type, facts.watched, facts.too_large, facts.sealed
-
-
-def _decoded(value: object) -> bytes | None:
-    try:
-        return base64.b64decode(str(value or ""), validate=True)
-    except binascii.Error:
-        return None
 
 
 def _without_texts(facts: SecretFacts) -> SecretFacts:

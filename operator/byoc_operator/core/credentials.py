@@ -124,15 +124,15 @@ class Reading:
 
 
 def facts_of(
-    namespace: str, name: str, type_: str, values: Mapping[str, bytes | None], reading: Reading
+    namespace: str, name: str, type_: str, values: Mapping[str, str | None], reading: Reading
 ) -> Mapping[str, Masked | Verdict]:
-    """Per key of a Secret its masked value, or why it cannot be used. None as value: it was not valid base64."""
+    """Per key of a Secret its masked value, or why it cannot be used. None as value: it was no text."""
     if type_ in REFUSED_TYPES or name == KEYS_SECRET:
         return {}
     found: dict[str, Masked | Verdict] = {}
     for key, value in values.items():
         where = f"Secret {namespace}/{name}, key `{key}`"
-        text = _text(value, namespace, field_of(key), reading.opener)
+        text = _opened(value, namespace, field_of(key), reading.opener)
         if isinstance(text, Verdict):
             found[key] = Verdict(text.reason, f"{where}: {text.message}")
         else:
@@ -140,18 +140,14 @@ def facts_of(
     return found
 
 
-def sealed_keys(values: Mapping[str, bytes | None]) -> frozenset[str]:
+def sealed_keys(values: Mapping[str, str | None]) -> frozenset[str]:
     """The keys whose value says of itself that it is sealed."""
-    return frozenset(key for key, value in values.items() if value and value.startswith(SEALED_PREFIX.encode()))
+    return frozenset(key for key, value in values.items() if value and value.startswith(SEALED_PREFIX))
 
 
-def _text(value: bytes | None, namespace: str, field: Field, opener: Opener) -> str | Verdict:
+def _opened(text: str | None, namespace: str, field: Field, opener: Opener) -> str | Verdict:
     """A value as it will be sent, opened if it is sealed; or why it cannot be used. Never quotes the value."""
-    if value is None:
-        return Verdict(Reason.SECRET_INVALID, "the value is not valid base64.")
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
+    if text is None:
         return Verdict(Reason.SECRET_INVALID, "the value is not UTF-8 text.")
     if text.startswith(SEALED_PREFIX):
         spoiled = _wrapped(text)
