@@ -5,18 +5,20 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from byoc_operator.core.conditions import Reason, Verdict
 from byoc_operator.core.credentials import (
     REFUSED_TYPES,
     Credentials,
+    Field,
     Reading,
     SecretFacts,
     SecretRules,
     SecretUse,
     facts_of,
+    problem_of,
     resolve,
 )
 from byoc_operator.core.desired import Installation, allowed_addresses, origination_uri
@@ -159,6 +161,8 @@ def test_a_verdict_never_quotes_a_value(word: str, spoiler: str, sealed: bool) -
         (b"se\x07cret", Reason.SECRET_INVALID, "control"),
         (b"\xff\xfe", Reason.SECRET_INVALID, "UTF-8"),
         (None, Reason.SECRET_INVALID, "UTF-8"),
+        (b"\xef\xbb\xbfsecret", Reason.SECRET_INVALID, "byte order mark"),
+        (b"\xef\xbb\xbffernet:abc", Reason.SECRET_INVALID, "byte order mark"),
         (b"fernet:abc", Reason.SEALING_KEY_UNKNOWN, "sealed"),
         ('pässwörd:"\\'.encode(), None, ""),
     ],
@@ -167,6 +171,13 @@ def test_which_passwords_can_be_used(password: bytes | None, reason: Reason | No
     found = resolve(USE, facts("Opaque", username=b"user", password=password), ANY)
     assert (found.reason if isinstance(found, Verdict) else None) is reason
     assert not isinstance(found, Verdict) or words_ in found.message
+
+
+@QUICK
+@given(st.text(st.characters(exclude_categories=())), st.sampled_from(Field))
+@example("\udcc3\udca4", Field.PASSWORD)
+def test_whatever_somebody_types_can_be_used_or_is_told_why_not(text: str, field: Field) -> None:
+    assert problem_of(text, field) or text.encode()
 
 
 @pytest.mark.parametrize("username", [b'a"b', b"a\\b", b"a:b"])

@@ -32,7 +32,12 @@ REFUSED_TYPES = frozenset(
 )
 """Types whose content must not leave the cluster: whoever may create a number could else send it to a carrier."""
 
+_BYTE_ORDER_MARK = "\ufeff"
+"""Invisible, and put by Windows' editors at the beginning of a file."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+# JSON can spell half a character, and Python makes one of each byte that a terminal's encoding does not have.
+_HALVES = re.compile(r"[\ud800-\udfff]")
 # RFC 3261 §25: both are quoted strings; the digest is made of user:realm:password, so a user name has no colon.
 _NOT_IN_USERNAME = re.compile(r'["\\:]')
 _USERNAME_RULE = 'a user name must not contain `"`, `\\` or `:`'
@@ -165,7 +170,8 @@ def problem_of(text: str, field: Field) -> str:
     """What keeps a value in plain text from being used as credential, empty if nothing does. Never quotes it."""
     checks = (
         (not text, "the value is empty; 1 to 256 bytes are allowed"),
-        (len(text.encode()) > MAX_BYTES, "the value is longer than 256 bytes"),
+        (bool(_HALVES.search(text)), "the value is not UTF-8 text"),
+        (len(text.encode(errors="surrogatepass")) > MAX_BYTES, "the value is longer than 256 bytes"),
         (bool(_wrapped(text)), _wrapped(text)),
         (bool(_CONTROL.search(text)), "the value contains control characters"),
         (field is Field.USERNAME and bool(_NOT_IN_USERNAME.search(text)), _USERNAME_RULE),
@@ -177,6 +183,8 @@ def _wrapped(text: str) -> str:
     """What is wrong with the ends of a value, sealed or not. The classic: `echo password | base64`."""
     if text.endswith(("\n", "\r")):
         return "the value ends with a newline; `echo -n` and `kubectl create secret --from-literal` add none"
+    if text.startswith(_BYTE_ORDER_MARK):
+        return "the value starts with a byte order mark; save the file as UTF-8 without BOM"
     return "the value starts or ends with a blank" if text != text.strip() else ""
 
 
