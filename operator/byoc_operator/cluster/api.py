@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -10,9 +11,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import aiohttp
+import yaml
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
 from kubernetes.aio.config import list_kube_config_contexts, load_incluster_config, load_kube_config
 from kubernetes.aio.config.config_exception import ConfigException
+from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
 from ..errors import OperatorError, Unavailable
 
@@ -108,20 +111,37 @@ def _object(answer: bytes) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
+_UNUSABLE = (ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
+"""What a configuration may raise: the library reads the parts that it needs, and takes them to be of the right type."""
+
+
+def _wrong_with(exc: Exception) -> str:
+    """What is wrong with a configuration, without anything that may be a credential in it."""
+    if isinstance(exc, ConfigException):
+        return str(exc).partition("/{")[0]  # behind it, all that an entry holds
+    if isinstance(exc, OSError):
+        return str(exc)
+    mark = getattr(exc, "problem_mark", None)
+    return f"the configuration cannot be read{f' (line {mark.line + 1})' if mark else ''}"
+
+
 async def connect_as_user(kubeconfig: str | None, context: str | None) -> tuple[ClusterApi, str]:
     """Connect as kubectl does, and the namespace of the context. None: what kubectl would take.
 
     Raises OperatorError if there is no such configuration.
     """
     configuration = Configuration(client_session_kwargs={"trust_env": True})  # a user may sit behind a proxy
+    logging.getLogger(load_kube_config.__module__).setLevel(logging.ERROR)  # it warns of a fault that we tell
     try:
         contexts, active = list_kube_config_contexts(config_file=kubeconfig)  # type: ignore[no-untyped-call]
         await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError) as exc:
-        raise OperatorError("Configuration", f"there is no cluster to talk to: {exc}") from exc
-    chosen = next((each for each in contexts if each["name"] == context), active)
-    namespace = chosen["context"].get("namespace") or "default"
-    return ClusterApi(ApiClient(configuration), lambda *_: None), namespace
+        chosen = next((each for each in contexts if each["name"] == context), active)
+        namespace = str(chosen["context"].get("namespace") or "default")
+        return ClusterApi(ApiClient(configuration), lambda *_: None), namespace
+    except _UNUSABLE as exc:
+        # `from None`: a traceback would quote the file.
+        where = kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
+        raise OperatorError("Configuration", f"there is no cluster to talk to ({where}): {_wrong_with(exc)}") from None
 
 
 async def connect(observe: Observer) -> ClusterApi:
@@ -134,7 +154,7 @@ async def connect(observe: Observer) -> ClusterApi:
             await load_kube_config(config_file=path, client_configuration=configuration)  # type: ignore[no-untyped-call]
         else:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError) as exc:
+    except _UNUSABLE as exc:
         where = f"KUBECONFIG ({path})" if path else "the pod's service account"
-        raise OperatorError("Configuration", f"cannot reach a cluster through {where}: {exc}") from exc
+        raise OperatorError("Configuration", f"cannot reach a cluster through {where}: {_wrong_with(exc)}") from None
     return ClusterApi(ApiClient(configuration), observe)
