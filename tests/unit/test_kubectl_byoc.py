@@ -107,7 +107,13 @@ def test_a_password_alone_under_a_key_of_ones_own(cluster: Cluster) -> None:
         ((), f"{USER}\n{'x' * 257}\n", "longer than 256"),
         ((), f"{USER}\n{SEALED_PREFIX}{PASSWORD}\n", "sealed already"),
         ((), b"\xff\xfe", "not UTF-8"),
+        ((), f"{USER}\n\ufeff{PASSWORD}\n", "password: the value starts with a byte order mark"),
         (("--key", "username"), INPUT, "name another key"),
+        (("--key", "p/w"), INPUT, "--key: a key of a Secret"),
+        (("-n", "A_Bad"), INPUT, "-n: the name of a namespace"),
+        (("-n", "x/secrets?"), INPUT, "-n: the name of a namespace"),
+        (("-n", "a" * 64), INPUT, "63 at most"),
+        (("--operator-namespace", "../x"), INPUT, "--operator-namespace: the name of a namespace"),
     ],
 )
 def test_wrong_input_is_named_and_nothing_is_printed(
@@ -116,6 +122,18 @@ def test_wrong_input_is_named_and_nothing_is_printed(
     result = cluster.run("seal", "sip", *args, stdin=stdin)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr
+
+
+@pytest.mark.parametrize("name", ["A_Bad", "a/b", "", "-a", "a" * 254, "\udcc3"])
+def test_a_name_that_kubernetes_does_not_take_is_refused(cluster: Cluster, name: str) -> None:
+    result = cluster.run("seal", "--", name, stdin=INPUT)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "NAME: the name of a Secret" in result.stderr
+
+
+def test_a_byte_order_mark_is_no_part_of_the_user_name(cluster: Cluster) -> None:
+    secret = yaml.safe_load(cluster.run("seal", "sip", "-n", NAMESPACE, stdin=f"\ufeff{INPUT}").stdout)
+    assert cluster.ring.open(secret["stringData"]["username"], NAMESPACE, Field.USERNAME) == USER
 
 
 def test_a_password_as_argument_is_refused(cluster: Cluster) -> None:
@@ -306,15 +324,53 @@ def test_tokens_of_the_hosted_service_become_sealed_secrets(cluster: Cluster, ol
         ('{"name": "x", "passwordToken": "x", "password": "y"}', "line 2: only name"),
         ('{"name": "x", "passwordToken": "gAAAAA"}', "line 2: passwordToken: the token does not open with the old key"),
         (json.dumps({"name": "x", "passwordToken": token("x\n")}), "line 2: password: the value ends with a newline"),
+        (
+            json.dumps({"name": "x", "passwordToken": token("\ufeffx")}),
+            "line 2: password: the value starts with a byte",
+        ),
+        (
+            json.dumps({"name": "x", "username": "\ud800", "passwordToken": token("x")}),
+            "line 2: username: the value is",
+        ),
+        (json.dumps({"name": "A_Bad", "passwordToken": token("x")}), "line 2: name: the name of a Secret"),
+        (
+            json.dumps({"name": "x", "namespace": "a/b", "passwordToken": token("x")}),
+            "line 2: namespace: the name of a",
+        ),
+        ("[" * 100_000, "line 2: it is no JSON object"),
         (json.dumps({"name": "good", "passwordToken": token("x")}), f"more than one line makes {NAMESPACE}/good"),
     ],
-    ids=range(7),
+    ids=range(12),
 )
 def test_one_wrong_line_and_nothing_is_printed(cluster: Cluster, old_key: str, line: str, words: str) -> None:
     stdin = json.dumps({"name": "good", "passwordToken": token(PASSWORD)}) + "\n" + line
     result = cluster.run("migrate", "-", "--old-key-file", old_key, "-n", NAMESPACE, stdin=stdin)
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in " ".join(result.stderr.split())
+
+
+def test_only_a_newline_ends_a_line(cluster: Cluster, old_key: str) -> None:
+    username = "a\u2028b"
+    line = json.dumps({"name": "x", "username": username, "passwordToken": token(PASSWORD)}, ensure_ascii=False)
+    result = cluster.run("migrate", "-", "--old-key-file", old_key, "-n", NAMESPACE, stdin=f"{line}\r\n\r\n")
+    secret = yaml.safe_load(result.stdout)
+    assert cluster.ring.open(secret["stringData"]["username"], NAMESPACE, Field.USERNAME) == username
+
+
+def test_files_of_other_editors(cluster: Cluster, tmp_path: Any) -> None:
+    """A byte order mark is passed over in both files; what is not UTF-8 is said, and quoted nowhere."""
+    key, tokens = tmp_path / "old.key", tmp_path / "tokens.jsonl"
+    line = json.dumps({"name": "x", "passwordToken": token(PASSWORD)})
+    args = ("migrate", str(tokens), "--old-key-file", str(key), "-n", NAMESPACE)
+    key.write_text(OLD, encoding="utf-8-sig")
+    tokens.write_text(line, encoding="utf-8-sig")
+    assert yaml.safe_load(cluster.run(*args).stdout)["metadata"]["name"] == "x"
+    key.write_text(OLD, encoding="utf-16")
+    result = cluster.run(*args)
+    assert (result.exit_code, result.stdout, "--old-key-file is not UTF-8" in result.stderr) == (2, "", True)
+    tokens.write_text(line, encoding="utf-16")
+    result = cluster.run(*args)
+    assert (result.exit_code, result.stdout, "TOKENS is not UTF-8" in result.stderr) == (2, "", True)
 
 
 def test_a_wrong_old_key_and_two_times_stdin_are_refused(cluster: Cluster, tmp_path: Any) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 import click
 import yaml
@@ -19,7 +19,7 @@ from ..errors import OperatorError
 from ..sealing import KeyRing
 from .key_uses import KeyRoom
 from .migration import entries
-from .sealer import USAGE, Refused, checked, manifest, sealer_for
+from .sealer import KEY, NAMESPACE, SECRET, USAGE, Refused, checked, manifest, named, sealer_for
 
 TOLD = Console(stderr=True, soft_wrap=True, highlight=False)
 """Everything but results: what a script pipes on is on stdout alone."""
@@ -68,8 +68,8 @@ def _targeted(run: Callable[..., Coroutine[Any, Any, int]]) -> Callable[..., Non
     def command(kubeconfig: str | None, context: str | None, operator_namespace: str, **options: Any) -> None:
         ctx = click.get_current_context()
         connect: Connect = ctx.obj or connect_as_user
-        target = Target(kubeconfig, context, operator_namespace, connect)
         try:
+            target = Target(kubeconfig, context, named("--operator-namespace", operator_namespace, NAMESPACE), connect)
             code = asyncio.run(run(target, **options))
         except OperatorError as exc:
             TOLD.print(f"[bold red]kubectl byoc:[/] {_plain(exc.message)}")
@@ -114,11 +114,13 @@ async def seal(target: Target, name: str, namespace: str | None, key: str, *, no
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
     if key == "username":
         raise Refused("BadValue", "--key: `username` holds the user name; name another key", exit_code=USAGE)
+    named("NAME", name, SECRET)
+    named("--key", key, KEY)
     values = _asked(key, with_username=not no_username)
     checked(values)
     async with target.reached() as (api, current):
+        where = named("-n", namespace or current, NAMESPACE)
         sealer = await sealer_for(api, target.operator_namespace)
-        where = namespace or current
         _print([manifest(where, name, await sealer.sealed(where, name, values))])
     return 0
 
@@ -200,11 +202,9 @@ async def retire(target: Target) -> int:
 
 
 @kubectl_byoc.command()
-@click.argument("tokens", type=click.File(encoding="utf-8"))
+@click.argument("tokens", type=click.File("rb"))
 @_IN_NAMESPACE
-@click.option(
-    "--old-key-file", type=click.File(encoding="utf-8"), required=True, help="Key of the old service; - is stdin."
-)
+@click.option("--old-key-file", type=click.File("rb"), required=True, help="Key of the old service; - is stdin.")
 @_targeted
 async def migrate(target: Target, tokens: Any, namespace: str | None, old_key_file: Any) -> int:
     """Seal anew what the hosted service stored; prints a Secret for each line of TOKENS (- is standard input).
@@ -221,10 +221,11 @@ async def migrate(target: Target, tokens: Any, namespace: str | None, old_key_fi
     A line:
       {"name": "twilio-sip", "username": "trunk-user", "passwordToken": "gAAAAA…"}
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
-    if tokens is old_key_file or (tokens.name == old_key_file.name == "<stdin>"):
+    if tokens is old_key_file:
         raise Refused("BadValue", "only one of TOKENS and --old-key-file can be standard input", exit_code=USAGE)
+    lines, old_key = _text_of("TOKENS", tokens), _text_of("--old-key-file", old_key_file)
     async with target.reached() as (api, current):
-        found = entries(tokens.read(), old_key_file.read(), namespace or current)
+        found = entries(lines, old_key, named("-n", namespace or current, NAMESPACE))
         sealer = await sealer_for(api, target.operator_namespace)
         _print([manifest(e.namespace, e.name, await sealer.sealed(e.namespace, e.name, e.values)) for e in found])
     TOLD.print(f"sealed {len(found)} Secrets")
@@ -242,17 +243,21 @@ def _asked(key: str, *, with_username: bool) -> Mapping[str, str]:
     if sys.stdin.isatty():
         found = {"username": click.prompt("SIP user name", err=True)} if with_username else {}
         return found | {key: click.prompt("SIP password", hide_input=True, confirmation_prompt=True, err=True)}
-    try:
-        text = sys.stdin.buffer.read().decode()
-    except UnicodeDecodeError:
-        raise Refused("BadValue", "standard input is not UTF-8 text", exit_code=USAGE) from None
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = [line.removesuffix("\r") for line in _text_of("standard input", sys.stdin.buffer).split("\n")]
     if lines[-1] == "":
         lines.pop()
     if len(lines) != len(names):
         expected = "user name and password, a line each" if with_username else "the password in one line"
         raise Refused("BadValue", f"standard input has {len(lines)} lines; expected {expected}", exit_code=USAGE)
     return dict(zip(names, lines, strict=True))
+
+
+def _text_of(what: str, file: IO[bytes]) -> str:
+    """All of it, without the byte order mark that editors put in front. Raises `Refused`."""
+    try:
+        return file.read().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Refused("BadValue", f"{what} is not UTF-8 text", exit_code=USAGE) from None
 
 
 def _print(manifests: list[dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..core.credentials import USERNAME_KEY
 from ..sealing import KeyRing, open_unbound
-from .sealer import USAGE, Refused, checked
+from .sealer import NAMESPACE, SECRET, USAGE, Refused, checked, named
 
 PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
 _FIELDS = {"name", "namespace", "username", "usernameToken", "passwordToken"}
@@ -30,7 +30,8 @@ def entries(lines: str, old_key: str, namespace: str) -> list[Entry]:
         ring = KeyRing.parse(old_key)
     except ValueError as exc:
         raise Refused("BadValue", f"the old key: {exc}", exit_code=USAGE) from exc
-    found = [_entry(count, line, ring, namespace) for count, line in enumerate(lines.splitlines(), 1) if line.strip()]
+    # Not `splitlines`: JSON may hold what ends a line elsewhere, such as U+2028.
+    found = [_entry(count, line, ring, namespace) for count, line in enumerate(lines.split("\n"), 1) if line.strip()]
     names = [(entry.namespace, entry.name) for entry in found]
     twice = sorted({f"{each[0]}/{each[1]}" for each in names if names.count(each) > 1})
     if twice:
@@ -49,7 +50,7 @@ def _entry(count: int, line: str, ring: KeyRing, namespace: str) -> Entry:
 def _opened(line: str, ring: KeyRing, namespace: str) -> Entry:
     try:
         stated = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("it is no JSON object") from None
     if not isinstance(stated, dict) or not all(isinstance(each, str) for each in stated.values()):
         raise ValueError("it is no JSON object of texts")
@@ -64,7 +65,8 @@ def _opened(line: str, ring: KeyRing, namespace: str) -> Entry:
         values[USERNAME_KEY] = stated["username"]
     values[PASSWORD_KEY] = _value("passwordToken", stated["passwordToken"], ring)
     checked(values)
-    return Entry(stated.get("namespace") or namespace, stated["name"], values)
+    where = named("namespace", stated.get("namespace") or namespace, NAMESPACE)
+    return Entry(where, named("name", stated["name"], SECRET), values)
 
 
 def _value(field: str, token: str, ring: KeyRing) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from ..cluster.api import ApiRefused
 from ..cluster.port import JsonApi
 from ..cluster.sealing_keys import keys_in, secret_path
+from ..core import grammar
 from ..core.credentials import KEYS_SECRET, WATCH_LABEL, field_of, problem_of
 from ..core.encoding import from_base64
 from ..errors import OperatorError
@@ -24,6 +25,20 @@ class Refused(OperatorError):
 
 USAGE, NO_RIGHTS, IN_USE = 2, 3, 4
 """Exit codes beside 0 (done) and 1 (failed): wrong input; neither rights nor webhook; keys are still in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """How Kubernetes has something named: the rule in words, a pattern, the most characters."""
+
+    rule: str
+    pattern: str
+    most: int
+
+
+NAMESPACE = Naming("the name of a namespace is made of lower case letters, digits and -", grammar.DNS_LABEL, 63)
+SECRET = Naming("the name of a Secret is made of lower case letters, digits, - and .", grammar.DNS_SUBDOMAIN, 253)
+KEY = Naming("a key of a Secret is made of letters, digits, -, _ and .", grammar.DATA_KEY, 253)
 
 
 class Sealer(Protocol):
@@ -99,6 +114,13 @@ def checked(values: Mapping[str, str]) -> None:
         problem = "the value is sealed already" if is_sealed(value) else problem_of(value, field_of(key))
         if problem:
             raise Refused("BadValue", f"{key}: {problem}", exit_code=USAGE)
+
+
+def named(where: str, text: str, naming: Naming) -> str:
+    """The text, if it is such a name; `Refused` else: paths are made of names, and what is printed shall be taken."""
+    if len(text) > naming.most or not grammar.matches(naming.pattern, text):
+        raise Refused("BadValue", f"{where}: {naming.rule}, {naming.most} at most", exit_code=USAGE)
+    return text
 
 
 def manifest(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, Any]:

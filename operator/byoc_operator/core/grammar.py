@@ -45,7 +45,10 @@ USER_NAME: Final = (
 )
 """Goes into a quoted string and into `user:realm:password` (RFC 3261 section 22.4): no quote, backslash or colon."""
 
-DNS_SUBDOMAIN: Final = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+DNS_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+"""Name of a Kubernetes namespace (RFC 1123)."""
+
+DNS_SUBDOMAIN: Final = rf"{DNS_LABEL}(?:\.{DNS_LABEL})*"
 """Name of a Kubernetes object (RFC 1123)."""
 
 DATA_KEY: Final = r"[A-Za-z0-9._-]+"
