@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ import yaml
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 
-from byoc_operator.cli.kubectl_byoc import kubectl_byoc
+from byoc_operator.admission.ring import FRESH_S
+from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
+from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.cluster.sealing_keys import DATA_KEY, keys_in
@@ -27,26 +30,40 @@ class Cluster:
     """A cluster in memory with sealing keys, and the command line on it."""
 
     def __init__(self) -> None:
-        self.api = FakeApi(lambda: 1_800_000_000.0)
+        self.now = 1_800_000_000.0
+        self.api = FakeApi(lambda: self.now)
         self.ring = KeyRing.generate()
+        self.waited: list[float] = []
+        self.meanwhile: Callable[[], object] = lambda: None
         self.put(self.ring)
 
     def put(self, ring: KeyRing) -> None:
         self.api.put_secret(SYSTEM, KEYS_SECRET, {DATA_KEY: ring.text()}, watched=False)
 
     def run(self, *args: str, stdin: str | bytes = "") -> Result:
-        async def connect(_kubeconfig: str | None, _context: str | None) -> tuple[FakeApi, str]:
+        async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
             return self.api, "from-context"
 
-        result = CliRunner().invoke(kubectl_byoc, args, input=stdin, obj=connect)
+        async def sleep(seconds: float) -> None:
+            self.waited.append(seconds)
+            self.now += seconds
+            self.meanwhile()
+
+        outside = Outside(connect, lambda: self.now, sleep)
+        result = CliRunner().invoke(kubectl_byoc, args, input=stdin, obj=outside)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert PASSWORD not in result.output
         assert not any(key in result.output for key in self.stored().text().split())
         return result
 
     def stored(self) -> KeyRing:
-        raw = self.api._objects["secrets", SYSTEM, KEYS_SECRET]
-        return keys_in(raw)
+        return keys_in(self.api._objects["secrets", SYSTEM, KEYS_SECRET])
+
+    def keys_written(self, *ago_s: float) -> None:
+        """The keys were last written so many seconds ago, by one writer each."""
+        times = [datetime.fromtimestamp(self.now - each, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") for each in ago_s]
+        fields = [{"manager": "m", "operation": "Update", "time": each} for each in times]
+        self.api._objects["secrets", SYSTEM, KEYS_SECRET]["metadata"]["managedFields"] = fields
 
     def sealed_secret(self, name: str, ring: KeyRing | None = None, *, watched: bool = True) -> None:
         sealing = ring or self.ring
@@ -246,6 +263,58 @@ def test_reseal_and_retire_after_a_rotation(cluster: Cluster) -> None:
     assert cluster.run("keys", "retire").exit_code == 0
     assert len(cluster.stored().fingerprints()) == 1
     assert cluster.stored().open(cluster.value("named"), NAMESPACE, Field.PASSWORD) == PASSWORD
+
+
+def test_retire_right_after_a_rotation_waits_for_what_is_still_being_stored(cluster: Cluster) -> None:
+    """A replica of the operator that has not yet seen the new key seals with the one before."""
+    cluster.run("keys", "rotate")
+    cluster.keys_written(9_000, 1)
+    cluster.meanwhile = lambda: cluster.sealed_secret("late")
+    refused = cluster.run("keys", "retire")
+    assert (refused.exit_code, cluster.waited) == (4, [SETTLED_S])
+    assert f"waiting {SETTLED_S:.0f} s" in refused.stderr
+    assert f"{NAMESPACE}/late" in refused.stderr
+    assert len(cluster.stored().fingerprints()) == 2
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "waits"),
+    [
+        ((LONG_AGO_S + 2,), False),
+        ((9_000, LONG_AGO_S + 2), False),
+        ((LONG_AGO_S - 2, 9_000), True),
+        ((-300,), True),  # their clock is ahead of ours
+        ((), True),  # nobody knows
+    ],
+)
+def test_who_rotates_slowly_waits_for_nothing(cluster: Cluster, ago_s: tuple[float, ...], *, waits: bool) -> None:
+    cluster.put(cluster.ring.rotated())
+    cluster.keys_written(*ago_s)
+    result = cluster.run("keys", "retire")
+    assert (result.exit_code, len(cluster.stored().fingerprints())) == (0, 1)
+    assert cluster.waited == [SETTLED_S] * waits
+    assert ("waiting" in result.stderr) is waits
+
+
+def test_nobody_waits_for_a_refusal_or_where_there_is_nothing_to_retire(cluster: Cluster) -> None:
+    assert "only one key" in cluster.run("keys", "retire").stderr
+    cluster.sealed_secret("old-one")
+    cluster.run("keys", "rotate")
+    assert cluster.run("keys", "retire").exit_code == 4
+    assert cluster.waited == []
+
+
+def test_a_rotation_while_retire_waits_loses_no_new_key(cluster: Cluster) -> None:
+    newest = cluster.ring.rotated().rotated()
+    cluster.put(KeyRing.parse("\n".join(newest.text().split()[1:])))
+    cluster.meanwhile = lambda: cluster.put(newest)
+    assert cluster.run("keys", "retire").exit_code == 0
+    assert cluster.stored().fingerprints() == newest.fingerprints()[:2]
+
+
+def test_the_wait_is_longer_than_a_replica_goes_without_a_look_at_the_keys() -> None:
+    webhook_s, another_s = 5.0, 10.0  # timeoutSeconds: ours, and what the API server takes where nothing is said
+    assert FRESH_S + webhook_s + another_s <= SETTLED_S
 
 
 def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Cluster) -> None:

@@ -1,7 +1,9 @@
 """Which Secrets are sealed with which key, and what one does about it: rotate, re-seal, retire."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from ..cluster.api import MERGE_PATCH, ApiRefused
@@ -17,6 +19,13 @@ from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, Refused
 
 ATTEMPTS = 5
 """How often a write that somebody else was faster with is tried again."""
+
+SETTLED_S = 20.0
+"""How long after a rotation something may still be stored under the key that was first before: a replica looks at the
+keys every 5 s (`admission.ring`), has 5 s to answer, and a webhook that is asked after it another 10 s."""
+
+LONG_AGO_S = 60.0
+"""Nobody waits where the last change of the keys is older by this machine's clock, which may go 40 s fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +53,9 @@ class Resealed:
 class KeyRoom:
     """The sealing keys and all that is sealed with them. Raises OperatorError."""
 
-    def __init__(self, api: JsonApi, operator_namespace: str) -> None:
+    def __init__(self, api: JsonApi, operator_namespace: str, clock: Callable[[], float] = time.time) -> None:
         self._api = api
+        self._clock = clock
         self._namespace = operator_namespace
         self._where = f"Secret {operator_namespace}/{KEYS_SECRET}"
 
@@ -72,18 +82,30 @@ class KeyRoom:
         """Every Secret with sealed values: the labelled ones, and the others that a number names."""
         return [use for raw in await self._secrets() if (use := _use(raw, ring)).keys]
 
-    async def retire(self) -> tuple[KeyRing, KeyRing]:
-        """Drop all keys but the first; the rings before and after. `Refused` while a Secret needs one of them."""
-        before = await self.ring()
+    async def retire(self, wait: Callable[[float], Awaitable[None]]) -> tuple[KeyRing, KeyRing]:
+        """Drop all keys but the first; the rings before and after. `Refused` while a Secret needs one of them.
+
+        `wait`: awaited with the seconds for which what was sealed before a recent rotation may still come to be stored.
+        """
+        raw = await self._read()
+        before = self._ring_of(raw)
         old = before.fingerprints()[1:]
-        needing = [use.label for use in await self.uses(before) if set(use.keys.values()) & set(old)]
+        if not old:
+            return before, before
+        await self._refuse_while_needed(before, old)
+        if self._clock() - _written_at(raw) < LONG_AGO_S:
+            await wait(SETTLED_S)
+            await self._refuse_while_needed(before, old)
+        return before, await self.change(lambda ring: ring.without(old))
+
+    async def _refuse_while_needed(self, ring: KeyRing, old: Collection[str]) -> None:
+        needing = [use.label for use in await self.uses(ring) if not set(old).isdisjoint(use.keys.values())]
         if needing:
             shown = ", ".join(needing[:10]) + (", …" if len(needing) > 10 else "")  # noqa: PLR2004 - a screenful
             message = (
                 f"{len(needing)} Secrets are sealed with older keys: {shown}. Run `kubectl byoc keys reseal` first."
             )
             raise Refused("InUse", message, exit_code=IN_USE)
-        return before, await self.change(lambda ring: ring.without(old))
 
     async def reseal(self) -> Resealed:
         """Seal with the first key whatever is sealed with another one, in place."""
@@ -155,6 +177,15 @@ class KeyRoom:
 def _version(raw: Mapping[str, Any]) -> dict[str, str]:
     """With this in a patch the API server takes it for this very version only, else it answers 409."""
     return {"uid": raw["metadata"]["uid"], "resourceVersion": raw["metadata"]["resourceVersion"]}
+
+
+def _written_at(raw: Mapping[str, Any]) -> float:
+    """Epoch seconds of the last write to an object, infinite where the API server does not tell.
+
+    Any write counts: who applies `stringData` on the server does not own `data`.
+    """
+    times = [str(entry["time"]) for entry in raw["metadata"].get("managedFields") or () if entry.get("time")]
+    return datetime.fromisoformat(max(times)).timestamp() if times else float("inf")
 
 
 def _use(raw: Mapping[str, Any], ring: KeyRing) -> Use:

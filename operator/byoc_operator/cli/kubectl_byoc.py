@@ -3,7 +3,8 @@
 import asyncio
 import functools
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
@@ -34,18 +35,27 @@ class Connect(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Outside:
+    """What a command finds around it; `clock`: epoch seconds. Tests bring their own."""
+
+    connect: Connect = connect_as_user
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Which cluster a command works on, and where in it."""
 
     kubeconfig: str | None
     context: str | None
     operator_namespace: str
-    connect: Connect
+    outside: Outside
 
     @asynccontextmanager
     async def reached(self) -> Any:
         """The API server, and the namespace of the context."""
-        api, namespace = await self.connect(self.kubeconfig, self.context)
+        api, namespace = await self.outside.connect(self.kubeconfig, self.context)
         try:
             yield api, namespace
         finally:
@@ -67,10 +77,9 @@ def _targeted(run: Callable[..., Coroutine[Any, Any, int]]) -> Callable[..., Non
     @functools.wraps(run)
     def command(kubeconfig: str | None, context: str | None, operator_namespace: str, **options: Any) -> None:
         ctx = click.get_current_context()
-        connect: Connect = ctx.obj or connect_as_user
         try:
-            target = Target(kubeconfig, context, named("--operator-namespace", operator_namespace, NAMESPACE), connect)
-            code = asyncio.run(run(target, **options))
+            where = named("--operator-namespace", operator_namespace, NAMESPACE)
+            code = asyncio.run(run(Target(kubeconfig, context, where, ctx.obj or Outside()), **options))
         except OperatorError as exc:
             TOLD.print(f"[bold red]kubectl byoc:[/] {_plain(exc.message)}")
             code = exc.exit_code if isinstance(exc, Refused) else 1
@@ -134,7 +143,9 @@ def keys() -> None:
       kubectl byoc keys rotate     a new key seals from now on, the old ones still open
       kubectl byoc keys reseal     the Secrets in the cluster; those that Git owns are sealed anew in Git
       kubectl byoc keys list       nothing uses an old key any more?
-      kubectl byoc keys retire     drops the old keys
+      kubectl byoc keys retire     drops the old keys; right after `rotate` it waits a moment
+
+    The Secrets are those with the label byoc.talkifai.dev/sip-credentials=true and those that a number names.
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
 
 
@@ -190,12 +201,21 @@ async def reseal(target: Target) -> int:
 @keys.command()
 @_targeted
 async def retire(target: Target) -> int:
-    """Drop every key but the newest. Refused (exit code 4) while a Secret in the cluster needs one of them.
+    """Drop every key but the newest. Refused (exit code 4) while a Secret needs one of them.
 
-    What only Git or a backup holds is not seen: seal it anew before.
+    Not seen are Secrets that neither have the label nor are named by a number, and what only Git, a backup or a file
+    holds: seal that anew before.
     """
+
+    async def wait(seconds: float) -> None:
+        TOLD.print(
+            f"the keys changed a moment ago: waiting {seconds:.0f} s, until whatever the operator still sealed with an "
+            "older key is stored"
+        )
+        await target.outside.sleep(seconds)
+
     async with target.reached() as (api, _):
-        before, after = await KeyRoom(api, target.operator_namespace).retire()
+        before, after = await KeyRoom(api, target.operator_namespace, target.outside.clock).retire(wait)
     gone = [each for each in before.fingerprints() if each not in after.fingerprints()]
     TOLD.print(f"retired {', '.join(gone)}" if gone else "there is only one key; nothing to retire")
     return 0
