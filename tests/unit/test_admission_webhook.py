@@ -21,7 +21,7 @@ from byoc_operator.admission.certificates import (
     renewed,
 )
 from byoc_operator.admission.installation import Installation
-from byoc_operator.admission.ring import FRESH_S, MISSED_S, PATIENCE_S, FreshKeys, Keys
+from byoc_operator.admission.ring import FRESH_S, MISSED_S, PATIENCE_S, STALE_S, FreshKeys, Keys
 from byoc_operator.admission.server import AdmissionServer
 from byoc_operator.admission.storage import CERTIFICATE_SECRET, MountedCertificates, Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
@@ -231,6 +231,35 @@ async def test_an_api_server_that_hangs_holds_up_one_review_for_a_second() -> No
     began = time()
     assert await asyncio.gather(*(fresh() for _ in range(20))) == [Keys(RING)] * 20
     assert time() - began == pytest.approx(PATIENCE_S)
+
+
+@in_virtual_time
+async def test_keys_that_nobody_could_read_for_a_while_seal_nothing_as_they_may_be_retired() -> None:
+    api = _api_with_keys()
+    fresh = _fresh(api)
+    await fresh()
+    for _ in range(100):
+        api.inject(Fail(Unavailable("KubernetesUnavailable", "down")), "GET", "secrets")
+    await asyncio.sleep(FRESH_S + 1)
+    assert (await fresh()).problem == ""
+    await asyncio.sleep(STALE_S)
+    assert await fresh() == Keys(RING, "the API server does not let them be read just now")
+    api._faults.clear()
+    await asyncio.sleep(MISSED_S * 2)
+    assert await fresh() == Keys(RING)
+
+
+@in_virtual_time
+async def test_a_slow_look_is_waited_for_by_later_reviews_not_by_one_for_long() -> None:
+    api, released = _api_with_keys(), asyncio.Event()
+    fresh = _fresh(api)
+    await fresh()
+    _put_keys(api, RING.rotated())
+    await asyncio.sleep(FRESH_S + 1)
+    api.inject(Hang(released), "GET", "secrets")
+    assert await fresh() == Keys(RING)
+    released.set()
+    assert (await fresh()).ring != RING
 
 
 @in_virtual_time

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 
-from byoc_operator.admission.ring import FRESH_S
+from byoc_operator.admission.ring import STALE_S
 from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
 from byoc_operator.cluster.api import ApiRefused
@@ -314,7 +314,7 @@ def test_a_rotation_while_retire_waits_loses_no_new_key(cluster: Cluster) -> Non
 
 def test_the_wait_is_longer_than_a_replica_goes_without_a_look_at_the_keys() -> None:
     webhook_s, another_s = 5.0, 10.0  # timeoutSeconds: ours, and what the API server takes where nothing is said
-    assert FRESH_S + webhook_s + another_s <= SETTLED_S
+    assert STALE_S + webhook_s + another_s <= SETTLED_S
 
 
 def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Cluster) -> None:

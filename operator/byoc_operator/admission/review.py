@@ -5,14 +5,13 @@ an annotation. A value whose plain text is already stored keeps its token, so th
 https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
 """
 
-import base64
-import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..core.conditions import Reason
 from ..core.credentials import KEYS_SECRET, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
+from ..core.encoding import from_base64, to_base64
 from ..errors import Stalled
 from ..sealing import MAX_SEALED, is_sealed, unknown_key
 from .ring import Keys
@@ -85,7 +84,7 @@ class _Sealer:
                     sealed = value  # as it was: nobody asks to store it, and whoever did may have had other keys
                 else:
                     sealed = self._sealed(key, value, coding, self._known(key))
-                self._current[key] = coding.decode(sealed)
+                self._current[key] = coding.lenient(sealed)
                 if sealed != value:
                     yield {"op": "replace", "path": f"/{part}/{_escaped(key)}", "value": sealed}
 
@@ -129,7 +128,7 @@ class _Sealer:
         """A value as it will be stored, coded as it came. Raises `_Refused`."""
         if not value:
             return value
-        text = coding.decode_for(key, value)
+        text = coding.decode(key, value)
         if is_sealed(text):
             self._check(key, text)
             return value
@@ -178,39 +177,36 @@ class _Sealer:
 
 
 class _Coding:
-    """How a part of the manifest spells its values."""
+    """How a part of the manifest spells its values. `decode` gives None for what is no text."""
 
-    def __init__(self, encode: Callable[[str], str], decode: Callable[[str], str]) -> None:
+    def __init__(self, encode: Callable[[str], str], decode: Callable[[object], str | None]) -> None:
         self.encode = encode
-        self.decode = decode
+        self._decode = decode
 
-    def decode_for(self, key: str, value: str) -> str:
+    def decode(self, key: str, value: str) -> str:
         """The text of a value. Raises `_Refused` that names its key."""
-        try:
-            text = self.decode(value)
-            text.encode()
-        except (binascii.Error, UnicodeError):
-            raise _Refused(f"{_named(key)}: the value is not UTF-8 text and cannot be sealed") from None
+        text = self._decode(value)
+        if text is None:
+            raise _Refused(f"{_named(key)}: the value is not UTF-8 text and cannot be sealed")
         return text
 
     def lenient(self, value: object) -> str:
         """The text of a stored value, empty if it has none."""
-        try:
-            return self.decode(value) if isinstance(value, str) else ""
-        except (binascii.Error, UnicodeError):
-            return ""
+        return self._decode(value) or ""
 
 
-def _from_base64(value: str) -> str:
-    # Go's decoder passes over line ends, which YAML's `|` leaves in.
-    return base64.b64decode(value.translate({10: None, 13: None}).encode(), validate=True).decode()
+def _as_it_is(value: object) -> str | None:
+    """A text that can be encoded: JSON can spell half a character."""
+    if not isinstance(value, str):
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
-def _to_base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
-
-
-_PARTS = {"data": _Coding(_to_base64, _from_base64), "stringData": _Coding(str, str)}
+_PARTS = {"data": _Coding(to_base64, from_base64), "stringData": _Coding(str, _as_it_is)}
 """What of a Secret holds values. The API server asks with `data` only; the annotation keeps `stringData` as well."""
 
 
@@ -302,7 +298,7 @@ def _named(key: str) -> str:
 def _allowed(request: Mapping[str, Any], patch: list[Json] | None = None, warnings: list[str] | None = None) -> Json:
     answer: Json = {"uid": str(request.get("uid") or ""), "allowed": True}
     if patch:
-        answer |= {"patchType": "JSONPatch", "patch": _to_base64(json.dumps(patch))}
+        answer |= {"patchType": "JSONPatch", "patch": to_base64(json.dumps(patch))}
     return answer | ({"warnings": warnings} if warnings else {})
 
 

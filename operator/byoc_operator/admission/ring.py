@@ -10,13 +10,16 @@ from ..errors import Unavailable
 from ..sealing import KeyRing
 
 FRESH_S = 5.0
-"""How old a look at the keys may be: one request in this time, however many Secrets are written."""
+"""How old a look at the keys may be before there is another one, however many Secrets are written."""
 
 MISSED_S = 0.5
-"""The same while there are no keys."""
+"""The shortest time between two looks, while there are no keys or they could not be read."""
 
 PATIENCE_S = 1.0
-"""How long an answer waits for a look while keys are known: the API server waits five seconds for us."""
+"""How long an answer waits for a look: the API server waits five seconds for us."""
+
+STALE_S = 10.0
+"""With keys that were last seen so long ago nothing is sealed: they may have been retired since."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +39,29 @@ class FreshKeys:
     def __init__(self, keys: SealingKeys, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
         self._clock = clock
-        self._looked = float("-inf")
-        self._looking = False
+        self._seen = self._tried = float("-inf")
+        self._look: asyncio.Task[None] | None = None
 
     async def __call__(self) -> Keys:
-        """The keys as far as they are known; a look that is under way for somebody else is not waited for."""
-        age_s = self._clock() - self._looked
-        if not self._looking and age_s > (MISSED_S if self._keys.ring is None else FRESH_S):
-            await self._look()
-        return Keys(self._keys.ring, self._keys.problem)
+        """The keys as far as they are known."""
+        fresh_s = MISSED_S if self._keys.ring is None else FRESH_S
+        if self._look is None and self._age_s() > fresh_s and self._clock() - self._tried > MISSED_S:
+            self._tried = self._clock()
+            self._look = asyncio.create_task(self._look_again(), name="look at the sealing keys")
+        if self._look is not None:
+            await asyncio.wait({self._look}, timeout=PATIENCE_S)
+        stale = "the API server does not let them be read just now" if self._age_s() > STALE_S else ""
+        return Keys(self._keys.ring, self._keys.problem or stale)
 
-    async def _look(self) -> None:
-        self._looking, self._looked = True, self._clock()
+    def _age_s(self) -> float:
+        return self._clock() - self._seen
+
+    async def _look_again(self) -> None:
+        began = self._clock()
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._keys.load()
-        except (TimeoutError, Unavailable):
-            return  # what is known stays good: nobody said otherwise
+            await self._keys.load()
+            self._seen = began
+        except Unavailable:
+            return  # what is known stays good for a while
         finally:
-            self._looking = False
+            self._look = None

@@ -20,12 +20,12 @@ from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, Refused
 ATTEMPTS = 5
 """How often a write that somebody else was faster with is tried again."""
 
-SETTLED_S = 20.0
-"""How long after a rotation something may still be stored under the key that was first before: a replica looks at the
-keys every 5 s (`admission.ring`), has 5 s to answer, and a webhook that is asked after it another 10 s."""
+SETTLED_S = 25.0
+"""How long after a rotation something may still be stored under the key that was first before: a replica seals with keys
+that it saw 10 s ago (`admission.ring`), has 5 s to answer, and a webhook that is asked after it another 10 s."""
 
 LONG_AGO_S = 60.0
-"""Nobody waits where the last change of the keys is older by this machine's clock, which may go 40 s fast."""
+"""Nobody waits where the last change of the keys is older by this machine's clock, which may go 35 s fast."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,6 @@
 """The Secret with the sealing keys: read at start and when an unknown key is met, made once, never overwritten."""
 
 import asyncio
-import base64
-import binascii
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,6 +8,7 @@ from typing import Any
 
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import KEYS_SECRET, Field
+from ..core.encoding import from_base64, to_base64
 from ..errors import Stalled, Waiting
 from ..sealing import KeyRing, unknown_key
 from .api import ApiRefused
@@ -43,16 +42,15 @@ def keys_in(raw: Mapping[str, Any]) -> KeyRing:
     data = raw.get("data") or {}
     if DATA_KEY not in data:
         raise ValueError(f"it has no key `{DATA_KEY}`")
-    try:
-        text = base64.b64decode(str(data[DATA_KEY]), validate=True).decode("ascii")
-    except (binascii.Error, UnicodeDecodeError):
-        raise ValueError("it holds no text") from None
+    text = from_base64(data[DATA_KEY])
+    if text is None:
+        raise ValueError("it holds no text")
     return KeyRing.parse(text)
 
 
 def encoded(ring: KeyRing) -> dict[str, str]:
     """The Secret's data for a key ring."""
-    return {DATA_KEY: base64.b64encode(ring.text().encode()).decode()}
+    return {DATA_KEY: to_base64(ring.text())}
 
 
 def manifest(namespace: str, ring: KeyRing) -> dict[str, Any]:
