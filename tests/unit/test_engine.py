@@ -275,3 +275,17 @@ async def test_deletion_of_a_paused_number_works(policy: str) -> None:
     await world.settle()
     assert not world.exists()
     assert len(world.livekit.objects()) == (3 if policy == "Retain" else 0)
+
+
+@in_virtual_time
+async def test_a_namespace_with_many_edits_does_not_keep_another_waiting() -> None:
+    world = await World.running()
+    for count in range(300):
+        world.api.apply(manifest(f"n{count}", phoneNumber=f"+1555010{count:04}"))
+    other = manifest("other", phoneNumber="+15550200000", sipPasswordSecretRef=None)
+    other["metadata"]["namespace"] = "elsewhere"
+    world.api.apply(other)
+    await world.settle()
+    order = [each.path.split("/")[5] for each in world.api.writes if each.resource == FINALIZER_PATCH.split()[1]]
+    assert len(order) == 301
+    assert order.index("elsewhere") < 10

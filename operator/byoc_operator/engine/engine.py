@@ -131,11 +131,11 @@ class Engine:
             metadata = raw["metadata"]
             known = cache.gone(Key(metadata["namespace"], metadata["name"]), metadata["uid"])
             if known is not None:
-                self._add(known.phone_number, Lane.USER)  # somebody else may have waited for the number
+                self._add(known, Lane.USER)  # somebody else may have waited for the number
             return
         sighting = cache.seen(raw)
         if sighting is not None and sighting.wakes:
-            self._add(sighting.number.phone_number, _lane(sighting.number))
+            self._add(sighting.number, _lane(sighting.number))
 
     def secret_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch told of a labelled Secret. DELETED also means: it lost its label."""
@@ -147,12 +147,12 @@ class Engine:
         elif not secrets.seen(raw):
             return
         for number in self._ports.cache.users_of(namespace, name):
-            self._add(number.phone_number, Lane.USER)
+            self._add(number, Lane.USER)
 
-    def _add(self, phone: str, lane: Lane) -> None:
+    def _add(self, number: PhoneNumber, lane: Lane) -> None:
         """Only the leader works; who becomes it sweeps, and so finds what happened before."""
         if self._leading:
-            self._queue.add(phone, lane)
+            self._queue.add(number.phone_number, lane, number.key.namespace)
 
     async def _list(self) -> None:
         await self._patiently(self._list_all)
@@ -162,7 +162,7 @@ class Engine:
         """There are other sealing keys than before: what could not be opened is asked for again."""
         for name in self._ports.secrets.forget_unopened():
             for number in self._ports.cache.users_of(*name):
-                self._add(number.phone_number, Lane.USER)
+                self._add(number, Lane.USER)
 
     async def _list_all(self) -> None:
         await self._ports.secrets.keys.load()  # first: what is listed then can be opened

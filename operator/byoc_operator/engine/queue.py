@@ -1,6 +1,6 @@
 """A work queue by key: never two runs of one key at once, what users changed first, back-off in memory.
 
-The shape is that of client-go's workqueue; the lanes and the patience of sweeps are ours.
+The shape is that of client-go's workqueue; the lanes, the turns of namespaces and the patience of sweeps are ours.
 """
 
 import asyncio
@@ -11,12 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from .turns import Turns
+
 FIRST_RETRY_S = 1.0
 """Back-off per key doubles from here up to what the failure says."""
 
+NOBODY = ""
+"""Who asks for a run that the operator itself wants; a row like a namespace's."""
+
 
 class Lane(IntEnum):
-    """What a run is for; a smaller lane goes first."""
+    """What a run is for; a smaller lane goes first. In the lane of users, namespaces take turns."""
 
     USER = 0
     REFRESH = 1
@@ -25,11 +30,17 @@ class Lane(IntEnum):
 
 @dataclass(slots=True)
 class _Item:
-    """What is known of one key. `due`: a timer for a later run. `again`: it changed while it ran."""
+    """What is known of one key. `due`: a timer for a later run. `again`: it changed while it ran.
+
+    `askers`: the namespaces that the waiting run is for, or the one under way; `again_for`: those that asked since that
+    began. Dictionaries as they keep their order.
+    """
 
     lane: Lane | None = None
     running: Lane | None = None
     again: Lane | None = None
+    askers: dict[str, None] = field(default_factory=dict)
+    again_for: dict[str, None] = field(default_factory=dict)
     failures: int = 0
     parked: Lane | None = None
     due: asyncio.TimerHandle | None = None
@@ -48,12 +59,17 @@ class WorkQueue:
     clock: Callable[[], float] = time.monotonic
     _items: dict[str, _Item] = field(default_factory=dict)
     _lanes: dict[Lane, OrderedDict[str, None]] = field(default_factory=lambda: {lane: OrderedDict() for lane in Lane})
+    _turns: Turns = field(default_factory=Turns)
     _refreshing: int = 0
     _stopped: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def add(self, key: str, lane: Lane) -> None:
-        """Ask for a run. A user's change ends a back-off; a sweep never shortens one."""
+    def add(self, key: str, lane: Lane, asker: str = NOBODY) -> None:
+        """Ask for a run, for the namespace `asker`. A user's change ends a back-off; a sweep never shortens one.
+
+        A key that several namespaces ask for stands in the row of each and is run once, at the first turn: else who
+        names another's phone number could put it behind thousands of their own.
+        """
         item = self._items.setdefault(key, _Item())
         if lane is Lane.SWEEP and item.due is not None and item.failures:
             return
@@ -61,6 +77,8 @@ class WorkQueue:
             item.failures = 0
         item.parked = None
         self._cancel_timer(item)
+        if asker != NOBODY:
+            self._note(key, item, asker)
         self._enqueue(key, item, lane)
 
     async def get(self) -> str:
@@ -86,6 +104,7 @@ class WorkQueue:
     def retry(self, key: str, at_least_s: float, at_most_s: float) -> float:
         """The run failed: run again after a back-off with full jitter; how long that is, in seconds."""
         item = self._finish(key)
+        item.askers.clear()  # it comes back as a sweep's
         ceiling_s = min(at_most_s, FIRST_RETRY_S * 2 ** min(item.failures, 20))
         item.failures += 1
         delay_s = max(at_least_s, self.jitter(0.0, ceiling_s))
@@ -156,6 +175,16 @@ class WorkQueue:
             item.lane = item.again = None
         for lane in self._lanes.values():
             lane.clear()
+        self._turns.clear()
+
+    def _note(self, key: str, item: _Item, asker: str) -> None:
+        """Remember who asked; a key that waits for somebody else already may be run at either's turn."""
+        if item.running is not None:
+            item.again_for[asker] = None
+            return
+        item.askers[asker] = None
+        if item.lane is Lane.USER:
+            self._turns.add(asker, key)
 
     def _enqueue(self, key: str, item: _Item, lane: Lane) -> None:
         if self._stopped:
@@ -171,14 +200,21 @@ class WorkQueue:
             del self._lanes[item.lane][key]
         item.lane = lane
         self._lanes[lane][key] = None
+        if lane is Lane.USER:
+            item.askers = item.askers or {NOBODY: None}
+            for asker in item.askers:
+                self._turns.add(asker, key)
         self._wake.set()
 
     def _pop(self) -> str | None:
         for lane, keys in self._lanes.items():
             if not keys or (lane is Lane.REFRESH and self._refreshing >= self.refresh_limit):
                 continue
-            key, _ = keys.popitem(last=False)
+            key = self._turns.next() if lane is Lane.USER else next(iter(keys))
+            del keys[key]
             item = self._items[key]
+            if lane is Lane.USER:
+                self._turns.drop(key, item.askers)
             item.lane, item.running = None, lane
             self._refreshing += lane is Lane.REFRESH
             return key
@@ -195,6 +231,7 @@ class WorkQueue:
         item = self._items[key]
         if item.again is not None:
             lane, item.again = item.again, None
+            item.askers, item.again_for = item.again_for, {}
             self._enqueue(key, item, lane)
         elif item.lane is None and item.due is None and not item.failures and item.parked is None:
             del self._items[key]

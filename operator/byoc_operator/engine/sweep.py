@@ -153,7 +153,7 @@ class Sweeper:
         after = secrets.known(namespace, name)
         if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
             for number in self._ports.cache.users_of(namespace, name):
-                self._queue.add(number.phone_number, Lane.USER)  # news end a back-off
+                self._queue.add(number.phone_number, Lane.USER, namespace)  # news end a back-off
         return True
 
     def _queue_unseen(self) -> None:
