@@ -75,6 +75,22 @@ def test_paused_is_true_and_nothing_else(value: str, *, paused: bool) -> None:
     assert parse(raw(paused=value)).wishes.paused is paused
 
 
+@pytest.mark.parametrize(
+    ("status", "version", "sealed"),
+    [
+        ({}, None, False),
+        ({"credentials": None}, None, False),
+        ({"credentials": "4711"}, None, False),
+        ({"credentials": {"secretName": "sip"}}, "", False),
+        ({"credentials": {"resourceVersion": 4711, "sealed": False}}, "", False),
+        ({"credentials": {"resourceVersion": "4711", "sealed": True}}, "4711", True),
+    ],
+)
+def test_which_credentials_were_written_last(status: dict[str, Any], version: str | None, *, sealed: bool) -> None:
+    number = parse(raw(status=status))
+    assert (number.written_secret_version, number.wrote_sealed) == (version, sealed)
+
+
 def test_long_annotations_are_answered_by_their_digest() -> None:
     one, other = (parse(raw(refresh="x" * 5000 + end)).wishes.refresh for end in "ab")
     assert one.startswith("sha256:")

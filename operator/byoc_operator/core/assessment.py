@@ -162,9 +162,8 @@ def _adoption_waits(lost: tuple[str, ...]) -> Verdict | None:
 
 def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
     """Whether the credentials may not be the ones that were last written to LiveKit."""
-    written = number.status.get("credentials")
-    version = written.get("resourceVersion") if isinstance(written, dict) else None
-    return version != credentials.resource_version or number.status.get("observedGeneration") != number.generation
+    same = number.written_secret_version == credentials.resource_version
+    return not same or number.status.get("observedGeneration") != number.generation
 
 
 def _blocked(

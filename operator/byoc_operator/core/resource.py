@@ -113,6 +113,23 @@ class PhoneNumber:
                 return str(condition.get("reason", ""))
         return ""
 
+    @property
+    def written_secret_version(self) -> str | None:
+        """The resourceVersion of the Secret whose credentials were last written to LiveKit.
+
+        None: none were written; empty: some were, and the status does not say which.
+        """
+        written = self.status.get("credentials")
+        if not isinstance(written, Mapping):
+            return None
+        version = written.get("resourceVersion")
+        return version if isinstance(version, str) else ""
+
+    @property
+    def wrote_sealed(self) -> bool:
+        """Whether the credentials that were last written to LiveKit were sealed in their Secret."""
+        return bool(_mapping(self.status.get("credentials")).get("sealed"))
+
     def finding(self, code: str) -> str:
         """The message of a finding in the status, empty if it is not there."""
         noted = self.status.get("findings")

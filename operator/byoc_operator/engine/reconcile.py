@@ -230,10 +230,10 @@ def _follows_secret(number: PhoneNumber, assessment: Assessment, done: tuple[Cha
 
 
 def _secret_is_newer(number: PhoneNumber, assessment: Assessment) -> bool:
-    written = number.status.get("credentials")
-    if not isinstance(assessment.credentials, Credentials) or not isinstance(written, dict):
+    """Whether credentials were written to LiveKit before, and the Secret has changed since."""
+    if not isinstance(assessment.credentials, Credentials):
         return False
-    return bool(written.get("resourceVersion") != assessment.credentials.resource_version)
+    return number.written_secret_version not in (None, assessment.credentials.resource_version)
 
 
 def _credentials_only(change: Replace) -> bool:

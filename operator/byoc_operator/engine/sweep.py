@@ -125,10 +125,7 @@ class Sweeper:
         return self._known_in_use() or (thorough and (not await self._look_at_secrets() or self._known_in_use()))
 
     def _known_in_use(self) -> bool:
-        return self._ports.secrets.any_sealed or any(
-            isinstance(written := number.status.get("credentials"), dict) and written.get("sealed")
-            for number in self._ports.cache.all()
-        )
+        return self._ports.secrets.any_sealed or any(number.wrote_sealed for number in self._ports.cache.all())
 
     async def _look_at_secrets(self) -> bool:
         """One GET per distinct Secret that does not tell of its changes by itself, a few at a time; whether all did."""
