@@ -79,6 +79,7 @@ def configured() -> kopf.OperatorSettings:
 def registered(engine: Engine, stop: asyncio.Event, watches: Watches) -> kopf.OperatorRegistry:
     """Our handlers: the engine starts before kopf begins to watch, and ends when kopf does."""
     registry = kopf.OperatorRegistry()
+    watches.listed = lambda path: engine.secrets_listed() if path.endswith("/secrets") else None
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def begin(**_: Any) -> None:

@@ -19,7 +19,7 @@ from livekit.protocol.sip import (
 )
 
 from integration.deployment import NEVER, Deployment
-from integration.scene import BASE, Scene, condition, fresh_number, livekit_writes, recorded
+from integration.scene import BASE, GOOD_SECRET, Scene, condition, findings, fresh_number, livekit_writes, recorded
 from integration.sip import plain
 from manifests import manifest
 from testbed.bed import Bed
@@ -119,6 +119,31 @@ def test_watches_that_are_forbidden_are_told_and_heal_by_themselves(
     scene.change("unseen", sipPasswordSecretRef={"name": "sip"})
     scene.ready("unseen")
     scene.one_each([phone])
+
+
+def test_a_label_taken_off_a_secret_while_its_watch_was_away_is_noticed(
+    stage: Scene, deployment: Deployment, rights: Rights
+) -> None:
+    """The watch begins anew with a LIST, in which the Secret is missing: of that alone no event comes."""
+    scene = stage
+    deployment.ensure(ALONE)
+    scene.secret(GOOD_SECRET)
+    scene.number(sipPasswordSecretRef={"name": "sip"})
+    assert "CredentialsNotWatched" not in findings(scene.ready())
+    rights.all_but(SECRETS)
+    scene.bed.api_server.stop()
+    scene.bed.api_server.start()
+    broken = "/secrets cannot be opened: HTTP 403"
+    scene.until(lambda: broken in _waiting_for(deployment), "the watch is broken", within_s=60)
+    scene.secret(GOOD_SECRET, labelled=False)
+    scene.after_a_sweep()
+    assert "CredentialsNotWatched" not in findings(scene.get())
+
+    rights.all_but()
+    scene.until(deployment.process.is_ready, "all is well", within_s=60)
+    scene.until(lambda: "CredentialsNotWatched" in findings(scene.get()), "a sweep has noticed")
+    version = scene.secret({**GOOD_SECRET, "password": "second-password"}, labelled=False)
+    scene.until(lambda: scene.get()["status"]["credentials"]["resourceVersion"] == version, "it has the new password")
 
 
 # Orphans

@@ -1,5 +1,6 @@
 """The whole engine: what users do to numbers and Secrets, what it costs, and what becomes of it in LiveKit."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -148,6 +149,54 @@ async def test_an_unlabelled_secret_is_noticed_at_the_sweep() -> None:
     await world.sweep()
     assert world.livekit.stored_password(world.ids()[0]) == "a new password"
     assert "CredentialsNotWatched" in [finding["code"] for finding in world.status()["findings"]]
+
+
+def in_a_gap(world: World, happens: Callable[[], object]) -> None:
+    """Something happens to Secrets while their watch is away; then the watch begins anew, with a LIST."""
+    world.api.watch_secrets.clear()
+    happens()
+    world.api.watch_secrets.append(world.engine.secret_event)
+    world.engine.secrets_listed()
+
+
+def codes(world: World) -> set[str]:
+    return {finding["code"] for finding in world.status()["findings"]}
+
+
+@in_virtual_time
+async def test_a_label_taken_off_while_nobody_watched_is_noticed_at_the_sweep() -> None:
+    world = await World.in_step()
+    quiet = {"username": USER, "password": PASSWORD}
+    in_a_gap(world, lambda: world.api.put_secret(NAMESPACE, "sip", quiet, watched=False))
+    assert "CredentialsNotWatched" not in codes(world)
+    await world.sweep()
+    assert "CredentialsNotWatched" in codes(world)
+    assert world.livekit_writes() == []
+    world.api.put_secret(NAMESPACE, "sip", {**quiet, "password": "a new password"}, watched=False)
+    await world.sweep()
+    assert world.livekit.stored_password(world.ids()[0]) == "a new password"
+
+
+@in_virtual_time
+async def test_a_secret_deleted_while_nobody_watched_is_missed_at_the_sweep() -> None:
+    world = await World.in_step()
+    in_a_gap(world, lambda: world.api.delete_secret(NAMESPACE, "sip"))
+    await world.sweep()
+    assert world.ready() == ("False", "SecretNotFound")
+
+
+@in_virtual_time
+async def test_a_gap_in_which_nothing_vanished_costs_one_list() -> None:
+    world = await World.in_step()
+    asked = []
+    for gap in (False, True, False):
+        world.api.requests.clear()
+        if gap:
+            in_a_gap(world, lambda: None)
+        await world.sweep()
+        asked.append(world.api.requests["GET", "secrets"])
+    assert asked == [1, 2, 1], "the sealing keys at each sweep, and the list"
+    assert (world.api_writes(), world.livekit_writes()) == ([], [])
 
 
 @in_virtual_time

@@ -10,6 +10,7 @@ from typing import Any
 from ..core.credentials import MAX_KEYS, WATCH_LABEL, Reading, SecretFacts, facts_of, sealed_keys
 from ..core.encoding import from_base64
 from ..core.trunk import Mask, Masked
+from ..errors import OperatorError
 from .api import ApiRefused
 from .numbers import NOT_FOUND, scopes
 from .port import JsonApi
@@ -48,6 +49,7 @@ class Secrets:
         self._facts: dict[Name, SecretFacts] = {}
         self._flights: dict[Name, tuple[float, asyncio.Task[SecretFacts | None]]] = {}
         self._unopened: dict[Name, tuple[str, float]] = {}
+        self._begun_anew = False
 
     def known(self, namespace: str, name: str) -> SecretFacts | None:
         """What is remembered, without values; None if nothing is."""
@@ -86,6 +88,28 @@ class Secrets:
         self._facts.pop((namespace, name), None)
         self._flights.pop((namespace, name), None)
         self._unopened.pop((namespace, name), None)
+
+    def begun_anew(self) -> None:
+        """The watch begins with a LIST: of what was deleted or lost its label before that it tells nothing."""
+        self._begun_anew = True
+
+    async def forget_vanished(self) -> None:
+        """Forget what is remembered as labelled and is not listed any more, if the watch may have missed it.
+
+        Costs nothing while the watch goes on. Raises as a LIST does, and is then due again.
+        """
+        watched = [name for name, facts in self._facts.items() if facts.watched]
+        due, self._begun_anew = self._begun_anew, False
+        if not due or not watched:
+            return
+        try:
+            listed = {(raw["metadata"]["namespace"], raw["metadata"]["name"]) async for raw in self.labelled()}
+        except OperatorError:
+            self._begun_anew = True
+            raise
+        for name in watched:
+            if name not in listed:
+                self.forget(*name)
 
     async def fetch(self, namespace: str, name: str) -> SecretFacts | None:
         """The Secret with its values, by one GET that all who ask at the same time share; None if there is none.

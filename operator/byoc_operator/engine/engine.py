@@ -149,6 +149,10 @@ class Engine:
         for number in self._ports.cache.users_of(namespace, name):
             self._add(number, Lane.USER)
 
+    def secrets_listed(self) -> None:
+        """The watch of labelled Secrets began with a LIST: what vanished before, the next sweep finds out."""
+        self._ports.secrets.begun_anew()
+
     def _add(self, number: PhoneNumber, lane: Lane) -> None:
         """Only the leader works; who becomes it sweeps, and so finds what happened before."""
         if self._leading:

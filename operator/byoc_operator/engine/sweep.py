@@ -89,6 +89,7 @@ class Sweeper:
     async def sweep(self) -> None:
         """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
         await self._ports.inventory.refresh()
+        await self._forget_vanished_secrets()
         await self._look_at_secrets()
         different = 0
         for count, phone in enumerate(self._ports.cache.phones()):
@@ -126,6 +127,12 @@ class Sweeper:
 
     def _known_in_use(self) -> bool:
         return self._ports.secrets.any_sealed or any(number.wrote_sealed for number in self._ports.cache.all())
+
+    async def _forget_vanished_secrets(self) -> None:
+        try:
+            await self._ports.secrets.forget_vanished()
+        except OperatorError as exc:
+            log.debug("labelled Secrets cannot be listed: %s", exc.message)  # the next sweep tries again
 
     async def _look_at_secrets(self) -> bool:
         """One GET per distinct Secret that does not tell of its changes by itself, a few at a time; whether all did."""

@@ -1,0 +1,68 @@
+"""Watches seen from their session, without a network: only the signals that aiohttp would send."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import aiohttp
+from yarl import URL
+
+from byoc_operator.telemetry.watches import OPENING_S, Watches
+from virtual_time import in_virtual_time
+
+SECRETS = "/api/v1/secrets"
+WATCH = {"watch": "true", "labelSelector": "a=b", "resourceVersion": "5"}
+LIST = {"limit": "100", "labelSelector": "a=b"}
+
+
+class Session:
+    """Requests that nobody sends."""
+
+    def __init__(self) -> None:
+        self.listed: list[str] = []
+        self.watches = Watches(1, asyncio.get_running_loop().time, self.listed.append)
+        self._trace = self.watches.tracing()
+        self._trace.freeze()
+
+    async def starts(self, path: str, query: dict[str, str]) -> None:
+        """A request goes out."""
+        await self._trace.on_request_start.send(*self._told(path, query))
+
+    async def answers(self, path: str, query: dict[str, str], status: int = 200) -> None:
+        """It is answered."""
+        await self.starts(path, query)
+        await self._trace.on_request_end.send(*self._told(path, query, response=SimpleNamespace(status=status)))
+
+    def _told(self, path: str, query: dict[str, str], **more: Any) -> tuple[aiohttp.ClientSession, Any, Any]:
+        url = URL.build(scheme="https", host="localhost", path=path, query=query)
+        return cast("aiohttp.ClientSession", None), SimpleNamespace(), SimpleNamespace(method="GET", url=url, **more)
+
+
+@in_virtual_time
+async def test_every_list_that_a_watch_begins_with_is_told() -> None:
+    session = Session()
+    for path, query, status in (
+        ("/api/v1", {}, 200),
+        (SECRETS, LIST, 503),
+        (SECRETS, LIST, 200),
+        (SECRETS, WATCH, 200),
+        (SECRETS, WATCH, 200),
+        (SECRETS, LIST, 200),
+        (SECRETS, WATCH, 410),
+    ):
+        await session.answers(path, query, status)
+    assert session.listed == [SECRETS, SECRETS]
+
+
+@in_virtual_time
+async def test_a_watch_is_trouble_until_it_is_open() -> None:
+    session = Session()
+    assert session.watches.problems() == ["the watches are not open yet"]
+    await session.answers(SECRETS, WATCH)
+    assert session.watches.problems() == []
+    await session.answers(SECRETS, WATCH, 403)
+    assert session.watches.problems() == [f"the watch {SECRETS} cannot be opened: HTTP 403"]
+    await session.answers(SECRETS, WATCH)
+    await session.starts(SECRETS, WATCH)
+    await asyncio.sleep(OPENING_S + 1)
+    assert session.watches.problems() == [f"the watch {SECRETS} gets no answer"]
