@@ -18,8 +18,11 @@ from .engine.engine import Engine
 from .errors import OperatorError
 from .telemetry.watches import Watches
 
-PAGE_SIZE = 100
-"""kopf has one for all kinds, and a Secret may have a megabyte."""
+PAGE_SIZE = 25
+"""Objects may have a megabyte each, whoever made them, and a page is in memory as a whole."""
+
+_HEAVY = ("data", "spec", "status")
+_HEAVY_METADATA = ("annotations", "labels", "managedFields")
 REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
 LOGIN_RETRY_S = 5.0
@@ -101,12 +104,26 @@ def registered(engine: Engine, stop: asyncio.Event, watches: Watches) -> kopf.Op
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def number(event: kopf.RawEvent, **_: Any) -> None:
         engine.number_event(event["type"], event["object"])
+        _let_go(event["object"])
 
     @kopf.on.event("v1", "secrets", registry=registry)
     async def secret(event: kopf.RawEvent, **_: Any) -> None:
         engine.secret_event(event["type"], event["object"])
+        _let_go(event["object"])
 
     return registry
+
+
+def _let_go(raw: Any) -> None:
+    """Empty an object that was taken in: kopf leaves it in a reference cycle, which waits for the collector.
+
+    That counts objects and not bytes: one Secret of a megabyte, written again and again, would fill the memory. And
+    what a Secret holds stays in memory for no longer than it must.
+    """
+    for key in _HEAVY:
+        raw.pop(key, None)
+    for key in _HEAVY_METADATA:
+        raw["metadata"].pop(key, None)
 
 
 def _in_cluster_server() -> str:

@@ -295,6 +295,8 @@ def test_only_sealed_values_pass_where_the_policy_requires_them(scene: Scene) ->
         bed.kubectl("apply", "-f", str(policy))
         scene.until(lambda: "must be sealed" in _tried(scene, labelled=True), "the policy is in force", within_s=20)
         assert "created" in _tried(scene, labelled=False)
+        for body in (plain(scene.namespace, username="", password=""), _certificate(scene)):
+            assert "created" in scene.kubectl("create", "--dry-run=server", "-f", "-", stdin=body, check=False)
         sealed = stored(scene, "sealed")
         tokens = {key: base64.b64decode(value).decode() for key, value in sealed["data"].items()}
         body = plain(scene.namespace, username=tokens["username"], password=tokens["password"])
@@ -307,6 +309,11 @@ def test_only_sealed_values_pass_where_the_policy_requires_them(scene: Scene) ->
         bed.kubectl("delete", "-f", str(policy), "--ignore-not-found")
         metadata = {"name": webhook["metadata"]["name"]}
         bed.kubectl("apply", "-f", "-", stdin=json.dumps(webhook | {"metadata": metadata}))
+
+
+def _certificate(scene: Scene) -> str:
+    body = json.loads(plain(scene.namespace)) | {"type": "kubernetes.io/tls"}
+    return json.dumps(body | {"stringData": {"tls.crt": "x", "tls.key": "y"}})
 
 
 def _tried(scene: Scene, *, labelled: bool) -> str:

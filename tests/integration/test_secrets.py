@@ -249,3 +249,13 @@ def test_a_deleted_secret_leaves_the_trunk_as_it_is(scene: Scene) -> None:
     scene.told("SecretNotFound")
     scene.after_a_sweep()
     assert scene.held(phone) == before
+
+
+def test_a_large_secret_that_is_written_again_and_again_does_not_fill_the_memory(watching: Scene) -> None:
+    """A pod has 512 MiB, and whoever may write Secrets anywhere could end it."""
+    scene = watching
+    scene.secret({"release": b"x" * 1_000_000}, name="large", type_="helm.sh/release.v1")
+    before = scene.deployment.process.rss_mb()
+    for count in range(100):
+        scene.kubectl("annotate", "secret", "large", "--overwrite", f"count={count}")
+    assert scene.deployment.process.rss_mb() < before + 60

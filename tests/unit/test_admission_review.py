@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.admission.review import LAST_APPLIED, MAX_ANNOTATION, review
+from byoc_operator.admission.review import LAST_APPLIED, MAX_ANNOTATION, MAX_PLAIN, review
 from byoc_operator.admission.ring import Keys
 from byoc_operator.cluster.fake_patch import json_patched
 from byoc_operator.core.credentials import WATCH_LABEL, Field, field_of
-from byoc_operator.sealing import MAX_SEALED, KeyRing, is_sealed
+from byoc_operator.sealing import KeyRing, is_sealed
 from strategies import QUICK, json_values
 
 RING, STRANGER = KeyRing.generate(), KeyRing.generate()
@@ -257,8 +257,8 @@ def test_what_is_no_text_is_refused_unless_it_is_stored_already() -> None:
 
 
 def test_what_is_too_long_or_too_much_is_refused() -> None:
-    assert "too long" in refusal(secret({"password": "x" * MAX_SEALED}))
-    assert "too long" in refusal(secret({"password": "x" * 1_000_000}))
+    assert "up to 256 bytes" in refusal(secret({"password": "x" * (MAX_PLAIN + 1)}))
+    assert "up to 256 bytes" in refusal(secret({}, applied({"password": "x" * (MAX_PLAIN + 1)})))
     assert "more than 64 keys" in refusal(secret({f"k{index}": "v" for index in range(65)}))
 
 
@@ -281,6 +281,28 @@ def test_an_immutable_secret_keeps_what_it_has() -> None:
 def test_empty_values_hide_nothing_and_stay() -> None:
     assert stored(secret({}, data={"password": "", "username": None}))["data"] == {"password": "", "username": None}
     assert stored(secret({}, data=None))["data"] is None
+
+
+@pytest.mark.parametrize("token", ["fernet:gAAAAmy plain password!", "of another namespace"])
+def test_what_was_stored_without_the_label_is_looked_at_when_it_gets_one(token: str) -> None:
+    if "namespace" in token:
+        token = RING.seal(PASSWORD, "elsewhere", Field.PASSWORD)
+    old = secret({"password": token}, label="false")
+    assert refusal(secret({"password": token}), old)
+    frozen = secret({"password": PASSWORD}, immutable=True)
+    assert "make it anew" in refusal(frozen, secret({"password": PASSWORD}, label="false", immutable=True))
+
+
+def test_a_creation_does_not_tell_whether_a_guess_is_what_a_token_holds() -> None:
+    token = RING.seal(PASSWORD, NAMESPACE, Field.PASSWORD)
+    wanted = secret({"password": token}, applied({"password": PASSWORD}, "stringData"))
+    noted = json.loads(stored(wanted)["metadata"]["annotations"][LAST_APPLIED])["stringData"]["password"]
+    assert noted != token
+    assert RING.open(noted, NAMESPACE, Field.PASSWORD) == PASSWORD
+
+
+def test_a_key_with_an_end_of_line_is_told_in_one_line() -> None:
+    assert "\n" not in refusal(secret({"a\nb": "x" * 5000}))
 
 
 LOST = pytest.mark.parametrize("lost", [Keys(None, GONE), Keys(RING, GONE)], ids=["never known", "gone since"])

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 from cryptography import x509
 
+from byoc_operator.admission import server as server_module
 from byoc_operator.admission.certificates import (
     AUTHORITY_LIFE,
     CERTIFICATE_LIFE,
@@ -22,7 +23,7 @@ from byoc_operator.admission.certificates import (
 )
 from byoc_operator.admission.installation import Installation
 from byoc_operator.admission.ring import FRESH_S, MISSED_S, PATIENCE_S, STALE_S, FreshKeys, Keys
-from byoc_operator.admission.server import AdmissionServer
+from byoc_operator.admission.server import AT_ONCE, MAX_CONTAINERS, AdmissionServer
 from byoc_operator.admission.storage import CERTIFICATE_SECRET, MountedCertificates, Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
@@ -326,11 +327,35 @@ async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
             "u-1",
         )
         assert told["response"]["patchType"] == "JSONPatch"
-        for nonsense in ("", "[]", "{}", '{"apiVersion": "v1", "request": 7}'):
+        many = '{"apiVersion": "v1", "request": {"object": [' + ",".join(["[]"] * (MAX_CONTAINERS + 1)) + "]}}"
+        for nonsense in ("", "[]", "{}", '{"apiVersion": "v1", "request": 7}', "[" * 5000, many):
             assert (await _post(port, found, nonsense))[0] == 400
         keys[0] = NO_KEYS
         assert not json.loads((await _post(port, found, body))[1])["response"]["allowed"]
         assert counted == ["sealed", "refused"]
+    finally:
+        await server.stop()
+
+
+async def test_who_sends_slowly_is_sent_away_and_holds_nobody_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "READ_WITHIN_S", 0.2)
+    found = renewed(None, NAMES, datetime.now(UTC))
+    port, server = await _server([Keys(RING)])
+    server.use(Serving(found.certificate, found.key))
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(5)
+
+    try:
+        async with _session(found) as session:
+            slow = [
+                asyncio.create_task(session.post(f"https://127.0.0.1:{port}/seal", data=slowly()))
+                for _ in range(AT_ONCE)
+            ]
+            await asyncio.sleep(0.05)
+            assert (await _post(port, found, "{}"))[0] == 400
+            assert {(await each).status for each in slow} == {408}
     finally:
         await server.stop()
 

@@ -33,8 +33,8 @@ async def made_by(api: FakeApi, *, in_use: bool = False, may_create: bool = True
     async def say(reason: str, _note: str) -> None:
         told.append(reason)
 
-    async def used(_thorough: bool) -> bool:  # noqa: FBT001 - `InUse`
-        return in_use
+    async def used(_thorough: bool) -> str:  # noqa: FBT001 - `InUse`
+        return "Secret voice/sip" if in_use else ""
 
     keys = SealingKeys(api, SYSTEM, may_create=may_create, clock=asyncio.get_running_loop().time)
     await keys.keep(used, say)
@@ -154,6 +154,7 @@ async def test_lost_keys_are_never_replaced_while_a_status_says_that_something_i
     await world.sweep()
     assert stored(world.api) is None
     assert world.troubles[-1].startswith("SealingKeysMissing: there is no Secret byoc-system/byoc-sealing-keys")
+    assert "the credentials of number voice/main" in world.troubles[-1]
 
 
 @in_virtual_time

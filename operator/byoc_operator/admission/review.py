@@ -13,7 +13,7 @@ from ..core.conditions import Reason
 from ..core.credentials import KEYS_SECRET, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
 from ..core.encoding import from_base64, to_base64
 from ..errors import Stalled
-from ..sealing import MAX_SEALED, is_sealed, unknown_key
+from ..sealing import is_sealed, unknown_key
 from .ring import Keys
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -22,6 +22,9 @@ _UNREADABLE = f"the annotation {LAST_APPLIED} cannot be read, so that nothing in
 _LAST_APPLIED_PATH = "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")
 _INVALID = 422
 _UNAVAILABLE = 503
+
+MAX_PLAIN = 1024
+"""Characters of a value in plain text; none of more than 256 bytes is of use. A Secret may have many of a megabyte."""
 
 MAX_ANNOTATION = 256 * 1024
 """Bytes that the API server allows all annotations of an object together, but looks at only after us."""
@@ -47,7 +50,7 @@ def review(request: Mapping[str, Any], keys: Keys) -> Json:
     wanted, old = _mapping(request.get("object")), _mapping(request.get("oldObject"))
     if request.get("operation") not in ("CREATE", "UPDATE") or not _labelled(wanted):
         return _allowed(request)
-    if wanted.get("type") in REFUSED_TYPES or _mapping(wanted.get("metadata")).get("name") == KEYS_SECRET:
+    if str(wanted.get("type")) in REFUSED_TYPES or _mapping(wanted.get("metadata")).get("name") == KEYS_SECRET:
         return _allowed(request, warnings=["not sealed: a Secret of this kind never holds SIP credentials"])
     sealer = _Sealer(keys, str(request.get("namespace") or ""), old)
     try:
@@ -67,6 +70,7 @@ class _Sealer:
         self._problem = keys.problem
         self._namespace = namespace
         self._stored = {key: value for key, value in _mapping(old.get("data")).items() if isinstance(value, str)}
+        self._was_ours = _labelled(old)
         self._frozen = old.get("immutable") is True
         self._noted = _parts_of(old)
         self._current: dict[str, str] = {}
@@ -80,11 +84,13 @@ class _Sealer:
         for part, coding in _PARTS.items():
             for key, value in _strings(wanted, part).items():
                 stored = self._stored.get(key) if part == "data" else None
-                if value == stored and is_sealed(_tolerant(value)):
+                if self._was_ours and value == stored and is_sealed(_tolerant(value)):
                     sealed = value  # as it was: nobody asks to store it, and whoever did may have had other keys
                 else:
                     sealed = self._sealed(key, value, coding, self._known(key))
-                self._current[key] = coding.lenient(sealed)
+                if not is_sealed(coding.lenient(value)):
+                    # Only beside its own plain text: else who has a token could test guesses at what is in it here.
+                    self._current[key] = coding.lenient(sealed)
                 if sealed != value:
                     yield {"op": "replace", "path": f"/{part}/{_escaped(key)}", "value": sealed}
 
@@ -132,11 +138,17 @@ class _Sealer:
         if is_sealed(text):
             self._check(key, text)
             return value
+        if len(text) > MAX_PLAIN:
+            raise _Refused(f"{_named(key)}: the value is longer than any SIP credential; up to 256 bytes are of use")
         self._warn(key, problem_of(text, field_of(key)))
         for token in known:
             if is_sealed(token) and self._opened(key, token) == text:
                 return coding.encode(token)
         if self._frozen and coding is _PARTS["data"] and value == self._stored.get(key):
+            if not self._was_ours:
+                raise _Refused(
+                    f"{_named(key)}: the Secret is immutable, so that the value cannot be sealed; make it anew"
+                )
             self._warn(key, "the Secret is immutable, so that the value stays plain text")
             return value
         return coding.encode(self._seal(key, text))
@@ -145,11 +157,7 @@ class _Sealer:
         if self._ring is None or self._problem:
             why = self._problem or "there are none"
             raise _Refused(f"{_named(key)} cannot be sealed without the operator's keys: {why}", _UNAVAILABLE)
-        # Before the work is done: a Secret may hold a megabyte.
-        token = "" if len(text) > MAX_SEALED else self._ring.seal(text, self._namespace, field_of(key))
-        if not token or len(token) > MAX_SEALED:
-            raise _Refused(f"{_named(key)}: the value is too long to be sealed")
-        return token
+        return self._ring.seal(text, self._namespace, field_of(key))
 
     def _opened(self, key: str, token: str) -> str | None:
         try:
@@ -292,7 +300,7 @@ def _escaped(key: str) -> str:
 
 
 def _named(key: str) -> str:
-    return f"key `{key[:64]}`"
+    return f"key `{key[:64].encode('unicode_escape').decode()}`"
 
 
 def _allowed(request: Mapping[str, Any], patch: list[Json] | None = None, warnings: list[str] | None = None) -> Json:

@@ -1,13 +1,14 @@
 """The webhook's HTTPS port: `POST /seal` for the API server, `GET /readyz` for the probe."""
 
 import asyncio
+import json
 import logging
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -19,8 +20,14 @@ from .storage import Serving
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 8 * 2**20
+MAX_BODY = 4 * 2**20
 """Bytes. A Secret is at most 1 MiB, and base64; a review holds it before and after, each with its annotation."""
+
+MAX_CONTAINERS = 20_000
+"""Lists and objects in a body. Each takes some sixty bytes of memory for two in the text; a review has a few dozen."""
+
+AT_ONCE, READ_WITHIN_S = 4, 3.0
+"""How many bodies are in memory, and for how long one may take to come: nobody logs in at this port."""
 
 _OK, _NOT_READY = 200, 503
 
@@ -44,6 +51,7 @@ class AdmissionServer:
         self._now = now
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ends: datetime | None = None
+        self._room = asyncio.Semaphore(AT_ONCE)
         application = web.Application(client_max_size=MAX_BODY)
         application.add_routes([web.post("/seal", self._seal), web.get("/readyz", self._readyz)])
         self._runner = web.AppRunner(application, access_log=None)
@@ -85,18 +93,40 @@ class AdmissionServer:
         return web.json_response(body, status=_NOT_READY if missing else _OK)
 
     async def _seal(self, http_request: web.Request) -> web.Response:
-        try:
-            found = await http_request.json()
-            request = found["request"]
-            version = str(found["apiVersion"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise web.HTTPBadRequest(text="not an AdmissionReview") from None
-        if not isinstance(request, dict):
+        async with self._room:
+            try:
+                async with asyncio.timeout(READ_WITHIN_S):
+                    body = await http_request.read()
+            except TimeoutError:
+                raise web.HTTPRequestTimeout(text="the body took too long") from None
+            # In a thread: a Secret of a megabyte takes a while, and numbers are served on this loop.
+            answer = await asyncio.to_thread(_answer, body, await self._keys())
+        if answer is None:
             raise web.HTTPBadRequest(text="not an AdmissionReview")
-        # In a thread: a Secret of a megabyte takes a while, and numbers are served on this loop.
-        answer = await asyncio.to_thread(review, request, await self._keys())
-        self._count(_tell(request, answer))
-        return web.json_response({"apiVersion": version, "kind": "AdmissionReview", "response": answer})
+        self._count(answer.outcome)
+        return web.json_response(answer.review)
+
+
+class _Answer(NamedTuple):
+    """An AdmissionReview with the response, and what it says in a word."""
+
+    review: dict[str, Any]
+    outcome: str
+
+
+def _answer(body: bytes, keys: Keys) -> _Answer | None:
+    """The answer to an AdmissionReview, None if it is none. What it was made of is gone when this returns."""
+    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+        return None
+    try:
+        found = json.loads(body)
+        request, version = found["request"], str(found["apiVersion"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not isinstance(request, dict):
+        return None
+    response = review(request, keys)
+    return _Answer({"apiVersion": version, "kind": "AdmissionReview", "response": response}, _tell(request, response))
 
 
 def _tell(request: dict[str, Any], answer: dict[str, Any]) -> str:

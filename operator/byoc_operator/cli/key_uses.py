@@ -11,7 +11,7 @@ from ..cluster.numbers import CONFLICT, NumberApi
 from ..cluster.port import JsonApi
 from ..cluster.sealing_keys import encoded, keys_in, secret_path
 from ..cluster.secrets import LABEL_SELECTOR
-from ..core.credentials import KEYS_SECRET, field_of
+from ..core.credentials import KEYS_SECRET, Field, field_of
 from ..core.encoding import from_base64, to_base64
 from ..errors import OperatorError, Stalled
 from ..sealing import KeyRing, is_sealed
@@ -21,8 +21,8 @@ ATTEMPTS = 5
 """How often a write that somebody else was faster with is tried again."""
 
 SETTLED_S = 25.0
-"""How long after a rotation something may still be stored under the key that was first before: a replica seals with keys
-that it saw 10 s ago (`admission.ring`), has 5 s to answer, and a webhook that is asked after it another 10 s."""
+"""How long after a rotation something may still be stored under the key that was first before: a replica seals with
+keys that it saw 10 s ago (`admission.ring`), has 5 s to answer, and a webhook that is asked after it another 10 s."""
 
 LONG_AGO_S = 60.0
 """Nobody waits where the last change of the keys is older by this machine's clock, which may go 35 s fast."""
@@ -30,7 +30,7 @@ LONG_AGO_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A Secret with sealed values. `keys`: fingerprint by data key, empty where no key opens the value."""
+    """A Secret with sealed values. `keys`: fingerprint by data key, empty where no key opens the value for its use."""
 
     namespace: str
     name: str
@@ -82,7 +82,9 @@ class KeyRoom:
         """Every Secret with sealed values: the labelled ones, and the others that a number names."""
         return [use for raw in await self._secrets() if (use := _use(raw, ring)).keys]
 
-    async def retire(self, wait: Callable[[float], Awaitable[None]]) -> tuple[KeyRing, KeyRing]:
+    async def retire(
+        self, wait: Callable[[float], Awaitable[None]], *, even_if_used: bool = False
+    ) -> tuple[KeyRing, KeyRing]:
         """Drop all keys but the first; the rings before and after. `Refused` while a Secret needs one of them.
 
         `wait`: awaited with the seconds for which what was sealed before a recent rotation may still come to be stored.
@@ -92,6 +94,8 @@ class KeyRoom:
         old = before.fingerprints()[1:]
         if not old:
             return before, before
+        if even_if_used:
+            return before, await self.change(lambda ring: ring.without(old))
         await self._refuse_while_needed(before, old)
         if self._clock() - _written_at(raw) < LONG_AGO_S:
             await wait(SETTLED_S)
@@ -103,7 +107,8 @@ class KeyRoom:
         if needing:
             shown = ", ".join(needing[:10]) + (", …" if len(needing) > 10 else "")  # noqa: PLR2004 - a screenful
             message = (
-                f"{len(needing)} Secrets are sealed with older keys: {shown}. Run `kubectl byoc keys reseal` first."
+                f"{len(needing)} Secrets are sealed with older keys: {shown}. Run `kubectl byoc keys reseal` first; "
+                "--even-if-used gives them up."
             )
             raise Refused("InUse", message, exit_code=IN_USE)
 
@@ -112,8 +117,8 @@ class KeyRoom:
         ring, outcome = await self.ring(), Resealed()
         for raw in await self._secrets():
             use = _use(raw, ring)
-            if set(use.keys.values()) <= {ring.fingerprints()[0]}:
-                continue
+            if set(use.keys.values()) <= {ring.fingerprints()[0], ""}:
+                continue  # what no key opens is of no use to anybody, and no reason to keep a key
             try:
                 await self._reseal(use, raw, ring)
             except OperatorError as exc:
@@ -189,8 +194,21 @@ def _written_at(raw: Mapping[str, Any]) -> float:
 
 
 def _use(raw: Mapping[str, Any], ring: KeyRing) -> Use:
-    keys = {key: ring.opened_by(text) or "" for key, text in _sealed(raw).items()}
-    return Use(raw["metadata"]["namespace"], raw["metadata"]["name"], keys)
+    namespace = raw["metadata"]["namespace"]
+    keys = {key: _key_of(text, ring, namespace, field_of(key)) for key, text in _sealed(raw).items()}
+    return Use(namespace, raw["metadata"]["name"], keys)
+
+
+def _key_of(text: str, ring: KeyRing, namespace: str, field: Field) -> str:
+    """The fingerprint of the key that a value needs; empty where it is of no use with any.
+
+    A value that was sealed for another namespace needs none: else anybody could keep an old key alive with a copy.
+    """
+    try:
+        ring.open(text, namespace, field)
+    except Stalled:
+        return ""
+    return ring.opened_by(text) or ""
 
 
 def _sealed(raw: Mapping[str, Any]) -> dict[str, str]:
@@ -200,17 +218,11 @@ def _sealed(raw: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _resealed(raw: Mapping[str, Any], ring: KeyRing) -> dict[str, str]:
-    """The data of a Secret that has to change, sealed with the first key. Raises `Refused` for what does not open."""
-    namespace, data = raw["metadata"]["namespace"], {}
-    for key, text in _sealed(raw).items():
-        if ring.opened_by(text) == ring.fingerprints()[0]:
-            continue
-        try:
-            value = ring.open(text, namespace, field_of(key))
-        except Stalled as exc:
-            raise Refused(exc.reason, f"key `{key}`: {exc.message}") from exc
-        data[key] = to_base64(ring.seal(value, namespace, field_of(key)))
-    return data
+    """The data of a Secret that has to change, sealed with the first key."""
+    namespace, texts = raw["metadata"]["namespace"], _sealed(raw)
+    due = [key for key, used in _use(raw, ring).keys.items() if used not in ("", ring.fingerprints()[0])]
+    values = {key: ring.open(texts[key], namespace, field_of(key)) for key in due}
+    return {key: to_base64(ring.seal(value, namespace, field_of(key))) for key, value in values.items()}
 
 
 def _named(number: Mapping[str, Any]) -> tuple[str, str]:

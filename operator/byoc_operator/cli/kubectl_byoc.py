@@ -173,11 +173,11 @@ async def list_keys(target: Target) -> int:
         table.add_row(each, "seals and opens" if position == 0 else "opens", str(count))
     lost = [use.label for use in uses if "" in use.keys.values()]
     if lost:
-        table.add_row("unknown", "", str(len(lost)))
+        table.add_row("none", "", str(len(lost)))
     Console().print(table)
     for each in ring.fingerprints()[1:]:
         _name(f"sealed with the older key {each}", [use.label for use in uses if each in use.keys.values()])
-    _name("no key opens", lost)
+    _name("no key opens, or sealed for another use", lost)
     return 0
 
 
@@ -199,8 +199,9 @@ async def reseal(target: Target) -> int:
 
 
 @keys.command()
+@click.option("--even-if-used", is_flag=True, help="Give up what is still sealed with an older key, at once.")
 @_targeted
-async def retire(target: Target) -> int:
+async def retire(target: Target, *, even_if_used: bool) -> int:
     """Drop every key but the newest. Refused (exit code 4) while a Secret needs one of them.
 
     Not seen are Secrets that neither have the label nor are named by a number, and what only Git, a backup or a file
@@ -215,7 +216,8 @@ async def retire(target: Target) -> int:
         await target.outside.sleep(seconds)
 
     async with target.reached() as (api, _):
-        before, after = await KeyRoom(api, target.operator_namespace, target.outside.clock).retire(wait)
+        room = KeyRoom(api, target.operator_namespace, target.outside.clock)
+        before, after = await room.retire(wait, even_if_used=even_if_used)
     gone = [each for each in before.fingerprints() if each not in after.fingerprints()]
     TOLD.print(f"retired {', '.join(gone)}" if gone else "there is only one key; nothing to retire")
     return 0

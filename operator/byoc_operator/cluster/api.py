@@ -25,8 +25,8 @@ TIMEOUT_S = 15.0
 CONNECTIONS = 20
 """As many as there are workers: more only lengthens the API server's queue."""
 
-PAGE_SIZE = 500
-"""Keeps the memory peak of a LIST of 10,000 objects low."""
+PAGE_SIZE = 50
+"""Objects may have a megabyte each, whoever made them, and a page is in memory as a whole."""
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"

@@ -28,8 +28,8 @@ NOTE = "The keys that open sealed SIP credentials. Back this Secret up: without 
 Say = Callable[[str, str], Awaitable[None]]
 """Posts an Event on the installation: reason, note."""
 
-InUse = Callable[[bool], Awaitable[bool]]
-"""Whether anything is sealed; with True it also asks for what is not known yet."""
+InUse = Callable[[bool], Awaitable[str]]
+"""Something that is sealed, by name, empty if nothing is; with True it also asks for what is not known yet."""
 
 
 def secret_path(namespace: str) -> str:
@@ -132,9 +132,9 @@ class SealingKeys:
         if self.ring is not None:
             todo = "The operator has the keys in memory only, and seals nothing: restore them before it restarts"
             await self._tell(reason, f"{self.problem}. {todo}.", say)
-        elif await in_use(makes):  # not under the lock: whoever meets a sealed value looks at the keys
-            todo = "Restore it from its backup. No new keys are made, as they would open nothing"
-            await self._tell(reason, f"{self.problem}, and sealed credentials exist. {todo}.", say)
+        elif used := await in_use(makes):  # not under the lock: whoever meets a sealed value looks at the keys
+            todo = "Restore it from its backup. No new keys are made, as they would not open that"
+            await self._tell(reason, f"{self.problem}, and something is sealed: {used}. {todo}.", say)
         elif makes:
             async with self._one_at_a_time:
                 if self.ring is None:

@@ -71,10 +71,9 @@ class Secrets:
         self._note_unopened(name, facts)
         return before is None or _usable(before) != _usable(facts)
 
-    @property
-    def any_sealed(self) -> bool:
-        """Whether a Secret that is known holds a sealed value."""
-        return any(facts.sealed for facts in self._facts.values())
+    def any_sealed(self) -> Name | None:
+        """A Secret that is known to hold a sealed value, if there is one."""
+        return next((name for name, facts in self._facts.items() if facts.sealed), None)
 
     def forget_unopened(self) -> list[Name]:
         """Forget the Secrets whose values could not be opened, as there are other keys now; which they were."""

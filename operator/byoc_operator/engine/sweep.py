@@ -118,15 +118,22 @@ class Sweeper:
         except OperatorError as exc:
             log.debug("the sealing keys cannot be read: %s", exc.message)
 
-    async def _in_use(self, thorough: bool) -> bool:  # noqa: FBT001 - `InUse`
-        """Whether credentials are sealed, or were when a number was last in step: its Secret may be on its way.
+    async def _in_use(self, thorough: bool) -> str:  # noqa: FBT001 - `InUse`
+        """What is sealed, or was when a number was last in step: its Secret may be on its way.
 
         Thorough: also in the Secrets that only a GET can tell of; one that cannot be read may well be.
         """
-        return self._known_in_use() or (thorough and (not await self._look_at_secrets() or self._known_in_use()))
+        if used := self._known_in_use():
+            return used
+        if thorough and not await self._look_at_secrets():
+            return "perhaps a Secret that cannot be read"
+        return self._known_in_use()
 
-    def _known_in_use(self) -> bool:
-        return self._ports.secrets.any_sealed or any(number.wrote_sealed for number in self._ports.cache.all())
+    def _known_in_use(self) -> str:
+        if secret := self._ports.secrets.any_sealed():
+            return "Secret {}/{}".format(*secret)
+        numbers = (number.key for number in self._ports.cache.all() if number.wrote_sealed)
+        return next((f"the credentials of number {key.namespace}/{key.name}" for key in numbers), "")
 
     async def _forget_vanished_secrets(self) -> None:
         try:
