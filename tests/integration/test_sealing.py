@@ -3,7 +3,10 @@
 import json
 import os
 import pty
+import signal
 import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -148,11 +151,13 @@ def test_a_cluster_that_is_not_there_is_said_in_a_line(watching: Scene, tmp_path
     assert "Traceback" not in done.stderr
 
 
-def test_at_a_terminal_the_password_is_asked_for_twice_and_never_shown(watching: Scene) -> None:
+@contextmanager
+def at_a_terminal(scene: Scene) -> Iterator[tuple[subprocess.Popen[str], Callable[..., str]]]:
+    """`kubectl byoc seal` at a terminal of its own, and a function that waits for a prompt and gives what was shown."""
     terminal, asked = pty.openpty()
-    home = {"KUBECONFIG": str(watching.bed.kubeconfig), "HOME": str(watching.bed.directory)}
+    home = {"KUBECONFIG": str(scene.bed.kubeconfig), "HOME": str(scene.bed.directory)}
     process = subprocess.Popen(
-        [str(EXECUTABLE), "seal", "sip", "-n", watching.namespace],
+        [str(EXECUTABLE), "seal", "sip", "-n", scene.namespace],
         stdin=asked,
         stderr=asked,
         stdout=subprocess.PIPE,
@@ -162,15 +167,43 @@ def test_at_a_terminal_the_password_is_asked_for_twice_and_never_shown(watching:
     )
     os.close(asked)
     shown = ""
-    password = GOOD_SECRET["password"]
-    for prompt, line in (("user name", GOOD_SECRET["username"]), ("password", password), ("confirmation", password)):
+
+    def prompted(prompt: str, answer: str = "") -> str:
+        nonlocal shown
         while prompt not in shown.rpartition("\n")[2]:
             shown += os.read(terminal, 1000).decode()
-        os.write(terminal, f"{line}\n".encode())
-    secret = yaml.safe_load(process.communicate(timeout=30)[0])
-    os.close(terminal)
+        if answer:
+            os.write(terminal, f"{answer}\n".encode())
+            shown += "\n"
+        return shown
+
+    try:
+        yield process, prompted
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+
+
+def test_at_a_terminal_the_password_is_asked_for_twice_and_never_shown(watching: Scene) -> None:
+    password = GOOD_SECRET["password"]
+    with at_a_terminal(watching) as (process, prompted):
+        prompted("user name", "no:body")  # asked for again: the name cannot be one
+        prompted("user name", GOOD_SECRET["username"])
+        prompted("password", password)
+        shown = prompted("confirmation", password)
+        secret = yaml.safe_load(process.communicate(timeout=30)[0])
     assert process.returncode == 0
     opened = ring(watching).open(secret["stringData"]["password"], watching.namespace, Field.PASSWORD)
     assert opened == password
+    assert "must not contain" in shown
     assert GOOD_SECRET["username"] in shown
     assert password not in shown
+
+
+def test_ctrl_c_at_a_prompt_ends_it_at_once(watching: Scene) -> None:
+    with at_a_terminal(watching) as (process, prompted):
+        prompted("user name")
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=10)[0] == ""
+        assert process.returncode == 1

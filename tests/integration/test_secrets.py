@@ -1,12 +1,13 @@
 """SIP credentials: from the Secret into LiveKit, and what is said of those that cannot be used."""
 
+import base64
 import json
 from collections.abc import Mapping
 
 import pytest
 
 from integration.deployment import NEVER, Deployment
-from integration.scene import GOOD_SECRET, Scene, condition, findings, livekit_writes, recorded
+from integration.scene import GOOD_SECRET, LABEL, Scene, condition, findings, livekit_writes, recorded
 from testbed.audit import AuditEntry
 
 REF = {"name": "sip"}
@@ -254,7 +255,10 @@ def test_a_deleted_secret_leaves_the_trunk_as_it_is(scene: Scene) -> None:
 def test_a_large_secret_that_is_written_again_and_again_does_not_fill_the_memory(watching: Scene) -> None:
     """A pod has 512 MiB, and whoever may write Secrets anywhere could end it."""
     scene = watching
-    scene.secret({"release": b"x" * 1_000_000}, name="large", type_="helm.sh/release.v1")
+    content = {"data": {"release": base64.b64encode(b"x" * 1_000_000).decode()}, "type": "helm.sh/release.v1"}
+    metadata = {"name": "large", "labels": LABEL}
+    body = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata} | content
+    scene.kubectl("create", "-f", "-", stdin=json.dumps(body))
     before = scene.deployment.process.rss_mb()
     for count in range(100):
         scene.kubectl("annotate", "secret", "large", "--overwrite", f"count={count}")

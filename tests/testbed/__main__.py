@@ -52,7 +52,7 @@ def _instructions(bed: Bed, operator: OperatorProcess) -> str:
         [
             "# In another shell, from the root of the repository:",
             *(f"export {name}={value}" for name, value in exports.items()),
-            f'export PATH="{programs}:$PATH"  # kubectl',
+            f'export PATH="{programs}:{Path(sys.executable).parent}:$PATH"  # kubectl, kubectl byoc',
             "",
             "# then for example:",
             "kubectl apply -f deploy/samples/twilio.yaml -f deploy/samples/telnyx.yaml",

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.admission.review import LAST_APPLIED, MAX_ANNOTATION, MAX_PLAIN, review
+from byoc_operator.admission.review import MAX_ANNOTATION, MAX_PLAIN, review
 from byoc_operator.admission.ring import Keys
 from byoc_operator.cluster.fake_patch import json_patched
-from byoc_operator.core.credentials import WATCH_LABEL, Field, field_of
+from byoc_operator.core.credentials import LAST_APPLIED, WATCH_LABEL, Field, field_of
 from byoc_operator.sealing import KeyRing, is_sealed
 from strategies import QUICK, json_values
 

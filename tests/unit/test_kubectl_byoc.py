@@ -17,7 +17,7 @@ from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.cluster.sealing_keys import DATA_KEY, keys_in
-from byoc_operator.core.credentials import KEYS_SECRET, SEALED_PREFIX, Field, field_of
+from byoc_operator.core.credentials import KEYS_SECRET, LAST_APPLIED, SEALED_PREFIX, Field, field_of
 from byoc_operator.sealing import KeyRing
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
 
@@ -115,10 +115,10 @@ def test_a_password_alone_under_a_key_of_ones_own(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("args", "stdin", "words"),
     [
-        ((), "", "has 0 lines"),
-        ((), f"{PASSWORD}\n", "has 1 lines"),
-        ((), f"{USER}\n{PASSWORD}\n\n", "has 3 lines"),
-        (("--no-username",), INPUT, "has 2 lines"),
+        ((), "", "lines on standard input: 0"),
+        ((), f"{PASSWORD}\n", "lines on standard input: 1"),
+        ((), f"{USER}\n{PASSWORD}\n\n", "lines on standard input: 3"),
+        (("--no-username",), INPUT, "lines on standard input: 2"),
         ((), f"{USER}\n {PASSWORD}\n", "password: the value starts or ends with a blank"),
         ((), f"a:b\n{PASSWORD}\n", "username: a user name must not"),
         ((), f"{USER}\n{'x' * 257}\n", "longer than 256"),
@@ -224,7 +224,8 @@ def test_a_rotation_beside_another_one_loses_no_key(cluster: Cluster) -> None:
     assert cluster.run("keys", "rotate").exit_code == 0
     assert len(cluster.stored().fingerprints()) == 2
     patches = [each.body["metadata"] for each in cluster.api.writes]
-    assert all(set(each) == {"uid", "resourceVersion"} for each in patches)
+    assert all({"uid", "resourceVersion"} < set(each) for each in patches)
+    assert all(each["annotations"] == {LAST_APPLIED: None} for each in patches), "no copy of a key outlives it"
     for _ in range(5):
         cluster.api.inject(Fail(CONFLICT), "PATCH", "secrets")
     assert cluster.run("keys", "rotate").exit_code == 1

@@ -72,7 +72,9 @@ def test_policies_are_known_even_of_an_invalid_spec() -> None:
     ("value", "paused"), [("true", True), (" TRUE ", True), ("false", False), ("", False), ("1", False), ("yes", False)]
 )
 def test_paused_is_true_and_nothing_else(value: str, *, paused: bool) -> None:
-    assert parse(raw(paused=value)).wishes.paused is paused
+    wishes = parse(raw(paused=value)).wishes
+    assert wishes.paused is paused
+    assert wishes.unclear == (("byoc.talkifai.dev/paused",) if value in ("1", "yes") else ())
 
 
 @pytest.mark.parametrize(

@@ -71,3 +71,18 @@ async def test_a_refresh_waits_until_nothing_is_in_the_way() -> None:
     await world.settle()
     assert [method for method, _ in world.livekit_writes()] == ["replace"] * 3
     assert world.status()["lastHandledRefresh"] == "1"
+
+
+@in_virtual_time
+async def test_a_pause_that_is_none_is_told() -> None:
+    world = await World.in_step()
+    world.api.annotate(NAMESPACE, NAME, paused="yes")
+    await world.settle()
+    assert world.ready() == ("True", "Synced")
+    told = [each["message"] for each in world.status()["findings"] if each["code"] == "AnnotationIgnored"]
+    assert told == [
+        "An annotation is ignored: its value must be true, and is neither that nor false. (byoc.talkifai.dev/paused)"
+    ]
+    world.api.annotate(NAMESPACE, NAME, paused=None)
+    await world.settle()
+    assert "AnnotationIgnored" not in [each["code"] for each in world.status()["findings"]]

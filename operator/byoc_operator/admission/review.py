@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..core.conditions import Reason
-from ..core.credentials import KEYS_SECRET, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
+from ..core.credentials import KEYS_SECRET, LAST_APPLIED, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
 from ..core.encoding import from_base64, to_base64
 from ..errors import Stalled
 from ..sealing import is_sealed, unknown_key
 from .ring import Keys
-
-LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 _UNREADABLE = f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
 _LAST_APPLIED_PATH = "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")

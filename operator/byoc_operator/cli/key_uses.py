@@ -11,7 +11,7 @@ from ..cluster.numbers import CONFLICT, NumberApi
 from ..cluster.port import JsonApi
 from ..cluster.sealing_keys import encoded, keys_in, secret_path
 from ..cluster.secrets import LABEL_SELECTOR
-from ..core.credentials import KEYS_SECRET, Field, field_of
+from ..core.credentials import KEYS_SECRET, LAST_APPLIED, Field, field_of
 from ..core.encoding import from_base64, to_base64
 from ..errors import OperatorError, Stalled
 from ..sealing import KeyRing, is_sealed
@@ -68,7 +68,8 @@ class KeyRoom:
         for _ in range(ATTEMPTS):
             raw = await self._read()
             ring = made(self._ring_of(raw))
-            body = {"metadata": _version(raw), "data": encoded(ring)}
+            # Who restored them with `kubectl apply` has a copy there, which would outlive every key in it.
+            body = {"metadata": {**_version(raw), "annotations": {LAST_APPLIED: None}}, "data": encoded(ring)}
             try:
                 await self._patch(secret_path(self._namespace), body)
             except ApiRefused as exc:
@@ -167,6 +168,8 @@ class KeyRoom:
             return await self._api.request("GET", secret_path(self._namespace), resource="secrets")
         except ApiRefused as exc:
             message = f"{self._where} cannot be read: {exc.message}"
+            if exc.status == NOT_FOUND:
+                message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
             raise Refused("NoKeys", message, exit_code=NO_RIGHTS if exc.status == FORBIDDEN else 1) from exc
 
     def _ring_of(self, raw: Mapping[str, Any]) -> KeyRing:

@@ -2,10 +2,11 @@
 
 import asyncio
 import functools
+import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
@@ -100,7 +101,7 @@ def kubectl_byoc() -> None:
     """
 
 
-@kubectl_byoc.command()
+@kubectl_byoc.command(short_help="Seal a user name and a password; prints a Secret.")
 @click.argument("name")
 @_IN_NAMESPACE
 @click.option("--key", default="password", show_default=True, help="Key of the Secret that holds the password.")
@@ -116,7 +117,7 @@ async def seal(target: Target, name: str, namespace: str | None, key: str, *, no
     Examples:
       kubectl byoc seal twilio-sip -n voice > twilio-sip.yaml
       kubectl byoc seal twilio-sip -n voice < credentials.txt | kubectl apply -f -
-      pass show twilio | kubectl byoc seal twilio-sip -n voice --no-username
+      pass show twilio | head -n1 | kubectl byoc seal twilio-sip -n voice --no-username
 
     Who may read the operator's sealing keys seals locally. For everybody else the API server is asked, by a create
     that is only tried, to have the operator's admission webhook seal; without it nothing is printed (exit code 3).
@@ -125,11 +126,12 @@ async def seal(target: Target, name: str, namespace: str | None, key: str, *, no
         raise Refused("BadValue", "--key: `username` holds the user name; name another key", exit_code=USAGE)
     named("NAME", name, SECRET)
     named("--key", key, KEY)
-    values = _asked(key, with_username=not no_username)
-    checked(values)
     async with target.reached() as (api, current):
+        # Before anybody types a password in vain.
         where = named("-n", namespace or current, NAMESPACE)
         sealer = await sealer_for(api, target.operator_namespace)
+        values = _asked(key, with_username=not no_username)
+        checked(values)
         _print([manifest(where, name, await sealer.sealed(where, name, values))])
     return 0
 
@@ -149,7 +151,7 @@ def keys() -> None:
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
 
 
-@keys.command()
+@keys.command(short_help="Put a new key first.")
 @_targeted
 async def rotate(target: Target) -> int:
     """Put a new key first: it seals from now on, the older ones still open. No restart is needed."""
@@ -159,7 +161,7 @@ async def rotate(target: Target) -> int:
     return 0
 
 
-@keys.command("list")
+@keys.command("list", short_help="Show fingerprints, and who needs an older key.")
 @_targeted
 async def list_keys(target: Target) -> int:
     """Show fingerprints of the keys, never keys, and which Secrets still need an older one."""
@@ -181,7 +183,7 @@ async def list_keys(target: Target) -> int:
     return 0
 
 
-@keys.command()
+@keys.command(short_help="Seal with the newest key, in place.")
 @_targeted
 async def reseal(target: Target) -> int:
     """Seal with the newest key whatever Secret is sealed with an older one, in place.
@@ -198,7 +200,7 @@ async def reseal(target: Target) -> int:
     return 1 if outcome.failed else 0
 
 
-@keys.command()
+@keys.command(short_help="Drop every key but the newest.")
 @click.option("--even-if-used", is_flag=True, help="Give up what is still sealed with an older key, at once.")
 @_targeted
 async def retire(target: Target, *, even_if_used: bool) -> int:
@@ -223,7 +225,7 @@ async def retire(target: Target, *, even_if_used: bool) -> int:
     return 0
 
 
-@kubectl_byoc.command()
+@kubectl_byoc.command(short_help="Seal anew what the hosted service stored.")
 @click.argument("tokens", type=click.File("rb"))
 @_IN_NAMESPACE
 @click.option("--old-key-file", type=click.File("rb"), required=True, help="Key of the old service; - is stdin.")
@@ -263,15 +265,35 @@ def _asked(key: str, *, with_username: bool) -> Mapping[str, str]:
     """User name and password, from a terminal or from standard input."""
     names = ["username", key] if with_username else [key]
     if sys.stdin.isatty():
-        found = {"username": click.prompt("SIP user name", err=True)} if with_username else {}
-        return found | {key: click.prompt("SIP password", hide_input=True, confirmation_prompt=True, err=True)}
+        with _interruptible():
+            found = {"username": click.prompt("SIP user name", err=True, value_proc=_username)} if with_username else {}
+            return found | {key: click.prompt("SIP password", hide_input=True, confirmation_prompt=True, err=True)}
     lines = [line.removesuffix("\r") for line in _text_of("standard input", sys.stdin.buffer).split("\n")]
     if lines[-1] == "":
         lines.pop()
     if len(lines) != len(names):
         expected = "user name and password, a line each" if with_username else "the password in one line"
-        raise Refused("BadValue", f"standard input has {len(lines)} lines; expected {expected}", exit_code=USAGE)
+        raise Refused("BadValue", f"lines on standard input: {len(lines)}; expected: {expected}", exit_code=USAGE)
     return dict(zip(names, lines, strict=True))
+
+
+def _username(text: str) -> str:
+    """The user name; asked for again if it could not be one."""
+    try:
+        checked({"username": text})
+    except Refused as exc:
+        raise click.UsageError(exc.message) from None
+    return text
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends a prompt at once: asyncio would only take note of it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _text_of(what: str, file: IO[bytes]) -> str:

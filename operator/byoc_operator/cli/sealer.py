@@ -100,7 +100,8 @@ async def sealer_for(api: JsonApi, operator_namespace: str) -> Sealer:
             return WebhookSealer(api, f"you may not read {where}")
         if exc.status == NOT_FOUND:
             message = (
-                f"there is no {where}. Does the operator run there? Else name its namespace: --operator-namespace."
+                f"there is no {where}. Does the operator run there? Else name its namespace: --operator-namespace. "
+                "If the keys are lost: docs/sealing.md, Restore."
             )
             raise Refused("NoKeys", message) from exc
         raise

@@ -173,6 +173,8 @@ class SealingKeys:
         self._began = began
 
     def _use(self, ring: KeyRing) -> None:
+        if self._told:
+            log.info("%s can be read", self._where)
         self.problem = self._told = ""
         if ring == self.ring:
             return

@@ -126,7 +126,9 @@ def _work(
     )
     changes = plan(want, owned, terms)
     behind = left_behind(number, owned.ids, installation)
-    noted = findings(spec, installation, Evidence(credentials, situation.foreign_wildcards, behind), now_s)
+    noted = findings(
+        spec, installation, Evidence(credentials, situation.foreign_wildcards, behind, number.wishes.unclear), now_s
+    )
     if number.observes:
         pending = tuple(dict.fromkeys((*lost, *paths(changes))))
         return Assessment(pending=pending, verdict=verdict or _pending(changes), credentials=state, findings=noted)

@@ -32,8 +32,14 @@ REFUSED_TYPES = frozenset(
 )
 """Types whose content must not leave the cluster: whoever may create a number could else send it to a carrier."""
 
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""Where kubectl and Argo CD keep a copy of the manifest, values included."""
+
 _BYTE_ORDER_MARK = "\ufeff"
 """Invisible, and put by Windows' editors at the beginning of a file."""
+
+# What Fernet makes of at least one block; the hosted service stored such, and nobody has a password like it.
+_FOREIGN_TOKEN = re.compile(r"gAAAA[A-Za-z0-9_-]{95,}={0,2}")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # JSON can spell half a character, and Python makes one of each byte that a terminal's encoding does not have.
@@ -174,6 +180,10 @@ def problem_of(text: str, field: Field) -> str:
         (len(text.encode(errors="surrogatepass")) > MAX_BYTES, "the value is longer than 256 bytes"),
         (bool(_wrapped(text)), _wrapped(text)),
         (bool(_CONTROL.search(text)), "the value contains control characters"),
+        (
+            bool(_FOREIGN_TOKEN.fullmatch(text)),
+            "the value is a Fernet token of another service, no credential; seal it anew with `kubectl byoc migrate`",
+        ),
         (field is Field.USERNAME and bool(_NOT_IN_USERNAME.search(text)), _USERNAME_RULE),
     )
     return next((problem for there, problem in checks if there), "")

@@ -29,6 +29,7 @@ class Code(StrEnum):
     FOREIGN_WILDCARD_RULE = "ForeignWildcardRule"
     SIP_URI_NOT_CONFIGURED = "SipUriNotConfigured"
     LEFT_BEHIND = "LeftBehind"
+    ANNOTATION_IGNORED = "AnnotationIgnored"
 
 
 MESSAGES: Mapping[Code, str] = {
@@ -51,6 +52,7 @@ MESSAGES: Mapping[Code, str] = {
     "status.originationUri; set BYOC_SIP_URI.",
     Code.LEFT_BEHIND: "Objects of this number may still be on a LiveKit that the operator no longer talks to; delete "
     "them there.",
+    Code.ANNOTATION_IGNORED: "An annotation is ignored: its value must be true, and is neither that nor false.",
 }
 """What is said for each finding: fixed texts, so that what others do in LiveKit rewrites no status again and again."""
 
@@ -65,11 +67,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What findings are found in. `foreign_wildcard_rules`: their LiveKit IDs; `left_behind`: see `left_behind`."""
+    """What findings are found in. `foreign_wildcard_rules`: their LiveKit IDs; `left_behind`: see `left_behind`.
+
+    `unclear`: of `Wishes`.
+    """
 
     credentials: Credentials | None = None
     foreign_wildcard_rules: tuple[str, ...] = ()
     left_behind: str = ""
+    unclear: tuple[str, ...] = ()
 
 
 def findings(
@@ -91,8 +97,12 @@ def findings(
         Code.FOREIGN_WILDCARD_RULE: inbound and bool(rules),
         Code.SIP_URI_NOT_CONFIGURED: inbound and not installation.sip_uri,
         Code.LEFT_BEHIND: bool(evidence.left_behind),
+        Code.ANNOTATION_IGNORED: bool(evidence.unclear),
     }
-    more = {Code.LEFT_BEHIND: f" ({evidence.left_behind})"}
+    more = {
+        Code.LEFT_BEHIND: f" ({evidence.left_behind})",
+        Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
+    }
     return tuple(Finding(code, MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
 
 

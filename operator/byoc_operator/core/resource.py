@@ -40,7 +40,8 @@ class Key:
 class Wishes:
     """Our annotations. `refresh` and `recreate`: any value, empty if absent, long ones by their digest.
 
-    `adopt`: LiveKit IDs to take over, and perhaps the word `force`.
+    `adopt`: LiveKit IDs to take over, and perhaps the word `force`. `unclear`: those that take `true` and say something
+    else.
     """
 
     refresh: str = ""
@@ -48,6 +49,7 @@ class Wishes:
     paused: bool = False
     force_orphan: bool = False
     adopt: tuple[str, ...] = ()
+    unclear: tuple[str, ...] = ()
 
     @property
     def adopt_by_force(self) -> bool:
@@ -201,12 +203,15 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _wishes(annotations: Mapping[str, str]) -> Wishes:
     adopt = [part.strip() for part in annotations.get(f"{GROUP}/adopt", "").split(",")]
+    switches = {name: annotations.get(name, "") for name in (f"{GROUP}/paused", f"{GROUP}/force-orphan")}
+    paused, force_orphan = (_true(value) for value in switches.values())
     return Wishes(
         adopt=tuple(part for part in adopt if part)[:MAX_ADOPTED],
         refresh=_bounded(annotations.get(f"{GROUP}/refresh", "")),
         recreate=_bounded(annotations.get(f"{GROUP}/recreate", "")),
-        paused=_true(annotations.get(f"{GROUP}/paused", "")),
-        force_orphan=_true(annotations.get(f"{GROUP}/force-orphan", "")),
+        paused=paused,
+        force_orphan=force_orphan,
+        unclear=tuple(name for name, value in switches.items() if value.strip().lower() not in ("", "true", "false")),
     )
 
 
