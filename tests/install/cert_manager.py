@@ -17,7 +17,7 @@ from testbed.module_files import CERT_MANAGER_CRDS
 
 _LIFE_H = 90 * 24
 _INJECT = "cert-manager.io/inject-ca-from"
-_PLAYED = {"commonName", "dnsNames", "duration", "isCA", "issuerRef", "secretName", "usages"}
+_PLAYED = {"commonName", "dnsNames", "duration", "isCA", "issuerRef", "privateKey", "secretName", "usages"}
 
 
 @dataclass(frozen=True)

@@ -295,7 +295,8 @@ def test_only_sealed_values_pass_where_the_policy_requires_them(scene: Scene) ->
         bed.kubectl("apply", "-f", str(policy))
         scene.until(lambda: "must be sealed" in _tried(scene, labelled=True), "the policy is in force", within_s=20)
         assert "created" in _tried(scene, labelled=False)
-        for body in (plain(scene.namespace, username="", password=""), _certificate(scene)):
+        nothing = json.loads(plain(scene.namespace)) | {"stringData": None, "data": {"password": None}}
+        for body in (plain(scene.namespace, username="", password=""), json.dumps(nothing), _certificate(scene)):
             assert "created" in scene.kubectl("create", "--dry-run=server", "-f", "-", stdin=body, check=False)
         sealed = stored(scene, "sealed")
         tokens = {key: base64.b64decode(value).decode() for key, value in sealed["data"].items()}

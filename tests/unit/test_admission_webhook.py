@@ -23,7 +23,7 @@ from byoc_operator.admission.certificates import (
 )
 from byoc_operator.admission.installation import Installation
 from byoc_operator.admission.ring import FRESH_S, MISSED_S, PATIENCE_S, STALE_S, FreshKeys, Keys
-from byoc_operator.admission.server import AT_ONCE, MAX_CONTAINERS, AdmissionServer
+from byoc_operator.admission.server import LARGE_AT_ONCE, MAX_CONTAINERS, AdmissionServer
 from byoc_operator.admission.storage import CERTIFICATE_SECRET, MountedCertificates, Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
@@ -235,6 +235,20 @@ async def test_an_api_server_that_hangs_holds_up_one_review_for_a_second() -> No
 
 
 @in_virtual_time
+async def test_where_every_other_look_hangs_sealing_goes_on() -> None:
+    api = _api_with_keys()
+    fresh = _fresh(api)
+    await fresh()
+    problems = []
+    for turn in range(200):
+        if turn % 10 == 0:
+            api.inject(Hang(asyncio.Event()), "GET", "secrets")
+        await asyncio.sleep(1)
+        problems.append((await fresh()).problem)
+    assert problems == [""] * 200
+
+
+@in_virtual_time
 async def test_keys_that_nobody_could_read_for_a_while_seal_nothing_as_they_may_be_retired() -> None:
     api = _api_with_keys()
     fresh = _fresh(api)
@@ -260,6 +274,7 @@ async def test_a_slow_look_is_waited_for_by_later_reviews_not_by_one_for_long() 
     api.inject(Hang(released), "GET", "secrets")
     assert await fresh() == Keys(RING)
     released.set()
+    await asyncio.sleep(0.1)
     assert (await fresh()).ring != RING
 
 
@@ -332,7 +347,13 @@ async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
             assert (await _post(port, found, nonsense))[0] == 400
         keys[0] = NO_KEYS
         assert not json.loads((await _post(port, found, body))[1])["response"]["allowed"]
-        assert counted == ["sealed", "refused"]
+        labels = {WATCH_LABEL: "true"}
+        brackets = {"metadata": {"labels": labels, "annotations": {"a": '["{' * MAX_CONTAINERS}}}
+        harmless = request | {"operation": "UPDATE", "object": brackets, "oldObject": brackets}
+        review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": harmless}
+        assert json.loads((await _post(port, found, json.dumps(review)))[1])["response"]["allowed"]
+        assert [each for each in counted if each != "malformed"] == ["sealed", "refused", "unchanged"]
+        assert counted.count("malformed") == 6
     finally:
         await server.stop()
 
@@ -351,7 +372,7 @@ async def test_who_sends_slowly_is_sent_away_and_holds_nobody_up_for_long(monkey
         async with _session(found) as session:
             slow = [
                 asyncio.create_task(session.post(f"https://127.0.0.1:{port}/seal", data=slowly()))
-                for _ in range(AT_ONCE)
+                for _ in range(LARGE_AT_ONCE * 2)
             ]
             await asyncio.sleep(0.05)
             assert (await _post(port, found, "{}"))[0] == 400

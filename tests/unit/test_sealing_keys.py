@@ -14,7 +14,7 @@ from byoc_operator.core.credentials import KEYS_SECRET, Field, SecretRules
 from byoc_operator.core.desired import Installation
 from byoc_operator.errors import Unavailable
 from byoc_operator.sealing import KeyRing
-from operated import NAMESPACE, PASSWORD, SPEC, SYSTEM, USER, World, now_s
+from operated import NAMESPACE, PASSWORD, SPEC, SWEEP_S, SYSTEM, USER, World, now_s
 from virtual_time import in_virtual_time
 
 FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403", status=403)
@@ -184,6 +184,28 @@ async def test_lost_keys_are_told_once_while_the_operator_still_has_them() -> No
         await world.sweep()
     assert [each.split(":")[0] for each in world.troubles] == ["SealingKeysMissing"] * 2
     assert "restore them before it restarts" in world.troubles[0]
+
+
+@in_virtual_time
+async def test_a_secret_that_cannot_be_read_for_a_moment_is_no_trace_and_delays_keys_for_seconds() -> None:
+    world = World(ring=None)
+    world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD}, watched=False)
+    world.api.apply(number("main", "+15550100001", {"name": "sip", "key": "password"}))
+    await world.start(settle=False)
+    world.api.inject(Fail(DOWN), "GET", "secrets")
+    await world.elapse(20)
+    assert stored(world.api) is not None
+    assert [each.split(":")[0] for each in world.troubles] == ["SealingKeysMade"]
+
+
+@in_virtual_time
+async def test_keys_that_are_lost_while_livekit_is_away_are_told_of() -> None:
+    world = await sealed_world()
+    world.livekit.always = DOWN
+    await world.sweep()
+    world.api.delete_secret(SYSTEM, KEYS_SECRET)
+    await world.elapse(SWEEP_S * 2)
+    assert "SealingKeysMissing" in [each.split(":")[0] for each in world.troubles]
 
 
 @in_virtual_time

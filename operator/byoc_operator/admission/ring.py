@@ -18,6 +18,9 @@ MISSED_S = 0.5
 PATIENCE_S = 1.0
 """How long an answer waits for a look: the API server waits five seconds for us."""
 
+LOOK_WITHIN_S = 3.0
+"""How long a look may take: where one of several API servers hangs, the next look may reach another."""
+
 STALE_S = 10.0
 """With keys that were last seen so long ago nothing is sealed: they may have been retired since."""
 
@@ -48,8 +51,9 @@ class FreshKeys:
         if self._look is None and self._age_s() > fresh_s and self._clock() - self._tried > MISSED_S:
             self._tried = self._clock()
             self._look = asyncio.create_task(self._look_again(), name="look at the sealing keys")
-        if self._look is not None:
-            await asyncio.wait({self._look}, timeout=PATIENCE_S)
+        left_s = self._tried + PATIENCE_S - self._clock()
+        if self._look is not None and left_s > 0:
+            await asyncio.wait({self._look}, timeout=left_s)
         stale = "the API server does not let them be read just now" if self._age_s() > STALE_S else ""
         return Keys(self._keys.ring, self._keys.problem or stale)
 
@@ -59,9 +63,10 @@ class FreshKeys:
     async def _look_again(self) -> None:
         began = self._clock()
         try:
-            await self._keys.load()
+            async with asyncio.timeout(LOOK_WITHIN_S):
+                await self._keys.load()
             self._seen = began
-        except Unavailable:
+        except (TimeoutError, Unavailable):
             return  # what is known stays good for a while
         finally:
             self._look = None

@@ -1,8 +1,10 @@
 """The webhook's HTTPS port: `POST /seal` for the API server, `GET /readyz` for the probe."""
 
 import asyncio
+import contextlib
 import json
 import logging
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -20,14 +22,16 @@ from .storage import Serving
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 4 * 2**20
-"""Bytes. A Secret is at most 1 MiB, and base64; a review holds it before and after, each with its annotation."""
+MAX_BODY = 8 * 2**20
+"""Bytes. A Secret is at most 1 MiB, and base64; a review holds it before and after, each with its annotations."""
 
 MAX_CONTAINERS = 20_000
-"""Lists and objects in a body. Each takes some sixty bytes of memory for two in the text; a review has a few dozen."""
+"""Lists and objects in a body. Each takes sixty bytes of memory for two in the text; a review has some hundreds."""
 
-AT_ONCE, READ_WITHIN_S = 4, 3.0
-"""How many bodies are in memory, and for how long one may take to come: nobody logs in at this port."""
+SMALL, LARGE_AT_ONCE, READ_WITHIN_S = 64 * 1024, 2, 2.0
+"""Bytes of a usual body, how many larger ones are in memory, and how long one may take to come: nobody logs in here."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 _OK, _NOT_READY = 200, 503
 
@@ -35,7 +39,7 @@ _OK, _NOT_READY = 200, 503
 class AdmissionServer:
     """Answers reviews with what `keys` gives. No certificate at first: handshakes fail until `use`.
 
-    `count` hears of each answer: sealed, unchanged, refused.
+    `count` hears of each answer: one of `telemetry.metrics.OUTCOMES`.
     """
 
     def __init__(
@@ -51,7 +55,7 @@ class AdmissionServer:
         self._now = now
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._ends: datetime | None = None
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._room_for_large = asyncio.Semaphore(LARGE_AT_ONCE)
         application = web.Application(client_max_size=MAX_BODY)
         application.add_routes([web.post("/seal", self._seal), web.get("/readyz", self._readyz)])
         self._runner = web.AppRunner(application, access_log=None)
@@ -93,18 +97,27 @@ class AdmissionServer:
         return web.json_response(body, status=_NOT_READY if missing else _OK)
 
     async def _seal(self, http_request: web.Request) -> web.Response:
-        async with self._room:
+        keys = await self._keys()
+        small = (http_request.content_length or MAX_BODY) <= SMALL
+        async with contextlib.nullcontext() if small else self._room_for_large:
             try:
                 async with asyncio.timeout(READ_WITHIN_S):
                     body = await http_request.read()
-            except TimeoutError:
-                raise web.HTTPRequestTimeout(text="the body took too long") from None
+            except (TimeoutError, web.HTTPRequestEntityTooLarge) as exc:
+                return self._malformed(
+                    408 if isinstance(exc, TimeoutError) else 413, "a body that is too slow or too large"
+                )
             # In a thread: a Secret of a megabyte takes a while, and numbers are served on this loop.
-            answer = await asyncio.to_thread(_answer, body, await self._keys())
+            answer = await asyncio.to_thread(_answer, body, keys)
         if answer is None:
-            raise web.HTTPBadRequest(text="not an AdmissionReview")
+            return self._malformed(400, "what is no AdmissionReview, or has too many parts")
         self._count(answer.outcome)
         return web.json_response(answer.review)
+
+    def _malformed(self, status: int, what: str) -> web.Response:
+        self._count("malformed")
+        log.warning("/seal was sent %s (%d)", what, status)
+        return web.json_response({"message": f"/seal was sent {what}"}, status=status)
 
 
 class _Answer(NamedTuple):
@@ -116,7 +129,7 @@ class _Answer(NamedTuple):
 
 def _answer(body: bytes, keys: Keys) -> _Answer | None:
     """The answer to an AdmissionReview, None if it is none. What it was made of is gone when this returns."""
-    if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+    if _brackets(body) > MAX_CONTAINERS and _brackets(_STRING.sub(b"", body)) > MAX_CONTAINERS:
         return None
     try:
         found = json.loads(body)
@@ -127,6 +140,10 @@ def _answer(body: bytes, keys: Keys) -> _Answer | None:
         return None
     response = review(request, keys)
     return _Answer({"apiVersion": version, "kind": "AdmissionReview", "response": response}, _tell(request, response))
+
+
+def _brackets(body: bytes) -> int:
+    return body.count(b"[") + body.count(b"{")
 
 
 def _tell(request: dict[str, Any], answer: dict[str, Any]) -> str:

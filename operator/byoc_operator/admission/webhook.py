@@ -49,8 +49,8 @@ class Webhook:
         """Have the right certificate in use and trusted; whether that is so."""
         try:
             serving = await self._source.current()
-            if self._used is None:
-                self._use(serving)  # better than none, even if nobody can be told of it
+            if self._used is None or self._used.authorities == serving.authorities:
+                self._use(serving)  # nobody has to be told; or better than none, even if nobody can be
             if self._installation is not None and serving.authorities:
                 await self._installation.trust(serving.authorities)  # before anything by a new one is shown
             self._use(serving)

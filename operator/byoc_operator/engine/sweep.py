@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..cluster.api import ApiRefused
 from ..errors import OperatorError
 from .gather import Ports
 from .orphanage import Announce, Orphanage
@@ -58,6 +59,7 @@ class Sweeper:
         self._in_step = in_step
         self._interval_s = interval_s
         self._failures = 0
+        self._looked_at_keys = float("-inf")
         self.state = LiveKitState()
 
     async def run(self, told: Callable[[OperatorError], None]) -> None:
@@ -66,8 +68,7 @@ class Sweeper:
         While the guard is open this is the one that asks, for everybody.
         """
         while True:
-            if self._ports.secrets.keys.ring is None or not self._guard.is_open:
-                await self.look_at_keys()  # to have keys takes no LiveKit
+            settled = await self._keys_settled()  # to have keys takes no LiveKit
             try:
                 if self._guard.is_open:
                     await self._guard.probe()
@@ -81,7 +82,8 @@ class Sweeper:
                 continue
             self._answered()
             # S311: nothing secret hangs on when a sweep runs
-            await self._guard.wait_open(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+            pause_s = self._interval_s if settled else min(LONGEST_RETRY_S, self._interval_s)
+            await self._guard.wait_open(pause_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
             if self._guard.trouble:
                 self._failed(self._guard.trouble, told)
                 await asyncio.sleep(self._retry_s())
@@ -108,8 +110,16 @@ class Sweeper:
             log.error("a bug: %s while comparing %s", type(exc).__name__, phone)  # noqa: TRY400 - as in runs
             return False
 
-    async def look_at_keys(self) -> None:
-        """Have sealing keys, and look whether there are others by now.
+    async def _keys_settled(self) -> bool:
+        """Look at the keys at least once in an interval, and whenever there are none; whether the look went well."""
+        now = asyncio.get_running_loop().time()
+        if self._ports.secrets.keys.ring is not None and now - self._looked_at_keys < self._interval_s * (1 - JITTER):
+            return True
+        self._looked_at_keys = now
+        return await self.look_at_keys()
+
+    async def look_at_keys(self) -> bool:
+        """Have sealing keys, and look whether there are others by now; whether the API server answered.
 
         What keeps us from them keeps no number from being in step: who needs them says so.
         """
@@ -117,17 +127,24 @@ class Sweeper:
             await self._ports.secrets.keys.keep(self._in_use, self._say)
         except OperatorError as exc:
             log.debug("the sealing keys cannot be read: %s", exc.message)
+            return False
+        return True
 
     async def _in_use(self, thorough: bool) -> str:  # noqa: FBT001 - `InUse`
         """What is sealed, or was when a number was last in step: its Secret may be on its way.
 
-        Thorough: also in the Secrets that only a GET can tell of; one that cannot be read may well be.
+        Thorough: also in the Secrets that only a GET can tell of; one that may not be read may well be. Raises
+        `Unavailable` where that cannot be told just now.
         """
         if used := self._known_in_use():
             return used
-        if thorough and not await self._look_at_secrets():
-            return "perhaps a Secret that cannot be read"
-        return self._known_in_use()
+        troubles = await self._look_at_secrets() if thorough else []
+        if used := self._known_in_use():
+            return used
+        for trouble in troubles:
+            if not isinstance(trouble, ApiRefused):
+                raise trouble
+        return "perhaps a Secret that may not be read" if troubles else ""
 
     def _known_in_use(self) -> str:
         if secret := self._ports.secrets.any_sealed():
@@ -141,18 +158,18 @@ class Sweeper:
         except OperatorError as exc:
             log.debug("labelled Secrets cannot be listed: %s", exc.message)  # the next sweep tries again
 
-    async def _look_at_secrets(self) -> bool:
-        """One GET per distinct Secret that does not tell of its changes by itself, a few at a time; whether all did."""
+    async def _look_at_secrets(self) -> list[OperatorError]:
+        """One GET per distinct Secret that does not tell of its changes by itself, a few at a time; what went wrong."""
         known = self._ports.secrets.known
         asked = [name for name in self._ports.cache.secrets() if not ((facts := known(*name)) and facts.watched)]
-        answered = True
+        troubles: list[OperatorError] = []
         for start in range(0, len(asked), GETS_AT_ONCE):
             answers = await asyncio.gather(*(self._ask(*name) for name in asked[start : start + GETS_AT_ONCE]))
-            answered = answered and all(answers)
-        return answered
+            troubles += [answer for answer in answers if answer is not None]
+        return troubles
 
-    async def _ask(self, namespace: str, name: str) -> bool:
-        """Have news of a Secret reach the numbers that use it; whether it could be read, or is not there."""
+    async def _ask(self, namespace: str, name: str) -> OperatorError | None:
+        """Have news of a Secret reach the numbers that use it; why it could not be read, if so."""
         secrets = self._ports.secrets
         before = secrets.known(namespace, name)
         try:
@@ -160,12 +177,12 @@ class Sweeper:
         except OperatorError as exc:
             # The numbers that use it find out in their own runs, and say so; the others must not wait for it.
             log.debug("Secret %s/%s cannot be read: %s", namespace, name, exc.message)
-            return False
+            return exc
         after = secrets.known(namespace, name)
         if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
             for number in self._ports.cache.users_of(namespace, name):
                 self._queue.add(number.phone_number, Lane.USER, namespace)  # news end a back-off
-        return True
+        return None
 
     def _queue_unseen(self) -> None:
         """What happened while nobody looked and LiveKit cannot be asked: deletions, and objects never judged."""

@@ -20,15 +20,17 @@ def _about(record: logging.LogRecord) -> str:
     return str(getattr(record, "number", ""))
 
 
-_VISIBLE = {number: f"\\x{number:02x}" for number in (*range(32), *range(127, 160), 0x2028, 0x2029)}
-"""Names come from users: none of them may begin a line of its own."""
+_HIDDEN = {*range(32), *range(127, 160), 0x2028, 0x2029} - {ord("\n")}
+_VISIBLE = {number: f"\\x{number:02x}" for number in _HIDDEN}
+"""Names come from users: none of them may look like a line of its own; what follows an end of line is indented."""
 
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         about = _about(record)
         where = f" [{about}]" if about else ""
-        return f"{_time(record)} {record.levelname:<7}{where} {_message(record)}".translate(_VISIBLE)
+        line = f"{_time(record)} {record.levelname:<7}{where} {_message(record)}".translate(_VISIBLE)
+        return line.replace("\n", "\n    ")
 
 
 class _Json(logging.Formatter):

@@ -8,6 +8,9 @@ from prometheus_client.registry import Collector
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
+OUTCOMES = ("sealed", "unchanged", "refused", "malformed")
+"""What becomes of a review at admission; `malformed`: it was none."""
+
 
 class Metrics:
     """All metrics of one process, in a registry of their own."""
@@ -50,10 +53,12 @@ class Metrics:
         )
         self.admission_reviews = Counter(
             "byoc_admission_reviews",
-            "Labelled Secrets that the API server asked about, by outcome: sealed, unchanged, refused.",
+            "Labelled Secrets that the API server asked about, by outcome.",
             ["outcome"],
             registry=self.registry,
         )
+        for outcome in OUTCOMES:
+            self.admission_reviews.labels(outcome)  # else a rate misses the first one
         self.sweeps = Counter("byoc_sweeps", "Sweeps over all numbers.", ["result"], registry=self.registry)
         self.last_sweep = Gauge(
             "byoc_last_sweep_timestamp_seconds", "When the last good sweep ended.", registry=self.registry
