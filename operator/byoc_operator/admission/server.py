@@ -34,6 +34,7 @@ SMALL, LARGE_AT_ONCE, READ_WITHIN_S = 64 * 1024, 2, 2.0
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 _OK, _NOT_READY = 200, 503
+_NAME = 253  # characters that a name may have in Kubernetes
 
 
 class AdmissionServer:
@@ -148,7 +149,8 @@ def _brackets(body: bytes) -> int:
 
 def _tell(request: dict[str, Any], answer: dict[str, Any]) -> str:
     """One line for what was changed or refused, names only; which of the three it was."""
-    name = f"{request.get('namespace')}/{request.get('name') or '(new)'}"
+    # Not looked at by anybody before us, and at this port nobody logs in.
+    name = f"{str(request.get('namespace'))[:_NAME]}/{str(request.get('name') or '(new)')[:_NAME]}"
     if not answer["allowed"]:
         log.warning("refused Secret %s: %s", name, answer["status"]["message"])
         return "refused"
