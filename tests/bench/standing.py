@@ -8,7 +8,7 @@ from bench.actors import Operator, quiet
 from bench.creation import OBJECTS_PER_NUMBER
 from bench.meters import cpu_s, peak_rss_mb
 from bench.objects import foreign_secret, secrets_path
-from bench.stage import Stage
+from bench.stage import Stage, api_writes
 from bench.table import Row
 from bench.watcher import NotReached
 
@@ -38,14 +38,14 @@ class Restart:
 
 async def restarted(stage: Stage, sweep_interval_s: float | None = None) -> Restart:
     """Start the operator and wait until it has nothing to do any more."""
-    before = await asyncio.to_thread(lambda: len(stage.bed.writes_by(Operator.user)))
+    before = await asyncio.to_thread(api_writes, stage.bed, Operator.user)
     operator = stage.enter(Operator(stage.bed, sweep_interval_s), "operator")
     ready_s = await operator.ready()
     while not (swept_at := await asyncio.to_thread(operator.last_sweep_at)):
         await quiet(operator, stage.patience_s)
     await quiet(operator, stage.patience_s)
     used_s = cpu_s(operator.pid)
-    after = await asyncio.to_thread(lambda: len(stage.bed.writes_by(Operator.user)))
+    after = await asyncio.to_thread(api_writes, stage.bed, Operator.user)
     return Restart(
         operator=operator,
         ready_s=ready_s,
