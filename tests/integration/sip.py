@@ -4,12 +4,14 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from livekit.api import LiveKitAPI
 from livekit.api.sip_service import SipService
+from livekit.api.twirp_client import ServerError
 from livekit.protocol.sip import (
     CreateSIPDispatchRuleRequest,
     CreateSIPInboundTrunkRequest,
@@ -124,14 +126,18 @@ class Sip:
         self._ask(lambda sip: sip.update_dispatch_rule(rule.sip_dispatch_rule_id, rule))
 
     def delete(self, *ids: str) -> None:
-        """Delete trunks and rules."""
+        """Delete trunks and rules; the operator may just be deleting the same."""
 
         async def each(sip: SipService) -> None:
             for id_ in ids:
-                if id_.startswith("SDR_"):
-                    await sip.delete_dispatch_rule(DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=id_))
-                else:
-                    await sip.delete_trunk(DeleteSIPTrunkRequest(sip_trunk_id=id_))
+                try:
+                    if id_.startswith("SDR_"):
+                        await sip.delete_dispatch_rule(DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=id_))
+                    else:
+                        await sip.delete_trunk(DeleteSIPTrunkRequest(sip_trunk_id=id_))
+                except ServerError as exc:
+                    if exc.status != HTTPStatus.NOT_FOUND:
+                        raise
 
         self._ask(each)
 
