@@ -102,7 +102,7 @@ class KeyRing:
         try:
             content = self.decrypted(token)
         except InvalidToken:
-            raise unknown_key("was sealed with a key that the operator does not have, or was changed since") from None
+            raise _unknown_key("was sealed with a key that the operator does not have, or was changed since") from None
         return _bound(content, namespace, field)
 
     def decrypted(self, token: bytes) -> bytes:
@@ -152,7 +152,14 @@ def fingerprint(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
 
 
-def unknown_key(problem: str) -> Stalled:
+def open_with(ring: KeyRing | None, problem: str, text: str, namespace: str, field: Field) -> str:
+    """`KeyRing.open` where there may be no keys; `problem` says why. Raises `Stalled`."""
+    if ring is None:
+        raise _unknown_key(f"is sealed, and {problem}")
+    return ring.open(text, namespace, field)
+
+
+def _unknown_key(problem: str) -> Stalled:
     """A sealed value that no key opens, as `problem` says."""
     message = f"the value {problem}. {_AGAIN}, or restore the keys from their backup."
     return Stalled(Reason.SEALING_KEY_UNKNOWN, message)

@@ -13,7 +13,7 @@ from ..core.conditions import Reason
 from ..core.credentials import KEYS_SECRET, LAST_APPLIED, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
 from ..core.encoding import from_base64, to_base64
 from ..errors import Stalled
-from ..sealing import is_sealed, unknown_key
+from ..sealing import is_sealed, open_with
 from .ring import Keys
 
 _UNREADABLE = f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
@@ -157,18 +157,19 @@ class _Sealer:
             raise _Refused(f"{_named(key)} cannot be sealed without the operator's keys: {why}", _UNAVAILABLE)
         return self._ring.seal(text, self._namespace, field_of(key))
 
+    def _open(self, key: str, token: str) -> str:
+        return open_with(self._ring, self._problem, token, self._namespace, field_of(key))
+
     def _opened(self, key: str, token: str) -> str | None:
         try:
-            return None if self._ring is None else self._ring.open(token, self._namespace, field_of(key))
+            return self._open(key, token)
         except Stalled:
             return None
 
     def _check(self, key: str, token: str) -> None:
         """Refuse a token that is known to be for another use; one of unknown keys may be older than our keys are."""
         try:
-            if self._ring is None:
-                raise unknown_key(f"is sealed, and {self._problem}")
-            text = self._ring.open(token, self._namespace, field_of(key))
+            text = self._open(key, token)
         except Stalled as exc:
             if exc.reason != Reason.SEALING_KEY_UNKNOWN:
                 raise _Refused(f"{_named(key)}: {exc.message}") from None

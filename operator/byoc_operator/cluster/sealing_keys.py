@@ -10,7 +10,7 @@ from ..core.conditions import Reason, Verdict
 from ..core.credentials import KEYS_SECRET, Field
 from ..core.encoding import from_base64, to_base64
 from ..errors import Stalled, Waiting
-from ..sealing import KeyRing, unknown_key
+from ..sealing import KeyRing, open_with
 from .api import ApiRefused
 from .numbers import CONFLICT, NOT_FOUND
 from .port import JsonApi
@@ -92,9 +92,7 @@ class SealingKeys:
     def open(self, text: str, namespace: str, field: Field) -> str | Verdict:
         """`core.credentials.Opener` with the keys that are known now."""
         try:
-            if self.ring is None:
-                raise unknown_key(f"is sealed, and {self.problem}")
-            return self.ring.open(text, namespace, field)
+            return open_with(self.ring, self.problem, text, namespace, field)
         except Stalled as exc:
             return Verdict(Reason(exc.reason), exc.message)
 
