@@ -3,9 +3,10 @@
 import copy
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -154,13 +155,10 @@ def test_a_namespaced_release_serves_its_namespaces_and_no_other(cluster: Cluste
 @pytest.mark.parametrize("folder", ["", "overlays/namespaced"], ids=["cluster", "namespaced"])
 def test_the_plain_manifests_run_too(cluster: Cluster, node: Kubelet, voice: str, folder: str, tmp_path: Path) -> None:
     cluster.remove_everything()
-    copied = shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
-    settings = {"LIVEKIT_URL": cluster.bed.livekit.url, "BYOC_SIP_URI": "sip.voice.example:5061"}
-    if folder:
-        settings |= {"BYOC_NAMESPACES": voice, "BYOC_INSTALLATION_ID": "one"}
-        for path in (copied / folder).glob("*.yaml"):
-            path.write_text(path.read_text().replace("namespace: voice", f"namespace: {voice}"))
-    (copied / folder / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    more = {"BYOC_NAMESPACES": voice, "BYOC_INSTALLATION_ID": "one"} if folder else {}
+    copied = own_manifests(cluster, tmp_path, folder, more)
+    for path in (copied / folder).glob("*.yaml") if folder else ():
+        path.write_text(path.read_text().replace("namespace: voice", f"namespace: {voice}"))
     with applied(cluster, copied / folder):
         cluster.livekit_secret("byoc-system")
         cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", "byoc-system", "--timeout=60s")
@@ -170,6 +168,16 @@ def test_the_plain_manifests_run_too(cluster: Cluster, node: Kubelet, voice: str
         cluster.ready(voice)
         assert cluster.sip.of(phone).counts == (1, 1, 1)
         cluster.kubectl("delete", "bpn", "a", "-n", voice, "--timeout=20s")
+
+
+def own_manifests(
+    cluster: Cluster, parent: Path, folder: str = "", more: Mapping[str, str] = MappingProxyType({})
+) -> Path:
+    """A copy of `deploy` whose `settings.env` in `folder` names the bed's LiveKit and has these settings too."""
+    copied = shutil.copytree(ROOT / "deploy", parent / "deploy")
+    settings = {"LIVEKIT_URL": cluster.bed.livekit.url, "BYOC_SIP_URI": "sip.voice.example:5061", **more}
+    (copied / folder / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return copied
 
 
 @contextmanager

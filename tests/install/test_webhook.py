@@ -2,8 +2,6 @@
 
 import base64
 import json
-import shutil
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +11,9 @@ import pytest
 import yaml
 
 from install.cert_manager import CertManager
-from install.cluster import NAME, ROOT, Cluster, Json
-from install.test_runs_as_told import applied, own_namespace
+from install.cluster import NAME, Cluster, Json
+from install.test_runs_as_told import applied, own_manifests, own_namespace
+from meanwhile import over_and_over
 from testbed.kubelet import Kubelet, Pod
 
 SEALS_AT_ADMISSION = ("--set", "sealing.admission.enabled=true")
@@ -93,28 +92,19 @@ def test_while_pods_are_replaced_no_write_is_refused(
 @contextmanager
 def writes_without_a_pause(cluster: Cluster, namespace: str) -> Iterator[list[str]]:
     """Labelled Secrets written one after the other; what was refused."""
-    over = threading.Event()
     refused: list[str] = []
     written: list[Json] = []
 
-    def write() -> None:
-        count = 0
-        while not over.is_set():
-            count += 1
-            body = labelled(namespace, f"written-{count}")
-            said = cluster.kubectl("create", "-o", "json", "-f", "-", stdin=body, check=False)
-            if said.startswith("{"):
-                written.append(json.loads(said))
-            else:
-                refused.append(said)
+    def write(count: int) -> None:
+        body = labelled(namespace, f"written-{count}")
+        said = cluster.kubectl("create", "-o", "json", "-f", "-", stdin=body, check=False)
+        if said.startswith("{"):
+            written.append(json.loads(said))
+        else:
+            refused.append(said)
 
-    thread = threading.Thread(target=write)
-    thread.start()
-    try:
+    with over_and_over(write):
         yield refused
-    finally:
-        over.set()
-        thread.join()
     assert len(written) > 10
     assert all(is_sealed(secret) for secret in written)
 
@@ -164,9 +154,7 @@ def test_the_plain_manifests_with_the_component_run_too(
     cluster: Cluster, node: Kubelet, voice: str, tmp_path: Path
 ) -> None:
     cluster.remove_everything()
-    deploy = shutil.copytree(ROOT / "deploy", tmp_path / "deploy")
-    settings = {"LIVEKIT_URL": cluster.bed.livekit.url, "BYOC_SIP_URI": "sip.voice.example:5061"}
-    (deploy / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    deploy = own_manifests(cluster, tmp_path)
     kustomization = yaml.safe_load((deploy / "kustomization.yaml").read_text())
     kustomization["components"] = [*kustomization.get("components", ()), "components/sealing-admission"]
     (deploy / "kustomization.yaml").write_text(yaml.safe_dump(kustomization))

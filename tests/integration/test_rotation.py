@@ -3,7 +3,6 @@
 import base64
 import itertools
 import json
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -12,6 +11,7 @@ from integration.deployment import Deployment
 from integration.scene import BASE, GOOD_SECRET, LABEL, Json, Scene, fresh_number, livekit_writes
 from integration.sealed import byoc, ring, sealed, with_keys
 from manifests import manifest, merged
+from meanwhile import over_and_over
 from testbed import tools
 from testbed.process import Process, clean_environment
 
@@ -57,22 +57,15 @@ def every_state(scene: Scene) -> Iterator[list[tuple[str, str]]]:
 @contextmanager
 def edits(scene: Scene, names: Mapping[str, str]) -> Iterator[list[str]]:
     """One number after the other gets another name at LiveKit, without a pause; the names of those edited."""
-    over, edited = threading.Event(), list[str]()
+    turns, edited = itertools.cycle(names), list[str]()
 
-    def edit() -> None:
-        for count, name in enumerate(itertools.cycle(names)):
-            if over.is_set():
-                return
-            scene.change(name, friendlyName=f"edit {count}")
-            edited.append(name)
+    def edit(count: int) -> None:
+        name = next(turns)
+        scene.change(name, friendlyName=f"edit {count}")
+        edited.append(name)
 
-    thread = threading.Thread(target=edit)
-    thread.start()
-    try:
+    with over_and_over(edit):
         yield edited
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_a_rotation_needs_no_restart_and_no_number_leaves_ready(stage: Scene, deployment: Deployment) -> None:
