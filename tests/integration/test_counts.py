@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from integration.conftest import ROOT
 from integration.deployment import NEVER, USER, Deployment
+from integration.fixtures import ROOT
 from integration.scene import BASE, GOOD_SECRET, Scene, condition, fresh_number, livekit_writes
 from manifests import manifest
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from byoc_operator.core.carriers import PRESETS, Carrier
-from integration.conftest import ROOT
 from integration.deployment import INSTALLATION
+from integration.fixtures import ROOT
 from integration.scene import GOOD_SECRET, Scene, condition, findings, recorded
 from integration.sip import plain
 from manifests import manifest
