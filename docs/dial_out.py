@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Calls somebody from one of your numbers: how an application uses what the operator keeps in order.
 
-    python docs/dial_out.py --from +12025550123 --to +442079460123 --dry-run
+    python docs/dial_out.py --namespace voice --from +12025550123 --to +442079460123 --dry-run
 
-The number's object is found in Kubernetes by its phone number; its status has the ID of LiveKit's outbound trunk, its
-spec the agent. The agent is sent to a room of its own and LiveKit dials the other side into it. Reads KUBECONFIG (or
+The number's object is found in Kubernetes by its namespace and phone number; its status has the ID of LiveKit's
+outbound trunk, its spec the agent. Anybody can make an object with your number in a namespace of their own: never look
+in all of them. The agent is sent to a room of its own and LiveKit dials the other side into it. Reads KUBECONFIG (or
 runs in a pod) and LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET. Needs the packages kubernetes and livekit-api.
 """
 
@@ -39,19 +40,34 @@ class Call:
     phone: CreateSIPParticipantRequest
 
 
-def find_number(numbers: client.CustomObjectsApi, phone_number: str, namespace: str | None = None) -> dict[str, Any]:
-    """The ByocPhoneNumber with this number, in one namespace or in all. Raises CannotDial."""
+def find_number(numbers: client.CustomObjectsApi, phone_number: str, namespace: str) -> dict[str, Any]:
+    """The one Ready ByocPhoneNumber of a namespace with this number. Raises CannotDial where there is none, or two."""
+    group, version, plural = KIND
     selector = f"spec.phoneNumber={phone_number}"
-    found: Any
-    if namespace:
-        found = numbers.list_namespaced_custom_object(*KIND[:2], namespace, KIND[2], field_selector=selector)
-    else:
-        found = numbers.list_cluster_custom_object(*KIND, field_selector=selector)
-    # Of two objects with one number only one holds it; the other says NumberClaimed and has no trunk.
+    found = numbers.list_namespaced_custom_object(group, version, namespace, plural, field_selector=selector)
     items: list[dict[str, Any]] = found["items"]
     if not items:
-        raise CannotDial(f"no ByocPhoneNumber has the number {phone_number}")
-    return next((item for item in items if item.get("status", {}).get("outboundTrunkId")), items[0])
+        raise CannotDial(f"no ByocPhoneNumber in namespace {namespace} has the number {phone_number}")
+    # Of two objects with one number only one holds it; the other says NumberClaimed.
+    ready = [item for item in items if _ready(item).get("status") == "True"]
+    if not ready:
+        why = "; ".join(f"{item['metadata']['name']}: {_why_not(item)}" for item in items)
+        raise CannotDial(f"no ByocPhoneNumber in namespace {namespace} with the number {phone_number} is Ready ({why})")
+    if len(ready) > 1:
+        names = ", ".join(item["metadata"]["name"] for item in ready)
+        raise CannotDial(f"several ByocPhoneNumbers in namespace {namespace} have the number {phone_number}: {names}")
+    return ready[0]
+
+
+def _ready(number: dict[str, Any]) -> dict[str, Any]:
+    """The condition Ready, empty if there is none."""
+    conditions: list[dict[str, Any]] = number.get("status", {}).get("conditions", [])
+    return next((each for each in conditions if each["type"] == "Ready"), {})
+
+
+def _why_not(number: dict[str, Any]) -> str:
+    ready = _ready(number)
+    return f"{ready['reason']}: {ready['message']}" if ready else "the operator has not seen it yet"
 
 
 def plan_call(number: dict[str, Any], to: str, agent_name: str = "") -> Call:
@@ -62,14 +78,19 @@ def plan_call(number: dict[str, Any], to: str, agent_name: str = "") -> Call:
     spec, status = number["spec"], number.get("status", {})
     trunk_id = status.get("outboundTrunkId")
     if not trunk_id:
-        ready = [each for each in status.get("conditions", []) if each["type"] == "Ready"]
-        why = f"{ready[0]['reason']}: {ready[0]['message']}" if ready else "the operator has not seen it yet"
-        raise CannotDial(f"{spec['phoneNumber']} has no outbound trunk ({why})")
+        raise CannotDial(f"{spec['phoneNumber']} has no outbound trunk ({_why_not(number)})")
     agent_id = spec.get("outboundAgentId")
     if not agent_id:
         raise CannotDial(f"{spec['phoneNumber']} has no agent for outgoing calls: set spec.outboundAgentId")
     room = f"outbound-{uuid.uuid4().hex[:12]}"
-    metadata = {"agentId": agent_id, "phoneNumber": spec["phoneNumber"], "direction": "outbound", "to": to}
+    metadata = {
+        "agentId": agent_id,
+        "phoneNumber": spec["phoneNumber"],
+        "direction": "outbound",
+        "namespace": number["metadata"]["namespace"],
+        "name": number["metadata"]["name"],
+        "to": to,
+    }
     return Call(
         agent=CreateAgentDispatchRequest(agent_name=agent_name or agent_id, room=room, metadata=json.dumps(metadata)),
         phone=CreateSIPParticipantRequest(
@@ -100,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Call somebody from one of your numbers.")
     parser.add_argument("--from", dest="number", required=True, metavar="NUMBER", help="your number, E.164")
     parser.add_argument("--to", required=True, metavar="NUMBER", help="whom to call, E.164")
-    parser.add_argument("--namespace", help="where to look for the number; absent: everywhere")
+    parser.add_argument("--namespace", required=True, help="namespace of the number")
     parser.add_argument("--agent-name", default="", help="LiveKit agent name; absent: the id of the outbound agent")
     parser.add_argument("--dry-run", action="store_true", help="show the requests, send none")
     wanted = parser.parse_args(arguments)

@@ -121,6 +121,9 @@ GOOD: dict[str, Spec] = {
     ),
     "user name with an at sign": merged(BASE, {**SECRET, "sipUsername": "user name@example.com"}),
     "IPv6 as from host": merged(BASE, {"outbound": {"fromHost": "2001:db8::1"}}),
+    "metadata that only sounds like the operator's": merged(
+        BASE, {"inbound": {"agentMetadata": {"agent_id": "x", "fullname": "y", "agentIds": "z", "größe": "8"}}}
+    ),
     "sixteen headers": merged(BASE, {"outbound": {"headers": {f"X-{i}": "é" * 512 for i in range(16)}}}),
 }
 
@@ -278,7 +281,10 @@ BAD: list[BadManifest] = [
     _inbound("attribute", {"headersToAttributes": {"X-Id": "a\tb"}}, ".headersToAttributes", "control characters"),
     *(
         _inbound(key, {"agentMetadata": {key: "x"}}, ".agentMetadata", "which the operator sets", f'wrong: ["{key}"]')
-        for key in ("agentId", "phoneNumber", "direction")
+        for key in (
+            *("agentId", "phoneNumber", "direction", "namespace", "name"),
+            *("agentid", "AGENTID", "PhoneNumber", "Direction", "nameSpace", "NAME", "name\u017fpace"),
+        )
     ),
     _inbound("metadata key", {"agentMetadata": {"": "x"}}, ".agentMetadata", "keys of 1 to 253 characters"),
     _inbound("metadata long key", {"agentMetadata": {"k" * 254: "x"}}, ".agentMetadata", "keys of 1 to 253"),

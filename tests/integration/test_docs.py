@@ -23,6 +23,7 @@ from livekit.protocol.sip import CreateSIPParticipantRequest
 from byoc_operator.cli.reference import metrics
 from integration.deployment import Deployment
 from integration.scene import Scene, findings, recorded
+from testbed import tools
 from testbed.bed import Bed
 from testbed.process import clean_environment
 
@@ -32,6 +33,7 @@ SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 _YAML_BLOCK = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _TO = "+442079460123"
+_SOME_TIME = "2026-01-01T00:00:00Z"
 
 
 def _manifests() -> Mapping[str, str]:
@@ -141,7 +143,7 @@ def test_the_example_reads_trunk_and_agent_and_would_send_the_right_requests(
 ) -> None:
     phone = scene.number(outboundAgentId="agent_sales")
     number = scene.ready()
-    call = dial_out.plan_call(dial_out.find_number(numbers, phone), _TO)
+    call = dial_out.plan_call(dial_out.find_number(numbers, phone, scene.namespace), _TO)
     room = call.phone.room_name
     assert room.startswith("outbound-")
     assert call.phone == CreateSIPParticipantRequest(
@@ -155,6 +157,8 @@ def test_the_example_reads_trunk_and_agent_and_would_send_the_right_requests(
         "agentId": "agent_sales",
         "phoneNumber": phone,
         "direction": "outbound",
+        "namespace": scene.namespace,
+        "name": "a",
         "to": _TO,
     }
     call.agent.metadata = ""
@@ -178,7 +182,7 @@ def test_the_example_goes_as_far_as_a_livekit_without_sip_service_lets_it(
 def test_the_dry_run_of_the_example_shows_the_requests(scene: Scene) -> None:
     phone = scene.number(outboundAgentId="agent_sales")
     number = scene.ready()
-    done = _dial_out(scene.bed, "--from", phone, "--to", _TO, "--agent-name", "everyone", "--dry-run")
+    done = _dial_out(scene, "--from", phone, "--to", _TO, "--agent-name", "everyone", "--dry-run")
     assert (done.returncode, done.stderr) == (0, "")
     shown = json.loads(done.stdout)
     assert shown["sipParticipant"]["sipTrunkId"] == number["status"]["outboundTrunkId"]
@@ -186,21 +190,73 @@ def test_the_dry_run_of_the_example_shows_the_requests(scene: Scene) -> None:
 
 
 def test_the_example_says_why_there_is_no_call(scene: Scene) -> None:
-    nobody = _dial_out(scene.bed, "--from", "+12025550199", "--to", _TO, "--dry-run")
-    assert (nobody.returncode, nobody.stderr) == (1, "no ByocPhoneNumber has the number +12025550199\n")
+    nobody = _dial_out(scene, "--from", "+12025550199", "--to", _TO, "--dry-run")
+    told = f"no ByocPhoneNumber in namespace {scene.namespace} has the number +12025550199\n"
+    assert (nobody.returncode, nobody.stderr) == (1, told)
     silent = scene.number("silent")
     scene.ready("silent")
-    without_agent = _dial_out(scene.bed, "--from", silent, "--to", _TO, "--dry-run")
+    without_agent = _dial_out(scene, "--from", silent, "--to", _TO, "--dry-run")
     assert "set spec.outboundAgentId" in without_agent.stderr
     stuck = scene.number("stuck", outboundAgentId="agent_sales", sipPasswordSecretRef={"name": "absent"})
     scene.told("SecretNotFound", "stuck")
-    without_trunk = _dial_out(scene.bed, "--from", stuck, "--to", _TO, "--dry-run")
-    assert "SecretNotFound" in without_trunk.stderr
+    without_trunk = _dial_out(scene, "--from", stuck, "--to", _TO, "--dry-run")
+    assert "is Ready (stuck: SecretNotFound: " in without_trunk.stderr
 
 
-def _dial_out(bed: Bed, *args: str) -> subprocess.CompletedProcess[str]:
-    environment = clean_environment() | {"KUBECONFIG": str(bed.kubeconfig)}
-    command = [sys.executable, str(DIAL_OUT), *args]
+def test_a_number_of_another_namespace_is_never_dialled(scene: Scene, dial_out: ModuleType) -> None:
+    """Not even where the own one is not there."""
+    phone = scene.number(outboundAgentId="agent_sales")
+    scene.ready()
+    elsewhere = _dial_out(scene, "--from", phone, "--to", _TO, "--dry-run", namespace="default")
+    assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
+    assert f"no ByocPhoneNumber in namespace default has the number {phone}" in elsewhere.stderr
+    with pytest.raises(SystemExit):
+        dial_out.main(["--from", phone, "--to", _TO, "--dry-run"])
+
+
+def test_a_waiting_twin_changes_nothing_for_the_look_ups(scene: Scene) -> None:
+    phone = scene.number(outboundAgentId="agent_sales")
+    trunk = scene.ready()["status"]["outboundTrunkId"]
+    scene.number("twin", phoneNumber=phone, outboundAgentId="agent_other")
+    scene.told("NumberClaimed", "twin")
+    shown = json.loads(_dial_out(scene, "--from", phone, "--to", _TO, "--dry-run").stdout)
+    assert shown["sipParticipant"]["sipTrunkId"] == trunk
+    looked_up = _look_up(scene, phone)
+    assert (looked_up.returncode, looked_up.stdout.strip()) == (0, trunk)
+
+
+def test_the_look_up_of_the_readme_refuses_none_and_two(scene: Scene) -> None:
+    phone = scene.number("one")
+    scene.ready("one")
+    scene.change("one", managementPolicy="Observe")
+    scene.ready("one")
+    scene.deployment.stop()
+    scene.number("two", phoneNumber=phone)
+    ready = {"type": "Ready", "status": "True", "reason": "Synced", "message": "", "lastTransitionTime": _SOME_TIME}
+    status = json.dumps({"status": {"outboundTrunkId": "ST_two", "conditions": [ready], "observedGeneration": 1}})
+    scene.kubectl("patch", "bpn", "two", "--subresource=status", "--type=merge", "-p", status)
+    for phone_number in (phone, "+12025550199"):
+        looked_up = _look_up(scene, phone_number)
+        assert (looked_up.returncode, looked_up.stdout) == (1, "")
+    several = _dial_out(scene, "--from", phone, "--to", _TO, "--dry-run")
+    assert several.stderr == (
+        f"several ByocPhoneNumbers in namespace {scene.namespace} have the number {phone}: one, two\n"
+    )
+
+
+def _look_up(scene: Scene, phone: str) -> subprocess.CompletedProcess[str]:
+    """The README's command, for this namespace and number."""
+    section = (ROOT / "README.md").read_text().partition("\n## Calls out\n")[2]
+    command = section.partition("```sh\n")[2].partition(".venv/bin/python")[0]
+    command = command.replace("-n voice", f"-n {scene.namespace}").replace("+12025550123", phone)
+    command = command.replace("kubectl", str(tools.find(tools.KUBECTL)))
+    environment = clean_environment() | {"KUBECONFIG": str(scene.bed.kubeconfig)}
+    return subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
+
+
+def _dial_out(scene: Scene, *args: str, namespace: str = "") -> subprocess.CompletedProcess[str]:
+    environment = clean_environment() | {"KUBECONFIG": str(scene.bed.kubeconfig)}
+    command = [sys.executable, str(DIAL_OUT), "--namespace", namespace or scene.namespace, *args]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
 

@@ -54,6 +54,8 @@ def test_a_number_becomes_a_trunk_each_way_and_a_rule(scene: Scene) -> None:
         "agentId": "agent_support",
         "phoneNumber": phone,
         "direction": "inbound",
+        "namespace": scene.namespace,
+        "name": "a",
     }
     assert agent == {"agent_name": "agent_support"}
     assert rule.pop("media", {}) == {}

@@ -10,6 +10,7 @@ from .credentials import Credentials, SecretRules
 from .grammar import REMEMBERED
 from .ownership import Mark, Owner, rule_name
 from .schema import Authentication, PhoneNumberSpec
+from .text_rules import is_reserved_metadata
 from .trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk
 
 
@@ -149,10 +150,12 @@ def _network(entry: str) -> str:
 
 def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> DispatchRule:
     metadata = {
-        **spec.inbound.agent_metadata,
+        **{key: text for key, text in spec.inbound.agent_metadata.items() if not is_reserved_metadata(key)},
         "agentId": spec.inbound_agent_id,
         "phoneNumber": spec.phone_number,
         "direction": "inbound",
+        "namespace": owner.namespace,
+        "name": owner.name,
     }
     return DispatchRule(
         name=rule_name(owner),

@@ -11,6 +11,7 @@ from .credentials import WATCH_LABEL, Credentials
 from .desired import Installation, allowed_addresses
 from .resource import PhoneNumber
 from .schema import MediaEncryption, PhoneNumberSpec, Transport
+from .text_rules import is_reserved_metadata
 
 _DAY_S = 86_400
 
@@ -30,6 +31,7 @@ class Code(StrEnum):
     SIP_URI_NOT_CONFIGURED = "SipUriNotConfigured"
     LEFT_BEHIND = "LeftBehind"
     ANNOTATION_IGNORED = "AnnotationIgnored"
+    METADATA_KEY_IGNORED = "MetadataKeyIgnored"
 
 
 MESSAGES: Mapping[Code, str] = {
@@ -53,6 +55,8 @@ MESSAGES: Mapping[Code, str] = {
     Code.LEFT_BEHIND: "Objects of this number may still be on a LiveKit that the operator no longer talks to; delete "
     "them there.",
     Code.ANNOTATION_IGNORED: "An annotation is ignored: its value must be true, and is neither that nor false.",
+    Code.METADATA_KEY_IGNORED: "The agent does not get a key of spec.inbound.agentMetadata that the operator sets "
+    "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
 }
 """What is said for each finding: fixed texts, so that what others do in LiveKit rewrites no status again and again."""
 
@@ -85,6 +89,7 @@ def findings(
     inbound = bool(spec.inbound_agent_id)
     credentials, limit_s = evidence.credentials, installation.credentials_max_age_days * _DAY_S
     rules = evidence.foreign_wildcard_rules
+    reserved = sorted(key for key in spec.inbound.agent_metadata if is_reserved_metadata(key))
     found = {
         Code.NO_INBOUND_AGENT: not inbound,
         Code.MEDIA_NOT_ENCRYPTED: spec.media_encryption is not MediaEncryption.REQUIRED,
@@ -98,10 +103,12 @@ def findings(
         Code.SIP_URI_NOT_CONFIGURED: inbound and not installation.sip_uri,
         Code.LEFT_BEHIND: bool(evidence.left_behind),
         Code.ANNOTATION_IGNORED: bool(evidence.unclear),
+        Code.METADATA_KEY_IGNORED: inbound and bool(reserved),
     }
     more = {
         Code.LEFT_BEHIND: f" ({evidence.left_behind})",
         Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
+        Code.METADATA_KEY_IGNORED: f" ({', '.join(reserved)})",
     }
     return tuple(Finding(code, MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
 

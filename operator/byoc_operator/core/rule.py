@@ -22,6 +22,7 @@ class Rule:
     transition rule, which a single object cannot break.
     `field`: the field to name when it is not the node itself, relative to the node.
     `reason`: how the API server heads its refusal; absent: as an invalid value.
+    `kept`: an object from before the rule is used all the same, as the operator copes with what breaks it.
     `hint`: text appended to the message, made from the value; `message_cel`: CEL for the whole message, hint included.
     """
 
@@ -33,6 +34,7 @@ class Rule:
     reason: str = ""
     message_cel: str = ""
     hint: Callable[[Any], str] = no_hint
+    kept: bool = False
 
 
 def cel_text(text: str) -> str:

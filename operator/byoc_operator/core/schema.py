@@ -147,8 +147,8 @@ class InboundSpec(Model):
     agent_metadata: Mapping[str, Value] = Field(
         default_factory=dict,
         max_length=16,
-        description="More keys for the JSON metadata that the agent receives. `agentId`, `phoneNumber` and "
-        "`direction` are set by the operator. Visible to participants, so nothing secret.",
+        description="More keys for the JSON metadata that the agent receives. `agentId`, `phoneNumber`, `direction`, "
+        "`namespace` and `name` are set by the operator. Visible to participants, so nothing secret.",
     )
 
 

@@ -1,11 +1,12 @@
 """Rules for texts: names, credentials' references, SIP headers, metadata."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from . import grammar
 from .grammar import matches
-from .rule import Rule, form, offenders, offenders_cel
+from .rule import Rule, cel_text, form, offenders, offenders_cel
 
 
 def _text_rule(node: str) -> Rule:
@@ -102,14 +103,26 @@ and Call-ID's compact forms, Route and the two with credentials it takes, and th
 
 MAX_METADATA_KEY_LENGTH: Final = 253
 
-RESERVED_METADATA: Final = ("agentId", "phoneNumber", "direction")
+RESERVED_METADATA: Final = ("agentId", "phoneNumber", "direction", "namespace", "name")
 """Keys of the agent's metadata that the operator sets."""
 
+RESERVED_METADATA_KEY: Final = f"(?i)^(?:{'|'.join(RESERVED_METADATA)})$"
+"""Those keys in any case, also with U+017F for an s: some JSON decoders (Go's `encoding/json`) take these for the same.
+
+CEL's RE2 and Python's `re` fold case in the same way here.
+"""
+
 _RESERVED_HEADERS_CEL = "[" + ", ".join(f'"{name}"' for name in sorted(RESERVED_HEADERS)) + "]"
-_RESERVED_METADATA_CEL = "[" + ", ".join(f'"{name}"' for name in RESERVED_METADATA) + "]"
 
 
-def _map_rule(node: str, message: str, wrong_cel: str, is_wrong: Callable[[str, str], bool]) -> Rule:
+def is_reserved_metadata(key: str) -> bool:
+    """Whether a key of the agent's metadata is one that the operator sets, or is taken for one."""
+    return re.fullmatch(RESERVED_METADATA_KEY, key) is not None
+
+
+def _map_rule(
+    node: str, message: str, wrong_cel: str, is_wrong: Callable[[str, str], bool], *, kept: bool = False
+) -> Rule:
     """A rule for each entry of a map; `wrong_cel` is over the key `k` and over `self[k]`. The hint names the keys."""
 
     def wrong(entries: Mapping[str, str]) -> list[str]:
@@ -122,6 +135,7 @@ def _map_rule(node: str, message: str, wrong_cel: str, is_wrong: Callable[[str, 
         holds=lambda entries: not wrong(entries),
         message_cel=offenders_cel(message, f"self.filter(k, {wrong_cel})"),
         hint=lambda entries: offenders(wrong(entries)),
+        kept=kept,
     )
 
 
@@ -161,9 +175,11 @@ HEADER_RULES: Final = (
     ),
     _map_rule(
         "inbound.agentMetadata",
-        "must not have the keys agentId, phoneNumber and direction, which the operator sets; other keys are allowed",
-        f"k in {_RESERVED_METADATA_CEL}",
-        lambda key, _: key in RESERVED_METADATA,
+        "must not have the keys agentId, phoneNumber, direction, namespace and name, which the operator sets, in upper "
+        "or lower case; other keys are allowed",
+        f"k.matches({cel_text(RESERVED_METADATA_KEY)})",
+        lambda key, _: is_reserved_metadata(key),
+        kept=True,  # such keys are left out of what the agent gets, and a finding names them
     ),
     _map_rule(
         "inbound.agentMetadata",
