@@ -39,7 +39,7 @@ from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.session import Endpoint, is_cloud
-from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, SealingPolicy, SecretsPolicy, Settings
+from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import set_up
 from .telemetry.metrics import Metrics
@@ -276,6 +276,7 @@ async def _installation(settings: Settings, api: ClusterApi) -> Installation:
         room_prefix=settings.room_prefix,
         sip_uri=settings.sip_uri,
         termination_hosts=settings.termination_hosts,
+        removes_refused=settings.refused_hosts is RefusedHostPolicy.REMOVE,
         secret_rules=SecretRules(
             labelled_only=settings.secrets is SecretsPolicy.LABELLED,
             sealed_only=settings.sealing is SealingPolicy.REQUIRE,

@@ -42,6 +42,13 @@ class OrphanPolicy(StrEnum):
     DELETE = "Delete"
 
 
+class RefusedHostPolicy(StrEnum):
+    """What happens with the outbound trunk of a number whose termination host is not allowed."""
+
+    KEEP = "Keep"
+    REMOVE = "Remove"
+
+
 class LogFormat(StrEnum):
     """How log lines look."""
 
@@ -177,6 +184,12 @@ class Settings(BaseSettings):
         (),
         alias="BYOC_TERMINATION_HOSTS",
         description="Suffixes of termination hosts that numbers may name, comma list. Absent: any.",
+    )
+    refused_hosts: RefusedHostPolicy = Field(
+        RefusedHostPolicy.KEEP,
+        alias="BYOC_REFUSED_HOSTS",
+        description="What happens with the outbound trunk of a number whose host is not among them (any more): `Keep` "
+        "leaves it as it is, `Remove` deletes it; the inbound side stays.",
     )
     credentials_max_age_days: int = Field(
         0, ge=0, alias="BYOC_CREDENTIALS_MAX_AGE_DAYS", description="Older SIP passwords give a finding. 0: never."

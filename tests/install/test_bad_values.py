@@ -53,6 +53,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("namespaces", ["Voice"], "/namespaces/0"),
     ("namespaces", ["voice", "voice"], "/namespaces"),
     ("terminationHosts", ["*.twilio.com"], "/terminationHosts/0"),
+    ("refusedHosts", "Drop", "/refusedHosts"),
     ("finalizerPolicy", "Maybe", "/finalizerPolicy"),
     ("sealing.policy", "Refuse", "/sealing/policy"),
     ("sealing.admission.certificates", "Nobody", "/sealing/admission/certificates"),

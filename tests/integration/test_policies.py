@@ -63,6 +63,24 @@ def test_an_observed_number_lets_go_without_touching_livekit(scene: Scene) -> No
     assert scene.held(phone).bytes == before
 
 
+@pytest.mark.parametrize(("policy", "outbound"), [("Keep", 1), ("Remove", 0)])
+def test_a_shorter_list_of_hosts_keeps_or_removes_outbound_trunks(stage: Scene, policy: str, outbound: int) -> None:
+    stage.deployment.ensure({"BYOC_TERMINATION_HOSTS": "pstn.twilio.com,example.com"})
+    refused = stage.number("refused", terminationUri="sip.example.com")
+    allowed = stage.number("allowed")
+    stage.all_ready(2)
+    stage.deployment.ensure({"BYOC_TERMINATION_HOSTS": "pstn.twilio.com", "BYOC_REFUSED_HOSTS": policy})
+    number = stage.told("InvalidSpec", "refused")
+    stage.after_a_sweep()
+    assert stage.held(refused).counts == (outbound, 1, 1)
+    assert ("outboundTrunkId" in number["status"]) == bool(outbound)
+    assert "inboundTrunkId" in number["status"]
+    assert f"BYOC_REFUSED_HOSTS{'=Remove' if outbound else ' is Remove'}" in condition(number)["message"]
+    stage.change("refused", terminationUri="x.pstn.twilio.com")
+    stage.all_ready(2)
+    stage.one_each([refused, allowed])
+
+
 def test_retained_objects_stay_and_are_taken_over_again(scene: Scene) -> None:
     phone = scene.number(deletionPolicy="Retain")
     before = recorded(scene.ready())

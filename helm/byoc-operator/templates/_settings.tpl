@@ -24,6 +24,7 @@ BYOC_SECRETS: {{ .Values.secrets | quote }}
 {{- with .Values.terminationHosts }}
 BYOC_TERMINATION_HOSTS: {{ join "," . | quote }}
 {{- end }}
+BYOC_REFUSED_HOSTS: {{ .Values.refusedHosts | quote }}
 BYOC_ADOPTION: {{ .Values.adoption | quote }}
 BYOC_ORPHANS: {{ .Values.orphans | quote }}
 {{- with .Values.agentName }}

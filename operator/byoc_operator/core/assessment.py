@@ -4,7 +4,7 @@ Used by the reconcile (to act), by the sweep (to see who needs a run) and by Obs
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .conditions import Reason, Verdict
 from .credentials import Credentials
@@ -12,7 +12,7 @@ from .desired import Desired, Installation, desired
 from .findings import Evidence, Finding, findings, left_behind
 from .ownership import Owned
 from .plan import Change, Create, Delete, Remark, Replace, Terms, losses, plan, recreation, retention, teardown
-from .resource import Key, PhoneNumber, refused_host
+from .resource import Key, PhoneNumber, refused_host, trunk_of_refused_host
 from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from .trunk import Kind, Mask, SipObject, kind_of
 
@@ -78,7 +78,7 @@ def assess(situation: Situation, installation: Installation, mask: Mask, now_s: 
         return Assessment(verdict=Verdict(Reason.PAUSED, message, stalled=False), credentials=situation.credentials)
     invalid = invalidity(number, installation)
     if invalid or number.spec is None:
-        return Assessment(verdict=invalid)
+        return _unusable(situation, invalid, installation)
     if situation.claimed:
         return Assessment(verdict=situation.claimed, credentials=situation.credentials)
     return _work(situation, number.spec, installation, mask, now_s)
@@ -88,7 +88,19 @@ def invalidity(number: PhoneNumber, installation: Installation) -> Verdict | Non
     """Why the spec cannot be used, by the rules of the CRD and of this installation."""
     if number.spec is None:
         return number.invalid
-    return refused_host(number.spec, installation.termination_hosts)
+    refused = refused_host(number.spec, installation.termination_hosts)
+    if refused is None:
+        return None
+    trunk = trunk_of_refused_host(number, removes=installation.removes_refused)
+    return replace(refused, message=refused.message + trunk)
+
+
+def _unusable(situation: Situation, invalid: Verdict | None, installation: Installation) -> Assessment:
+    """A spec that cannot be used changes nothing, but a refused host may cost the outbound trunk that dials it."""
+    number = situation.number
+    if number.spec is None or number.observes or not installation.removes_refused:
+        return Assessment(verdict=invalid)
+    return Assessment(changes=teardown(Owned(outbound=situation.owned.outbound)), verdict=invalid)
 
 
 def _farewell(situation: Situation) -> Assessment:

@@ -62,7 +62,7 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     ),
     Reason.INVALID_SPEC: (
         "The spec breaks a rule, or the termination host is not allowed by the operator's settings.",
-        "Correct the field that the message names.",
+        "Correct the field that the message names; LiveKit keeps what it has meanwhile (see `BYOC_REFUSED_HOSTS`).",
     ),
     Reason.NUMBER_CLAIMED: (
         "Another `ByocPhoneNumber` holds this phone number.",

@@ -20,7 +20,8 @@ class Installation:
 
     `ids`: installation IDs, the first marks, all are recognised. `sip_uri`: `[sip:]host[:port][;transport=…]` of our
     public SIP endpoint, empty if not set. `live_kit`: host of the LiveKit server. `termination_hosts`: suffixes that a
-    termination host must have, empty for any. `secret_rules`: which Secrets may be used.
+    termination host must have, empty for any. `removes_refused`: whether a number with another host loses its outbound
+    trunk. `secret_rules`: which Secrets may be used.
     `credentials_max_age_days`: 0 for no limit.
     """
 
@@ -30,6 +31,7 @@ class Installation:
     room_prefix: str = "call-"
     sip_uri: str = ""
     termination_hosts: tuple[str, ...] = ()
+    removes_refused: bool = False
     secret_rules: SecretRules = field(default_factory=SecretRules)
     credentials_max_age_days: int = 0
     adoption_allowed: bool = False

@@ -233,3 +233,16 @@ def refused_host(spec: PhoneNumberSpec, allowed: tuple[str, ...]) -> Verdict | N
         return None
     message = f"spec.terminationUri: host {host} is not allowed by this operator; allowed: {', '.join(suffixes)}"
     return Verdict(Reason.INVALID_SPEC, message)
+
+
+def trunk_of_refused_host(number: PhoneNumber, *, removes: bool) -> str:
+    """What to say of the outbound trunk of a number whose host is refused. `removes`: whether it is taken out."""
+    if removes and not number.observes:
+        return "; BYOC_REFUSED_HOSTS is Remove, so the number has no outbound trunk"
+    trunk = number.recorded.outbound
+    if not trunk:
+        return ""
+    return (
+        f"; the outbound trunk {trunk} from before stays in LiveKit as it is, until spec.terminationUri names an "
+        "allowed host, the object is deleted, or the operator runs with BYOC_REFUSED_HOSTS=Remove"
+    )

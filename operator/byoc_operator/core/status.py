@@ -39,6 +39,9 @@ def status_of(
     }
     if outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED):
         status |= _ids(outcome.owned, installation)
+    elif outcome.owned is not None and verdict and verdict.reason is Reason.INVALID_SPEC and number.spec is not None:
+        # The host is refused, and the outbound trunk is judged: it may be gone.
+        status["outboundTrunkId"] = _ids(outcome.owned, installation)["outboundTrunkId"]
     if number.spec is not None:
         status["carrier"] = str(preset_of(number.spec).carrier)
         inbound = bool(number.spec.inbound_agent_id)

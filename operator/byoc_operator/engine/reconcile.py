@@ -219,6 +219,8 @@ def _is_repair(number: PhoneNumber, assessment: Assessment, applied: Applied) ->
     """Whether what was changed had been in step before: then somebody else changed it in LiveKit."""
     if number.deleting or assessment.refreshes or not was_in_step(number):
         return False
+    if assessment.verdict is not None and assessment.verdict.reason is Reason.INVALID_SPEC:
+        return False  # a refused host cost the outbound trunk
     return not _follows_secret(number, assessment, applied.done)
 
 
