@@ -5,27 +5,53 @@
 
 The number's object is found in Kubernetes by its namespace and phone number; its status has the ID of LiveKit's
 outbound trunk, its spec the agent. Anybody can make an object with your number in a namespace of their own: never look
-in all of them. The agent is sent to a room of its own and LiveKit dials the other side into it. Reads KUBECONFIG (or
-runs in a pod) and LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET. Needs the packages kubernetes and livekit-api.
+in all of them. The agent is sent to a room of its own. Only when it is there does LiveKit dial the other side: nobody
+hears silence, and no agent comes late into a room that is gone. Whatever ends the attempt (a refusal, Ctrl-C) closes
+the room, which ends the call and the job of the agent. Reads KUBECONFIG (or runs in a pod) and LIVEKIT_URL,
+LIVEKIT_API_KEY, LIVEKIT_API_SECRET. Needs the packages kubernetes and livekit-api.
 """
 
 import argparse
 import asyncio
 import json
 import sys
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import aiohttp
+import urllib3
 from google.protobuf.json_format import MessageToDict
 from kubernetes import client, config
 from livekit import api
 from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
-from livekit.protocol.room import DeleteRoomRequest
+from livekit.protocol.models import ParticipantInfo
+from livekit.protocol.room import DeleteRoomRequest, ListParticipantsRequest
 from livekit.protocol.sip import CreateSIPParticipantRequest
 
 KIND = ("byoc.talkifai.dev", "v1alpha1", "byocphonenumbers")
+API_SERVER_S = 10
+AGENT_S = 15.0
+"""How long an agent may take to come into the room: a worker that runs needs a second or two."""
+
+LOOK_S = 0.25
+INTERRUPTED = 130
+"""The exit status of what Ctrl-C ended, as shells have it."""
+
+REFUSALS = {
+    401: "the carrier refuses the credentials: compare user name and password in the Secret with the carrier's",
+    403: "the carrier forbids the call: is the number assigned to this trunk, and may it call there?",
+    404: "the carrier does not know the number that was called",
+    407: "the carrier refuses the credentials: compare user name and password in the Secret with the carrier's",
+    408: "the carrier did not answer in time",
+    480: "nobody can be reached there now",
+    486: "the other side is busy",
+    488: "the carrier does not take the media that was offered: compare spec.mediaEncryption with the carrier's SRTP",
+    503: "the carrier cannot take calls now",
+    603: "the other side declined",
+}
 
 
 class CannotDial(Exception):
@@ -44,7 +70,16 @@ def find_number(numbers: client.CustomObjectsApi, phone_number: str, namespace: 
     """The one Ready ByocPhoneNumber of a namespace with this number. Raises CannotDial where there is none, or two."""
     group, version, plural = KIND
     selector = f"spec.phoneNumber={phone_number}"
-    found = numbers.list_namespaced_custom_object(group, version, namespace, plural, field_selector=selector)
+    try:
+        found = numbers.list_namespaced_custom_object(
+            group, version, namespace, plural, field_selector=selector, _request_timeout=API_SERVER_S
+        )
+    except client.ApiException as error:
+        raise CannotDial(
+            f"the API server refuses to list numbers in {namespace}: {error.status} {error.reason}"
+        ) from None
+    except urllib3.exceptions.HTTPError as error:
+        raise CannotDial(f"the API server does not answer ({type(error).__name__})") from None
     items: list[dict[str, Any]] = found["items"]
     if not items:
         raise CannotDial(f"no ByocPhoneNumber in namespace {namespace} has the number {phone_number}")
@@ -103,28 +138,71 @@ def plan_call(number: dict[str, Any], to: str, agent_name: str = "") -> Call:
     )
 
 
-async def dial(call: Call) -> str:
-    """Make the call and wait until it is answered; LiveKit's ID of the call. Raises api.TwirpError."""
+async def dial(call: Call, agent_s: float = AGENT_S) -> str:
+    """Make the call and wait until it is answered; LiveKit's ID of the call. Raises CannotDial.
+
+    The room is closed again unless the call was answered, whatever happened.
+    """
     async with api.LiveKitAPI() as livekit:
-        await livekit.agent_dispatch.create_dispatch(call.agent)  # makes the room, too
         try:
-            participant = await livekit.sip.create_sip_participant(call.phone)
-        except api.TwirpError:
-            # Nobody answered: the agent must not wait in the room.
-            await livekit.room.delete_room(DeleteRoomRequest(room=call.phone.room_name))
+            await livekit.agent_dispatch.create_dispatch(call.agent)  # makes the room, too
+            await _agent_is_there(livekit, call, agent_s)
+            return (await livekit.sip.create_sip_participant(call.phone)).sip_call_id
+        except BaseException as error:  # Ctrl-C, too: the phone must not ring on
+            await _close(livekit, call.phone.room_name)
+            if isinstance(error, api.TwirpError):
+                raise CannotDial(_meaning(error)) from error
+            if isinstance(error, TimeoutError | aiohttp.ClientError):
+                raise CannotDial(_no_answer(error)) from error
             raise
-        return participant.sip_call_id
+
+
+async def _agent_is_there(livekit: api.LiveKitAPI, call: Call, within_s: float) -> None:
+    """Wait for the agent. Raises CannotDial if none comes."""
+    looked_for = ListParticipantsRequest(room=call.phone.room_name)
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        found = (await livekit.room.list_participants(looked_for)).participants
+        if any(each.kind == ParticipantInfo.Kind.AGENT for each in found):
+            return
+        await asyncio.sleep(LOOK_S)
+    name = call.agent.agent_name
+    raise CannotDial(f"no agent came within {within_s:g} s: does a worker run that is registered as {name}?")
+
+
+async def _close(livekit: api.LiveKitAPI, room: str) -> None:
+    """End whatever is in the room. Says so where that fails: somebody may be left in it."""
+    try:
+        await livekit.room.delete_room(DeleteRoomRequest(room=room))
+    except api.TwirpError as error:
+        if error.code != api.TwirpErrorCode.NOT_FOUND:
+            sys.stderr.write(f"the room {room} could not be closed: {error.message}\n")
+    except (TimeoutError, aiohttp.ClientError) as error:
+        sys.stderr.write(f"the room {room} could not be closed: {type(error).__name__}\n")
+
+
+def _meaning(error: api.TwirpError) -> str:
+    """What a refusal means, and what to do about it."""
+    if "max auth retry attempts" in error.message:  # livekit-sip answered the carrier's challenge, and was asked again
+        return REFUSALS[407]
+    code = error.sip_status_code if isinstance(error, api.SipCallError) else None
+    if code is None:
+        return f"LiveKit does not make the call: {error.message} ({error.code})"
+    return f"the call failed with SIP {code}: {REFUSALS.get(code, error.sip_status or error.message)}"
+
+
+def _no_answer(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "LiveKit cannot be reached: check LIVEKIT_URL"
+    return (
+        f"there was no answer in time ({type(error).__name__}): does the carrier listen at spec.terminationUri with "
+        "spec.transport (TLS to a port without TLS ends like this)?"
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; the exit status."""
-    parser = argparse.ArgumentParser(description="Call somebody from one of your numbers.")
-    parser.add_argument("--from", dest="number", required=True, metavar="NUMBER", help="your number, E.164")
-    parser.add_argument("--to", required=True, metavar="NUMBER", help="whom to call, E.164")
-    parser.add_argument("--namespace", required=True, help="namespace of the number")
-    parser.add_argument("--agent-name", default="", help="LiveKit agent name; absent: the id of the outbound agent")
-    parser.add_argument("--dry-run", action="store_true", help="show the requests, send none")
-    wanted = parser.parse_args(arguments)
+    wanted = _parser().parse_args(arguments)
     try:
         config.load_config()  # type: ignore[no-untyped-call]
         number = find_number(client.CustomObjectsApi(), wanted.number, wanted.namespace)
@@ -133,17 +211,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
             requests = {"agentDispatch": MessageToDict(call.agent), "sipParticipant": MessageToDict(call.phone)}
             sys.stdout.write(json.dumps(requests, indent=2) + "\n")
         else:
-            sys.stdout.write(f"answered: {asyncio.run(dial(call))}\n")
+            sys.stdout.write(f"answered: {asyncio.run(dial(call, wanted.agent_timeout))}\n")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the room is closed\n")
+        return INTERRUPTED
     except config.ConfigException as error:
         sys.stderr.write(f"no cluster: {error}; set KUBECONFIG\n")
-        return 1
     except ValueError as error:
         sys.stderr.write(f"{error}: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET\n")
-        return 1
-    except (CannotDial, api.TwirpError) as error:
+    except CannotDial as error:
         sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    else:
+        return 0
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Call somebody from one of your numbers.")
+    parser.add_argument("--from", dest="number", required=True, metavar="NUMBER", help="your number, E.164")
+    parser.add_argument("--to", required=True, metavar="NUMBER", help="whom to call, E.164")
+    parser.add_argument("--namespace", required=True, help="namespace of the number")
+    parser.add_argument("--agent-name", default="", help="LiveKit agent name; absent: the id of the outbound agent")
+    parser.add_argument(
+        "--agent-timeout", type=float, default=AGENT_S, metavar="SECONDS", help="how long to wait for the agent"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="show the requests, send none")
+    return parser
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from integration.deployment import Deployment
 from integration.scene import Scene, findings, recorded
 from testbed import tools
 from testbed.bed import Bed
+from testbed.part import free_port
 from testbed.process import clean_environment
 
 ROOT = Path(__file__).parents[2]
@@ -165,18 +166,31 @@ def test_the_example_reads_trunk_and_agent_and_would_send_the_right_requests(
     assert call.agent == CreateAgentDispatchRequest(agent_name="agent_sales", room=room)
 
 
-def test_the_example_goes_as_far_as_a_livekit_without_sip_service_lets_it(
+def test_the_example_calls_nobody_while_no_agent_comes(
     scene: Scene, dial_out: ModuleType, numbers: CustomObjectsApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The test bed has no livekit-sip: LiveKit finds the trunk, and nobody who would dial."""
+    """The test bed has no agents. A real LiveKit makes the room, lists who is in it, and closes it."""
     phone = scene.number(outboundAgentId="agent_sales")
     scene.ready()
     for name, value in scene.bed.livekit_environment().items():
         monkeypatch.setenv(name, value)
     call = dial_out.plan_call(dial_out.find_number(numbers, phone, scene.namespace), _TO)
-    with pytest.raises(api.TwirpError, match="no response from servers"):
-        asyncio.run(dial_out.dial(call))
-    assert call.phone.room_name not in asyncio.run(_rooms(scene.bed)), "the agent still waits in the room"
+    with pytest.raises(dial_out.CannotDial, match="no agent came within 1 s"):
+        asyncio.run(dial_out.dial(call, 1))
+    assert call.phone.room_name not in asyncio.run(_rooms(scene.bed)), "the agent's room is still there"
+
+
+def test_the_example_tells_an_api_server_that_is_away_or_refuses(scene: Scene, tmp_path: Path) -> None:
+    away = yaml.safe_load(scene.bed.kubeconfig.read_text())
+    away["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{free_port()}"
+    (tmp_path / "away").write_text(yaml.safe_dump(away))
+    refused = yaml.safe_load(scene.bed.kubeconfig.read_text())
+    refused["users"][0]["user"] = {"token": "nobody"}
+    (tmp_path / "refused").write_text(yaml.safe_dump(refused))
+    for name, told in (("away", "the API server does not answer"), ("refused", "the API server refuses to list")):
+        done = _dial_out(scene, "--from", "+12025550123", "--to", _TO, "--dry-run", kubeconfig=tmp_path / name)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 1), done.stderr
+        assert told in done.stderr
 
 
 def test_the_dry_run_of_the_example_shows_the_requests(scene: Scene) -> None:
@@ -254,8 +268,10 @@ def _look_up(scene: Scene, phone: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=False)
 
 
-def _dial_out(scene: Scene, *args: str, namespace: str = "") -> subprocess.CompletedProcess[str]:
-    environment = clean_environment() | {"KUBECONFIG": str(scene.bed.kubeconfig)}
+def _dial_out(
+    scene: Scene, *args: str, namespace: str = "", kubeconfig: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = clean_environment() | {"KUBECONFIG": str(kubeconfig or scene.bed.kubeconfig)}
     command = [sys.executable, str(DIAL_OUT), "--namespace", namespace or scene.namespace, *args]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
 
