@@ -169,6 +169,12 @@ async def _wired(process: Process) -> Engine:
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     leader = _leadership(settings, process.api, identity)
     process.client = LiveKitClient(endpoint, mask, process.metrics.livekit_request, may_write=leader.must_hold)
+    client = process.client
+    process.metrics.gauge(
+        "byoc_livekit_unreadable",
+        "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
+        lambda: client.unreadable,
+    )
     guard = Guard(
         process.client, _bucket(settings), _MountedKey(settings, process.client, (key, secret)).reload, leader.must_hold
     )

@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .core.grammar import is_address, is_cidr, is_endpoint
+from .core.ownership import MAX_INSTALLATION, is_installation
 from .errors import OperatorError
 
 
@@ -248,9 +249,9 @@ class Settings(BaseSettings):
 
     @field_validator("installation_id")
     @classmethod
-    def _no_slash(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if any("/" in part for part in value):
-            message = "must not contain a slash"
+    def _can_mark(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(map(is_installation, value)):
+            message = f"must have visible characters and no slash, {MAX_INSTALLATION} at most"
             raise ValueError(message)
         return value
 

@@ -29,7 +29,7 @@ SECRET_WORD = "hunter2-in-the-wrong-place"
         ({"BYOC_LIVEKIT_CONCURRENCY": "many"}, "BYOC_LIVEKIT_CONCURRENCY: Input should be a valid integer"),
         ({"BYOC_SECRETS": "Some"}, "BYOC_SECRETS: Input should be 'Any' or 'Labelled'"),
         ({"BYOC_LOG_LEVEL": "LOUD"}, "BYOC_LOG_LEVEL: Input should be 'DEBUG'"),
-        ({"BYOC_INSTALLATION_ID": "a/b"}, "BYOC_INSTALLATION_ID: must not contain a slash"),
+        ({"BYOC_INSTALLATION_ID": "a/b"}, "BYOC_INSTALLATION_ID: must have visible characters and no slash"),
         ({"BYOC_SIP_URI": "sip:user@host"}, "BYOC_SIP_URI: must be a host"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

@@ -28,8 +28,8 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
 
 LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
-    "livekit": ("livekit_sip.client", "livekit_sip.convert", "livekit_sip.session", "livekit_sip.error_map"),
-    "google": ("livekit_sip.client", "livekit_sip.convert", "livekit_sip.session", "livekit_sip.error_map"),
+    "livekit": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "session", "listing", "error_map")),
+    "google": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "session", "listing", "error_map")),
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),
     "pydantic_settings": ("settings",),

@@ -18,6 +18,7 @@ from byoc_operator.livekit_sip.error_map import (
     NotLiveKit,
     Redirected,
     Throttled,
+    TooMuch,
     from_library,
     quote,
 )
@@ -92,6 +93,7 @@ CLIENT_ERRORS: dict[type[aiohttp.ClientError], tuple[tuple[Any, ...], tuple[Any,
     aiohttp.WSServerHandshakeError: (HTTP_ARGUMENTS, UNKNOWN),
     Throttled: ((7.0,), LIMITED),
     Redirected: ((), MISCONFIGURED),
+    TooMuch: ((), MISCONFIGURED),
     NotLiveKit: ((), UNKNOWN),
 }
 

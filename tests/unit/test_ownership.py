@@ -6,12 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.core.ownership import Mark, Owner, RecordedIds, claim, owner_of, parse_mark, rule_name
+from byoc_operator.core.ownership import (
+    Mark,
+    Owner,
+    RecordedIds,
+    claim,
+    is_installation,
+    owner_of,
+    parse_mark,
+    rule_name,
+)
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject
 from strategies import OWNER, PHONE, QUICK, STRANGER, Server, json_values, servers
 
-parts = st.text(min_size=1).filter(lambda text: "/" not in text)
-owners = st.builds(Owner, parts, parts, parts)
+installations = st.text(min_size=1).filter(is_installation)
+labels = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
+names = st.lists(labels, min_size=1, max_size=3).map(".".join)
+owners = st.builds(Owner, installations, labels, names)
 marks = st.builds(Mark, owners, st.text(), st.text(), st.sampled_from(["Delete", "Retain"]))
 
 
@@ -49,6 +60,34 @@ def test_a_rules_name_round_trips(owner: Owner) -> None:
 @pytest.mark.parametrize("name", ["", "byoc:", "byoc:a/b", "byoc:a/b/c/d", "byoc:a//c", "a/b/c", "xbyoc:a/b/c"])
 def test_other_names_mark_no_rule(name: str) -> None:
     assert owner_of(rule(name)) is None
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [
+        "here/\ud800/x",
+        "here/voice/\ud800",
+        "\udfff/voice/main",
+        "here/Voice/main",
+        "here/voice/ma in",
+        "here/voice/main\n",
+        "here/voice/-main",
+        "here/voice/main.",
+        "here/voi.ce/main",
+        "here/*/*",
+        f"here/{'v' * 64}/main",
+        f"here/voice/{'m' * 254}",
+        f"{'i' * 254}/voice/main",
+        "a,b/voice/main",
+        "here\x1b[2J/voice/main",
+        "here\u202e/voice/main",
+        "here/voice/main" + "/" * 1_000_000,
+        "a" * 1_000_000,
+    ],
+)
+def test_an_owner_that_nobody_can_be_is_no_mark(owner: str) -> None:
+    assert parse_mark(json.dumps({"managedBy": "byoc-operator", "owner": owner})) is None
+    assert owner_of(rule(f"byoc:{owner}")) is None
 
 
 @QUICK

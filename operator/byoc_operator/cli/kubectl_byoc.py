@@ -5,6 +5,7 @@ import functools
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -12,8 +13,6 @@ from typing import IO, Any, Protocol
 
 import click
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 from ..cluster.api import connect_as_user
 from ..cluster.port import JsonApi
@@ -22,9 +21,9 @@ from ..sealing import KeyRing
 from .key_uses import KeyRoom
 from .migration import entries
 from .sealer import KEY, NAMESPACE, SECRET, USAGE, Refused, checked, manifest, named, sealer_for
+from .terminal import show, show_table, tell
 
-TOLD = Console(stderr=True, soft_wrap=True, highlight=False)
-"""Everything but results: what a script pipes on is on stdout alone."""
+PROGRAM = "kubectl byoc:"
 
 
 class Connect(Protocol):
@@ -82,8 +81,14 @@ def _targeted(run: Callable[..., Coroutine[Any, Any, int]]) -> Callable[..., Non
             where = named("--operator-namespace", operator_namespace, NAMESPACE)
             code = asyncio.run(run(Target(kubeconfig, context, where, ctx.obj or Outside()), **options))
         except OperatorError as exc:
-            TOLD.print(f"[bold red]kubectl byoc:[/] {_plain(exc.message)}")
+            tell(exc.message, head=PROGRAM)
             code = exc.exit_code if isinstance(exc, Refused) else 1
+        except (click.ClickException, click.Abort, BrokenPipeError):
+            raise  # click tells them, and is quiet about a reader that has gone
+        except Exception as exc:  # noqa: BLE001 - Python would print the exception's text, whoever wrote it
+            frames = "".join(traceback.format_tb(exc.__traceback__)[-4:])
+            tell(f"{type(exc).__name__}, which is a bug: please report it with these lines\n{frames}", head=PROGRAM)
+            code = 1
         ctx.exit(code)
 
     return command
@@ -157,7 +162,7 @@ async def rotate(target: Target) -> int:
     """Put a new key first: it seals from now on, the older ones still open. No restart is needed."""
     async with target.reached() as (api, _):
         ring = await KeyRoom(api, target.operator_namespace).change(KeyRing.rotated)
-    TOLD.print(f"new sealing key {ring.fingerprints()[0]}; back up the Secret, then run `kubectl byoc keys reseal`")
+    tell(f"new sealing key {ring.fingerprints()[0]}; back up the Secret, then run `kubectl byoc keys reseal`")
     return 0
 
 
@@ -169,14 +174,14 @@ async def list_keys(target: Target) -> int:
         room = KeyRoom(api, target.operator_namespace)
         ring = await room.ring()
         uses = await room.uses(ring)
-    table = Table("KEY", "DOES", "SECRETS", box=None, header_style="bold")
-    for position, each in enumerate(ring.fingerprints()):
-        count = sum(each in use.keys.values() for use in uses)
-        table.add_row(each, "seals and opens" if position == 0 else "opens", str(count))
+    rows = [
+        (each, "opens" if position else "seals and opens", str(sum(each in use.keys.values() for use in uses)))
+        for position, each in enumerate(ring.fingerprints())
+    ]
     lost = [use.label for use in uses if "" in use.keys.values()]
     if lost:
-        table.add_row("none", "", str(len(lost)))
-    Console().print(table)
+        rows.append(("none", "", str(len(lost))))
+    show_table(("KEY", "DOES", "SECRETS"), rows)
     for each in ring.fingerprints()[1:]:
         _name(f"sealed with the older key {each}", [use.label for use in uses if each in use.keys.values()])
     _name("no key opens, or sealed for another use", lost)
@@ -193,10 +198,10 @@ async def reseal(target: Target) -> int:
     async with target.reached() as (api, _):
         outcome = await KeyRoom(api, target.operator_namespace).reseal()
     for label in outcome.done:
-        click.echo(label)
+        show(label)
     for label, why in outcome.failed.items():
-        TOLD.print(f"[bold red]not re-sealed:[/] {label}: {_plain(why)}")
-    TOLD.print(f"re-sealed {len(outcome.done)}, failed {len(outcome.failed)}")
+        tell(f"{label}: {why}", head="not re-sealed:")
+    tell(f"re-sealed {len(outcome.done)}, failed {len(outcome.failed)}")
     return 1 if outcome.failed else 0
 
 
@@ -211,7 +216,7 @@ async def retire(target: Target, *, even_if_used: bool) -> int:
     """
 
     async def wait(seconds: float) -> None:
-        TOLD.print(
+        tell(
             f"the keys changed a moment ago: waiting {seconds:.0f} s, until whatever the operator still sealed with an "
             "older key is stored"
         )
@@ -221,7 +226,7 @@ async def retire(target: Target, *, even_if_used: bool) -> int:
         room = KeyRoom(api, target.operator_namespace, target.outside.clock)
         before, after = await room.retire(wait, even_if_used=even_if_used)
     gone = [each for each in before.fingerprints() if each not in after.fingerprints()]
-    TOLD.print(f"retired {', '.join(gone)}" if gone else "there is only one key; nothing to retire")
+    tell(f"retired {', '.join(gone)}" if gone else "there is only one key; nothing to retire")
     return 0
 
 
@@ -252,7 +257,7 @@ async def migrate(target: Target, tokens: Any, namespace: str | None, old_key_fi
         found = entries(lines, old_key, named("-n", namespace or current, NAMESPACE))
         sealer = await sealer_for(api, target.operator_namespace)
         _print([manifest(e.namespace, e.name, await sealer.sealed(e.namespace, e.name, e.values)) for e in found])
-    TOLD.print(f"sealed {len(found)} Secrets")
+    tell(f"sealed {len(found)} Secrets")
     return 0
 
 
@@ -305,18 +310,13 @@ def _text_of(what: str, file: IO[bytes]) -> str:
 
 
 def _print(manifests: list[dict[str, Any]]) -> None:
-    """All of them, or nothing if one before failed."""
-    click.echo(yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=10_000), nl=False)
+    """All of them, or nothing if one before failed. YAML escapes what is not ASCII."""
+    click.echo(yaml.safe_dump_all(manifests, sort_keys=False, width=10_000), nl=False)
 
 
 def _name(what: str, labels: list[str]) -> None:
     if labels:
-        TOLD.print(f"{what}: {', '.join(labels)}")
-
-
-def _plain(message: str) -> str:
-    """Square brackets are markup to rich."""
-    return message.replace("[", "\\[")
+        tell(f"{what}: {', '.join(labels)}")
 
 
 if __name__ == "__main__":

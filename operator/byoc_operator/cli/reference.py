@@ -128,6 +128,11 @@ LATER_METRICS = (
     ("byoc_leading", "gauge", "1 if this replica works, 0 if it stands by."),
     ("byoc_orphans", "gauge", "LiveKit objects with our mark that belong to no number."),
     ("byoc_livekit_objects", "gauge", "SIP objects in LiveKit, whoever's."),
+    (
+        "byoc_livekit_unreadable",
+        "gauge",
+        "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
+    ),
     ("byoc_watches_broken", "gauge", "Watches that are not alive."),
     ("byoc_sealing_keys_readable", "gauge", "1 if the last look found the sealing keys, 0 if not."),
 )

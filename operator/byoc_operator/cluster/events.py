@@ -5,6 +5,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ..core.printable import printable_bytes
 from ..core.resource import GROUP, KIND, VERSION, PhoneNumber
 from ..errors import OperatorError
 from .port import JsonApi
@@ -62,7 +63,7 @@ class Events:
             "type": type_,
             "reason": reason,
             "action": action,
-            "note": note.encode()[:MAX_NOTE].decode(errors="ignore"),
+            "note": printable_bytes(note, MAX_NOTE),
             "regarding": regarding,
         }
         path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
@@ -70,3 +71,5 @@ class Events:
             await self._api.request("POST", path, resource="events", body=event)
         except OperatorError as exc:
             log.warning("an Event could not be written: %s", exc.message)
+        except Exception as exc:  # noqa: BLE001 - as the class says: it never holds anything up
+            log.error("a bug: an Event could not be written (%s)", type(exc).__name__)  # noqa: TRY400 - as in runs

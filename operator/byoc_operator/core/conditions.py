@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from .printable import printable
+
 Status = Literal["True", "False", "Unknown"]
 
 
@@ -106,6 +108,10 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
 """Per reason: when it is given, what to do about it. The reference in docs/ is made of this."""
 
 
+MAX_MESSAGE = 4096
+"""Characters of a message in the status: the API server refuses a status whose message is too long (32,768)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """Something that keeps a number from being in step, and what to say about it.
@@ -166,7 +172,7 @@ def stamped(
             "type": condition.type,
             "status": condition.status,
             "reason": str(condition.reason),
-            "message": condition.message,
+            "message": printable(condition.message, MAX_MESSAGE),
             "observedGeneration": generation,
             "lastTransitionTime": _transition(condition, before.get(condition.type, {}), now),
         }

@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from . import grammar
 from .trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, normalised
 
 MANAGED_BY = "byoc-operator"
 RULE_PREFIX = "byoc:"
 MAX_TEXT = 512
 """Longer than anything that we write into a mark."""
+
+MAX_INSTALLATION = 253
+MAX_NAMESPACE = 63
+MAX_NAME = 253
+"""Characters of an owner's parts: of an installation ID as the setting allows it, of names as Kubernetes does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +107,25 @@ def owner_of(sip_object: SipObject) -> Owner | None:
 
 
 def _parse_owner(text: object) -> Owner | None:
+    """The owner that a mark names; None where a part is no name that we could have written."""
     if not isinstance(text, str):
         return None
-    parts = text.split("/")
-    if len(parts) != 3 or not all(parts):  # noqa: PLR2004 - installation, namespace, name
+    parts = text.split("/", 3)
+    if len(parts) != 3:  # noqa: PLR2004 - installation, namespace, name
         return None
-    return Owner(*parts)
+    installation, namespace, name = parts
+    if not is_installation(installation) or not _is_name(namespace, MAX_NAMESPACE, grammar.DNS_LABEL):
+        return None
+    return Owner(installation, namespace, name) if _is_name(name, MAX_NAME, grammar.DNS_SUBDOMAIN) else None
+
+
+def is_installation(text: str) -> bool:
+    """Whether an installation may be called so: visible characters without slash and comma, 253 at most."""
+    return 0 < len(text) <= MAX_INSTALLATION and text.isprintable() and not {"/", ","} & set(text)
+
+
+def _is_name(text: str, most: int, pattern: str) -> bool:
+    return len(text) <= most and grammar.matches(pattern, text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from .assessment import Assessment
-from .conditions import Reason, Verdict, stamped, summarise
+from .conditions import MAX_MESSAGE, Reason, Verdict, stamped, summarise
 from .credentials import Credentials
 from .desired import Installation, origination_uri, preset_of
 from .ownership import Owned
+from .printable import printable
 from .resource import PhoneNumber
 from .schema import ManagementPolicy
+
+MAX_PATH = 256
+MAX_PATHS = 128
+"""Characters and entries of `pendingChanges`, as the CRD bounds them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +59,11 @@ def status_of(
     if outcome.owned is None or (verdict and verdict.reason in _UNTOUCHED):  # not judged: what was said stays
         status |= {field: number.status.get(field) for field in ("pendingChanges", "findings")}
         return _filled(status)
-    status["pendingChanges"] = list(assessment.pending)
-    status["findings"] = [{"code": str(finding.code), "message": finding.message} for finding in assessment.findings]
+    status["pendingChanges"] = [printable(path, MAX_PATH) for path in assessment.pending[:MAX_PATHS]]
+    status["findings"] = [
+        {"code": str(finding.code), "message": printable(finding.message, MAX_MESSAGE)}
+        for finding in assessment.findings
+    ]
     return _filled(status)
 
 

@@ -18,6 +18,9 @@ Announce = Callable[[str, str], Coroutine[Any, Any, None]]
 NAMED = 20
 """How many IDs an Event names at most."""
 
+DELETED_A_SWEEP = 500
+"""How many are deleted at once: anybody with LiveKit's key can make thousands, and numbers must not wait for them."""
+
 
 class Orphanage:
     """Looks for orphans. `namespaces`: the watched ones, empty for all; `say`: posts an Event on the installation."""
@@ -55,7 +58,7 @@ class Orphanage:
             await self._tell(new)
         self._told = frozenset(settled)
         if self._deletes:
-            for orphan in settled:
+            for orphan in settled[:DELETED_A_SWEEP]:
                 await self._delete(orphan)
 
     async def _delete(self, orphan: Orphan) -> None:

@@ -6,11 +6,13 @@ It is the start of the operator, its drift detection, and its healing after an o
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from ..cluster.api import ApiRefused
-from ..errors import OperatorError
+from ..errors import OperatorError, Unavailable
 from .gather import Ports
 from .orphanage import Announce, Orphanage
 from .queue import Lane, WorkQueue
@@ -60,6 +62,8 @@ class Sweeper:
         self._interval_s = interval_s
         self._failures = 0
         self._looked_at_keys = float("-inf")
+        self._told_bugs: set[tuple[str, str, str]] = set()
+        self._met_bugs: set[tuple[str, str, str]] = set()
         self.state = LiveKitState()
 
     async def run(self, told: Callable[[OperatorError], None]) -> None:
@@ -91,8 +95,8 @@ class Sweeper:
     async def sweep(self) -> None:
         """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
         await self._ports.inventory.refresh()
-        await self._forget_vanished_secrets()
-        await self._look_at_secrets()
+        await self._apart("secrets", self._forget_vanished_secrets())
+        await self._apart("secrets", self._look_at_secrets())
         different = 0
         for count, phone in enumerate(self._ports.cache.phones()):
             if count % BREATH == 0:
@@ -101,14 +105,35 @@ class Sweeper:
                 different += 1
                 self._queue.add(phone, Lane.SWEEP)
         log.debug("swept %d numbers, %d differ", len(self._ports.cache), different)
-        await self._orphanage.look()
+        await self._apart("orphans", self._orphanage.look())
+        self._told_bugs &= self._met_bugs  # what is over and comes again is told again
+        self._met_bugs = set()
+
+    async def _apart(self, part: str, work: Coroutine[Any, Any, object]) -> None:
+        """A part of the sweep; a bug in it must not end the others, and not the process. Raises what LiveKit says."""
+        try:
+            await work
+        except OperatorError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - see above
+            self._bug(part, exc, f"while looking at {part}")
 
     def _seems_in_step(self, phone: str) -> bool:
         try:
             return self._in_step(phone)
         except Exception as exc:  # noqa: BLE001 - a bug that one number meets must not stop the sweep
-            log.error("a bug: %s while comparing %s", type(exc).__name__, phone)  # noqa: TRY400 - as in runs
+            self._bug("numbers", exc, f"while comparing {phone}")
             return False
+
+    def _bug(self, part: str, exc: Exception, when: str) -> None:
+        """Count it; tell it once, by its kind and place, not at each sweep and for each number."""
+        self._ports.metrics.sweep_bugs.labels(part).inc()
+        frames = traceback.format_tb(exc.__traceback__)[-4:]  # no text: it may hold what it was handed
+        cause = (part, type(exc).__name__, frames[-1] if frames else "")
+        self._met_bugs.add(cause)
+        if cause not in self._told_bugs:
+            self._told_bugs.add(cause)
+            log.error("a bug: %s %s\n%s", type(exc).__name__, when, "".join(frames))
 
     async def _keys_settled(self) -> bool:
         """Look at the keys at least once in an interval, and whenever there are none; whether the look went well."""
@@ -127,6 +152,9 @@ class Sweeper:
             await self._ports.secrets.keys.keep(self._in_use, self._say)
         except OperatorError as exc:
             log.debug("the sealing keys cannot be read: %s", exc.message)
+            return False
+        except Exception as exc:  # noqa: BLE001 - a bug that one Secret meets must not end the sweeper
+            self._bug("keys", exc, "while looking at the sealing keys")
             return False
         return True
 
@@ -178,6 +206,9 @@ class Sweeper:
             # The numbers that use it find out in their own runs, and say so; the others must not wait for it.
             log.debug("Secret %s/%s cannot be read: %s", namespace, name, exc.message)
             return exc
+        except Exception as exc:  # noqa: BLE001 - a bug that one Secret meets must not hide the others
+            self._bug("secrets", exc, f"while reading Secret {namespace}/{name}")
+            return Unavailable("KubernetesUnavailable", f"a Secret cannot be read ({type(exc).__name__})")
         after = secrets.known(namespace, name)
         if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
             for number in self._ports.cache.users_of(namespace, name):

@@ -5,12 +5,13 @@ of replies is guarded too: it takes an empty body for an empty list.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from functools import partial
 from typing import TypeVar, cast
 
+from google.protobuf.message import Message
 from livekit.api.sip_service import SipService
 from livekit.protocol.models import Pagination
 from livekit.protocol.sip import (
@@ -28,19 +29,33 @@ from livekit.protocol.sip import (
 )
 from pydantic import SecretStr
 
+from ..core.ownership import owner_of
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject, kind_of
 from ..errors import Gone, Unavailable
 from . import convert
-from .error_map import LIBRARY_ERRORS, from_library
+from .error_map import LIBRARY_ERRORS, TooMuch, from_library
+from .listing import MAX_OBJECTS, Room, Seen, Unreadable, items_of, read, seen_as
 from .session import Endpoint, SignedSession
 
 _Result = TypeVar("_Result")
 _Info = TypeVar("_Info", SIPOutboundTrunkInfo, SIPInboundTrunkInfo, SIPDispatchRuleInfo)
 _Object = TypeVar("_Object", OutboundTrunk, InboundTrunk, DispatchRule)
+_Trunk = TypeVar("_Trunk", OutboundTrunk, InboundTrunk)
 _Any = TypeVar("_Any", bound=SipObject)
 
 _PORTION = 500
 """Objects read without a break, about 20 ms; 10,000 in one go would keep watches and probes waiting for 0.4 s."""
+
+_MAX_PAGES = 1000
+"""Of one list: each takes a call, and a server could make up new ones for ever."""
+
+_LIST_LIMIT_S = 300.0
+"""Of one list, all its pages: each page may take the time of a call."""
+
+_ID_KNOWN = 256
+"""Characters by which two IDs are told apart."""
+
+log = logging.getLogger(__name__)
 
 Observer = Callable[[str, str, float], None]
 """Told of every call: LiveKit's method name, `ok` or the error's reason, its duration in seconds."""
@@ -72,7 +87,13 @@ class LiveKitClient:
         self._lists_passwords = not endpoint.paged
         # Fields that this server fills by itself, learned from its replies to our writes, which never hold them.
         # Without this memory such a field would be a difference for ever.
+        self._unreadable: dict[str, Unreadable] = {}
         self._server_made: set[tuple[Kind, str]] = set()
+
+    @property
+    def unreadable(self) -> int:
+        """How many objects of the last lists could not be read whole, or have an ID that nobody can use."""
+        return sum(each.count for each in self._unreadable.values())
 
     async def probe(self) -> None:
         """One filtered list by an ID that does not exist: it costs next to nothing and still needs the key."""
@@ -81,32 +102,17 @@ class LiveKitClient:
 
     async def list_outbound_trunks(self) -> list[OutboundTrunk]:
         """All outbound trunks, without credentials' texts."""
-
-        async def page(after: Pagination | None, sip: SipService) -> Iterable[SIPOutboundTrunkInfo]:
-            return (await sip.list_outbound_trunk(ListSIPOutboundTrunkRequest(page=after))).items
-
-        infos = await self._list("ListSIPOutboundTrunk", page, lambda info: info.sip_trunk_id)
-        self._learn(infos)
-        return await _in_portions(infos, self._read_outbound)
+        found = await self._list("ListSIPOutboundTrunk", ListSIPOutboundTrunkRequest, self._outbound_listed)
+        return self._with_passwords_judged(found)
 
     async def list_inbound_trunks(self) -> list[InboundTrunk]:
         """All inbound trunks, without credentials' texts."""
-
-        async def page(after: Pagination | None, sip: SipService) -> Iterable[SIPInboundTrunkInfo]:
-            return (await sip.list_inbound_trunk(ListSIPInboundTrunkRequest(page=after))).items
-
-        infos = await self._list("ListSIPInboundTrunk", page, lambda info: info.sip_trunk_id)
-        self._learn(infos)
-        return await _in_portions(infos, self._read_inbound)
+        found = await self._list("ListSIPInboundTrunk", ListSIPInboundTrunkRequest, self._inbound_listed)
+        return self._with_passwords_judged(found)
 
     async def list_dispatch_rules(self) -> list[DispatchRule]:
         """All dispatch rules."""
-
-        async def page(after: Pagination | None, sip: SipService) -> Iterable[SIPDispatchRuleInfo]:
-            return (await sip.list_dispatch_rule(ListSIPDispatchRuleRequest(page=after))).items
-
-        infos = await self._list("ListSIPDispatchRule", page, lambda info: info.sip_dispatch_rule_id)
-        return await _in_portions(infos, self._read_rule)
+        return await self._list("ListSIPDispatchRule", ListSIPDispatchRuleRequest, self._rule_listed)
 
     async def create(self, wanted: _Any) -> _Any:
         """Create; `wanted.id` is not looked at. ValueError if a credential of `wanted` has no text."""
@@ -194,22 +200,58 @@ class LiveKitClient:
         await self._session.aclose()
 
     async def _list(
-        self,
-        method: str,
-        page: Callable[[Pagination | None, SipService], Awaitable[Iterable[_Info]]],
-        id_of: Callable[[_Info], str],
-    ) -> list[_Info]:
-        """All objects, by ID. Ends with a page that brings nothing new, so that a server without pages ends too."""
-        found: dict[str, _Info] = {}
-        after: Pagination | None = None
-        while True:
-            items = await self._call(method, partial(page, after))
-            # Cloud may list empty places for objects that are gone.
-            new = {id_of(item): item for item in items if id_of(item) and id_of(item) not in found}
-            found |= new
-            if not self._paged or not new:
-                return list(found.values())
-            after = Pagination(after_id=list(new)[-1])
+        self, method: str, request: Callable[..., Message], listed: Callable[[memoryview], Seen[_Object]]
+    ) -> list[_Object]:
+        """All objects, each ID once, and what bears our mark without a usable ID: its owner must know of it."""
+        try:
+            async with asyncio.timeout(_LIST_LIMIT_S):
+                return await self._pages(method, request, listed)
+        except (TooMuch, TimeoutError) as exc:
+            raise from_library(exc) from exc
+
+    async def _pages(
+        self, method: str, request: Callable[..., Message], listed: Callable[[memoryview], Seen[_Object]]
+    ) -> list[_Object]:
+        """Ends with a page that brings nothing new, so that a server without pages ends too."""
+        found: list[_Object] = []
+        known: set[str] = set()
+        room, unreadable, after = Room(), Unreadable(), None
+        for _ in range(_MAX_PAGES):
+            last = ""
+            for count, item in enumerate(await self._page(method, request(page=after)), start=1):
+                if count % _PORTION == 0:
+                    await asyncio.sleep(0)
+                seen = listed(item)
+                if seen.id[:_ID_KNOWN] in known:
+                    continue
+                unreadable.note(seen.id, whole=seen.whole and seen.value.id == seen.id)
+                if seen.id:
+                    known.add(seen.id[:_ID_KNOWN])
+                    last = seen.id
+                if seen.value.id or owner_of(seen.value) is not None:
+                    found.append(room.take(seen.value))
+            if len(known) > MAX_OBJECTS:
+                raise TooMuch
+            if not self._paged or not last:
+                self._tell(method, unreadable)
+                return found
+            after = Pagination(after_id=last)
+        raise TooMuch
+
+    async def _page(self, method: str, request: Message) -> list[memoryview]:
+        """One page, taken apart but unread: one bad object must not hide the others."""
+
+        async def page(_: SipService) -> list[memoryview]:
+            return items_of(await self._session.listed(method, request))
+
+        return await self._call(method, page)
+
+    def _tell(self, method: str, unreadable: Unreadable) -> None:
+        """Say once, not at each sweep, what cannot be read."""
+        before = self._unreadable.get(method)
+        self._unreadable[method] = unreadable
+        if unreadable.count and (before is None or before.count == 0):
+            log.warning("%s: %s", method, unreadable.message)
 
     async def _write(
         self,
@@ -254,8 +296,24 @@ class LiveKitClient:
             finally:
                 self._observer(method, outcome, self._clock() - started_s)
 
-    def _learn(self, infos: Iterable[SIPOutboundTrunkInfo] | Iterable[SIPInboundTrunkInfo]) -> None:
-        self._lists_passwords = self._lists_passwords or any(info.auth_password for info in infos)
+    def _with_passwords_judged(self, found: list[_Trunk]) -> list[_Trunk]:
+        """One password that is listed shows that a missing one means none, also of trunks that came before."""
+        if self._lists_passwords or not any(trunk.password for trunk in found):
+            return found
+        self._lists_passwords = True
+        return [replace(trunk, password_listed=True) for trunk in found]
+
+    def _outbound_listed(self, item: memoryview) -> Seen[OutboundTrunk]:
+        got = read(SIPOutboundTrunkInfo, item)
+        return seen_as(got.info.sip_trunk_id, self._read_outbound(got.info), whole=got.whole)
+
+    def _inbound_listed(self, item: memoryview) -> Seen[InboundTrunk]:
+        got = read(SIPInboundTrunkInfo, item)
+        return seen_as(got.info.sip_trunk_id, self._read_inbound(got.info), whole=got.whole)
+
+    def _rule_listed(self, item: memoryview) -> Seen[DispatchRule]:
+        got = read(SIPDispatchRuleInfo, item)
+        return seen_as(got.info.sip_dispatch_rule_id, self._read_rule(got.info), whole=got.whole)
 
     def _read_outbound(self, info: SIPOutboundTrunkInfo) -> OutboundTrunk:
         return self._read(convert.outbound_from_proto(info, self._mask, lists_passwords=self._lists_passwords))
@@ -271,15 +329,6 @@ class LiveKitClient:
             return stored
         kind = kind_of(stored)
         return replace(stored, extra=tuple(name for name in stored.extra if (kind, name) not in self._server_made))
-
-
-async def _in_portions(infos: Iterable[_Info], read: Callable[[_Info], _Object]) -> list[_Object]:
-    found: list[_Object] = []
-    for info in infos:
-        found.append(read(info))
-        if len(found) % _PORTION == 0:
-            await asyncio.sleep(0)
-    return found
 
 
 def _remembered_password(wanted: SipObject) -> Masked | None:

@@ -6,7 +6,10 @@ that our value has no word for, so that a foreign change to such a field is a di
 Messages: livekit/protocol `protobufs/livekit_sip.proto`.
 """
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
@@ -25,7 +28,22 @@ from livekit.protocol.sip import (
 )
 
 from ..core.carriers import CREDENTIAL_HEADERS
+from ..core.ownership import owner_of, parse_mark
 from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject
+
+# What is kept of an object that anybody may have made: more than we ever write, so that what is cut differs from ours.
+MAX_NAME = 640
+MAX_METADATA = 4096
+MAX_FOREIGN_METADATA = 512
+MAX_TEXT = 1024
+MAX_HEADERS = 64
+MAX_ENTRIES = 256
+MAX_NUMBERS = 10_000
+"""Numbers of one inbound trunk that are known; of the others LiveKit itself says whether they conflict."""
+
+_CUT = "…"
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+"""LiveKit's own are like `ST_4fEsJ2PbsEvk`. Others fit in no status and in no list of an annotation."""
 
 _TRANSPORTS = {
     "AUTO": SIPTransport.SIP_TRANSPORT_AUTO,
@@ -112,18 +130,18 @@ def outbound_from_proto(info: SIPOutboundTrunkInfo, mask: Mask, *, lists_passwor
     if info.transport not in _TRANSPORT_NAMES:
         extra.add("transport")
     return OutboundTrunk(
-        id=info.sip_trunk_id,
-        name=info.name,
-        metadata=info.metadata,
-        address=info.address,
+        id=usable_id(info.sip_trunk_id),
+        name=_kept(info.name, MAX_NAME),
+        metadata=_kept_metadata(info.metadata),
+        address=_kept(info.address),
         transport=_TRANSPORT_NAMES.get(info.transport, "AUTO"),
-        numbers=tuple(info.numbers),
+        numbers=_entries(info.numbers),
         username=_digest(info.auth_username, mask),
         password=_digest(info.auth_password, mask),
         headers=_read_headers(info.headers, mask),
         media_encryption=_encryption(info),
-        from_host=info.from_host,
-        destination_country=info.destination_country,
+        from_host=_kept(info.from_host),
+        destination_country=_kept(info.destination_country),
         extra=tuple(sorted(extra)),
         password_listed=_password_listed(info, lists_passwords=lists_passwords),
     )
@@ -136,15 +154,17 @@ def inbound_from_proto(info: SIPInboundTrunkInfo, mask: Mask, *, lists_passwords
     # Our durations are whole seconds.
     extra |= {name for name in ("ringing_timeout", "max_call_duration") if getattr(info, name).nanos}
     return InboundTrunk(
-        id=info.sip_trunk_id,
-        name=info.name,
-        metadata=info.metadata,
-        numbers=tuple(info.numbers),
-        allowed_addresses=tuple(info.allowed_addresses),
-        allowed_numbers=tuple(info.allowed_numbers),
+        id=usable_id(info.sip_trunk_id),
+        name=_kept(info.name, MAX_NAME),
+        metadata=_kept_metadata(info.metadata),
+        numbers=_entries(info.numbers, MAX_NUMBERS),
+        allowed_addresses=_entries(info.allowed_addresses),
+        allowed_numbers=_entries(info.allowed_numbers),
         username=_digest(info.auth_username, mask),
         password=_digest(info.auth_password, mask),
-        headers_to_attributes=dict(info.headers_to_attributes),
+        headers_to_attributes={
+            _kept(name): _kept(value) for name, value in islice(info.headers_to_attributes.items(), MAX_HEADERS)
+        },
         ringing_timeout_s=info.ringing_timeout.seconds,
         max_call_duration_s=info.max_call_duration.seconds,
         noise_cancellation=info.krisp_enabled,
@@ -167,15 +187,44 @@ def rule_from_proto(info: SIPDispatchRuleInfo) -> DispatchRule:
     # A create adds an empty `media` by itself.
     if info.media.ListFields():
         extra.add("media")
-    return DispatchRule(
-        id=info.sip_dispatch_rule_id,
-        name=info.name,
-        trunk_ids=tuple(info.trunk_ids),
-        room_prefix=individual.room_prefix,
-        agent_name=agent.agent_name,
+    rule = DispatchRule(
+        id=usable_id(info.sip_dispatch_rule_id),
+        name=_kept(info.name, MAX_NAME),
+        trunk_ids=_entries(info.trunk_ids),
+        room_prefix=_kept(individual.room_prefix),
+        agent_name=_kept(agent.agent_name),
         agent_metadata=agent.metadata,
         extra=tuple(sorted(extra)),
     )
+    if len(rule.agent_metadata) <= MAX_FOREIGN_METADATA or owner_of(rule) is not None:
+        return rule
+    return replace(rule, agent_metadata=_kept(rule.agent_metadata, MAX_FOREIGN_METADATA))
+
+
+def usable_id(text: str) -> str:
+    """An ID as LiveKit makes them; empty for any other text: such an object can be seen, but not named."""
+    return text if _ID.fullmatch(text) else ""
+
+
+def _kept(text: str, most: int = MAX_TEXT) -> str:
+    return text if len(text) <= most else text[:most] + _CUT
+
+
+def _kept_metadata(metadata: str) -> str:
+    """Metadata, cut where it is longer than a mark of ours can be; whose it is stays."""
+    if len(metadata) <= MAX_FOREIGN_METADATA:
+        return metadata
+    mark = parse_mark(metadata)
+    if mark is None:
+        return _kept(metadata, MAX_FOREIGN_METADATA)
+    # The blank: a mark that somebody filled up is not as we wrote it, and is written anew.
+    return metadata if len(metadata) <= MAX_METADATA else mark.dump() + " "
+
+
+def _entries(values: Sequence[str], most: int = MAX_ENTRIES) -> tuple[str, ...]:
+    """The entries of a list; one that was cut ends with an ellipsis, so that it is equal to none of ours."""
+    more = (_CUT,) if len(values) > most else ()
+    return (*(_kept(value) for value in values[:most]), *more)
 
 
 def credential_texts(sip_object: SipObject) -> list[str]:
@@ -209,8 +258,8 @@ def _digest(text: str, mask: Mask) -> Masked | None:
 
 def _read_headers(headers: Mapping[str, str], mask: Mask) -> dict[str, str | Masked]:
     return {
-        name: Masked(mask(value).digest) if name.lower() in CREDENTIAL_HEADERS else value
-        for name, value in headers.items()
+        _kept(name): Masked(mask(value).digest) if name.lower() in CREDENTIAL_HEADERS else _kept(value)
+        for name, value in islice(headers.items(), MAX_HEADERS)
     }
 
 

@@ -13,6 +13,7 @@ import aiohttp
 from google.protobuf.message import DecodeError
 from livekit.api.twirp_client import ServerError, ServerErrorCode
 
+from ..core.printable import shortened
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
 
 _QUOTE_LENGTH = 300
@@ -39,6 +40,10 @@ class Redirected(aiohttp.ClientError):
 
 class NotLiveKit(aiohttp.ClientError):
     """A success whose body is not protobuf. An empty one would otherwise be read as an empty list."""
+
+
+class TooMuch(aiohttp.ClientError):
+    """A list that is longer than the operator reads."""
 
 
 LIBRARY_ERRORS = (
@@ -72,8 +77,8 @@ def quote(words: str, credentials: Iterable[str] = ()) -> str:
         # LiveKit quotes some values, and then escapes them.
         for form in (text, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]):
             words = words.replace(form, "***")
-    printable = "".join(character for character in words if character.isprintable())
-    return printable if len(printable) <= _QUOTE_LENGTH else printable[: _QUOTE_LENGTH - 1] + "…"
+    # Dropped, not shown: a message of LiveKit's must not differ by what nobody can see.
+    return shortened("".join(character for character in words if character.isprintable()), _QUOTE_LENGTH)
 
 
 def _from_answer(error: ServerError, credentials: Iterable[str]) -> OperatorError:  # noqa: C901, PLR0911
@@ -142,6 +147,14 @@ def _without_redis() -> Stalled:
     return Stalled("LiveKitMisconfigured", message, server_wide=True)
 
 
+def _too_much() -> Stalled:
+    message = (
+        "LiveKit's list of trunks or rules is longer than the operator reads (64 MB, 50,000 objects, 1,000 pages): "
+        "delete there what nobody needs."
+    )
+    return Stalled("LiveKitMisconfigured", message, server_wide=True)
+
+
 def _conflict(words: str) -> Conflict:
     return Conflict("NumberConflict", f"LiveKit refuses: {words}")
 
@@ -198,6 +211,7 @@ _MEANINGS: tuple[tuple[_Kinds, Callable[[], OperatorError]], ...] = (
         lambda: _wrong_address("redirects elsewhere"),
     ),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), lambda: _wrong_address("is not of the form https://host")),
+    (TooMuch, _too_much),
     # aiohttp raises the latter for an answer that is not HTTP; a status of LiveKit's arrives as ServerError.
     ((NotLiveKit, aiohttp.ClientResponseError), _garbage),
     (TimeoutError, _too_late),

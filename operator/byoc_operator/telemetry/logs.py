@@ -5,6 +5,14 @@ import logging
 import sys
 from datetime import UTC, datetime
 
+from ..core.printable import printable, shortened
+
+MAX_MESSAGE = 8192
+"""Characters: twice the longest line of ours, and short enough that container runtimes do not cut it in two."""
+
+MAX_NAME = 400
+"""Characters of namespace, slash and name: Kubernetes allows 63 and 253."""
+
 
 def set_up(*, as_json: bool, level: str) -> None:
     """Log to standard error. Libraries are kept to warnings: at DEBUG they print whole bodies."""
@@ -14,22 +22,18 @@ def set_up(*, as_json: bool, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("byoc_operator").setLevel(level)
+    logging.captureWarnings(capture=True)  # else Python prints them in lines of their own form
 
 
 def _about(record: logging.LogRecord) -> str:
-    return str(getattr(record, "number", ""))
-
-
-_HIDDEN = {*range(32), *range(127, 160), 0x2028, 0x2029} - {ord("\n")}
-_VISIBLE = {number: f"\\x{number:02x}" for number in _HIDDEN}
-"""Names come from users: none of them may look like a line of its own; what follows an end of line is indented."""
+    return printable(str(getattr(record, "number", "")), MAX_NAME)
 
 
 class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         about = _about(record)
         where = f" [{about}]" if about else ""
-        line = f"{_time(record)} {record.levelname:<7}{where} {_message(record)}".translate(_VISIBLE)
+        line = f"{_time(record)} {record.levelname:<7}{where} {_message(record)}"
         return line.replace("\n", "\n    ")
 
 
@@ -52,8 +56,17 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message, and of an exception the type only: its text may hold what it was handed."""
-    message = record.getMessage()
+    """The message, and of an exception the type only: its text may hold what it was handed.
+
+    Names come from users and from LiveKit: none of them may look like a line of its own, so whatever cannot be seen is
+    escaped, in JSON too, whose reader would show it. Ends of lines stay: JSON escapes them, text indents what follows.
+    """
+    try:
+        message = record.getMessage()
+    except Exception as exc:  # noqa: BLE001 - a library's slip: logging would print it as it is, in many lines
+        message = f"{record.msg} (its arguments do not fit: {type(exc).__name__})"
+    if record.name == "asyncio":
+        message = message.partition("\n")[0]  # what follows shows the exception's text
     if record.exc_info and record.exc_info[0] is not None:
-        message += f" ({record.exc_info[0].__name__})"
-    return message
+        message = f"{shortened(message, MAX_MESSAGE)} ({record.exc_info[0].__name__})"
+    return printable(message, MAX_MESSAGE + MAX_NAME, keep="\n")

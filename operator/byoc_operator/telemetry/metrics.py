@@ -12,6 +12,10 @@ OUTCOMES = ("sealed", "unchanged", "refused", "malformed")
 """What becomes of a review at admission; `malformed`: it was none."""
 
 
+SWEEP_PARTS = ("keys", "secrets", "numbers", "orphans")
+"""What a sweep looks at beside LiveKit."""
+
+
 class Metrics:
     """All metrics of one process, in a registry of their own."""
 
@@ -60,6 +64,14 @@ class Metrics:
         for outcome in OUTCOMES:
             self.admission_reviews.labels(outcome)  # else a rate misses the first one
         self.sweeps = Counter("byoc_sweeps", "Sweeps over all numbers.", ["result"], registry=self.registry)
+        self.sweep_bugs = Counter(
+            "byoc_sweep_bugs",
+            "Parts of sweeps that failed by a bug, and were left out.",
+            ["part"],
+            registry=self.registry,
+        )
+        for part in SWEEP_PARTS:
+            self.sweep_bugs.labels(part)
         self.last_sweep = Gauge(
             "byoc_last_sweep_timestamp_seconds", "When the last good sweep ended.", registry=self.registry
         )
