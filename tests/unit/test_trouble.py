@@ -219,9 +219,39 @@ def _bug(text: str) -> Any:
 @in_virtual_time
 async def test_a_task_of_our_own_that_dies_is_noticed() -> None:
     world = await World.running()
-    world.livekit.inject(Refuse(_bug("broken")), "list")
+    world.livekit.always = Stalled("LiveKitUnauthorized", "no", server_wide=True)
+    await world.sweep()
+    world.livekit.inject(Refuse(_bug("broken")), "probe")
     await world.sweep()
     assert isinstance(world.engine.died.result(), TypeError)
+
+
+@in_virtual_time
+async def test_a_bug_in_reading_livekits_lists_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    world = await World.running()
+    secret = "the text of an exception may hold what it was handed"
+    for _ in range(3):
+        world.livekit.inject(Refuse(_bug(secret)), "list")
+    await world.sweep()
+    assert "LiveKit's lists cannot be taken in (TypeError)" in caplog.text
+    assert secret not in caplog.text
+    await world.apply()
+    assert world.ready() == ("True", "Synced")
+    assert not world.engine.died.done()
+
+
+@in_virtual_time
+async def test_a_bug_in_the_search_for_orphans_is_told_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    world = await World.running()
+    world.livekit.put(
+        OutboundTrunk("stray", Mark(Owner("here", "voice", "gone")).dump(), "h", "TLS", ("+15550100009",))
+    )
+    world.api.before["POST", "events"] = _raising(TypeError("broken"))
+    for _ in range(4):
+        await world.sweep()
+    await world.apply()
+    assert world.ready() == ("True", "Synced")
+    assert not world.engine.died.done()
 
 
 @in_virtual_time

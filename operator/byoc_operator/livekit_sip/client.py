@@ -33,8 +33,9 @@ from ..core.ownership import owner_of
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject, kind_of
 from ..errors import Gone, Unavailable
 from . import convert
+from .bounds import Room
 from .error_map import LIBRARY_ERRORS, TooMuch, from_library
-from .listing import MAX_OBJECTS, Room, Seen, Unreadable, items_of, read, seen_as
+from .listing import MAX_OBJECTS, Seen, Unreadable, items_of, read, seen_as
 from .session import Endpoint, SignedSession
 
 _Result = TypeVar("_Result")
@@ -222,12 +223,14 @@ class LiveKitClient:
                 if count % _PORTION == 0:
                     await asyncio.sleep(0)
                 seen = listed(item)
-                if seen.id[:_ID_KNOWN] in known:
+                id = seen.id[:_ID_KNOWN]
+                if id in known:
                     continue
-                unreadable.note(seen.id, whole=seen.whole and seen.value.id == seen.id)
-                if seen.id:
-                    known.add(seen.id[:_ID_KNOWN])
-                    last = seen.id
+                if not seen.whole or seen.value.id != id:
+                    unreadable.note(id)
+                if id:
+                    known.add(id)
+                    last = id
                 if seen.value.id or owner_of(seen.value) is not None:
                     found.append(room.take(seen.value))
             if len(known) > MAX_OBJECTS:
@@ -305,15 +308,15 @@ class LiveKitClient:
 
     def _outbound_listed(self, item: memoryview) -> Seen[OutboundTrunk]:
         got = read(SIPOutboundTrunkInfo, item)
-        return seen_as(got.info.sip_trunk_id, self._read_outbound(got.info), whole=got.whole)
+        return seen_as(got.info.sip_trunk_id, self._read_outbound(got.info), got, len(item))
 
     def _inbound_listed(self, item: memoryview) -> Seen[InboundTrunk]:
         got = read(SIPInboundTrunkInfo, item)
-        return seen_as(got.info.sip_trunk_id, self._read_inbound(got.info), whole=got.whole)
+        return seen_as(got.info.sip_trunk_id, self._read_inbound(got.info), got, len(item))
 
     def _rule_listed(self, item: memoryview) -> Seen[DispatchRule]:
         got = read(SIPDispatchRuleInfo, item)
-        return seen_as(got.info.sip_dispatch_rule_id, self._read_rule(got.info), whole=got.whole)
+        return seen_as(got.info.sip_dispatch_rule_id, self._read_rule(got.info), got, len(item))
 
     def _read_outbound(self, info: SIPOutboundTrunkInfo) -> OutboundTrunk:
         return self._read(convert.outbound_from_proto(info, self._mask, lists_passwords=self._lists_passwords))

@@ -7,10 +7,10 @@ Messages: livekit/protocol `protobufs/livekit_sip.proto`.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from itertools import islice
+from collections.abc import Mapping
+from functools import cache
 
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
@@ -28,20 +28,8 @@ from livekit.protocol.sip import (
 )
 
 from ..core.carriers import CREDENTIAL_HEADERS
-from ..core.ownership import owner_of, parse_mark
 from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject
 
-# What is kept of an object that anybody may have made: more than we ever write, so that what is cut differs from ours.
-MAX_NAME = 640
-MAX_METADATA = 4096
-MAX_FOREIGN_METADATA = 512
-MAX_TEXT = 1024
-MAX_HEADERS = 64
-MAX_ENTRIES = 256
-MAX_NUMBERS = 10_000
-"""Numbers of one inbound trunk that are known; of the others LiveKit itself says whether they conflict."""
-
-_CUT = "…"
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """LiveKit's own are like `ST_4fEsJ2PbsEvk`. Others fit in no status and in no list of an annotation."""
 
@@ -71,6 +59,8 @@ _INBOUND_FIELDS = (
 )
 _RULE_FIELDS = _BOOKKEEPING | {"name", "trunk_ids", "rule", "room_config", "media"}
 _AGENT_FIELDS = frozenset({"agent_name", "metadata"})
+_ROOM_FIELDS = frozenset({"agents"})
+_MEDIA_FIELDS = frozenset({"encryption"})
 
 
 def outbound_to_proto(trunk: OutboundTrunk) -> SIPOutboundTrunkInfo:
@@ -126,50 +116,47 @@ def rule_to_proto(rule: DispatchRule) -> SIPDispatchRuleInfo:
 
 def outbound_from_proto(info: SIPOutboundTrunkInfo, mask: Mask, *, lists_passwords: bool) -> OutboundTrunk:
     """The value of a listed outbound trunk; `lists_passwords`: an empty password means that none is set."""
-    extra = _unnamed(info, _OUTBOUND_FIELDS) | _media_extra(info) | _unknown(info, info.media)
+    media = info.media
+    extra = _unnamed(info, _OUTBOUND_FIELDS) | _media_extra(media, info.media_encryption) | _unknown(info, media)
     if info.transport not in _TRANSPORT_NAMES:
         extra.add("transport")
     return OutboundTrunk(
         id=usable_id(info.sip_trunk_id),
-        name=_kept(info.name, MAX_NAME),
-        metadata=_kept_metadata(info.metadata),
-        address=_kept(info.address),
+        name=info.name,
+        metadata=info.metadata,
+        address=info.address,
         transport=_TRANSPORT_NAMES.get(info.transport, "AUTO"),
-        numbers=_entries(info.numbers),
+        numbers=tuple(info.numbers),
         username=_digest(info.auth_username, mask),
         password=_digest(info.auth_password, mask),
         headers=_read_headers(info.headers, mask),
-        media_encryption=_encryption(info),
-        from_host=_kept(info.from_host),
-        destination_country=_kept(info.destination_country),
-        extra=tuple(sorted(extra)),
+        media_encryption=_encryption(media, info.media_encryption),
+        from_host=info.from_host,
+        destination_country=info.destination_country,
+        extra=tuple(sorted(extra)) if extra else (),
         password_listed=_password_listed(info, lists_passwords=lists_passwords),
     )
 
 
 def inbound_from_proto(info: SIPInboundTrunkInfo, mask: Mask, *, lists_passwords: bool) -> InboundTrunk:
     """The value of a listed inbound trunk; `lists_passwords`: an empty password means that none is set."""
-    extra = _unnamed(info, _INBOUND_FIELDS) | _media_extra(info)
-    extra |= _unknown(info, info.media, info.ringing_timeout, info.max_call_duration)
-    # Our durations are whole seconds.
-    extra |= {name for name in ("ringing_timeout", "max_call_duration") if getattr(info, name).nanos}
+    media = info.media
+    extra = _unnamed(info, _INBOUND_FIELDS) | _media_extra(media, info.media_encryption) | _unknown(info, media)
     return InboundTrunk(
         id=usable_id(info.sip_trunk_id),
-        name=_kept(info.name, MAX_NAME),
-        metadata=_kept_metadata(info.metadata),
-        numbers=_entries(info.numbers, MAX_NUMBERS),
-        allowed_addresses=_entries(info.allowed_addresses),
-        allowed_numbers=_entries(info.allowed_numbers),
+        name=info.name,
+        metadata=info.metadata,
+        numbers=tuple(info.numbers),
+        allowed_addresses=tuple(info.allowed_addresses),
+        allowed_numbers=tuple(info.allowed_numbers),
         username=_digest(info.auth_username, mask),
         password=_digest(info.auth_password, mask),
-        headers_to_attributes={
-            _kept(name): _kept(value) for name, value in islice(info.headers_to_attributes.items(), MAX_HEADERS)
-        },
-        ringing_timeout_s=info.ringing_timeout.seconds,
-        max_call_duration_s=info.max_call_duration.seconds,
+        headers_to_attributes=dict(info.headers_to_attributes),
+        ringing_timeout_s=_seconds(info, "ringing_timeout", extra),
+        max_call_duration_s=_seconds(info, "max_call_duration", extra),
         noise_cancellation=info.krisp_enabled,
-        media_encryption=_encryption(info),
-        extra=tuple(sorted(extra)),
+        media_encryption=_encryption(media, info.media_encryption),
+        extra=tuple(sorted(extra)) if extra else (),
         password_listed=_password_listed(info, lists_passwords=lists_passwords),
     )
 
@@ -182,49 +169,25 @@ def rule_from_proto(info: SIPDispatchRuleInfo) -> DispatchRule:
     extra = _unnamed(info, _RULE_FIELDS) | _unknown(info, info.rule, individual, info.media, info.room_config, *agents)
     if not info.rule.HasField("dispatch_rule_individual") or individual.pin or individual.no_randomness:
         extra.add("rule")
-    if len(agents) > 1 or _unnamed(info.room_config, {"agents"}) or _unnamed(agent, _AGENT_FIELDS):
+    if len(agents) > 1 or _unnamed(info.room_config, _ROOM_FIELDS) or _unnamed(agent, _AGENT_FIELDS):
         extra.add("room_config")
     # A create adds an empty `media` by itself.
     if info.media.ListFields():
         extra.add("media")
-    rule = DispatchRule(
+    return DispatchRule(
         id=usable_id(info.sip_dispatch_rule_id),
-        name=_kept(info.name, MAX_NAME),
-        trunk_ids=_entries(info.trunk_ids),
-        room_prefix=_kept(individual.room_prefix),
-        agent_name=_kept(agent.agent_name),
+        name=info.name,
+        trunk_ids=tuple(info.trunk_ids),
+        room_prefix=individual.room_prefix,
+        agent_name=agent.agent_name,
         agent_metadata=agent.metadata,
-        extra=tuple(sorted(extra)),
+        extra=tuple(sorted(extra)) if extra else (),
     )
-    if len(rule.agent_metadata) <= MAX_FOREIGN_METADATA or owner_of(rule) is not None:
-        return rule
-    return replace(rule, agent_metadata=_kept(rule.agent_metadata, MAX_FOREIGN_METADATA))
 
 
 def usable_id(text: str) -> str:
     """An ID as LiveKit makes them; empty for any other text: such an object can be seen, but not named."""
     return text if _ID.fullmatch(text) else ""
-
-
-def _kept(text: str, most: int = MAX_TEXT) -> str:
-    return text if len(text) <= most else text[:most] + _CUT
-
-
-def _kept_metadata(metadata: str) -> str:
-    """Metadata, cut where it is longer than a mark of ours can be; whose it is stays."""
-    if len(metadata) <= MAX_FOREIGN_METADATA:
-        return metadata
-    mark = parse_mark(metadata)
-    if mark is None:
-        return _kept(metadata, MAX_FOREIGN_METADATA)
-    # The blank: a mark that somebody filled up is not as we wrote it, and is written anew.
-    return metadata if len(metadata) <= MAX_METADATA else mark.dump() + " "
-
-
-def _entries(values: Sequence[str], most: int = MAX_ENTRIES) -> tuple[str, ...]:
-    """The entries of a list; one that was cut ends with an ellipsis, so that it is equal to none of ours."""
-    more = (_CUT,) if len(values) > most else ()
-    return (*(_kept(value) for value in values[:most]), *more)
 
 
 def credential_texts(sip_object: SipObject) -> list[str]:
@@ -258,8 +221,8 @@ def _digest(text: str, mask: Mask) -> Masked | None:
 
 def _read_headers(headers: Mapping[str, str], mask: Mask) -> dict[str, str | Masked]:
     return {
-        _kept(name): Masked(mask(value).digest) if name.lower() in CREDENTIAL_HEADERS else _kept(value)
-        for name, value in islice(headers.items(), MAX_HEADERS)
+        name: Masked(mask(value).digest) if name.lower() in CREDENTIAL_HEADERS else value
+        for name, value in headers.items()
     }
 
 
@@ -267,19 +230,31 @@ def _duration(seconds: int) -> Duration | None:
     return Duration(seconds=seconds) if seconds else None
 
 
-def _encryption(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo) -> str:
-    chosen = info.media.encryption if info.media.HasField("encryption") else info.media_encryption
+def _seconds(info: SIPInboundTrunkInfo, field: str, extra: set[str]) -> int:
+    """A duration, whole seconds as ours are; what it holds beside them is put into `extra`."""
+    if not info.HasField(field):
+        return 0
+    duration: Duration = getattr(info, field)
+    if duration.nanos:
+        extra.add(field)
+    extra |= _unknown(duration)
+    return duration.seconds
+
+
+def _encryption(media: SIPMediaConfig, old: SIPMediaEncryption) -> str:
+    """What is in force; `old`: the older field `media_encryption`."""
+    chosen = media.encryption if media.HasField("encryption") else old
     return _ENCRYPTION_NAMES.get(chosen, "Disabled")
 
 
-def _media_extra(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo) -> set[str]:
+def _media_extra(media: SIPMediaConfig, old: SIPMediaEncryption) -> set[str]:
     """What `_encryption` does not tell: other settings of media, values it does not know, two that contradict."""
-    extra = set()
-    if _unnamed(info.media, {"encryption"}) or info.media.encryption not in _ENCRYPTION_NAMES:
+    extra, chosen = set(), media.encryption
+    if _unnamed(media, _MEDIA_FIELDS) or chosen not in _ENCRYPTION_NAMES:
         extra.add("media")
     # The old field at 0 is unset: LiveKit then takes `media` alone (livekit/protocol `livekit/sip.go`, `UpgradeWith`).
-    old_contradicts = info.media.HasField("encryption") and info.media_encryption not in (0, info.media.encryption)
-    if old_contradicts or info.media_encryption not in _ENCRYPTION_NAMES:
+    old_contradicts = media.HasField("encryption") and old not in (0, chosen)
+    if old_contradicts or old not in _ENCRYPTION_NAMES:
         extra.add("media_encryption")
     return extra
 
@@ -288,10 +263,20 @@ def _password_listed(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, *, lists_
     return lists_passwords or bool(info.auth_password) or not info.auth_username
 
 
-def _unnamed(message: Message, named: Iterable[str]) -> set[str]:
-    return {field.name for field, _ in message.ListFields()}.difference(named)
+def _unnamed(message: Message, named: frozenset[str]) -> set[str]:
+    known = _described(message.DESCRIPTOR, named)
+    return {field.name for field, _ in message.ListFields() if field not in known}
+
+
+@cache
+def _described(descriptor: Descriptor, named: frozenset[str]) -> frozenset[FieldDescriptor]:
+    """The fields themselves: to ask thousands of objects for the name of each takes twice as long."""
+    return frozenset(field for field in descriptor.fields if field.name in named)
 
 
 def _unknown(*messages: Message) -> set[str]:
     """`unknown` if any of the messages holds fields that our version of the protocol does not have."""
-    return {"unknown"} if any(len(UnknownFieldSet(message)) for message in messages) else set()
+    for message in messages:
+        if len(UnknownFieldSet(message)):
+            return {"unknown"}
+    return set()

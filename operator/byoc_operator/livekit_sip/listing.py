@@ -6,16 +6,15 @@ long, everything is kept that can be. Wire format: https://protobuf.dev/programm
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from sys import getsizeof
-from typing import Generic, TypeVar
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
 from livekit.protocol.sip import SIPDispatchRuleInfo, SIPInboundTrunkInfo, SIPOutboundTrunkInfo
 
 from ..core.printable import printable
-from ..core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject
+from .bounds import SHORT, Listed, bounded
 from .error_map import TooMuch
 
 MAX_OBJECTS = 50_000
@@ -33,29 +32,22 @@ MAX_ENTRIES = 10_000
 MAX_FIELDS = 4 * MAX_ENTRIES
 """Fields of one object that are looked at at all."""
 
-MAX_KEPT_BYTES = 64 * 2**20
-"""Of the texts of one list in memory; 10,000 ordinary trunks have 10 MB."""
-
-MAX_NUMBERS = 250_000
-FEW_NUMBERS = 10
-"""How many numbers of inbound trunks are known in all; of each trunk after that a few. LiveKit itself refuses a number
-that conflicts with one that we do not know."""
-
 NAMED, NAMED_LENGTH = 5, 64
 """How many unreadable objects a line names, and how long each ID may be in it."""
 
 _ITEMS = 1
 """The number of the field `items` in all three replies."""
 
+_MORE = 0x80
+"""The top bit of a byte of a number: more follow."""
+
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 
 Info = TypeVar("Info", SIPOutboundTrunkInfo, SIPInboundTrunkInfo, SIPDispatchRuleInfo)
-Listed = TypeVar("Listed", OutboundTrunk, InboundTrunk, DispatchRule)
 
 
-@dataclass(frozen=True, slots=True)
-class Read(Generic[Info]):
+class Read(NamedTuple, Generic[Info]):
     """One object of a list. `whole` False: parts of it could not be read, and are left out."""
 
     info: Info
@@ -113,8 +105,10 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]
     """Number, whole field and content of each field. Raises `DecodeError` where there is none."""
     at, end = 0, len(message)
     while at < end:
-        start = at
-        tag, at = _varint(message, at)
+        start, tag = at, message[at]
+        at += 1
+        if tag >= _MORE:
+            tag, at = _varint(message, start)
         form = tag & 7
         if form == _LENGTH:
             length, at = _varint(message, at)
@@ -135,13 +129,12 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
     value = 0
     for shift, byte in enumerate(message[at : at + 10]):
         value |= (byte & 0x7F) << (7 * shift)
-        if byte < 0x80:  # noqa: PLR2004 - the top bit says that more follow
+        if byte < _MORE:
             return value, at + shift + 1
     raise DecodeError("no end of a number")
 
 
-@dataclass(frozen=True, slots=True)
-class Seen(Generic[Listed]):
+class Seen(NamedTuple, Generic[Listed]):
     """One object of a list. `id`: as it came, `value.id` is empty if it is none; `whole`: nothing was left out."""
 
     id: str
@@ -149,46 +142,16 @@ class Seen(Generic[Listed]):
     whole: bool
 
 
-def seen_as(id: str, value: Listed, *, whole: bool) -> Seen[Listed]:
-    """What was left out of an object is a difference: ours is then written anew, whole."""
-    return Seen(id, value if whole else replace(value, extra=(*value.extra, "unreadable")), whole)
+def seen_as(id: str, value: Listed, got: Read[Info], length: int) -> Seen[Listed]:
+    """What is kept of an object that had `length` bytes on the wire.
 
-
-class Room:
-    """How much of one list may be kept, whatever wire it came over."""
-
-    def __init__(self) -> None:
-        self._bytes = 0
-        self._numbers = 0
-
-    def take(self, listed: Listed) -> Listed:
-        """The object, or what there is room for of its numbers. Raises `TooMuch`."""
-        if isinstance(listed, InboundTrunk):
-            self._numbers += len(listed.numbers)
-            if self._numbers > MAX_NUMBERS and len(listed.numbers) > FEW_NUMBERS:
-                listed = replace(listed, numbers=listed.numbers[:FEW_NUMBERS])
-        self._bytes += _size(listed)
-        if self._bytes > MAX_KEPT_BYTES:
-            raise TooMuch
-        return listed
-
-
-def _size(listed: SipObject) -> int:
-    """Bytes that the texts of an object take in memory; entries of 3 bytes on the wire take 60."""
-    texts: tuple[object, ...]
-    if isinstance(listed, DispatchRule):
-        texts = (listed.name, listed.room_prefix, listed.agent_name, listed.agent_metadata, *listed.trunk_ids)
-    elif isinstance(listed, InboundTrunk):
-        lists = (*listed.numbers, *listed.allowed_addresses, *listed.allowed_numbers)
-        texts = (listed.name, listed.metadata, *lists, *_pairs(listed.headers_to_attributes))
-    else:
-        texts = (listed.name, listed.metadata, listed.address, listed.from_host, *listed.numbers)
-        texts = (*texts, *_pairs(listed.headers))
-    return sum(map(getsizeof, texts))
-
-
-def _pairs(headers: Mapping[str, object]) -> tuple[object, ...]:
-    return (*headers, *headers.values())
+    What was left out of it is a difference: ours is then written anew, whole.
+    """
+    if length > SHORT:
+        value = bounded(value)
+    if not got.whole:
+        value = replace(value, extra=(*value.extra, "unreadable"))
+    return Seen(id, value, got.whole)
 
 
 class Unreadable:
@@ -198,10 +161,8 @@ class Unreadable:
         self.count = 0
         self._named: list[str] = []
 
-    def note(self, listed_as: str, *, whole: bool) -> None:
+    def note(self, listed_as: str) -> None:
         """Take note of one object. `listed_as`: its ID as it came."""
-        if whole:
-            return
         self.count += 1
         if len(self._named) < NAMED:
             self._named.append(printable(listed_as, NAMED_LENGTH) or "without ID")
