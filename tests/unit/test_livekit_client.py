@@ -1,6 +1,9 @@
 """The client against a small server that answers as told."""
 
 import asyncio
+import contextlib
+import gzip
+import itertools
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -23,9 +26,13 @@ from livekit.protocol.sip import (
 from pydantic import SecretStr
 
 from byoc_operator.core.masking import make_mask
+from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import DispatchRule, Kind, OutboundTrunk
 from byoc_operator.errors import OperatorError, Stalled, Unavailable
+from byoc_operator.livekit_sip import client as client_module
+from byoc_operator.livekit_sip import session
 from byoc_operator.livekit_sip.client import LiveKitClient
+from byoc_operator.livekit_sip.inventory import Inventory
 from byoc_operator.livekit_sip.session import Endpoint, is_cloud
 
 MASK = make_mask(secrets.token_bytes(32))
@@ -381,3 +388,190 @@ async def test_credentials_are_blotted_out_of_a_refusal(server: Server) -> None:
 async def test_a_rule_has_no_metadata_to_set(server: Server) -> None:
     with pytest.raises(ValueError, match="by its name"):
         await server.client().set_metadata(Kind.DISPATCH_RULE, "SDR_1", "{}")
+
+
+# A server, or a proxy before it, that means harm
+
+
+def listing(*items: bytes) -> Answer:
+    """A list of these objects, whatever bytes they are; after the first page there is no more."""
+
+    async def answer(request: web.Request) -> web.Response:
+        asked = ListSIPOutboundTrunkRequest.FromString(await request.read())
+        body = b"" if asked.page.after_id else b"".join(on_wire(item) for item in items)
+        return web.Response(body=body, content_type="application/protobuf")
+
+    return answer
+
+
+def on_wire(item: bytes) -> bytes:
+    return b"\x0a" + bytes([len(item) & 127 | 128, len(item) >> 7 & 127 | 128, len(item) >> 14]) + item
+
+
+def listed(id: str, metadata: str = "") -> bytes:
+    return SIPOutboundTrunkInfo(sip_trunk_id=id, metadata=metadata).SerializeToString()
+
+
+async def test_an_object_that_cannot_be_read_hides_no_other_and_is_told_once(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = b"\x0a\x07ST_\x1b[2J"
+    server.answer = listing(listed("ST_1"), listed("ST_bad") + b"\x72\x01\xff", bad, listed("ST_2"))
+    client = server.client()
+    for _ in range(3):
+        assert [trunk.id for trunk in await client.list_outbound_trunks()] == ["ST_1", "ST_bad", "ST_2"]
+    assert client.unreadable == 2
+    assert len(caplog.messages) == 1
+    assert "ST_bad, ST_\\u{1b}[2J" in caplog.text
+    server.answer = listing(listed("ST_1"))
+    await client.list_outbound_trunks()
+    assert client.unreadable == 0
+
+
+async def test_an_object_of_ours_without_a_usable_id_is_not_missing(server: Server) -> None:
+    owner = Owner("cluster-a", "voice", "main")
+    server.answer = listing(listed("ST_/../x", Mark(owner).dump()), listed("ST_/../y"))
+    client = server.client()
+    (nameless,) = await client.list_outbound_trunks()
+    assert nameless.id == ""
+    inventory = Inventory(client)
+    server.answer = by_method(
+        ListSIPOutboundTrunk=listing(listed("ST_/../x", Mark(owner).dump())),
+        CreateSIPOutboundTrunk=lambda _: reply(SIPOutboundTrunkInfo(sip_trunk_id="ST_new")),
+    )
+    await inventory.ensure()
+    assert inventory.size == 0
+    with pytest.raises(Stalled, match="Delete it in LiveKit"):
+        await inventory.create(TRUNK, owner)
+    assert (await inventory.create(TRUNK, Owner("cluster-a", "voice", "other"))).id == "ST_new"
+
+
+def by_method(**answers: Answer) -> Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        method = request.path.rpartition("/")[2]
+        return await answers[method](request) if method in answers else await reply(ListSIPOutboundTrunkResponse())
+
+    return answer
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_no_more_of_a_list_is_read_than_is_promised(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *, chunked: bool
+) -> None:
+    monkeypatch.setattr(session, "MAX_LIST_BYTES", 2**20)
+    sent = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse(headers={"Content-Type": "application/protobuf"})
+        if not chunked:
+            response.content_length = 2**40
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while sent < 2**30:
+                await response.write(b"\x0a\x00" * 2**15)
+                sent += 2**16
+        return response
+
+    server.answer = answer
+    error = await refusal(server.client())
+    assert isinstance(error, Stalled)
+    assert (error.reason, error.server_wide) == ("LiveKitMisconfigured", True)
+    assert "longer than the operator reads" in error.message
+    assert sent < 2**26  # what lies in buffers between the two
+
+
+@pytest.mark.parametrize("method", ["create", "replace"])
+async def test_a_reply_to_a_write_of_many_megabytes_leaves_the_outcome_open(server: Server, method: str) -> None:
+    server.answer = lambda _: reply(SIPOutboundTrunkInfo(sip_trunk_id="ST_1", name="x" * 2_000_000))
+    client = server.client()
+    with pytest.raises(Unavailable) as lost:
+        await getattr(client, method)(replace(TRUNK, id="ST_1"))
+    assert lost.value.outcome_unknown
+
+
+async def test_compression_is_not_asked_for_and_a_compressed_reply_is_refused(server: Server) -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers["Accept-Encoding"])
+        bomb = gzip.compress(b"\x0a\x00" * 10_000_000)
+        return web.Response(body=bomb, content_type="application/protobuf", headers={"Content-Encoding": "gzip"})
+
+    server.answer = answer
+    assert isinstance(await refusal(server.client()), Unavailable)
+    assert asked == ["identity"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"code": "invalid_argument", "msg": "' + "x" * 2_000_000 + '"}',
+        '{"code": "invalid_argument", "msg": "' + "\\ud800\\u202e\\u001b[2J" * 1000 + '"}',
+        '{"code": "invalid_argument", "msg": ' + "[" * 30_000 + "]" * 30_000 + "}",
+        '{"code": ["x"], "msg": {"a": "b"}, "meta": 7}',
+        "[" * 60_000,
+        "\ud800".encode("utf-8", "surrogatepass").decode("latin-1"),
+    ],
+    ids=["long", "hidden", "nested", "types", "deep", "latin"],
+)
+async def test_the_body_of_an_error_is_short_and_printable(server: Server, body: str) -> None:
+    server.answer = answering(status=400, body=body.encode(), content_type="application/json")
+    error = await refusal(server.client())
+    assert len(error.message) < 400
+    assert error.message.isprintable()
+
+
+@pytest.mark.parametrize("header", ["9" * 4000, "-1", "1e9", "nan", "²", "7;\x85", "inf"])
+async def test_a_wait_that_makes_no_sense_is_bounded(server: Server, header: str) -> None:
+    server.answer = answering(status=429, headers={"Retry-After": header})
+    error = await refusal(server.client())
+    assert isinstance(error, Unavailable)
+    assert error.retry_after_s in (None, 3600.0)
+
+
+async def test_pages_that_never_end_do_end(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_MAX_PAGES", 50)
+    seen = itertools.count()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=on_wire(listed(f"ST_{next(seen)}")), content_type="application/protobuf")
+
+    server.answer = answer
+    error = await refusal(server.client(paged=True))
+    assert error.reason == "LiveKitMisconfigured"
+    assert next(seen) == 50
+
+
+async def test_a_page_of_ids_that_nobody_can_use_is_not_the_last(server: Server) -> None:
+    pages = {"": b"ST_/1", "ST_/1": b"ST_2", "ST_2": b""}
+
+    async def answer(request: web.Request) -> web.Response:
+        asked = ListSIPOutboundTrunkRequest.FromString(await request.read())
+        next_id = pages[asked.page.after_id].decode()
+        return web.Response(body=on_wire(listed(next_id)) if next_id else b"", content_type="application/protobuf")
+
+    server.answer = answer
+    assert [trunk.id for trunk in await server.client(paged=True).list_outbound_trunks()] == ["ST_2"]
+
+
+async def test_all_pages_together_take_a_bounded_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_LIST_LIMIT_S", 0.2)
+    seen = itertools.count()
+
+    async def answer(_: web.Request) -> web.Response:
+        await asyncio.sleep(0.05)
+        return web.Response(body=on_wire(listed(f"ST_{next(seen)}")), content_type="application/protobuf")
+
+    server.answer = answer
+    error = await refusal(server.client(paged=True))
+    assert isinstance(error, Unavailable)
+    assert error.outcome_unknown
+
+
+@pytest.mark.parametrize("id", ["", "ST_/../x", "S" * 1000, "ST_\x1b"])
+async def test_an_id_that_nobody_can_use_is_no_answer_to_a_create(server: Server, id: str) -> None:
+    server.answer = lambda _: reply(SIPOutboundTrunkInfo(sip_trunk_id=id))
+    with pytest.raises(Unavailable) as lost:
+        await server.client().create(TRUNK)
+    assert lost.value.outcome_unknown

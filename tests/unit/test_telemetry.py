@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+import warnings
 from collections.abc import Iterator
 
 import aiohttp
@@ -21,6 +22,7 @@ def _root() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("byoc_operator")
     before = (root.handlers[:], root.level, ours.level)
     yield
+    logging.captureWarnings(capture=False)
     root.handlers[:] = before[0]
     root.setLevel(before[1])
     ours.setLevel(before[2])
@@ -55,6 +57,59 @@ def test_no_name_begins_a_line_of_its_own(*, as_json: bool, capsys: pytest.Captu
     assert "\r" not in err
     assert "forged" in err
     assert "\x1b" not in err
+
+
+HIDDEN = [*map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\u2028\u2029\u200b\u200f\u202e\u2066\ufeff\ud800"]
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("hidden", HIDDEN, ids=[f"{ord(each):x}" for each in HIDDEN])
+def test_what_cannot_be_seen_is_seen_in_the_log(
+    hidden: str, *, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(as_json=as_json, level="INFO")
+    LOG.info("a%sb", hidden, extra={"number": f"vo{hidden}ice/ma{hidden}in"})
+    err = capsys.readouterr().err
+    told = "".join(map(str, json.loads(err).values())) if as_json else err.removesuffix("\n")
+    assert f"ma\\u{{{ord(hidden):x}}}in" in told
+    assert hidden not in told.replace("\n    ", "").replace("\n", "")
+    assert err.isascii()
+    if as_json:
+        assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_line_is_bounded_and_one_line_whatever_is_logged(
+    *, as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(as_json=as_json, level="INFO")
+    LOG.warning("a number %s", "x" * 2_000_000, extra={"number": Key("v" * 100_000, "n" * 100_000)})
+    LOG.warning("arguments that do not fit: %d", "\x1b[2J")
+    LOG.warning("%s", _Unspeakable())
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(len(line) < 10_000 for line in lines)
+
+
+class _Unspeakable:
+    def __str__(self) -> str:
+        raise RuntimeError("\x1b[2J")
+
+
+def test_what_libraries_log_and_warn_of_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(as_json=True, level="INFO")
+    logging.getLogger("asyncio").error(
+        "Task exception was never retrieved\nfuture: <Task exception=ValueError('sekrit')>"
+    )
+    logging.getLogger("kopf.objects").warning("Ignoring %r", {"a\x1b": "\u202e"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=True)
+        warnings.warn("old\x9b", stacklevel=1)
+    err = capsys.readouterr().err
+    assert "sekrit" not in err
+    assert err.isascii()
+    assert [json.loads(line)["logger"] for line in err.splitlines()] == ["asyncio", "kopf.objects", "py.warnings"]
 
 
 @pytest.mark.parametrize("as_json", [True, False])

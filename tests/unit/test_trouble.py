@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from byoc_operator.cluster.fake import Fail
-from byoc_operator.core.trunk import Kind
+from byoc_operator.core.ownership import Mark, Owner
+from byoc_operator.core.trunk import Kind, OutboundTrunk
 from byoc_operator.errors import OperatorError, Stalled, Unavailable
 from byoc_operator.livekit_sip.faults import ApplyLate, Hang, LoseReply, Refuse
 from operated import (
@@ -219,8 +220,7 @@ def _bug(text: str) -> Any:
 @in_virtual_time
 async def test_a_task_of_our_own_that_dies_is_noticed() -> None:
     world = await World.running()
-    world.livekit.always = Stalled("LiveKitUnauthorized", "no", server_wide=True)
-    await world.sweep()
+    world.livekit.inject(Refuse(UNAUTHORIZED), "list")
     world.livekit.inject(Refuse(_bug("broken")), "probe")
     await world.sweep()
     assert isinstance(world.engine.died.result(), TypeError)
@@ -240,15 +240,21 @@ async def test_a_bug_in_reading_livekits_lists_is_told_and_tried_again(caplog: p
     assert not world.engine.died.done()
 
 
+class Deaf(World):
+    """Nobody hears what concerns the installation: telling it is a bug."""
+
+    async def _hear(self, reason: str, note: str) -> None:
+        raise TypeError(reason + note)
+
+
 @in_virtual_time
 async def test_a_bug_in_the_search_for_orphans_is_told_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    world = await World.running()
-    world.livekit.put(
-        OutboundTrunk("stray", Mark(Owner("here", "voice", "gone")).dump(), "h", "TLS", ("+15550100009",))
-    )
-    world.api.before["POST", "events"] = _raising(TypeError("broken"))
+    world = await Deaf.running()
+    mark = Mark(Owner("cluster-a", "voice", "gone")).dump()
+    world.livekit.put(OutboundTrunk("stray", mark, "sip.example.com", "TLS", ("+15550100009",)))
     for _ in range(4):
         await world.sweep()
+    assert caplog.text.count("a bug: TypeError while looking at orphans") == 1
     await world.apply()
     assert world.ready() == ("True", "Synced")
     assert not world.engine.died.done()

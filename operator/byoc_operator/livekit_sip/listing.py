@@ -8,6 +8,7 @@ long, everything is kept that can be. Wire format: https://protobuf.dev/programm
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import DecodeError
@@ -29,8 +30,14 @@ MAX_FIELD_BYTES = 131_072
 MAX_ENTRIES = 10_000
 """Entries of one list inside an object, such as the numbers of a trunk."""
 
-MAX_FIELDS = 4 * MAX_ENTRIES
-"""Fields of one object that are looked at at all."""
+MAX_FIELDS = 12_000
+"""Fields of one object that are looked at one by one, in 30 ms at most."""
+
+FEW_FIELDS = 16
+"""The same of each object after a hundred: the first are ID, name and metadata."""
+
+PATIENCE = 100
+"""Objects of one list that are looked at so closely: anybody can make thousands that cannot be read."""
 
 NAMED, NAMED_LENGTH = 5, 64
 """How many unreadable objects a line names, and how long each ID may be in it."""
@@ -57,36 +64,37 @@ class Read(NamedTuple, Generic[Info]):
 def items_of(reply: bytes) -> list[memoryview]:
     """The objects of a list, unread. Raises `DecodeError` for what is no list, `TooMuch` for one that is too long."""
     found: list[memoryview] = []
-    for number, _, content in _fields(memoryview(reply)):
+    for count, (number, _, content) in enumerate(_fields(memoryview(reply)), start=1):
+        if count > MAX_OBJECTS:
+            raise TooMuch
         if number == _ITEMS:
             found.append(content)
-        if len(found) > MAX_OBJECTS:
-            raise TooMuch
     return found
 
 
-def read(kind: type[Info], item: memoryview) -> Read[Info]:
-    """One object of a list, as much of it as can be read; never an error."""
+def read(kind: type[Info], item: memoryview, most_fields: int = MAX_FIELDS) -> Read[Info]:
+    """One object of a list, as much of it as can be read; never an error.
+
+    `most_fields`: how many fields are looked at where the object cannot be read at once.
+    """
     if len(item) <= MAX_OBJECT_BYTES:
         try:
             return Read(kind.FromString(bytes(item)))
         except DecodeError:
             pass
-    kept = list(_bounded(item))
+    kept = list(_bounded(item, most_fields))
     try:
         return Read(kind.FromString(b"".join(kept)), whole=False)
     except DecodeError:
         return Read(kind.FromString(b"".join(part for part in kept if _can_be_read(kind, part))), whole=False)
 
 
-def _bounded(item: memoryview) -> Iterator[bytes]:
+def _bounded(item: memoryview, most_fields: int) -> Iterator[bytes]:
     """The fields of an object that are not too long and not too many, up to where it cannot be taken apart."""
     counts: Counter[int] = Counter()
     try:
-        for number, whole, _ in _fields(item):
+        for number, whole, _ in islice(_fields(item), most_fields):
             counts[number] += 1
-            if counts.total() > MAX_FIELDS:
-                return
             if counts[number] <= MAX_ENTRIES and len(whole) <= MAX_FIELD_BYTES:
                 yield bytes(whole)
     except DecodeError:
