@@ -13,12 +13,13 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path
 
 ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "errors": (),
+    "connections": (),
     "core": ("core",),
     "livekit_sip": ("livekit_sip", "core", "errors"),
     "sealing": ("core", "errors"),
     "cluster": ("cluster", "sealing", "core", "errors"),
-    "admission": ("admission", "cluster", "sealing", "core", "errors"),
-    "telemetry": ("telemetry", "core", "errors"),
+    "admission": ("admission", "connections", "cluster", "sealing", "core", "errors"),
+    "telemetry": ("telemetry", "connections", "core", "errors"),
     "engine": ("engine", "livekit_sip", "cluster", "telemetry", "core", "errors"),
     "handlers": ("engine", "cluster", "telemetry", "core", "errors"),
     "settings": ("core", "errors"),
@@ -36,6 +37,7 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "cryptography": ("sealing", "admission.certificates"),
     "aiohttp": (
         "handlers",
+        "connections",
         "admission.server",
         "telemetry.health",
         "telemetry.watches",

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
+from ..connections import Limits, Port
 from ..errors import OperatorError
 from .certificates import not_after, utc_now
 from .review import review
@@ -30,6 +31,9 @@ MAX_CONTAINERS = 20_000
 
 SMALL, LARGE_AT_ONCE, READ_WITHIN_S = 64 * 1024, 2, 2.0
 """Bytes of a usual body, how many larger ones are in memory, and how long one may take to come: nobody logs in here."""
+
+CONNECTIONS = 128
+"""An API server keeps one for each review that it waits for, and some for the next ones. One takes up to 300 kB."""
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
@@ -50,25 +54,30 @@ class AdmissionServer:
         count: Callable[[str], None],
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._port = port
         self._keys = keys
         self._count = count
         self._now = now
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        # Sessions of TLS 1.2 would be kept here, thousands of them; whoever asks us is Kubernetes and speaks 1.3.
+        self._tls.minimum_version = ssl.TLSVersion.TLSv1_3
+        self._tls.num_tickets = 0  # the API server resumes no session
         self._ends: datetime | None = None
         self._room_for_large = asyncio.Semaphore(LARGE_AT_ONCE)
         application = web.Application(client_max_size=MAX_BODY)
         application.add_routes([web.post("/seal", self._seal), web.get("/readyz", self._readyz)])
-        self._runner = web.AppRunner(application, access_log=None)
+        self._port = Port(port, application, Limits(CONNECTIONS), self._tls)
 
     async def start(self) -> None:
         """Listen. Raises OSError if the port is taken."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, port=self._port, ssl_context=self._tls).start()
+        await self._port.start()
 
     async def stop(self) -> None:
         """Answer what was asked, and close the port."""
-        await self._runner.cleanup()
+        await self._port.stop()
+
+    def problem(self) -> str:
+        """Why the port does not answer, or will not for long; empty: all is well."""
+        return self._port.problem()
 
     def use(self, serving: Serving) -> None:
         """Serve this certificate from the next connection on. Raises OperatorError; the one before is then kept."""

@@ -1,41 +1,69 @@
 """`/healthz`, `/readyz` and `/metrics` on one port."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-OK = 200
-NOT_READY = 503
+from ..connections import Limits, Port
+
+OK, BAD_REQUEST, NOT_READY = 200, 400, 503
+
+CONNECTIONS = 32
+"""The kubelet opens one for each probe, Prometheus keeps one."""
+
+KEPT = 20
+"""A scrape is answered again without counting for so many times as long as counting took: scrapes take at most a
+twentieth of the process, however often somebody asks."""
 
 
 class HealthServer:
-    """Answers probes. `ready` returns what keeps the process from being ready (empty: nothing), and more to show."""
+    """Answers probes. `ready` returns what keeps the process from being ready (empty: nothing), and more to show.
+
+    `failure`: why the process must end, and does so; empty: it need not.
+    """
 
     def __init__(
-        self, port: int, registry: CollectorRegistry, ready: Callable[[], tuple[list[str], dict[str, str]]]
+        self,
+        port: int,
+        registry: CollectorRegistry,
+        ready: Callable[[], tuple[list[str], dict[str, str]]],
+        failure: Callable[[], str] = str,
     ) -> None:
-        self._port = port
         self._registry = registry
         self._ready = ready
-        application = web.Application()
+        self._failure = failure
+        self._scraped = b""
+        self._fresh_until = float("-inf")
+        application = web.Application(middlewares=[_without_body])
         application.add_routes(
-            [web.get("/healthz", self._healthz), web.get("/readyz", self._readyz), web.get("/metrics", self._metrics)]
+            [
+                web.get("/healthz", self._healthz, allow_head=False),
+                web.get("/readyz", self._readyz, allow_head=False),
+                web.get("/metrics", self._metrics, allow_head=False),
+            ]
         )
-        self._runner = web.AppRunner(application, access_log=None)
+        self._port = Port(port, application, Limits(CONNECTIONS))
 
     async def start(self) -> None:
         """Listen. Raises OSError if the port is taken."""
-        await self._runner.setup()
-        await web.TCPSite(self._runner, port=self._port).start()
+        await self._port.start()
 
     async def stop(self) -> None:
         """Close the port."""
-        await self._runner.cleanup()
+        await self._port.stop()
+
+    def problem(self) -> str:
+        """Why the port does not answer, or will not for long; empty: all is well."""
+        return self._port.problem()
 
     async def _healthz(self, _request: web.Request) -> web.Response:
-        """The event loop turns: that is all a restart could mend."""
+        """Whether a restart would mend anything: the process has failed, or, without an answer, its loop is blocked."""
+        failure = self._failure()
+        if failure:
+            return web.json_response({"status": "failed", "because": failure}, status=NOT_READY)
         return web.json_response({"status": "ok"})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
@@ -45,4 +73,21 @@ class HealthServer:
         return web.json_response(body, status=NOT_READY if missing else OK)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+        started = time.monotonic()
+        if started >= self._fresh_until:
+            self._scraped = generate_latest(self._registry)
+            ended = time.monotonic()
+            self._fresh_until = ended + KEPT * (ended - started)
+        return web.Response(body=self._scraped, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+
+
+@web.middleware
+async def _without_body(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Nothing here takes a body."""
+    if request.body_exists:
+        refusal = web.json_response({"message": "a request without a body is expected"}, status=BAD_REQUEST)
+        refusal.force_close()
+        return refusal
+    return await handler(request)

@@ -1,0 +1,305 @@
+"""What a port of ours takes from whoever can reach it: how many connections, and how long each may take.
+
+Nobody logs in at these ports. aiohttp has no limit for connections, for a request's head or for a handshake, so that
+connections are accepted here and only then handed to it. This module imports nothing of ours.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0
+"""How often connections are looked through for those that have had their time."""
+
+ACCEPT_RETRY_S = 0.5
+"""The pause after a connection could not be accepted, as the process or the machine has no more files."""
+
+HEADERS, LINE_BYTES = 32, 8190
+"""How many headers a request may have, and how long each, and its first line, may be. The API server sends ten."""
+
+LINGER_S = 1.0
+"""How long what is still sent after an answer is thrown away, so that the sender reads the answer."""
+
+STOP_S = 3.0
+"""How long requests under way may go on when the port is closed."""
+
+STUCK_S = 60.0
+"""A request that is worked on for so long is waiting for something that does not come."""
+
+_QUIET = logging.getLogger(f"{__name__}.aiohttp")
+_QUIET.setLevel(logging.CRITICAL)  # else a line for each request that is none; what our own code raises is told here
+
+_PASSING = {errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPROTO, errno.EINTR}
+_NO_IPV6 = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many connections there may be at once, and for how many seconds each may take for what.
+
+    `head_s`: from its begin, or the first byte of a further request, to the end of the request's head; with TLS that
+    includes the handshake. `request_s`: from there to the answer. `idle_s`: from an answer to the next request.
+    """
+
+    connections: int
+    head_s: float = 5.0
+    request_s: float = 30.0
+    idle_s: float = 120.0  # Go's clients, the API server and the kubelet too, close after 90 s: they shall be first
+
+
+class Port:
+    """An application on a port, on IPv4 and IPv6. With `tls` it speaks HTTPS.
+
+    A connection beyond the limit is taken, and another one is closed for it: of the address with the most, the one that
+    waits for its peer for longest. Whoever holds connections open so loses their own, and not the API server's.
+    """
+
+    def __init__(
+        self, number: int, application: web.Application, limits: Limits, tls: ssl.SSLContext | None = None
+    ) -> None:
+        self._number = number
+        self._limits = limits
+        self._tls = tls
+        self._connections: dict[asyncio.BaseProtocol, _Connection] = {}
+        self._worked_on: dict[int, float] = {}
+        self._requests = 0
+        self._told: set[str] = set()
+        self._listener: socket.socket | None = None
+        self._serving: asyncio.Task[None] | None = None
+        application.middlewares.insert(0, self._timed())
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            logger=_QUIET,
+            # Nothing is decompressed: a few kilobytes could become any number, and nobody compresses what we are asked.
+            auto_decompress=False,
+            keepalive_timeout=limits.idle_s,
+            lingering_time=LINGER_S,
+            max_line_size=LINE_BYTES,
+            max_field_size=LINE_BYTES,
+            max_headers=HEADERS,
+            shutdown_timeout=STOP_S,
+        )
+
+    @property
+    def open(self) -> int:
+        """How many connections there are."""
+        return len(self._connections)
+
+    async def start(self) -> None:
+        """Listen. Raises OSError if the port is taken."""
+        await self._runner.setup()
+        try:
+            self._listener = _listening(self._number)
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        self._serving = asyncio.create_task(self._serve(), name=f"port {self._number}")
+
+    async def stop(self) -> None:
+        """Take no more connections, answer what was asked, and close all."""
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait([self._serving])
+        if self._listener is not None:
+            self._listener.close()
+        await self._runner.cleanup()
+        for connection in list(self._connections.values()):
+            connection.end()
+
+    def problem(self) -> str:
+        """Why nobody is answered here, or will not be for long; empty: all is well."""
+        if self._serving is None or self._listener is None:
+            return ""  # not begun yet
+        if self._serving.done() or self._listener.fileno() < 0:
+            return f"port {self._number} takes no connections any more"
+        now = asyncio.get_running_loop().time()
+        if self._worked_on and now - min(self._worked_on.values()) > STUCK_S:
+            return f"a request to port {self._number} has been worked on for more than {STUCK_S:.0f} s"
+        return ""
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._accept(group))
+            group.create_task(self._look())
+
+    async def _accept(self, group: asyncio.TaskGroup) -> None:
+        loop, listener = asyncio.get_running_loop(), self._listener
+        if listener is None:
+            return
+        told = False
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listener)
+            except OSError as exc:
+                if exc.errno not in _PASSING:
+                    raise
+                if not told:
+                    log.warning("port %d cannot take a connection: %s", self._number, exc.strerror)
+                told = True
+                await asyncio.sleep(ACCEPT_RETRY_S)
+                continue
+            told = False
+            self._admit(group, accepted, str(address[0]))
+
+    def _admit(self, group: asyncio.TaskGroup, accepted: socket.socket, address: str) -> None:
+        while len(self._connections) >= self._limits.connections:
+            self._idlest().end()
+        server = self._runner.server
+        if server is None:
+            accepted.close()
+            return
+        connection = _Connection(accepted, address, server(), self._limits, self._closed)
+        self._connections[connection.handler] = connection
+        group.create_task(connection.open(self._tls))
+
+    def _idlest(self) -> "_Connection":
+        counts = Counter(connection.address for connection in self._connections.values())
+        return min(
+            self._connections.values(),
+            key=lambda each: (-counts[each.address], each.worked_on, each.since),
+        )
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for connection in [each for each in self._connections.values() if each.overdue]:
+                connection.end()
+
+    def _closed(self, connection: "_Connection") -> None:
+        self._connections.pop(connection.handler, None)
+
+    def _tell(self, exc: Exception) -> None:
+        """A bug that a request met, once per kind: whoever asks must not fill the log."""
+        kind = type(exc).__name__
+        if kind not in self._told:
+            self._told.add(kind)
+            log.error("a request to port %d failed: %s", self._number, kind)
+
+    def _timed(self) -> Callable[..., Awaitable[web.StreamResponse]]:
+        @web.middleware
+        async def timed(
+            request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+        ) -> web.StreamResponse:
+            connection = self._connections.get(request.protocol)
+            if connection is not None:
+                connection.begins()
+            self._requests += 1
+            number = self._requests
+            self._worked_on[number] = asyncio.get_running_loop().time()
+            try:
+                return await handler(request)
+            except (web.HTTPException, ConnectionError):
+                raise
+            except Exception as exc:
+                self._tell(exc)
+                raise
+            finally:
+                del self._worked_on[number]
+                if connection is not None:
+                    connection.answers()
+
+        return timed
+
+
+class _Connection(asyncio.Protocol):
+    """One connection: aiohttp's `handler` hears everything, and we know what it waits for, and since when."""
+
+    def __init__(
+        self,
+        accepted: socket.socket,
+        address: str,
+        handler: web.RequestHandler,
+        limits: Limits,
+        closed: Callable[["_Connection"], None],
+    ) -> None:
+        self.address = address
+        self.handler = handler
+        self.worked_on = False
+        self._loop = asyncio.get_running_loop()
+        self.since = self._loop.time()
+        self._limits = limits
+        self._allowed_s = limits.head_s
+        self._accepted = accepted
+        self._closed = closed
+        self._transport: asyncio.Transport | None = None
+        self._ended = False
+
+    async def open(self, tls: ssl.SSLContext | None) -> None:
+        """Begin, with a handshake if it speaks TLS. Nobody is told of one that fails: it is whoever's."""
+        more = {} if tls is None else {"ssl_handshake_timeout": self._limits.head_s, "ssl_shutdown_timeout": LINGER_S}
+        with contextlib.suppress(OSError):
+            await self._loop.connect_accepted_socket(lambda: self, self._accepted, ssl=tls, **more)
+            return
+        self.end()
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it has had its time."""
+        return self._loop.time() - self.since > self._allowed_s
+
+    def begins(self) -> None:
+        """A request's head is here."""
+        self._waits(self._limits.request_s, worked_on=True)
+
+    def answers(self) -> None:
+        """The answer is made; how long the peer takes to read it is idle time."""
+        self._waits(self._limits.idle_s)
+
+    def end(self) -> None:
+        """Close it, whatever it is at."""
+        self._ended = True
+        if self._transport is not None:
+            self._transport.abort()
+        with contextlib.suppress(OSError):
+            self._accepted.shutdown(socket.SHUT_RDWR)  # ends a handshake, too
+        self._closed(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment] # of a stream, as for every Protocol
+        self.handler.connection_made(transport)
+        if self._ended:
+            self.end()
+
+    def data_received(self, data: bytes) -> None:
+        if self._allowed_s == self._limits.idle_s:
+            self._waits(self._limits.head_s)  # and no byte that follows gives it more
+        self.handler.data_received(data)
+
+    def eof_received(self) -> None:
+        self.handler.eof_received()
+
+    def pause_writing(self) -> None:
+        self.handler.pause_writing()
+
+    def resume_writing(self) -> None:
+        self.handler.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed(self)
+        self.handler.connection_lost(exc)
+
+    def _waits(self, allowed_s: float, *, worked_on: bool = False) -> None:
+        self.worked_on, self._allowed_s, self.since = worked_on, allowed_s, self._loop.time()
+
+
+def _listening(number: int) -> socket.socket:
+    """A socket that takes IPv4 and IPv6, or IPv4 where there is no IPv6."""
+    try:
+        listener = socket.create_server(("", number), family=socket.AF_INET6, backlog=128, dualstack_ipv6=True)
+    except (OSError, ValueError) as exc:
+        if isinstance(exc, OSError) and exc.errno not in _NO_IPV6:
+            raise
+        listener = socket.create_server(("", number), backlog=128)
+    listener.setblocking(False)
+    return listener
