@@ -263,6 +263,8 @@ def _messages(held: Any) -> tuple[Message, ...]:
 
 def _without_names(found: dict[str, Any], phone: str, name: str) -> dict[str, Any]:
     text = json.dumps({key: value for key, value in found.items() if key != "trunk_ids" and value != {}})
+    in_metadata = r"\"name\":\"{}\"".format  # JSON in a string of JSON
+    text = text.replace(in_metadata(name), in_metadata("NAME"))
     cleaned: dict[str, Any] = json.loads(text.replace(phone, "PHONE").replace(f"/{name}", "/NAME"))
     return cleaned
 
