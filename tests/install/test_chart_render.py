@@ -54,6 +54,7 @@ EVERYTHING: Json = {
         "requireAtAdmission": True,
         "admission": {"enabled": True, "certificates": "CertManager"},
     },
+    "policies": {"metadata": True, "namespaces": {"enabled": True, "withoutAnnotation": "Allow"}},
     "replicaCount": 3,
     "image": {"repository": "registry.example:5000/byoc", "digest": f"sha256:{'0' * 64}", "pullPolicy": "Always"},
     "imagePullSecrets": [{"name": "pull"}],
@@ -81,6 +82,7 @@ EVERYTHING: Json = {
     ],
     "global": {"of": "a parent chart"},
 }
+POLICIES: Json = {"policies": {"metadata": True, "namespaces": {"enabled": True}}}
 SEALING: Json = {**DEFAULTS, "sealing": {"requireAtAdmission": True, "admission": {"enabled": True}}}
 SETS: dict[str, Json] = {
     "defaults": DEFAULTS,
@@ -88,6 +90,7 @@ SETS: dict[str, Json] = {
     "least": LEAST,
     "everything": EVERYTHING,
     "sealing": SEALING,
+    "policies": {**DEFAULTS, **POLICIES},
 }
 EVERY_SET = pytest.mark.parametrize("values", SETS.values(), ids=SETS.keys())
 
@@ -323,10 +326,40 @@ def test_the_policy_is_there_when_it_should(wanted: str, served: bool, there: bo
     assert policies == (["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"] if there else [])
 
 
-def test_the_policy_concerns_watched_namespaces_only() -> None:
-    binding = _one(chart(NAME, EVERYTHING), "MutatingAdmissionPolicyBinding")
-    (expression,) = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
-    assert expression["values"] == EVERYTHING["namespaces"]
+def test_policies_concern_watched_namespaces_only() -> None:
+    bindings = [found for found in chart(NAME, EVERYTHING) if found["kind"].endswith("AdmissionPolicyBinding")]
+    assert sorted(found["metadata"]["name"] for found in bindings) == [
+        "byoc-operator-finalizer",
+        "byoc-operator-metadata",
+        "byoc-operator-metadata-secrets",
+        "byoc-operator-namespaces",
+        "byoc-operator-require-sealed",
+    ]
+    for binding in bindings:
+        (expression,) = binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
+        assert expression["values"] == EVERYTHING["namespaces"]
+
+
+def test_policies_for_tenants_are_off_unless_wanted() -> None:
+    assert [found["kind"] for found in chart(NAME, DEFAULTS) if "AdmissionPolicy" in found["kind"]] == []
+
+
+def test_the_policy_of_metadata_lets_the_account_of_the_operator_pass() -> None:
+    values = {**DEFAULTS, **POLICIES, "serviceAccount": {"name": "other"}}
+    (policy,) = (
+        found
+        for found in chart(NAME, values)
+        if (found["kind"], found["metadata"]["name"]) == ("ValidatingAdmissionPolicy", "byoc-operator-metadata")
+    )
+    (condition,) = policy["spec"]["matchConditions"]
+    assert condition["expression"] == "request.userInfo.username != 'system:serviceaccount:byoc-system:other'"
+
+
+@pytest.mark.parametrize(("value", "expression"), [("Deny", "''"), ("Allow", "'*'")])
+def test_what_a_namespace_without_annotation_may_use_is_a_value(value: str, expression: str) -> None:
+    values = {**DEFAULTS, "policies": {"namespaces": {"enabled": True, "withoutAnnotation": value}}}
+    policy = _one(chart(NAME, values), "ValidatingAdmissionPolicy")
+    assert {"name": "unset", "expression": expression} in policy["spec"]["variables"]
 
 
 # --- notes ------------------------------------------------------------------------------------------------------------
@@ -357,9 +390,9 @@ def test_the_plain_manifests_are_the_chart_with_its_defaults() -> None:
     assert _comparable(kustomized(ROOT / "deploy")) == _comparable(chart(NAME, DEFAULTS))
 
 
-def test_with_the_finalizer_policy_too(deploy: Path) -> None:
-    _with_policy(deploy / "kustomization.yaml")
-    expected = chart(NAME, {**DEFAULTS, "finalizerPolicy": "On"})
+def test_with_the_policies_too(deploy: Path) -> None:
+    _with_policies(deploy / "kustomization.yaml")
+    expected = chart(NAME, {**DEFAULTS, **POLICIES, "finalizerPolicy": "On"})
     assert _comparable(kustomized(deploy)) == _comparable(expected)
 
 
@@ -380,14 +413,18 @@ def _sorted_environment(deployment: Json) -> None:
         container[name].sort(key=lambda each: each["name"])
 
 
-@pytest.mark.parametrize("policy", ["Off", "On"])
-def test_in_one_namespace_too(deploy: Path, policy: str) -> None:
+@pytest.mark.parametrize(
+    ("values", "policies"),
+    [({"finalizerPolicy": "Off"}, False), ({"finalizerPolicy": "On", **POLICIES}, True)],
+    ids=["bare", "policies"],
+)
+def test_in_one_namespace_too(deploy: Path, values: Json, policies: bool) -> None:  # noqa: FBT001 (as above)
     overlay = deploy / "overlays" / "namespaced"
     settings = {"LIVEKIT_URL": URL, "BYOC_NAMESPACES": "phones", "BYOC_INSTALLATION_ID": "one"}
     (overlay / "settings.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    if policy == "On":
-        _with_policy(overlay / "kustomization.yaml")
-    expected = chart(NAME, {**NAMESPACED, "namespaces": ["phones"], "finalizerPolicy": policy})
+    if policies:
+        _with_policies(overlay / "kustomization.yaml")
+    expected = chart(NAME, {**NAMESPACED, "namespaces": ["phones"], **values})
     assert _comparable(kustomized(overlay)) == _comparable(expected)
 
 
@@ -400,11 +437,11 @@ def test_a_changed_setting_of_the_plain_manifests_replaces_the_pods(deploy: Path
     assert _one(after, "Deployment") != before
 
 
-def _with_policy(kustomization: Path) -> None:
-    """Take the component in by its own commented lines."""
+def _with_policies(kustomization: Path) -> None:
+    """Take the components in by their own commented lines."""
     text = kustomization.read_text()
     assert "# components:\n#   - " in text
-    kustomization.write_text(text.replace("# components:\n#   - ", "components:\n  - "))
+    kustomization.write_text(text.replace("# components:\n", "components:\n").replace("\n#   - ", "\n  - "))
 
 
 # --- helpers ----------------------------------------------------------------------------------------------------------

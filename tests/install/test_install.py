@@ -25,12 +25,14 @@ RENDERED = {
         *("--set", "podAnnotations.a=b", "--set", "podLabels.c=d", "--set", "commonLabels.e=f"),
         *("--set", "serviceAccount.annotations.g=h", "--set", "priorityClassName=system-cluster-critical"),
         *("--set", "sealing.admission.enabled=true", "--set", "sealing.requireAtAdmission=true"),
+        *("--set", "policies.metadata=true", "--set", "policies.namespaces.enabled=true"),
         *("--set", "log.level=DEBUG", "--set", "log.format=text", "--set", "networkPolicy.enabled=true"),
     ),
 }
 _NAMED = ("byoc-one", "byoc-two", "voice")
 """Namespaces that what we render speaks of; a dry run wants them to be there."""
-KUSTOMIZED = ("deploy", "deploy/overlays/namespaced", "deploy/components/finalizer-policy")
+_COMPONENTS = ("finalizer-policy", "metadata-policy", "namespace-policy")
+KUSTOMIZED = ("deploy", "deploy/overlays/namespaced", *(f"deploy/components/{name}" for name in _COMPONENTS))
 
 
 @pytest.fixture(scope="module")

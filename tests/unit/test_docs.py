@@ -6,8 +6,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import yaml
 
-from byoc_operator.cli.reference import ANNOTATIONS, reference
+from byoc_operator.cli.reference import ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
 from byoc_operator.core.conditions import REMEDIES, Reason
 from byoc_operator.core.findings import MESSAGES, Code
 from byoc_operator.core.resource import GROUP, Wishes
@@ -45,6 +46,14 @@ def test_every_annotation_that_is_read_is_in_the_reference() -> None:
     assert _rows("Annotations") == [name for name, _, _ in ANNOTATIONS]
     read = {f"{GROUP}/{field.name.replace('_', '-')}" for field in fields(Wishes) if field.name != "unclear"}
     assert {name for name, _, _ in ANNOTATIONS} == read
+
+
+def test_every_annotation_that_a_policy_reads_is_in_the_reference() -> None:
+    documented = [name for name, _, _ in NAMESPACE_ANNOTATIONS]
+    assert _rows("Annotations of a namespace") == documented
+    policy = yaml.safe_load_all((ROOT / "deploy/components/namespace-policy/policy.yaml").read_text())
+    read = re.findall(rf"'({re.escape(GROUP)}/[a-z-]+)' in ", str([*policy]))
+    assert read == documented
 
 
 def test_no_row_of_the_reference_is_without_a_meaning() -> None:
@@ -96,7 +105,10 @@ def test_the_readme_names_the_two_commands() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_settings_and_names_of_ours_that_are_named_exist(page: Path) -> None:
     known = {field.alias for field in Settings.model_fields.values()}
-    annotations = {name for name, _, _ in ANNOTATIONS} | {f"{GROUP}/sip-credentials", f"{GROUP}/finalizer"}
+    annotations = {name for name, _, _ in (*ANNOTATIONS, *NAMESPACE_ANNOTATIONS)} | {
+        f"{GROUP}/sip-credentials",
+        f"{GROUP}/finalizer",
+    }
     versions = {f"{GROUP}/v1alpha1"}
     text = page.read_text()
     assert [name for name in re.findall(r"\bBYOC_[A-Z_]+\b", text) if name not in known] == []

@@ -92,6 +92,37 @@ def annotations() -> str:
     return _table("Annotations", text, ("annotation", "value", "meaning"), rows)
 
 
+NAMESPACE_ANNOTATIONS = (
+    (
+        f"{GROUP}/allowed-numbers",
+        "`+12025550123, +1202556*`",
+        "Phone numbers that its `ByocPhoneNumber`s may have.",
+    ),
+    (
+        f"{GROUP}/allowed-agents",
+        "`agent_support, acme-*`",
+        "Agents that `inboundAgentId` and `outboundAgentId` may name.",
+    ),
+    (
+        f"{GROUP}/allowed-hosts",
+        "`pstn.twilio.com, sip.telnyx.eu`",
+        "Hosts that `terminationUri` may name, each with all hosts below it.",
+    ),
+)
+"""Name, example and meaning of each annotation that the policy in deploy/components/namespace-policy reads."""
+
+
+def namespace_annotations() -> str:
+    """A table of the annotations that bind numbers, agents and hosts to namespaces."""
+    text = (
+        "On a `Namespace`, read by the [policy](../deploy/components/namespace-policy/policy.yaml) that the chart's "
+        "value `policies.namespaces.enabled` brings along. Lists with commas; a star at the end of a number or agent "
+        "stands for all that begin so, a star alone for any, an empty list for none."
+    )
+    rows = [(f"`{name}`", value, meaning) for name, value, meaning in NAMESPACE_ANNOTATIONS]
+    return _table("Annotations of a namespace", text, ("annotation", "example", "meaning"), rows)
+
+
 def reasons() -> str:
     """A table of the reasons of conditions."""
     text = (
@@ -155,6 +186,7 @@ SECTIONS: tuple[Section, ...] = (
     spec_fields,
     status_fields,
     annotations,
+    namespace_annotations,
     reasons,
     findings,
     settings,
