@@ -44,6 +44,7 @@ def _agents(allowed: str, inbound: str, outbound: str, *refused: str) -> Row:
 
 
 NOTHING = "allows: nothing"
+MANY = ",".join(f"+1303555{index:04}" for index in range(4000))
 ROWS = {
     "nothing is said of the namespace": Row(None, {}, ("spec.phoneNumber: ", "is not allowed in namespace ", NOTHING)),
     "only numbers are said": Row({"numbers": "*"}, {}, ("spec.terminationUri: host ", NOTHING)),
@@ -70,6 +71,8 @@ ROWS = {
     "the second of several": _numbers("+44* ,\n +1202555*", PHONE),
     "none of several": _numbers("+44*,+1202556*", PHONE, "allows: +44*, +1202556*"),
     "blanks within a number": _numbers("+1 202 555*", PHONE),
+    "the last of thousands": _numbers(f"{MANY},{PHONE}", PHONE),
+    "none of thousands": _numbers(MANY, PHONE, "allows: +13035550000, +13035550001, ", " …"),
     "blanks for commas": _numbers("+44* +1202555*", PHONE, NOTHING),
     "the host itself": _hosts("sip.example.com", "sip.example.com"),
     "a host below": _hosts("example.com", "SIP.Example.COM.:5061"),
@@ -77,12 +80,16 @@ ROWS = {
     "a host that ends alike": _hosts("example.com", "badexample.com", "host badexample.com", "allows: example.com"),
     "a host above": _hosts("sip.example.com", "example.com", "allows: sip.example.com"),
     "a host that begins alike": _hosts("example.com", "example.com.evil.net", "host example.com.evil.net"),
+    "hosts below a star": _hosts("*.example.com", "a.sip.example.com"),
+    "a star and a dot": _hosts(".*, *., *.*, **", "sip.example.com", NOTHING),
+    "a star within a host": _hosts("sip*.example.com", "sip1.example.com", NOTHING),
     "an empty list of hosts": _hosts("", "sip.example.com", NOTHING),
-    "dots only": _hosts(".,..", "sip.example.com", "is not allowed"),
+    "dots only": _hosts(".,..", "sip.example.com", NOTHING),
     "a top level": _hosts("com", "sip.example.com"),
     "IPv4": _hosts("203.0.113.7", "203.0.113.7:5060"),
     "another IPv4": _hosts("203.0.113.7", "203.0.113.77", "host 203.0.113.77"),
     "IPv6": _hosts("2001:db8::1", "[2001:DB8::1]:5061"),
+    "IPv6 in brackets": _hosts("[2001:db8::1]", "[2001:db8::1]:5061"),
     "another IPv6": _hosts("2001:db8::1", "[2001:db8::11]:5061", "host 2001:db8::11"),
     "no agents": _agents("", "", ""),
     "an agent that is not named": _agents("", "agent_support", "", "spec.inboundAgentId: agent_support", NOTHING),
