@@ -19,6 +19,7 @@ from security.policed import (
     HUGE,
     MANY_OWNERS,
     MERGE,
+    PHONE,
     ROWS,
     TOO_MUCH,
     USUAL,
@@ -92,6 +93,17 @@ def test_a_namespace_may_use_what_its_annotations_say(estate: Estate, row: str) 
     answer = estate.create(row)
     assert (answer.status < HTTPStatus.BAD_REQUEST) == (not ROWS[row].refused), answer.body
     assert [words for words in ROWS[row].refused if words not in _says(answer)] == []
+
+
+def test_nobody_pretends_that_an_object_is_being_deleted(estate: Estate) -> None:
+    """The policy lets those pass; the API server sets the time itself."""
+    row = "nothing is said of the namespace"
+    body = manifest("a", estate.namespaces[row], {**BASE, "phoneNumber": PHONE})
+    body["metadata"] |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "finalizers": ["example.com/x"]}
+    path = estate.home.numbers_path.replace(estate.home.namespace, estate.namespaces[row])
+    assert "is not allowed in namespace" in _says(estate.home.request("POST", path, body))
+    change = {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"inboundAgentId": "agent_other"}}
+    assert estate.patch("plain", change, dry=True).status >= HTTPStatus.BAD_REQUEST
 
 
 def test_a_tenant_cannot_change_what_its_namespace_may_use(estate: Estate) -> None:
