@@ -15,7 +15,7 @@ from ..core.credentials import KEYS_SECRET, LAST_APPLIED, Field, field_of
 from ..core.encoding import from_base64, to_base64
 from ..errors import OperatorError, Stalled
 from ..sealing import KeyRing, is_sealed
-from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, Refused
+from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, SECRET, Refused
 
 ATTEMPTS = 5
 """How often a write that somebody else was faster with is tried again."""
@@ -233,4 +233,5 @@ def _named(number: Mapping[str, Any]) -> tuple[str, str]:
     spec = number.get("spec")
     ref = spec.get("sipPasswordSecretRef") if isinstance(spec, dict) else None
     name = ref.get("name") if isinstance(ref, dict) else None
-    return number["metadata"]["namespace"], name if isinstance(name, str) else ""
+    # It becomes part of a path: `..` would ask for something else.
+    return number["metadata"]["namespace"], name if isinstance(name, str) and SECRET.allows(name) else ""

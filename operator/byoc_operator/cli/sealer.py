@@ -35,6 +35,10 @@ class Naming:
     pattern: str
     most: int
 
+    def allows(self, text: str) -> bool:
+        """Whether something may be called so."""
+        return len(text) <= self.most and grammar.matches(self.pattern, text)
+
 
 NAMESPACE = Naming("the name of a namespace is made of lower case letters, digits and -", grammar.DNS_LABEL, 63)
 SECRET = Naming("the name of a Secret is made of lower case letters, digits, - and .", grammar.DNS_SUBDOMAIN, 253)
@@ -119,7 +123,7 @@ def checked(values: Mapping[str, str]) -> None:
 
 def named(where: str, text: str, naming: Naming) -> str:
     """The text, if it is such a name; `Refused` else: paths are made of names, and what is printed shall be taken."""
-    if len(text) > naming.most or not grammar.matches(naming.pattern, text):
+    if not naming.allows(text):
         raise Refused("BadValue", f"{where}: {naming.rule}, {naming.most} at most", exit_code=USAGE)
     return text
 

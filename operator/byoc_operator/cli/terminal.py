@@ -14,8 +14,8 @@ from rich.text import Text
 
 from ..core.printable import printable
 
-MAX_LINE = 16_384
-"""Characters: longer than any line that is of use to somebody who reads it."""
+MAX_LINE = 65_536
+"""Characters: the names of a thousand Secrets; longer is of no use to somebody who reads it."""
 
 MAX_CELL = 512
 

@@ -1,0 +1,126 @@
+"""What `kubectl byoc` prints of others' texts: no markup, no controls, bounded; quiet when nobody reads."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from rich.errors import MarkupError
+from rich.text import Text
+
+from byoc_operator.cli import terminal
+from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
+from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.fake import Fail, FakeApi
+from operated import NAMESPACE, manifest
+
+HOSTILE = "\\[/foo] [/] [bold] [link=x]y[/link] :smile: \x1b[2J\x9b31m\u202e\u2028\ud800 ende"
+SHOWN = "\\[/foo] [/] [bold] [link=x]y[/link] :smile: \\u{1b}[2J\\u{9b}31m\\u{202e}\\u{2028}\\u{d800} ende"
+
+
+def test_the_text_would_do_harm_as_markup() -> None:
+    with pytest.raises(MarkupError):
+        Text.from_markup(HOSTILE)
+
+
+def test_a_line_of_others_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.tell(HOSTILE, head="kubectl byoc:")
+    terminal.show(HOSTILE)
+    shown = capsys.readouterr()
+    assert shown.err == f"kubectl byoc: {SHOWN}\n"
+    assert shown.out == f"{SHOWN}\n"
+
+
+def test_a_cell_of_a_table_is_shown_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    terminal.show_table(("NAME", "WHAT"), [(HOSTILE, "x"), ("y" * 1_000_000, "z")])
+    shown = capsys.readouterr().out
+    assert SHOWN in shown
+    assert len(shown) < 10_000
+
+
+def test_a_megabyte_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.tell("x" * 2_000_000)
+    terminal.show("y" * 2_000_000)
+    shown = capsys.readouterr()
+    assert len(shown.err) == len(shown.out) == terminal.MAX_LINE + 1
+
+
+@pytest.mark.parametrize("command", [("seal", "sip"), ("keys", "list"), ("keys", "rotate"), ("keys", "reseal")])
+def test_a_servers_words_are_no_markup_and_no_controls(command: tuple[str, ...]) -> None:
+    api = FakeApi()
+    api.inject(Fail(ApiRefused("KubernetesRefused", HOSTILE + "x" * 2_000_000, status=500)), "GET", "secrets")
+
+    async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
+        return api, "voice"
+
+    result = CliRunner().invoke(kubectl_byoc, command, input="user\npassword\n", obj=Outside(connect))
+    assert result.exit_code == 1
+    assert SHOWN in result.stderr
+    assert "\x1b" not in result.output
+    assert len(result.output) < 100_000
+
+
+def test_a_bug_is_told_without_the_words_of_its_exception() -> None:
+    async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
+        raise KeyError(HOSTILE)
+
+    result = CliRunner().invoke(kubectl_byoc, ("keys", "list"), obj=Outside(connect))
+    assert result.exit_code == 1
+    assert "KeyError, which is a bug" in result.stderr
+    assert "ende" not in result.output
+
+
+@pytest.mark.parametrize("name", ["../../../../apis/x", "a/b", "a?b", "x" * 300, "a\nb", "."])
+def test_a_number_whose_secret_has_no_name_asks_for_no_other_path(name: str) -> None:
+    api = FakeApi()
+    api.apply(manifest(sipPasswordSecretRef={"name": name, "key": "password"}))
+
+    async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
+        return api, NAMESPACE
+
+    CliRunner().invoke(kubectl_byoc, ("keys", "list"), obj=Outside(connect))
+    assert api.requests["GET", "secrets"] <= 2
+
+
+PRINTS = """
+import click
+from byoc_operator.cli import terminal
+
+@click.command()
+def main():
+    for _ in range(20000):
+        terminal.{what}
+
+main()
+"""
+
+
+@pytest.mark.parametrize("what", ["show('x' * 80)", "show_table(('A',), [('x' * 80,)])"])
+def test_a_reader_that_goes_away_is_no_trouble(what: str) -> None:
+    program = PRINTS.format(what=what)
+    reader, writer = os.pipe()
+    with subprocess.Popen([sys.executable, "-c", program], stdout=writer, stderr=subprocess.PIPE) as process:
+        os.close(writer)
+        os.read(reader, 10)
+        os.close(reader)
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+def test_a_closed_standard_output_is_no_trouble() -> None:
+    program = "from byoc_operator.cli import terminal\nterminal.show('x')\nterminal.show_table(('A',), [('x',)])"
+    closed = f'exec "{sys.executable}" -c "$0" >&-'
+    done = subprocess.run(["/bin/sh", "-c", closed, program], capture_output=True, check=False)
+    assert done.stderr == b""
+
+
+def test_everything_of_the_command_line_goes_through_this_door() -> None:
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in Path(terminal.__file__).parent.glob("*.py")}
+    assert {name for name, text in texts.items() if "import rich" in text or "from rich" in text} == {"terminal"}
+    users = {name for name, text in texts.items() if "click.echo" in text}
+    assert users == {"terminal", "kubectl_byoc"}  # the latter for manifests, which YAML escapes
