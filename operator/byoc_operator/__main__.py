@@ -29,6 +29,7 @@ from .cluster.secrets import Secrets
 from .core.credentials import SecretRules
 from .core.desired import Installation
 from .core.masking import make_mask
+from .core.printable import printable
 from .engine.cache import Cache
 from .engine.engine import Engine, Pace
 from .engine.gather import Ports
@@ -41,7 +42,7 @@ from .livekit_sip.inventory import Inventory
 from .livekit_sip.session import Endpoint, is_cloud
 from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy, Settings
 from .telemetry.health import HealthServer
-from .telemetry.logs import set_up
+from .telemetry.logs import MAX_MESSAGE, set_up
 from .telemetry.metrics import Metrics
 from .telemetry.watches import Watches
 
@@ -78,7 +79,7 @@ def main() -> None:
         set_up(as_json=settings.log_format is LogFormat.JSON, level=settings.log_level)
         uvloop.run(_run(settings))
     except OperatorError as exc:
-        sys.stderr.write(f"byoc-operator: {exc.message}\n")
+        sys.stderr.write(f"byoc-operator: {printable(exc.message, MAX_MESSAGE)}\n")
         sys.exit(1)
 
 
