@@ -115,13 +115,13 @@ def test_a_list_is_cut_as_the_library_reads_it() -> None:
 @pytest.mark.parametrize("reply", [b"\xff\xff", b"\x0a\x05ab", b"\x0f", b"\x80" * 20, b"\x0a" + b"\xff" * 9])
 def test_what_is_no_list_is_an_error(reply: bytes) -> None:
     with pytest.raises(DecodeError):
-        items_of(reply)
+        list(items_of(reply))
 
 
 def test_more_objects_than_are_read_are_an_error() -> None:
-    items_of(b"\x0a\x00" * listing.MAX_OBJECTS)
+    assert len(list(items_of(b"\x0a\x00" * listing.MAX_OBJECTS))) == listing.MAX_OBJECTS
     with pytest.raises(TooMuch):
-        items_of(b"\x0a\x00" * (listing.MAX_OBJECTS + 1))
+        list(items_of(b"\x0a\x00" * (listing.MAX_OBJECTS + 1)))
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ from livekit.protocol.sip import (
 from pydantic import SecretStr
 
 from ..core.ownership import owner_of
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject, kind_of
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject, kind_of
 from ..errors import Gone, Unavailable
 from . import convert
 from .bounds import Room
@@ -44,10 +44,9 @@ _Object = TypeVar("_Object", OutboundTrunk, InboundTrunk, DispatchRule)
 _Trunk = TypeVar("_Trunk", OutboundTrunk, InboundTrunk)
 _Any = TypeVar("_Any", bound=SipObject)
 
-_PORTION = 2**18
-_ITEM_WEIGHT = 256
-"""Bytes read without a break, and what an object counts for beside its own: 500 ordinary ones, about 10 ms. 10,000 in
-one go would keep watches and probes waiting."""
+_PORTION, _ITEM_WEIGHT, _CUT_AT_ONCE = 2**17, 256, 5000
+"""Bytes read without a break, what an object counts for beside its own, objects cut apart without a break: each about
+5 ms. 10,000 in one go would keep watches and probes waiting."""
 
 _Listed = Callable[[memoryview, int], Seen[_Object]]
 """Reads one object of a list, of it at most so many fields where it is not whole."""
@@ -227,6 +226,7 @@ class LiveKitClient:
                     continue
                 if not seen.whole or seen.value.id != listed_as:
                     unreadable.note(listed_as)
+                    await asyncio.sleep(0)  # to look at such a one takes long
                 if listed_as:
                     known.add(listed_as)
                     last = listed_as
@@ -244,7 +244,12 @@ class LiveKitClient:
         """One page, taken apart but unread: one bad object must not hide the others."""
 
         async def page(_: SipService) -> list[memoryview]:
-            return items_of(await self._session.listed(method, request))
+            found: list[memoryview] = []
+            for item in items_of(await self._session.listed(method, request)):
+                found.append(item)
+                if len(found) % _CUT_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            return found
 
         return await self._call(method, page)
 
@@ -272,7 +277,7 @@ class LiveKitClient:
             return stored
         if not self._paged or stored.password is not None:
             return stored
-        return replace(stored, password=_remembered_password(wanted))
+        return replace(stored, password=convert.remembered_password(wanted))
 
     async def _call(
         self, method: str, call: Callable[[SipService], Awaitable[_Result]], credentials: Iterable[str] = ()
@@ -342,9 +347,3 @@ async def _in_portions(items: list[memoryview]) -> AsyncIterator[memoryview]:
             weight = 0
             await asyncio.sleep(0)
         yield item
-
-
-def _remembered_password(wanted: SipObject) -> Masked | None:
-    if isinstance(wanted, DispatchRule) or wanted.password is None:
-        return None
-    return Masked(wanted.password.digest)

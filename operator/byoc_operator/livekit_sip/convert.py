@@ -203,6 +203,13 @@ def credential_texts(sip_object: SipObject) -> list[str]:
     ]
 
 
+def remembered_password(wanted: SipObject) -> Masked | None:
+    """The password that was sent, without its text, where the reply does not tell it."""
+    if isinstance(wanted, DispatchRule) or wanted.password is None:
+        return None
+    return Masked(wanted.password.digest)
+
+
 def _text(masked: Masked | None, field: str) -> str:
     if masked is None:
         return ""
