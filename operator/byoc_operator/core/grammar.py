@@ -32,6 +32,7 @@ Wider than a host name, so that `my_host.example.com` is found whole and refused
 """
 
 MAX_HOST_LENGTH: Final = 253
+MAX_LABEL_LENGTH: Final = 63
 MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024
 
@@ -107,6 +108,16 @@ def is_endpoint(text: str) -> bool:
     if matches(IPV4_AND_PORT, text):
         return is_address(host)
     return len(host) <= MAX_HOST_LENGTH and matches(HOST_AND_PORT, text)
+
+
+def is_namespace(text: str) -> bool:
+    """Whether a namespace can have this name."""
+    return len(text) <= MAX_LABEL_LENGTH and matches(DNS_LABEL, text)
+
+
+def is_object_name(text: str) -> bool:
+    """Whether a Kubernetes object such as a Secret can have this name."""
+    return len(text) <= MAX_HOST_LENGTH and matches(DNS_SUBDOMAIN, text)
 
 
 def number_meant(text: str) -> str:
