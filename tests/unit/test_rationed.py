@@ -5,7 +5,6 @@ import logging
 import pytest
 
 from byoc_operator.telemetry import rationed
-from byoc_operator.telemetry.logs import set_up
 from byoc_operator.telemetry.rationed import LINES, WITHIN_S, Rationed
 
 ADMISSION = "byoc_operator.admission.server"
@@ -50,10 +49,3 @@ def test_kinds_without_end_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(lines) == 10 + LINES
     now[0] = WITHIN_S
     assert written(filter_, "asyncio", 1, "kind 999") == ["kind 999"]
-
-
-def test_the_operators_log_is_rationed(capsys: pytest.CaptureFixture[str]) -> None:
-    set_up(as_json=False, level="INFO")
-    for _ in range(100):
-        logging.getLogger(ADMISSION).warning("/seal was sent no JSON")
-    assert len(capsys.readouterr().err.splitlines()) == LINES
