@@ -211,6 +211,40 @@ async def test_what_is_no_http_is_refused_and_fails_nothing(sent: bytes, caplog:
     assert [record.name for record in caplog.records if record.name.startswith("byoc_operator")] in ([], [LOGGER])
 
 
+@pytest.mark.parametrize("then", [b"no\r\n", b"5\r\n[1,2]\r\nno\r\n", b"-1\r\n", b"f" * 100_000])
+async def test_a_body_that_ends_in_nonsense_is_refused(
+    then: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "READ_WITHIN_S", 0.3)
+    monkeypatch.setattr(server_module, "LINGER_S", 0.1)
+    async with serving() as (port, found):
+        trust = ssl.create_default_context(cadata=found.authorities.decode())
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+        head = b"POST /seal HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        writer.write(head + b"1\r\n[\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.1)  # until the handler waits for the rest
+        writer.write(then)
+        assert (await asyncio.wait_for(reader.read(), 5))[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 408")
+        writer.close()
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_who_goes_away_amid_a_body_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving() as (port, found):
+        trust = ssl.create_default_context(cadata=found.authorities.decode())
+        for body in (b"", b"[", b"[" * 70_000):
+            _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+            head = "POST /seal HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 90000\r\n\r\n"
+            writer.write(head.encode() + body)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.transport.abort()
+        async with client(found) as session:
+            assert (await post(session, port, reviewed()))[0] == 200
+    assert {record.name for record in caplog.records if record.levelno > logging.INFO} <= {LOGGER}
+
+
 LOGGER = "byoc_operator.admission.server"
 
 

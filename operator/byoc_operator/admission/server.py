@@ -156,6 +156,8 @@ async def _read(http_request: web.Request) -> bytes:
         raise _Malformed(408, "a body that is too slow") from None
     except web.HTTPRequestEntityTooLarge:
         raise _Malformed(413, "a body that is too large") from None
+    except (ConnectionError, web.RequestPayloadError):
+        raise _Malformed(400, "a body that breaks off") from None
 
 
 @contextlib.asynccontextmanager
