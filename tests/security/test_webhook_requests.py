@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 import time
 import urllib.request
@@ -95,6 +96,13 @@ class Stranger:
             self.statuses.setdefault("dawdled", set()).add(connection.getresponse().status)
         connection.close()
 
+    def rattle(self, port: int, sent: bytes) -> None:
+        """Connect to a port, send what is neither TLS nor HTTP, and go."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5, (self._address, 0)) as connection:
+            connection.sendall(sent)
+            connection.settimeout(0.02)
+            connection.recv(1024)
+
     def _connection(self) -> http.client.HTTPSConnection:
         source = (self._address, 0)
         return http.client.HTTPSConnection(
@@ -135,6 +143,18 @@ def test_a_tenants_secret_that_the_api_server_refuses_later_costs_little(attacke
         assert "annotations" in answer.body
     serves_others(attacked, "others")
     assert peak_mb(attacked) - before < 120
+
+
+def test_noise_at_both_ports_fills_no_log(attacked: Scene, webhook_port: int) -> None:
+    stranger = Stranger("127.0.0.2", webhook_port)
+    before = len(attacked.deployment.process.log_text().splitlines())
+    for count in range(150):
+        sent = (b"", b"\x16\x03\x01", b"GET / HTTP/9.9\r\n\r\n", b"\0" * 100, b"GET / HTTP/1.1\r\nA\r\n\r\n")[count % 5]
+        for port in (webhook_port, attacked.deployment.process.port):
+            stranger.rattle(port, sent)
+    serves_others(attacked, "others")
+    is_sealed_within(attacked, "honest", 5)
+    assert len(attacked.deployment.process.log_text().splitlines()) - before < 120
 
 
 def test_each_hostile_body_gets_a_clean_answer(attacked: Scene, webhook_port: int) -> None:
