@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator import connections
 from byoc_operator.admission import server as server_module
 from byoc_operator.admission.asked import API_VERSION, BOUNDS, MAX_BODY, Unreadable, asked_in
 from byoc_operator.admission.certificates import Certificates, renewed
@@ -216,7 +217,7 @@ async def test_a_body_that_ends_in_nonsense_is_refused(
     then: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "READ_WITHIN_S", 0.3)
-    monkeypatch.setattr(server_module, "LINGER_S", 0.1)
+    monkeypatch.setattr(connections, "LINGER_S", 0.1)
     async with serving() as (port, found):
         trust = ssl.create_default_context(cadata=found.authorities.decode())
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
