@@ -323,11 +323,18 @@ async def test_a_place_is_given_to_one_of_an_address_at_a_time_and_nobody_waits_
 # Bounds on JSON
 
 
+def _as_json(value: Any) -> bytes | None:
+    """None for infinity and what is no number, which JSON cannot spell."""
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except ValueError:
+        return None
+
+
 @QUICK
-@given(json_values)
+@given(json_values.filter(lambda value: _as_json(value) is not None))
 def test_json_within_bounds_is_decoded_as_it_is(value: Any) -> None:
-    body = json.dumps(value, ensure_ascii=True).encode()
-    assert decoded(body, BOUNDS) == value
+    assert decoded(_as_json(value) or b"", BOUNDS) == value
     assert decoded(json.dumps([value], indent=1).encode(), BOUNDS) == [value]
 
 
