@@ -27,6 +27,9 @@ ACCEPT_RETRY_S = 0.5
 HEADERS, LINE_BYTES = 32, 8190
 """How many headers a request may have, and how long each, and its first line, may be. The API server sends ten."""
 
+UNREAD_BYTES = 32 * 1024
+"""What is taken of a body, twice at most, before somebody reads it. aiohttp's own limit is eight times that."""
+
 LINGER_S = 1.0
 """How long what is still sent after an answer is thrown away, so that the sender reads the answer."""
 
@@ -85,6 +88,7 @@ class Port:
             auto_decompress=False,
             keepalive_timeout=limits.idle_s,
             lingering_time=LINGER_S,
+            read_bufsize=UNREAD_BYTES,
             max_line_size=LINE_BYTES,
             max_field_size=LINE_BYTES,
             max_headers=HEADERS,

@@ -193,7 +193,7 @@ def _bound(content: bytes, namespace: str, field: Field) -> str:
     """The value in the content of a token, if it was sealed for this use."""
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict) or "v" not in found:
         message = "the sealed value is bound to no namespace, as tokens of other services are not. "

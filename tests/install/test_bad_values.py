@@ -32,6 +32,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("image.name", "byoc", "'name' not allowed"),
     ("metrics.serviceMonitor.enable", True, "'enable' not allowed"),
     ("networkPolicy.egress", [], "'egress' not allowed"),
+    ("networkPolicy.metricsFrom", [{"namespace": "monitoring"}], "'namespace' not allowed"),
     ("resources.limit", {}, "'limit' not allowed"),
     ("tolerations", [{"keys": "a"}], "'keys' not allowed"),
     # forms
@@ -82,6 +83,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("terminationGracePeriodSeconds", 10, "/terminationGracePeriodSeconds"),
     ("podDisruptionBudget.maxUnavailable", "half", "/podDisruptionBudget/maxUnavailable"),
     ("networkPolicy.egressPorts", [70000], "/networkPolicy/egressPorts/0"),
+    ("networkPolicy.apiServerFrom", [{"ipBlock": {"cidr": "192.0.2.1"}}], "/networkPolicy/apiServerFrom/0"),
     ("crds.keep", "yes", "/crds/keep"),
     ("commonLabels", {"a": 1}, "/commonLabels/a"),
     ("resources", {"limits": {"memory": True}}, "/resources/limits/memory"),

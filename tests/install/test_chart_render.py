@@ -298,6 +298,32 @@ def test_the_port_of_livekit_is_let_out(url: str, port: int) -> None:
     assert [each["port"] for each in egress[1]["ports"]] == [6443, port]
 
 
+def test_who_may_come_in_is_narrowed_only_where_it_is_told() -> None:
+    prometheus = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
+    api_server = {"ipBlock": {"cidr": "192.0.2.0/28"}}
+    told = {**SEALING, "networkPolicy": {"metricsFrom": [prometheus], "apiServerFrom": [api_server]}}
+    ingress = {
+        case: _one(chart(NAME, values), "NetworkPolicy")["spec"]["ingress"]
+        for case, values in (("told", told), ("untold", SEALING))
+    }
+    assert [(each["ports"][0]["port"], each.get("from")) for each in ingress["told"]] == [
+        (8080, [prometheus]),
+        (9443, [api_server]),
+    ]
+    assert [(each["ports"][0]["port"], each.get("from")) for each in ingress["untold"]] == [(8080, None), (9443, None)]
+
+
+def test_the_account_is_held_to_the_bundle_wherever_it_may_patch_the_webhook() -> None:
+    admission = {"sealing": {"admission": {"enabled": True}}}
+    named = {**DEFAULTS, **admission, "serviceAccount": {"name": "phones"}, "fullnameOverride": "other"}
+    policy = _one(chart(NAME, named, namespace="voice"), "ValidatingAdmissionPolicy")
+    (condition,) = policy["spec"]["matchConditions"]
+    assert condition["expression"] == "request.userInfo.username == 'system:serviceaccount:voice:phones'"
+    injected = {**DEFAULTS, "sealing": {"admission": {"enabled": True, "certificates": "CertManager"}}}
+    assert "caBundle and nothing else" not in chart_text(NAME, injected), "nor is there a right to be narrowed"
+    assert "mutatingwebhookconfigurations" not in chart_text(NAME, injected)
+
+
 # --- the CRD ----------------------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,47 @@ def test_every_good_manifest_is_accepted(crd: Bed) -> None:
     assert _dry_run(crd, items) == ""
 
 
+def test_the_largest_specs_are_judged_by_every_rule_and_not_by_what_that_costs(crd: Bed) -> None:
+    """The API server gives up on an object whose rules cost too much, and refuses it for that."""
+    assert (
+        _dry_run(crd, [manifest("fits", "default", _largest("a", "é", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff/128"))])
+        == ""
+    )
+    refused = _dry_run(crd, [manifest("wrong", "default", _largest("a", "\n", "a:" * 32))])
+    for words in ("must be a CIDR", "values of at most 1024 bytes", "attribute names", "keys of 1 to 253 characters"):
+        assert words in refused
+    keys = {"headers": {"K" * 1_000_000 + str(index): "x" for index in range(2)}}
+    refused += _dry_run(crd, [manifest("keys", "default", merged(BASE, {"outbound": keys}))])
+    assert "must have header names of 1 to 255" in refused
+    for given_up in ("budget", "cost", "exceed"):
+        assert given_up not in refused
+
+
+def _largest(letter: str, char: str, address: str) -> dict[str, Any]:
+    """A spec with everything as long as it may be; `char` in values, `address` in lists."""
+    label = letter * 61
+    host = ".".join([label] * 4) + ".com"
+    names = [f"{index:x}" + letter * 254 for index in range(16)]
+    inbound = {
+        "allowedAddresses": [address[:64]] * 64,
+        "allowedCallers": ["+123456789012345"] * 100,
+        "authentication": "Digest",
+        "headersToAttributes": dict.fromkeys(names, char * 1024),
+        "agentMetadata": dict.fromkeys((name[:253] for name in names), char * 1024),
+    }
+    return {
+        "phoneNumber": "+123456789012345",
+        "terminationUri": f"{host}:65535",
+        "friendlyName": "é" * 128,
+        "inboundAgentId": "é" * 128,
+        "outboundAgentId": "é" * 128,
+        "sipUsername": "é" * 256,
+        "sipPasswordSecretRef": {"name": ("a." * 127)[:253], "key": "k" * 253},
+        "inbound": inbound,
+        "outbound": {"headers": dict.fromkeys(names, char * 512), "fromHost": host, "destinationCountry": "US"},
+    }
+
+
 def test_a_bad_object_can_still_be_annotated_and_deleted(crd: Bed, namespace: str) -> None:
     """Ratcheting: a rule of the CRD does not lock up an object that was stored before the rule existed."""
     name = "byocphonenumbers.byoc.talkifai.dev"

@@ -81,7 +81,8 @@ def scene(stage: Scene, webhook_port: int) -> Scene:
     return stage
 
 
-def _bundle(bed: Bed) -> str:
+def trusted(bed: Bed) -> str:
+    """Whose certificates the API server trusts for the webhook (PEM)."""
     path = "jsonpath={.webhooks[0].clientConfig.caBundle}"
     return base64.b64decode(bed.kubectl("get", CONFIGURATION, "-o", path).stdout).decode()
 
@@ -254,21 +255,62 @@ def test_other_secrets_are_neither_touched_nor_held_up_while_the_operator_is_awa
 
 def test_a_broken_bundle_is_put_right_and_the_own_port_tells_its_readiness(scene: Scene, webhook_port: int) -> None:
     bed = scene.bed
-    trust = ssl.create_default_context(cadata=_bundle(bed))
+    trust = ssl.create_default_context(cadata=trusted(bed))
     with urllib.request.urlopen(f"https://127.0.0.1:{webhook_port}/readyz", context=trust) as answer:
         assert json.load(answer) == {"status": "ok", "waitingFor": []}
-    before = _bundle(bed)
+    before = trusted(bed)
     broken = '[{"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}]'
     bed.kubectl("patch", CONFIGURATION, "--type=json", "-p", broken)
     scene.deployment.restart()
-    scene.until(lambda: _bundle(bed) == before, "the bundle is right again")
+    scene.until(lambda: trusted(bed) == before, "the bundle is right again")
+
+
+MORE = {"name": "more.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None"}
+WIDENINGS: dict[str, Json] = {
+    "all resources": {"op": "replace", "path": "/webhooks/0/rules/0/resources", "value": ["*"]},
+    "all operations": {"op": "replace", "path": "/webhooks/0/rules/0/operations", "value": ["*"]},
+    "without the label": {"op": "remove", "path": "/webhooks/0/objectSelector"},
+    "other namespaces": {"op": "add", "path": "/webhooks/0/namespaceSelector", "value": {"matchLabels": {"a": "b"}}},
+    "conditions": {
+        "op": "add",
+        "path": "/webhooks/0/matchConditions",
+        "value": [{"name": "no", "expression": "false"}],
+    },
+    "elsewhere": {"op": "replace", "path": "/webhooks/0/clientConfig", "value": {"url": "https://example.com/"}},
+    "to be ignored": {"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"},
+    "for longer": {"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 30},
+    "one more": {"op": "add", "path": "/webhooks/-", "value": MORE | {"clientConfig": {"url": "https://example.com/"}}},
+    "none": {"op": "remove", "path": "/webhooks"},
+    "an annotation": {"op": "add", "path": "/metadata/annotations", "value": {"cert-manager.io/inject-ca-from": "a/b"}},
+    "a finalizer": {"op": "add", "path": "/metadata/finalizers", "value": ["example.com/kept"]},
+}
+
+
+def test_the_operators_account_may_change_the_bundle_and_nothing_else_of_its_webhook(scene: Scene) -> None:
+    bed = scene.bed
+    account = f"--kubeconfig={bed.service_account_kubeconfig('byoc-system', 'byoc-operator')}"
+    before = json.loads(bed.kubectl("get", CONFIGURATION, "-o", "json").stdout)["webhooks"]
+    no_bundle = {"op": "remove", "path": "/webhooks/0/clientConfig/caBundle"}
+
+    def patched(*operations: Json) -> str:
+        patch = ("patch", CONFIGURATION, "--type=json", "-p", json.dumps(operations))
+        done = bed.kubectl(account, *patch, check=False)
+        return done.stdout + done.stderr
+
+    told = {what: patched(widening) for what, widening in WIDENINGS.items()}
+    told |= {f"{what}, beside the bundle": patched(no_bundle, widening) for what, widening in WIDENINGS.items()}
+    assert [what for what, words in told.items() if "caBundle and nothing else" not in words] == []
+    assert json.loads(bed.kubectl("get", CONFIGURATION, "-o", "json").stdout)["webhooks"] == before
+    assert "patched" in patched(no_bundle)
+    scene.deployment.restart()
+    scene.until(lambda: trusted(bed), "the operator has put it right again")
 
 
 def test_two_replicas_share_one_certificate(scene: Scene) -> None:
     port = free_port()
     replica = scene.deployment.replica("second", scene.proxy.url, settings(port))
     try:
-        trust = ssl.create_default_context(cadata=_bundle(scene.bed))
+        trust = ssl.create_default_context(cadata=trusted(scene.bed))
 
         def ready() -> bool:
             try:

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import json
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ import aiohttp
 import pytest
 from cryptography import x509
 
-from byoc_operator.admission import server as server_module
 from byoc_operator.admission.certificates import (
     AUTHORITY_LIFE,
     CERTIFICATE_LIFE,
@@ -23,7 +22,7 @@ from byoc_operator.admission.certificates import (
 )
 from byoc_operator.admission.installation import Installation
 from byoc_operator.admission.ring import FRESH_S, MISSED_S, PATIENCE_S, STALE_S, FreshKeys, Keys
-from byoc_operator.admission.server import LARGE_AT_ONCE, MAX_CONTAINERS, AdmissionServer
+from byoc_operator.admission.server import AdmissionServer
 from byoc_operator.admission.storage import CERTIFICATE_SECRET, MountedCertificates, Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
@@ -323,7 +322,7 @@ async def test_an_expired_certificate_is_not_ready() -> None:
     assert await server.problems() == ["a valid certificate"]
 
 
-async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
+async def test_a_review_over_https_is_answered() -> None:
     keys = [Keys(RING)]
     found = renewed(None, NAMES, datetime.now(UTC))
     counted: list[str] = []
@@ -342,41 +341,9 @@ async def test_a_review_over_https_is_answered_and_nonsense_is_not() -> None:
             "u-1",
         )
         assert told["response"]["patchType"] == "JSONPatch"
-        many = '{"apiVersion": "v1", "request": {"object": [' + ",".join(["[]"] * (MAX_CONTAINERS + 1)) + "]}}"
-        for nonsense in ("", "[]", "{}", '{"apiVersion": "v1", "request": 7}', "[" * 5000, many):
-            assert (await _post(port, found, nonsense))[0] == 400
         keys[0] = NO_KEYS
         assert not json.loads((await _post(port, found, body))[1])["response"]["allowed"]
-        labels = {WATCH_LABEL: "true"}
-        brackets = {"metadata": {"labels": labels, "annotations": {"a": '["{' * MAX_CONTAINERS}}}
-        harmless = request | {"operation": "UPDATE", "object": brackets, "oldObject": brackets}
-        review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": harmless}
-        assert json.loads((await _post(port, found, json.dumps(review)))[1])["response"]["allowed"]
-        assert [each for each in counted if each != "malformed"] == ["sealed", "refused", "unchanged"]
-        assert counted.count("malformed") == 6
-    finally:
-        await server.stop()
-
-
-async def test_who_sends_slowly_is_sent_away_and_holds_nobody_up_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "READ_WITHIN_S", 0.2)
-    found = renewed(None, NAMES, datetime.now(UTC))
-    port, server = await _server([Keys(RING)])
-    server.use(Serving(found.certificate, found.key))
-
-    async def slowly() -> AsyncIterator[bytes]:
-        yield b"{"
-        await asyncio.sleep(5)
-
-    try:
-        async with _session(found) as session:
-            slow = [
-                asyncio.create_task(session.post(f"https://127.0.0.1:{port}/seal", data=slowly()))
-                for _ in range(LARGE_AT_ONCE * 2)
-            ]
-            await asyncio.sleep(0.05)
-            assert (await _post(port, found, "{}"))[0] == 400
-            assert {(await each).status for each in slow} == {408}
+        assert counted == ["sealed", "refused"]
     finally:
         await server.stop()
 
@@ -449,6 +416,11 @@ async def _get(port: int, found: Certificates) -> tuple[int, list[str]]:
         return answer.status, (await answer.json())["waitingFor"]
 
 
+def _posted(session: aiohttp.ClientSession, port: int, body: str) -> Any:
+    headers = {"Content-Type": "application/json"}
+    return session.post(f"https://127.0.0.1:{port}/seal", data=body, headers=headers)
+
+
 async def _post(port: int, found: Certificates, body: str) -> tuple[int, str]:
-    async with _session(found) as session, session.post(f"https://127.0.0.1:{port}/seal", data=body) as answer:
+    async with _session(found) as session, _posted(session, port, body) as answer:
         return answer.status, await answer.text()

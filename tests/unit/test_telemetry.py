@@ -13,6 +13,7 @@ from byoc_operator.core.resource import Key
 from byoc_operator.telemetry.health import HealthServer
 from byoc_operator.telemetry.logs import set_up
 from byoc_operator.telemetry.metrics import Metrics
+from byoc_operator.telemetry.rationed import LINES
 
 LOG = logging.getLogger("byoc_operator.engine.some")
 
@@ -134,6 +135,13 @@ def test_a_line_without_a_number_and_a_library_at_info(*, as_json: bool, capsys:
     assert "swept" in err
     assert "a whole body" not in err
     assert "namespace" not in err
+
+
+def test_lines_that_strangers_can_cause_are_rationed(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up(as_json=False, level="INFO")
+    for _ in range(100):
+        logging.getLogger("byoc_operator.admission.server").warning("/seal was sent no JSON")
+    assert len(capsys.readouterr().err.splitlines()) == LINES
 
 
 async def test_health_readiness_and_metrics() -> None:

@@ -12,8 +12,9 @@ from typing import Any
 from ..core.conditions import Reason
 from ..core.credentials import KEYS_SECRET, LAST_APPLIED, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
 from ..core.encoding import from_base64, to_base64
+from ..core.json_bounds import Bounds, decoded
 from ..errors import Stalled
-from ..sealing import is_sealed, open_with
+from ..sealing import MAX_SEALED, is_sealed, open_with
 from .ring import Keys
 
 _UNREADABLE = f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
@@ -24,8 +25,14 @@ _UNAVAILABLE = 503
 MAX_PLAIN = 1024
 """Characters of a value in plain text; none of more than 256 bytes is of use. A Secret may have many of a megabyte."""
 
+MAX_ENCODED = 2 * MAX_SEALED
+"""Characters of a value as it is spelled: more than any sealed one takes in base64. Longer ones are not decoded."""
+
 MAX_ANNOTATION = 256 * 1024
 """Bytes that the API server allows all annotations of an object together, but looks at only after us."""
+
+_MANIFEST = Bounds(MAX_ANNOTATION, depth=64, containers=20_000, strings=50_000, bare=MAX_ANNOTATION)
+"""Of a manifest in an annotation. That of a Secret is five levels deep."""
 
 Json = dict[str, Any]
 
@@ -48,6 +55,8 @@ def review(request: Mapping[str, Any], keys: Keys) -> Json:
     wanted, old = _mapping(request.get("object")), _mapping(request.get("oldObject"))
     if request.get("operation") not in ("CREATE", "UPDATE") or not _labelled(wanted):
         return _allowed(request)
+    if _mapping(request.get("kind")).get("kind", "Secret") != "Secret":
+        return _allowed(request, warnings=["not sealed: only Secrets hold SIP credentials"])
     if str(wanted.get("type")) in REFUSED_TYPES or _mapping(wanted.get("metadata")).get("name") == KEYS_SECRET:
         return _allowed(request, warnings=["not sealed: a Secret of this kind never holds SIP credentials"])
     sealer = _Sealer(keys, str(request.get("namespace") or ""), old)
@@ -132,12 +141,14 @@ class _Sealer:
         """A value as it will be stored, coded as it came. Raises `_Refused`."""
         if not value:
             return value
+        if len(value) > MAX_ENCODED:
+            raise _too_long(key)
         text = coding.decode(key, value)
         if is_sealed(text):
             self._check(key, text)
             return value
         if len(text) > MAX_PLAIN:
-            raise _Refused(f"{_named(key)}: the value is longer than any SIP credential; up to 256 bytes are of use")
+            raise _too_long(key)
         self._warn(key, problem_of(text, field_of(key)))
         for token in known:
             if is_sealed(token) and self._opened(key, token) == text:
@@ -198,7 +209,9 @@ class _Coding:
         return text
 
     def lenient(self, value: object) -> str:
-        """The text of a stored value, empty if it has none."""
+        """The text of a stored value, empty if it has none, or one that is longer than any that matters here."""
+        if not isinstance(value, str) or len(value) > MAX_ENCODED:
+            return ""
         return self._decode(value) or ""
 
 
@@ -251,12 +264,7 @@ def _last_applied(manifest: Mapping[str, Any]) -> str | None:
 
 def _parsed(text: str) -> Json:
     """The object in a JSON text. Raises ValueError, also if a key is there twice: one of them would be overlooked."""
-    if len(text) > MAX_ANNOTATION:
-        raise ValueError("too long")
-    try:
-        found = json.loads(text, object_pairs_hook=_once, parse_constant=_no_json)
-    except RecursionError:
-        raise ValueError("too deep") from None
+    found = decoded(text.encode(), _MANIFEST, _once)
     if not isinstance(found, dict):
         raise ValueError("no object")  # noqa: TRY004 - for the caller it is one more text that cannot be read
     return found
@@ -277,10 +285,6 @@ def _once(pairs: list[tuple[str, Any]]) -> Json:
     return found
 
 
-def _no_json(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
 def _content(manifest: Mapping[str, Any]) -> tuple[Any, Any, str | None]:
     return manifest.get("data"), manifest.get("stringData"), _last_applied(manifest)
 
@@ -296,6 +300,10 @@ def _mapping(value: object) -> Json:
 def _escaped(key: str) -> str:
     """A key in a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
+
+
+def _too_long(key: str) -> _Refused:
+    return _Refused(f"{_named(key)}: the value is longer than any SIP credential; up to 256 bytes are of use")
 
 
 def _named(key: str) -> str:

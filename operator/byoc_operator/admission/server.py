@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import json
 import logging
-import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,29 +15,28 @@ from aiohttp import web
 
 from ..connections import Limits, Port
 from ..errors import OperatorError
+from .asked import API_VERSION, KIND, MAX_BODY, Asked, Unreadable, asked_in
 from .certificates import not_after, utc_now
+from .places import Places
 from .review import review
 from .ring import Keys
 from .storage import Serving
 
 log = logging.getLogger(__name__)
 
-MAX_BODY = 8 * 2**20
-"""Bytes. A Secret is at most 1 MiB, and base64; a review holds it before and after, each with its annotations."""
+SMALL = 64 * 1024
+"""Bytes. Nearly every review is smaller; none of that size takes long, so that only larger ones need a place."""
 
-MAX_CONTAINERS = 20_000
-"""Lists and objects in a body. Each takes sixty bytes of memory for two in the text; a review has some hundreds."""
+LARGE_AT_ONCE = 4
+"""How many larger bodies are in memory, one per address."""
 
-SMALL, LARGE_AT_ONCE, READ_WITHIN_S = 64 * 1024, 2, 2.0
-"""Bytes of a usual body, how many larger ones are in memory, and how long one may take to come: nobody logs in here."""
+READ_WITHIN_S, PLACE_WITHIN_S, TURN_WITHIN_S = 2.0, 2.0, 4.0
+"""How long a body may take to come, and a request waits for a place and for its turn. The API server waits for 5 s."""
 
 CONNECTIONS = 128
 """An API server keeps one for each review that it waits for, and some for the next ones. One takes up to 300 kB."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-
 _OK, _NOT_READY = 200, 503
-_NAME = 253  # characters that a name may have in Kubernetes
 
 
 class AdmissionServer:
@@ -62,7 +60,8 @@ class AdmissionServer:
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_3
         self._tls.num_tickets = 0  # the API server resumes no session
         self._ends: datetime | None = None
-        self._room_for_large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._places_for_large = Places(LARGE_AT_ONCE)
+        self._desks = (_Desk("small"), _Desk("large"))
         application = web.Application(client_max_size=MAX_BODY)
         application.add_routes([web.post("/seal", self._seal), web.get("/readyz", self._readyz)])
         self._port = Port(port, application, Limits(CONNECTIONS), self._tls)
@@ -74,6 +73,8 @@ class AdmissionServer:
     async def stop(self) -> None:
         """Answer what was asked, and close the port."""
         await self._port.stop()
+        for desk in self._desks:
+            desk.close()
 
     def problem(self) -> str:
         """Why the port does not answer, or will not for long; empty: all is well."""
@@ -107,27 +108,87 @@ class AdmissionServer:
         return web.json_response(body, status=_NOT_READY if missing else _OK)
 
     async def _seal(self, http_request: web.Request) -> web.Response:
-        keys = await self._keys()
-        small = (http_request.content_length or MAX_BODY) <= SMALL
-        async with contextlib.nullcontext() if small else self._room_for_large:
-            try:
-                async with asyncio.timeout(READ_WITHIN_S):
-                    body = await http_request.read()
-            except (TimeoutError, web.HTTPRequestEntityTooLarge) as exc:
-                return self._malformed(
-                    408 if isinstance(exc, TimeoutError) else 413, "a body that is too slow or too large"
-                )
-            # In a thread: a Secret of a megabyte takes a while, and numbers are served on this loop.
-            answer = await asyncio.to_thread(_answer, body, keys)
-        if answer is None:
-            return self._malformed(400, "what is no AdmissionReview, or has too many parts")
+        try:
+            return await self._answered(http_request)
+        except _Malformed as exc:
+            self._count("malformed")
+            told = f"/seal was sent {exc.what}"
+            log.warning(told)  # no arguments: lines of one cause are counted by their text
+            return web.json_response({"message": told}, status=exc.status)
+
+    async def _answered(self, http_request: web.Request) -> web.Response:
+        size = http_request.content_length if http_request.content_length is not None else MAX_BODY
+        _check_headers(http_request, size)
+        address = http_request.remote or ""
+        async with contextlib.AsyncExitStack() as stack:
+            if size > SMALL:
+                await stack.enter_async_context(_waited_for(self._places_for_large.taken(address, PLACE_WITHIN_S)))
+            body = await _read(http_request)
+            keys = await self._keys()
+            answer = await self._desks[size > SMALL].answer(address, body, keys)
         self._count(answer.outcome)
         return web.json_response(answer.review)
 
-    def _malformed(self, status: int, what: str) -> web.Response:
-        self._count("malformed")
-        log.warning("/seal was sent %s (%d)", what, status)
-        return web.json_response({"message": f"/seal was sent {what}"}, status=status)
+
+class _Malformed(Exception):
+    """What is answered with a status of HTTP's own. `what`: one of a few texts, none of them the sender's."""
+
+    def __init__(self, status: int, what: str) -> None:
+        super().__init__(what)
+        self.status = status
+        self.what = what
+
+
+def _check_headers(http_request: web.Request, size: int) -> None:
+    """Refuse by what stands before the body. Raises `_Malformed`."""
+    if http_request.content_type != "application/json" or "Content-Encoding" in http_request.headers:
+        raise _Malformed(415, "what is not said to be plain JSON")
+    if size > MAX_BODY:
+        raise _Malformed(413, "a body that is too large")
+
+
+async def _read(http_request: web.Request) -> bytes:
+    """The body. Raises `_Malformed`."""
+    try:
+        async with asyncio.timeout(READ_WITHIN_S):
+            return await http_request.read()
+    except TimeoutError:
+        raise _Malformed(408, "a body that is too slow") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise _Malformed(413, "a body that is too large") from None
+    except (ConnectionError, web.RequestPayloadError):
+        raise _Malformed(400, "a body that breaks off") from None
+
+
+@contextlib.asynccontextmanager
+async def _waited_for(place: contextlib.AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+    """The place, for whoever gets one in time. Raises `_Malformed`."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(place)
+        except TimeoutError:
+            raise _Malformed(503, "more than can be answered now") from None
+        yield
+
+
+class _Desk:
+    """One thread that answers, request after request; an address has one request there at a time."""
+
+    def __init__(self, name: str) -> None:
+        self._places = Places(1)
+        self._thread = ThreadPoolExecutor(1, f"byoc-admission-{name}")
+
+    async def answer(self, address: str, body: bytes, keys: Keys) -> "_Answer":
+        """The answer to the review in the body. Raises `_Malformed`."""
+        async with _waited_for(self._places.taken(address, TURN_WITHIN_S)):
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._thread, _answer, body, keys)
+            except Unreadable as exc:
+                raise _Malformed(400, str(exc)) from None
+
+    def close(self) -> None:
+        """End the thread once it has answered."""
+        self._thread.shutdown(wait=False)
 
 
 class _Answer(NamedTuple):
@@ -137,35 +198,21 @@ class _Answer(NamedTuple):
     outcome: str
 
 
-def _answer(body: bytes, keys: Keys) -> _Answer | None:
-    """The answer to an AdmissionReview, None if it is none. What it was made of is gone when this returns."""
-    if _brackets(body) > MAX_CONTAINERS and _brackets(_STRING.sub(b"", body)) > MAX_CONTAINERS:
-        return None
-    try:
-        found = json.loads(body)
-        request, version = found["request"], str(found["apiVersion"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if not isinstance(request, dict):
-        return None
-    response = review(request, keys)
-    return _Answer({"apiVersion": version, "kind": "AdmissionReview", "response": response}, _tell(request, response))
+def _answer(body: bytes, keys: Keys) -> _Answer:
+    """The answer to an AdmissionReview. What it was made of is gone when this returns. Raises `Unreadable`."""
+    asked = asked_in(body)
+    response = review(asked.request, keys)
+    return _Answer({"apiVersion": API_VERSION, "kind": KIND, "response": response}, _tell(asked, response))
 
 
-def _brackets(body: bytes) -> int:
-    return body.count(b"[") + body.count(b"{")
-
-
-def _tell(request: dict[str, Any], answer: dict[str, Any]) -> str:
+def _tell(asked: Asked, answer: dict[str, Any]) -> str:
     """One line for what was changed or refused, names only; which of the three it was."""
-    # Not looked at by anybody before us, and at this port nobody logs in.
-    name = f"{str(request.get('namespace'))[:_NAME]}/{str(request.get('name') or '(new)')[:_NAME]}"
     if not answer["allowed"]:
-        log.warning("refused Secret %s: %s", name, answer["status"]["message"])
+        log.warning("refused Secret %s/%s: %s", asked.namespace, asked.name, answer["status"]["message"])
         return "refused"
     if "patch" not in answer:
         return "unchanged"
-    log.info("sealed values of Secret %s%s", name, " (dry run)" if request.get("dryRun") else "")
+    log.info("sealed values of Secret %s/%s%s", asked.namespace, asked.name, " (dry run)" if asked.dry_run else "")
     return "sealed"
 
 

@@ -46,6 +46,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HALVES = re.compile(r"[\ud800-\udfff]")
 # RFC 3261 §25: both are quoted strings; the digest is made of user:realm:password, so a user name has no colon.
 _NOT_IN_USERNAME = re.compile(r'["\\:]')
+_TOO_LONG = f"the value is longer than {MAX_BYTES} bytes"
 _USERNAME_RULE = 'a user name must not contain `"`, `\\` or `:`'
 
 
@@ -174,10 +175,12 @@ def _opened(text: str | None, namespace: str, field: Field, opener: Opener) -> s
 
 def problem_of(text: str, field: Field) -> str:
     """What keeps a value in plain text from being used as credential, empty if nothing does. Never quotes it."""
+    if len(text) > MAX_BYTES:
+        return _TOO_LONG  # at once: a Secret may hold a megabyte
     checks = (
         (not text, "the value is empty; 1 to 256 bytes are allowed"),
         (bool(_HALVES.search(text)), "the value is not UTF-8 text"),
-        (len(text.encode(errors="surrogatepass")) > MAX_BYTES, "the value is longer than 256 bytes"),
+        (len(text.encode(errors="surrogatepass")) > MAX_BYTES, _TOO_LONG),
         (bool(_wrapped(text)), _wrapped(text)),
         (bool(_CONTROL.search(text)), "the value contains control characters"),
         (

@@ -19,7 +19,9 @@ def from_base64(value: object) -> str | None:
         return ""
     if not isinstance(value, str):
         return None
+    if "\n" in value or "\r" in value:
+        value = value.translate(_LINE_ENDS)  # takes longer than decoding does
     try:
-        return base64.b64decode(value.translate(_LINE_ENDS), validate=True).decode()
+        return base64.b64decode(value, validate=True).decode()
     except ValueError:  # binascii.Error and UnicodeDecodeError are such; so is what a letter beyond ASCII gives
         return None

@@ -24,14 +24,18 @@ HOST_AND_PORT: Final = rf"{HOST_NAME}(?::{PORT})?"
 IPV4_AND_PORT: Final = rf"[0-9.]+(?::{PORT})?"
 IPV6_AND_PORT: Final = rf"\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](?::{PORT})?"
 
-_PASTED_LABEL: Final = r"[^\x00-\x20\x22,./:;<>?@\x5b\x5d]+"
-ENDPOINT_WITHIN: Final = rf"{_PASTED_LABEL}(?:\.{_PASTED_LABEL})+(?::[0-9]+)?"
+_PASTED: Final = r"[^\x00-\x20\x22,./:;<>?@\x5b\x5d]"
+ENDPOINT_WITHIN: Final = rf"{_PASTED}+(?:\.{_PASTED}+)+(?::[0-9]+)?"
 """What looks like host[:port] in a pasted SIP URI or web address.
 
 Wider than a host name, so that `my_host.example.com` is found whole and refused, not found as `host.example.com`.
 """
 
+# The same in time that grows with the text: a label is begun at its beginning only, and what was taken is kept.
+_ENDPOINT_WITHIN: Final = re.compile(rf"(?<!{_PASTED}){_PASTED}++(?:\.{_PASTED}++)++(?::[0-9]++)?")
+
 MAX_HOST_LENGTH: Final = 253
+MAX_LABEL_LENGTH: Final = 63
 MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024
 
@@ -109,6 +113,16 @@ def is_endpoint(text: str) -> bool:
     return len(host) <= MAX_HOST_LENGTH and matches(HOST_AND_PORT, text)
 
 
+def is_namespace(text: str) -> bool:
+    """Whether a namespace can have this name."""
+    return len(text) <= MAX_LABEL_LENGTH and matches(DNS_LABEL, text)
+
+
+def is_object_name(text: str) -> bool:
+    """Whether a Kubernetes object such as a Secret can have this name."""
+    return len(text) <= MAX_HOST_LENGTH and matches(DNS_SUBDOMAIN, text)
+
+
 def number_meant(text: str) -> str:
     """The E.164 number in a text with blanks, dashes, dots or brackets, else an empty string."""
     bare = text.translate(_DECORATION)
@@ -117,7 +131,7 @@ def number_meant(text: str) -> str:
 
 def endpoint_meant(text: str) -> str:
     """The `host[:port]` within a pasted URI, else an empty string."""
-    found = re.search(ENDPOINT_WITHIN, text.rpartition("@")[2])
+    found = _ENDPOINT_WITHIN.search(text.rpartition("@")[2])
     meant = found.group() if found else ""
     return meant if len(meant) <= MAX_HOST_LENGTH and matches(HOST_AND_PORT, meant) else ""
 

@@ -6,6 +6,7 @@ import sys
 from datetime import UTC, datetime
 
 from ..core.printable import printable, shortened
+from .rationed import Rationed
 
 MAX_MESSAGE = 8192
 """Characters: twice the longest line of ours, and short enough that container runtimes do not cut it in two."""
@@ -18,6 +19,7 @@ def set_up(*, as_json: bool, level: str) -> None:
     """Log to standard error. Libraries are kept to warnings: at DEBUG they print whole bodies."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if as_json else _Text())
+    handler.addFilter(Rationed())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

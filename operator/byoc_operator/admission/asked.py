@@ -1,0 +1,63 @@
+"""What is sent to the webhook's port, read with care: whoever reaches the port can send anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..core.grammar import is_namespace, is_object_name
+from ..core.json_bounds import Bounds, decoded
+
+API_VERSION: Final = "admission.k8s.io/v1"
+KIND: Final = "AdmissionReview"
+
+MAX_BODY: Final = 6 * 2**20
+"""Bytes of a review.
+
+It holds a Secret before and after. Of each the API server stores at most 1 MiB of values (1.34 in base64) and 256 KiB
+of annotations, and writes at most six characters for one of these (`\\u003c`): 5.7 MiB. What is longer is refused by
+the API server as well, or is made of what nobody writes into a Secret with SIP credentials.
+"""
+
+BOUNDS: Final = Bounds(size=MAX_BODY, depth=64, containers=20_000, strings=50_000, bare=512 * 1024)
+"""A review has ten levels and some hundreds of lists, objects and strings; each takes more memory than it has bytes.
+
+Within these bounds no review takes more than 50 ms and 80 MB, and none of 64 KiB more than a millisecond and 4 MB.
+"""
+
+_MAX_UID: Final = 128
+
+
+class Unreadable(Exception):
+    """Why a body is no AdmissionReview on an object in a namespace. The message quotes nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An AdmissionRequest, as far as it is needed everywhere. `name`: for people."""
+
+    request: Mapping[str, Any]
+    namespace: str
+    name: str
+    dry_run: bool
+
+
+def asked_in(body: bytes) -> Asked:
+    """The request in the body of a POST. Raises `Unreadable`."""
+    try:
+        found = decoded(body, BOUNDS)
+    except ValueError:
+        raise Unreadable("no JSON, or with too many parts") from None
+    if not isinstance(found, dict) or (found.get("apiVersion"), found.get("kind")) != (API_VERSION, KIND):
+        raise Unreadable(f"no {KIND} of {API_VERSION}")
+    request = found.get("request")
+    if not isinstance(request, dict) or not _is_uid(request.get("uid")):
+        raise Unreadable(f"an {KIND} without a request that has a uid")
+    namespace, name = request.get("namespace"), request.get("name")
+    if not isinstance(namespace, str) or not is_namespace(namespace):
+        raise Unreadable("a request that names no namespace")
+    shown = name if isinstance(name, str) and is_object_name(name) else "(new)"
+    return Asked(request, namespace, shown, request.get("dryRun") is True)
+
+
+def _is_uid(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _MAX_UID and value.isascii() and value.isprintable()

@@ -1,0 +1,364 @@
+"""Every pattern and parser over text from outside takes time that grows with the text and no faster.
+
+A pattern is found by itself, wherever in the package it is compiled; one without a worst text fails here. Measured is
+processor time, the least of several runs, of a text and of one four times as long: linear is 4, quadratic is 16.
+"""
+
+import ast
+import base64
+import contextlib
+import gc
+import importlib
+import json
+import logging
+import pkgutil
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from re import _parser  # type: ignore[attr-defined]  # what a pattern is made of
+from typing import Any
+
+import pytest
+
+import byoc_operator
+from byoc_operator.admission.asked import BOUNDS, Unreadable, asked_in
+from byoc_operator.admission.review import review
+from byoc_operator.admission.ring import Keys
+from byoc_operator.core import grammar
+from byoc_operator.core.carriers import preset_for
+from byoc_operator.core.credentials import LAST_APPLIED, SEALED_PREFIX, WATCH_LABEL, Field, problem_of, sealed_keys
+from byoc_operator.core.encoding import from_base64
+from byoc_operator.core.json_bounds import Bounds, decoded
+from byoc_operator.core.ownership import parse_mark
+from byoc_operator.core.resource import parse
+from byoc_operator.core.rules import RULES
+from byoc_operator.core.validation import problems
+from byoc_operator.errors import Stalled
+from byoc_operator.sealing import KeyRing, is_token
+from byoc_operator.telemetry import logs
+
+Text = Callable[[int], str]
+
+MOST = 8
+"""Between linear and quadratic, with room for a busy machine."""
+
+MEASURABLE_S = 0.0003
+LONGEST = 2**16
+TRIES = 4
+
+OURS = {"cli.chart", "cli.numbers_chart"}
+"""Modules whose patterns read files of this repository alone, when files are generated."""
+
+
+def again(unit: str, end: str = "", begin: str = "") -> Text:
+    """So many characters of a unit, between these."""
+    return lambda size: begin + unit * (size // len(unit)) + end
+
+
+LABELS = [again("a", "!"), again("a.", "!"), again("a-", "!"), again("a" * 63 + ".", "!"), again("a-a.a", "-")]
+EDGES = [again("a", "\0"), again(" ", "", "a"), again("a ", ""), again(" a", " "), again("\U0001f600", "\0")]
+PORTS = [again("1", ":65536"), again("1.", ":"), again("1:", ""), again(":1", "")]
+WORST: dict[str, list[Text]] = {
+    "core.grammar:COUNTRY": [again("A")],
+    "core.grammar:DATA_KEY": [again("a.", "!"), again("a", "!")],
+    "core.grammar:DNS_LABEL": LABELS,
+    "core.grammar:DNS_SUBDOMAIN": LABELS,
+    "core.grammar:E164": [again("1", "!", "+"), again("+1")],
+    "core.grammar:ENDPOINT_WITHIN": [],  # Go's alone (RE2, linear); Python has the next one
+    "core.grammar:_ENDPOINT_WITHIN": [*LABELS, *PORTS, again("a"), again("a", "", "."), again("a:"), again("a@a")],
+    "core.grammar:HEADER_NAME": [again("a", ":"), again("-a", "\0")],
+    "core.grammar:HOST_AND_PORT": [*LABELS, *PORTS, again("a.", ":65536")],
+    "core.grammar:HOST_NAME": LABELS,
+    "core.grammar:IPV4_AND_PORT": PORTS,
+    "core.grammar:IPV6_AND_PORT": [again(":", "!", "["), again("a", "]", "["), again("a:", ":", "["), again("[:]:1")],
+    "core.grammar:PORT": PORTS,
+    "core.grammar:USER_NAME": [*EDGES, again("a", ":")],
+    "core.grammar:WITHOUT_CONTROLS": EDGES,
+    "core.grammar:WITHOUT_CONTROLS_AND_EDGE_BLANKS": EDGES,
+    "core.grammar:_LABEL": LABELS,
+    "core.grammar:_PASTED": [again("a")],
+    "core.grammar:_PREFIX_LENGTH": [again("1")],
+    "core.credentials:_CONTROL": EDGES,
+    "core.credentials:_FOREIGN_TOKEN": [again("A", "!", "gAAAA"), again("gAAAA"), again("=", "", "gAAAA" + "A" * 95)],
+    "core.credentials:_HALVES": [again("a"), again("\ufffd")],
+    "core.credentials:_NOT_IN_USERNAME": [again("a"), again("'")],
+    "core.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
+    "livekit_sip.convert:_ID": [again("A"), again("A", "!"), again("ST_")],
+    # of bytes, as the API server sends them
+    "cluster.cutting:_FLAT": [
+        again('\\"', "", '"'),
+        again("[]"),
+        again('"a",'),
+        again('"\\"'),
+        again('"'),
+        again("\\"),
+    ],
+    "cluster.cutting:_IN_STRING": [again('\\"'), again("\\"), again("a")],
+    "cluster.cutting:_SCALAR": [again("1"), again("1,")],
+    "cluster.cutting:_BLANK": [again(" "), again(" a")],
+    "sealing:_KEY": [again("A"), again("A" * 43 + "-")],
+}
+"""Per pattern the texts that it takes longest for. `grammar` holds its patterns as texts, which Go reads too."""
+
+AS_TEXTS = {"core.text_rules:RESERVED_METADATA_KEY"}
+"""Others that do so."""
+
+AnyPattern = re.Pattern[str] | re.Pattern[bytes]
+
+
+def patterns() -> dict[str, AnyPattern]:
+    """All of the package, by module and name."""
+    found: dict[str, AnyPattern] = {}
+    for info in pkgutil.walk_packages(byoc_operator.__path__, "byoc_operator."):
+        short = info.name.removeprefix("byoc_operator.")
+        if short in OURS or short == "__main__":
+            continue
+        for name, value in vars(importlib.import_module(info.name)).items():
+            if isinstance(value, re.Pattern):
+                found[f"{short}:{name}"] = value
+            elif f"{short}:{name}" in AS_TEXTS:
+                found[f"{short}:{name}"] = re.compile(value)
+    texts = {name: value for name, value in vars(grammar).items() if name.isupper() and isinstance(value, str)}
+    return found | {f"core.grammar:{name}": re.compile(text) for name, text in texts.items()}
+
+
+PATTERNS = patterns()
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_a_pattern_takes_time_that_grows_with_the_text(name: str) -> None:
+    assert name in WORST, f"add to WORST the texts that {name} takes longest for"
+    pattern = PATTERNS[name]
+    searched = name.startswith("core.credentials") or name.endswith("_ENDPOINT_WITHIN")
+    for text in [*WORST[name], *([worst_by_its_parts(pattern)] if WORST[name] else [])]:
+        assert_linear(tried(pattern, "search" if searched else "fullmatch"), text, name)
+        assert_linear(tried(pattern, "search" if searched else "match"), text, name)
+
+
+def tried(pattern: AnyPattern, how: str = "fullmatch") -> Callable[[str], object]:
+    """How a pattern is matched with a text, as bytes where it is of bytes."""
+    act: Callable[[Any], object] = getattr(pattern, how)
+    if isinstance(pattern.pattern, str):
+        return act
+    return lambda text: act(text.encode())
+
+
+def worst_by_its_parts(pattern: AnyPattern) -> Text:
+    """Of texts that repeat one or two characters which the pattern names, the one that takes longest to be refused."""
+    named = [*sorted(set(_characters(_parser.parse(pattern.pattern))))[:10], "~"]
+    units = [*named, *(first + second for first in named for second in named if first != second)]
+    texts = [again(unit, end) for unit in units for end in ("", "\0")]
+    return max(texts, key=lambda text: seconds(tried(pattern), text(600), runs=1))
+
+
+def _characters(parsed: Any) -> list[str]:
+    """One of each literal and range that stands in a pattern."""
+    found: list[str] = []
+    for part in parsed:
+        if isinstance(part, tuple | list | _parser.SubPattern):
+            found += _characters(part)
+            if len(part) == 2 and str(part[0]) in ("LITERAL", "RANGE"):
+                found.append(chr(part[1] if isinstance(part[1], int) else part[1][0]))
+    return found
+
+
+def test_a_slow_pattern_would_be_noticed() -> None:
+    for slow in (r"(?:a|a)*b", r"a*a*b", r"(?:a+)+b"):
+        with pytest.raises(AssertionError, match="times as long"):
+            assert_linear(re.compile(slow).fullmatch, again("a"), slow)
+
+
+def test_a_worst_text_is_found_in_what_a_pattern_names() -> None:
+    slow = re.compile(r"[x-z]*[x-z]*!")
+    with pytest.raises(AssertionError, match="times as long"):
+        assert_linear(slow.fullmatch, worst_by_its_parts(slow), slow.pattern)
+
+
+def test_patterns_stand_where_they_are_found() -> None:
+    """Compiled at the top of a module, or in `grammar`; a pattern within a call would be tried with no worst text."""
+    package = Path(byoc_operator.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        module = ".".join(path.relative_to(package).with_suffix("").parts)
+        if module in OURS or module == "core.grammar":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=used), args=[ast.Name(id=given), *_]):
+                    known = used == "compile" or f"{module}:{given}" in AS_TEXTS
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="re"), attr=used)):
+                    known = used in ("compile", "escape")
+                case _:
+                    continue
+            assert known, f"compile the pattern of {module}, line {node.lineno}, or name it in AS_TEXTS"
+
+
+# Parsers
+
+RING = KeyRing.generate()
+ESCAPES = again('\\"', "", '"')
+JSONS = [
+    ESCAPES,
+    again("\\", "", '"'),
+    again("["),
+    again("[],", "", "["),
+    again('"a",', "", "["),
+    again("1"),
+    again(" "),
+]
+JSONS += [again("1,", "", "["), again('{"a":'), again('"'), again("\\u003c", '"', '"'), again('"a":1,', "", "{")]
+BASE64 = [again("A"), again("\n"), again("A\r\n"), again("="), again("é"), again("A", "!")]
+HOSTS = [
+    *LABELS,
+    *PORTS,
+    again(":"),
+    again("."),
+    again("["),
+    again("/"),
+    again("@"),
+    again("transport=tls;"),
+    again("0"),
+]
+VALUES = [*EDGES, *WORST["core.credentials:_FOREIGN_TOKEN"], again("\n"), again("\ud800"), again("\\")]
+NO_BOUNDS = Bounds(*[2**30] * 5)
+CONTROLS = [again("\n"), again("\0"), again("\u2028"), again("\U0001f600"), again('\\"')]
+LISTS = [again(","), again("a,"), again(" ,"), again("a"), again(" ")]
+
+
+def secret(**metadata: Any) -> dict[str, Any]:
+    labelled = {"labels": {WATCH_LABEL: "true"}} | metadata
+    return {"operation": "UPDATE", "namespace": "voice", "uid": "u", "object": {"metadata": labelled}}
+
+
+def sealed(text: str, part: str = "data") -> object:
+    request = secret()
+    request["oldObject"] = request["object"] = request["object"] | {part: {"password": text}}
+    return review(request, Keys(RING))
+
+
+def with_annotation(text: str) -> object:
+    return review(secret(annotations={LAST_APPLIED: text}), Keys(RING))
+
+
+def with_many_keys(text: str) -> object:
+    return review(
+        secret() | {"object": secret()["object"] | {"data": dict.fromkeys(map(str, range(len(text))), "")}}, Keys(RING)
+    )
+
+
+def number(annotation: str = "", status: str = "", **spec: Any) -> object:
+    wishes = {f"byoc.talkifai.dev/{name}": annotation for name in ("adopt", "refresh", "recreate", "paused")}
+    metadata = {"namespace": "voice", "name": "a", "uid": "u", "resourceVersion": "1", "annotations": wishes}
+    told = {"liveKit": status, "findings": [{"code": "LeftBehind", "message": status}]}
+    return parse({"metadata": metadata, "spec": spec, "status": told})
+
+
+def spec_of(text: str) -> object:
+    return problems({"phoneNumber": text, "terminationUri": text, "outbound": {"headers": {text: text}}})
+
+
+def rules_of(text: str) -> object:
+    """Each rule on its own: in the reconcile a size that is wrong hides them."""
+    for rule in RULES:
+        if rule.holds is not None and rule.node.rpartition(".")[2] not in ("", "inbound", "headers"):
+            value: Any = {text: text} if rule.node.endswith(("headersToAttributes", "agentMetadata")) else text
+            if not rule.holds(value):
+                rule.hint(value)
+    return None
+
+
+def logged(text: str, formatter: type[logging.Formatter] = logs._Json) -> object:
+    return formatter().format(logging.LogRecord("byoc_operator", logging.INFO, __file__, 1, "%s", (text,), None))
+
+
+PARSERS: dict[str, tuple[Callable[[str], object], list[Text]]] = {
+    "JSON within bounds": (lambda text: decoded(text.encode(), BOUNDS), JSONS),
+    "JSON without bounds": (lambda text: decoded(text.encode(), NO_BOUNDS), [ESCAPES, *JSONS[3:8]]),
+    "a review": (lambda text: asked_in(text.encode()), JSONS),
+    "a value in a review": (sealed, [*BASE64, *VALUES]),
+    "an annotation in a review": (with_annotation, JSONS),
+    "keys in a review": (with_many_keys, [again("a")]),
+    "base64": (from_base64, BASE64),
+    "a password": (lambda text: problem_of(text, Field.PASSWORD), VALUES),
+    "a user name": (lambda text: problem_of(text, Field.USERNAME), VALUES),
+    "values of a Secret": (lambda text: sealed_keys({"password": text}), VALUES),
+    "the shape of a token": (lambda text: is_token(SEALED_PREFIX + text), BASE64),
+    "a token": (lambda text: RING.open(SEALED_PREFIX + text, "voice", Field.PASSWORD), BASE64),
+    "a key ring": (KeyRing.parse, [again("\n"), again("A"), again("\r\n \n")]),
+    "an endpoint": (grammar.is_endpoint, HOSTS),
+    "a host": (grammar.is_host, HOSTS),
+    "what a URI means": (grammar.endpoint_meant, HOSTS),
+    "the transport of a URI": (grammar.transport_meant, HOSTS),
+    "what a number means": (grammar.number_meant, [again("1"), again("-"), again("+1 ")]),
+    "an address": (grammar.is_address.__wrapped__, HOSTS),
+    "a range": (grammar.is_cidr.__wrapped__, HOSTS),
+    "a wide range": (grammar.is_wide.__wrapped__, HOSTS),
+    "a carrier": (lambda text: preset_for(None, text), HOSTS),
+    "a mark": (lambda text: parse_mark('{"managedBy":"byoc-operator","owner":"' + text), [*JSONS, again("/")]),
+    "annotations": (number, LISTS),
+    "a status": (lambda text: number(status=text), [again("; "), again(" ("), again(": ")]),
+    "a spec": (spec_of, HOSTS),
+    "every rule": (rules_of, [*HOSTS, *EDGES]),
+    "a log line": (logged, CONTROLS),
+    "a log line of text": (lambda text: logged(text, logs._Text), CONTROLS),
+}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_parser_takes_time_that_grows_with_the_text(name: str) -> None:
+    parser, texts = PARSERS[name]
+    for text in texts:
+        assert_linear(parser, text, name)
+
+
+def test_what_is_long_is_told_at_once() -> None:
+    """A Secret of a megabyte takes the loop for as long as its base64 takes, and no longer."""
+    text = base64.b64encode(b"a" * 2**20).decode()
+    decoding = seconds(base64.b64decode, text, runs=5)
+    assert seconds(from_base64, text, runs=5) < 12 * decoding
+    assert seconds(lambda each: problem_of(each, Field.USERNAME), "a" * 2**20, runs=5) < decoding
+    assert seconds(sealed, text, runs=5) < decoding
+
+
+def test_deep_contents_are_refused_not_followed() -> None:
+    deep = "[" * 100_000
+    with pytest.raises(ValueError, match="deep"):
+        decoded(deep.encode(), Bounds(10**6, 100, 10**6, 10**6, 10**6))
+    content = RING._all.encrypt(("[" * 5500).encode()).decode()
+    with pytest.raises(Stalled, match="bound to no namespace"):
+        RING.open(SEALED_PREFIX + content, "voice", Field.PASSWORD)
+    assert json.loads(json.dumps(with_annotation(deep)))["allowed"] is False
+
+
+# Measuring
+
+
+def assert_linear(act: Callable[[str], object], text: Text, name: str) -> None:
+    """Fail if a text that is four times as long takes more than `MOST` times as long."""
+    for few in (12, 16, 20, 24):
+        # What doubles with each character would never come to an end at the sizes below.
+        took = seconds(act, text(few), runs=1)
+        assert took < 0.02, f"{name}: {few} characters take {took:.3f} s, exponentially many times as long"
+    size = 64
+    while size < LONGEST and seconds(act, text(size), runs=2) < MEASURABLE_S:
+        size *= 2
+    for left in reversed(range(TRIES)):
+        one, four = seconds(act, text(size), runs=5), seconds(act, text(4 * size), runs=5)
+        if four < max(MOST * one, MEASURABLE_S):
+            return
+        assert left, f"{name}: {4 * size} characters take {four / one:.0f} times as long as {size}"
+
+
+def seconds(act: Callable[[str], object], text: str, runs: int) -> float:
+    """The least processor time of several runs."""
+    took = []
+    gc.disable()
+    try:
+        for _ in range(runs):
+            began = time.process_time()
+            with contextlib.suppress(ValueError, Unreadable, Stalled):
+                act(text)
+            took.append(time.process_time() - began)
+    finally:
+        gc.enable()
+    return min(took)
