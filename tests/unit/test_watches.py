@@ -31,7 +31,9 @@ class Session:
     async def answers(self, path: str, query: dict[str, str], status: int = 200) -> None:
         """It is answered."""
         await self.starts(path, query)
-        await self._trace.on_request_end.send(*self._told(path, query, response=SimpleNamespace(status=status)))
+        await self._trace.on_request_end.send(
+            *self._told(path, query, response=SimpleNamespace(status=status, closed=False))
+        )
 
     def _told(self, path: str, query: dict[str, str], **more: Any) -> tuple[aiohttp.ClientSession, Any, Any]:
         url = URL.build(scheme="https", host="localhost", path=path, query=query)
