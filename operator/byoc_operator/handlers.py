@@ -9,7 +9,7 @@ import itertools
 import logging
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import aiohttp
@@ -31,13 +31,20 @@ CONNECT_TIMEOUT_S = 10.0
 LOGIN_RETRY_S = 5.0
 
 KOPF_ENDS_S = 3.0
-"""How long kopf may take once the engine has ended: it waits for connections of the API server to our webhook, too."""
+"""How long kopf may take once the engine has ended. There is nothing left to wait for."""
 
 _NOT_A_ROOT = "credentials retriever"
 """The one task of kopf that it does not name among those that must not end, although it must not."""
 
 GRACE_S = 20.0
 """How long runs under way may go on after SIGTERM; a pod has 30 s unless told otherwise."""
+
+
+class _AllTasks:
+    """The tasks that kopf is not to wait for and to cancel in the end: those that are left are ours, or end with us."""
+
+    def __contains__(self, task: object) -> bool:
+        return True
 
 
 class _Pauses:
@@ -98,11 +105,15 @@ def configured() -> kopf.OperatorSettings:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """`stop`: kopf is to end; `ended`: the engine has; `lost` hears of a task that kopf lost before a stop."""
+    """`stop`: kopf is to end; `ended`: the engine has; `lost` hears of a task that kopf lost before a stop.
+
+    `sessions`: what kopf was given to reach the API server.
+    """
 
     stop: asyncio.Event
     ended: asyncio.Event
     lost: Callable[[str], object]
+    sessions: list[aiohttp.ClientSession] = field(default_factory=list)
 
 
 def registered(engine: Engine, ending: Ending, watches: Watches) -> kopf.OperatorRegistry:
@@ -127,7 +138,9 @@ def registered(engine: Engine, ending: Ending, watches: Watches) -> kopf.Operato
         found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else kopf.login_with_service_account(**kwargs)
         if found is None:
             return None
-        return _session(found, found.server if kubeconfig else _in_cluster_server(), watches)
+        session = _session(found, found.server if kubeconfig else _in_cluster_server(), watches)
+        ending.sessions.append(session.aiohttp_session)
+        return session
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def number(event: kopf.RawEvent, **_: Any) -> None:
@@ -176,7 +189,6 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], en
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # Every attempt to open a watch again would be a line with the whole answer in it; `Watches` says it once.
     logging.getLogger("kopf._cogs.clients").setLevel(logging.CRITICAL)
-    before = asyncio.all_tasks()
     roots = await kopf.spawn_tasks(
         registry=registry,
         settings=configured(),
@@ -188,11 +200,16 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], en
     )
     for task in [*roots, *(task for task in asyncio.all_tasks() if task.get_name() == _NOT_A_ROOT)]:
         task.add_done_callback(lambda done: _lost(done, ending, watches))
-    running = asyncio.create_task(kopf.run_tasks(roots, ignored=before), name="kopf")
+    running = asyncio.create_task(kopf.run_tasks(roots, ignored=cast("Any", _AllTasks())), name="kopf")
     ended = asyncio.create_task(ending.ended.wait(), name="end of the engine")
-    await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)
-    await asyncio.wait({running}, timeout=KOPF_ENDS_S)
-    ended.cancel()
+    try:
+        await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running}, timeout=KOPF_ENDS_S)
+    finally:
+        ended.cancel()
+        running.cancel()  # what of kopf still hangs, the end of the loop or of the process ends
+    for session in ending.sessions:
+        await session.close()  # kopf closes what it remembers
     if running.done() and not running.cancelled() and (exc := running.exception()) is not None:
         raise OperatorError("Watching", f"watching the cluster ended: {type(exc).__name__}: {exc}") from exc
 

@@ -313,7 +313,7 @@ def test_code_that_lets_no_thread_run_is_ended_by_the_kernel() -> None:
         "async def life(stop):\n    await asyncio.Event().wait()",
         "async def life(stop):\n    await stop.wait()\n    await asyncio.Event().wait()",
         "async def life(stop):\n    await stop.wait()\n    threading.Thread(target=time.sleep, args=(1000,)).start()",
-        "async def life(stop):\n    await stop.wait()\n    asyncio.get_event_loop().run_in_executor(None, time.sleep, 99)",
+        "async def life(stop):\n    dog._loop.run_in_executor(None, time.sleep, 99)\n    await stop.wait()",
         """
 async def stubborn():
     while True:
