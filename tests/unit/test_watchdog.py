@@ -233,7 +233,7 @@ from byoc_operator import watchdog as module
 from byoc_operator.telemetry.logs import set_up
 from byoc_operator.vitals import Vitals
 
-module.BLOCKED_TICKS, module.ENDING_TICKS, module.FINISHING_TICKS, module.BLOCKED_CPU_S = 3, 2, 1, 4.0
+module.BLOCKED_TICKS, module.ENDING_TICKS, module.FINISHING_TICKS, module.BLOCKED_CPU_S = 12, 4, 3, 6.0
 module.TICK_S = 0.3
 set_up(as_json=True, level="INFO")
 dog = module.Watchdog()
@@ -364,7 +364,7 @@ def test_a_dead_thread_of_the_watchdog_ends_the_process(method: str) -> None:
 def test_a_suspended_process_is_not_blocked() -> None:
     with program() as running:
         os.kill(running.pid, signal.SIGSTOP)
-        time.sleep(3)  # ten ticks, had it run
+        time.sleep(5)  # seventeen ticks, had it run
         os.kill(running.pid, signal.SIGCONT)
         time.sleep(1)
         assert running.poll() is None
