@@ -6,12 +6,13 @@ import logging
 import secrets
 import socket
 import sys
+import traceback
 import uuid
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 
 import uvloop
-from pydantic import SecretStr
 
 from . import handlers
 from . import settings as settings_module
@@ -31,20 +32,23 @@ from .core.desired import Installation
 from .core.masking import make_mask
 from .core.printable import printable
 from .engine.cache import Cache
-from .engine.engine import Engine, Pace
+from .engine.engine import Ended, Engine, Pace
 from .engine.gather import Ports
 from .engine.leader import Alone, Leader, Leadership
 from .engine.orphanage import Orphanage
-from .errors import OperatorError, Unavailable
+from .errors import NotLeading, OperatorError, Unavailable
 from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.session import Endpoint, is_cloud
+from .mounted_key import MountedKey
 from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import MAX_MESSAGE, set_up
 from .telemetry.metrics import Metrics
 from .telemetry.watches import Watches
+from .vitals import Vital, Vitals
+from .watchdog import Watchdog
 
 log = logging.getLogger("byoc_operator.main")  # `python -m` would make it `__main__`
 
@@ -60,6 +64,9 @@ CLUSTER_RETRY_S = 2.0
 
 CLOUD_REQUESTS_PER_MINUTE = 900
 """LiveKit Cloud allows 1,000 a project and minute; the rest is for the applications."""
+
+IN_VAIN_BEATS = 30
+"""How long a replica may lead without its Lease before it is ended; it ends by itself within 5 s."""
 
 WATCHED_KINDS = 2
 """Numbers and labelled Secrets."""
@@ -77,73 +84,114 @@ def main() -> None:
     try:
         settings = settings_module.load()
         set_up(as_json=settings.log_format is LogFormat.JSON, level=settings.log_level)
-        uvloop.run(_run(settings))
+        watchdog = Watchdog()
+        watchdog.start()
+        uvloop.run(_run(settings, watchdog))
     except OperatorError as exc:
         sys.stderr.write(f"byoc-operator: {printable(exc.message, MAX_MESSAGE)}\n")
+        sys.exit(1)
+    except Exception as exc:  # noqa: BLE001 - a text of its own may hold values; the frames do not
+        frames = "".join(traceback.format_tb(exc.__traceback__))
+        log.critical("ended by a bug: %s\n%s", type(exc).__name__, frames)
         sys.exit(1)
 
 
 @dataclass
 class Process:
-    """What lives as long as the process. `engine` is there once it is wired."""
+    """What lives as long as the process. `engine` is there once it is wired; `closing`: what is to be put away."""
 
     settings: Settings
     api: ClusterApi
     metrics: Metrics
-    stop: asyncio.Event
+    watchdog: Watchdog
+    vitals: Vitals
     watches: Watches
     keys: SealingKeys
-    client: LiveKitClient | None = None
+    closing: AsyncExitStack
     engine: Engine | None = None
 
     def ready(self) -> tuple[list[str], dict[str, str]]:
         """What keeps us from being ready, and what else is worth showing."""
+        failure = [self.watchdog.failure] if self.watchdog.failure else []
         engine = self.engine
         if engine is None:
-            return ["the API server has not been asked yet"], {}
+            return [*failure, "the API server has not been asked yet"], {}
         trouble = engine.livekit.trouble
         shown = (
             f"{trouble.reason}: {trouble.message}" if trouble else ("ok" if engine.livekit.asked else "not asked yet")
         )
         role = "leads" if engine.leading else "stands by"
-        return [*engine.problems(), *self.watches.problems()], {"liveKit": shown, "role": role}
+        return [*failure, *engine.problems(), *self.watches.problems()], {"liveKit": shown, "role": role}
+
+    def died(self, died: asyncio.Future[BaseException]) -> None:
+        """The engine lost a task."""
+        exc = died.result()
+        why = str(exc) if isinstance(exc, Ended) else type(exc).__name__
+        self.watchdog.fail(f"a task of the engine ended that must not: {why}")
 
 
-async def _run(settings: Settings) -> None:
-    metrics = Metrics()
+async def _run(settings: Settings, watchdog: Watchdog) -> None:
+    """The whole life: until a signal comes, or something fails that the process cannot live without."""
     for name in settings_module.unknown():
         log.warning("%s is not a setting of this operator and is ignored", name)
+    vitals = Vitals(watchdog)
+    ending = handlers.Ending(asyncio.Event(), asyncio.Event(), watchdog.fail)
+    watchdog.follow(asyncio.get_running_loop(), ending.stop.set)
+    vitals.begin()
+    try:
+        async with AsyncExitStack() as closing:
+            process = await _prepared(settings, watchdog, vitals, closing)
+            working = asyncio.create_task(_work(process, ending), name="work")
+            stopped = asyncio.create_task(ending.stop.wait(), name="stop")
+            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if process.engine is None:
+                working.cancel()  # it waits for the API server, and nothing of it needs time to end
+            with suppress(asyncio.CancelledError):
+                await working
+    except Exception as exc:
+        if not watchdog.failure:
+            raise
+        raise OperatorError("Died", watchdog.failure) from exc
+    finally:
+        vitals.end()
+        watchdog.put_away()
+    if watchdog.failure:
+        raise OperatorError("Died", watchdog.failure)
+    log.info("stopped")
+
+
+async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Process:
+    """What is there before the API server has answered anything; `/healthz` answers from then on."""
+    metrics = Metrics()
     api = await connect(metrics.kubernetes_request)
+    closing.push_async_callback(api.close)
     watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
-    metrics.gauge("byoc_watches_broken", "Watches that are not alive.", lambda: len(watches.problems()))
     keys = SealingKeys(api, settings.operator_namespace, may_create=settings.sealing_create_keys)
+    metrics.gauge("byoc_watches_broken", "Watches that are not alive.", lambda: len(watches.problems()))
+    metrics.gauge("byoc_unhandled_errors", "Errors that nobody caught, each a bug.", lambda: vitals.unhandled)
     metrics.gauge(
         "byoc_sealing_keys_readable", "1 if the last look found the sealing keys, 0 if not.", lambda: not keys.problem
     )
-    process = Process(settings, api, metrics, asyncio.Event(), watches, keys)
-    health = HealthServer(settings.http_port, metrics.registry, process.ready)
+    process = Process(settings, api, metrics, watchdog, vitals, watches, keys, closing)
+    health = HealthServer(settings.http_port, metrics.registry, process.ready, lambda: watchdog.failure)
     try:
         await health.start()
     except OSError as exc:
-        raise OperatorError(
-            "Settings", f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
-        ) from exc
-    webhook = None
-    try:
-        webhook = await _webhook(process)
-        engine = await _wired(process)
-        registry = handlers.registered(engine, process.stop, process.watches)
-        await handlers.watch(registry, settings.namespaces, process.stop)
-    finally:
-        if process.client is not None:
-            await process.client.aclose()
-        if webhook is not None:
-            await webhook.stop()
-        await health.stop()
-        await api.close()
-    if engine.died.done():
-        raise OperatorError("Died", f"a task ended that must not: {type(engine.died.result()).__name__}")
-    log.info("stopped")
+        message = f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
+        raise OperatorError("Settings", message) from exc
+    closing.push_async_callback(health.stop)
+    vitals.add(Vital(health.problem), Vital(watches.dead))
+    return process
+
+
+async def _work(process: Process, ending: handlers.Ending) -> None:
+    """Everything else, until kopf ends."""
+    await _webhook(process)
+    engine = await _wired(process)
+    process.closing.push_async_callback(engine.stop, 0.0)  # kopf does it before, unless it never came that far
+    registry = handlers.registered(engine, ending, process.watches)
+    await handlers.watch(registry, process.settings.namespaces, ending, process.watches)
 
 
 def _spare_collector() -> None:
@@ -169,16 +217,14 @@ async def _wired(process: Process) -> Engine:
     )
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     leader = _leadership(settings, process.api, identity)
-    process.client = LiveKitClient(endpoint, mask, process.metrics.livekit_request, may_write=leader.must_hold)
-    client = process.client
+    client = LiveKitClient(endpoint, mask, process.metrics.livekit_request, may_write=leader.must_hold)
+    process.closing.push_async_callback(client.aclose)
     process.metrics.gauge(
         "byoc_livekit_unreadable",
         "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
         lambda: client.unreadable,
     )
-    guard = Guard(
-        process.client, _bucket(settings), _MountedKey(settings, process.client, (key, secret)).reload, leader.must_hold
-    )
+    guard = Guard(client, _bucket(settings), MountedKey(settings, client, (key, secret)).reload, leader.must_hold)
     events = Events(process.api, identity)
     ports = Ports(
         cache=Cache(),
@@ -204,7 +250,8 @@ async def _wired(process: Process) -> Engine:
     orphanage = Orphanage(ports, settings.namespaces, say, deletes=deletes)
     _spare_collector()
     engine = process.engine = Engine(ports, pace, leader, orphanage, say)
-    engine.died.add_done_callback(lambda _: process.stop.set())
+    engine.died.add_done_callback(process.died)
+    process.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))
     log.info(
         "starting: installation %s, LiveKit %s, %s",
         installation.ids[0],
@@ -216,11 +263,11 @@ async def _wired(process: Process) -> Engine:
     return engine
 
 
-async def _webhook(process: Process) -> Webhook | None:
+async def _webhook(process: Process) -> None:
     """The webhook that seals, listening, if the settings ask for it. Every replica serves it, whoever leads."""
     settings, api = process.settings, process.api
     if not settings.admission:
-        return None
+        return
     folder, name = settings.admission_certificate_folder, settings.admission_webhook
     webhook = Webhook(
         AdmissionServer(settings.admission_port, FreshKeys(process.keys), process.metrics.admission_review),
@@ -230,11 +277,22 @@ async def _webhook(process: Process) -> Webhook | None:
         AdmissionInstallation(api, name) if name else None,
     )
     try:
-        await webhook.start(process.stop.set)
+        await webhook.start(lambda: process.watchdog.fail("the task that keeps the webhook's certificate ended"))
     except OSError as exc:
         message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
         raise OperatorError("Settings", message) from exc
-    return webhook
+    process.closing.push_async_callback(webhook.stop)
+    process.vitals.add(Vital(webhook.problem))
+
+
+def _leads_in_vain(engine: Engine, leader: Leadership) -> str:
+    """A leader whose Lease is lost ends by itself; one that does not is stuck."""
+    if engine.leading:
+        try:
+            leader.must_hold()
+        except NotLeading:
+            return "the Lease is lost, and this replica goes on"
+    return ""
 
 
 def _leadership(settings: Settings, api: ClusterApi, identity: str) -> Leadership:
@@ -248,29 +306,6 @@ def _bucket(settings: Settings) -> Bucket:
     if limit is None:
         limit = CLOUD_REQUESTS_PER_MINUTE if is_cloud(settings.livekit_url) else 0
     return Bucket(limit)
-
-
-@dataclass
-class _MountedKey:
-    """LiveKit's API key as it was last read: a mounted Secret may hold another one by now."""
-
-    settings: Settings
-    client: LiveKitClient
-    known: tuple[str, SecretStr]
-
-    def reload(self) -> bool:
-        """Read the files again; whether they hold another key, which is then used."""
-        try:
-            found = self.settings.livekit_credentials()
-        except OperatorError as exc:
-            log.warning("LiveKit's API key cannot be read again: %s", exc.message)
-            return False
-        if found == self.known:
-            return False
-        self.known = found
-        self.client.set_credentials(*found)
-        log.info("LiveKit refused the API key; another one is mounted and used from now on")
-        return True
 
 
 async def _installation(settings: Settings, api: ClusterApi) -> Installation:

@@ -5,8 +5,11 @@ annotation. What happens with an event is the engine's.
 """
 
 import asyncio
+import itertools
 import logging
 import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import aiohttp
@@ -27,8 +30,28 @@ REQUEST_TIMEOUT_S = 30.0
 CONNECT_TIMEOUT_S = 10.0
 LOGIN_RETRY_S = 5.0
 
+KOPF_ENDS_S = 3.0
+"""How long kopf may take once the engine has ended. There is nothing left to wait for."""
+
+_NOT_A_ROOT = "credentials retriever"
+"""The one task of kopf that it does not name among those that must not end, although it must not."""
+
 GRACE_S = 20.0
 """How long runs under way may go on after SIGTERM; a pod has 30 s unless told otherwise."""
+
+
+class _AllTasks:
+    """The tasks that kopf is not to wait for and to cancel in the end: those that are left are ours, or end with us."""
+
+    def __contains__(self, task: object) -> bool:
+        return True
+
+
+class _Pauses:
+    """Pauses between attempts to reach the API server, without end: kopf would give up after a minute of HTTP 503."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((1, 1, 2, 3, 5, 8, 13), itertools.repeat(21))
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -71,6 +94,7 @@ def configured() -> kopf.OperatorSettings:
     settings.scanning.disabled = True  # the CRD is there before us; watching for CRDs would need more rights
     settings.networking.request_timeout = REQUEST_TIMEOUT_S
     settings.networking.connect_timeout = CONNECT_TIMEOUT_S
+    settings.networking.error_backoffs = _Pauses()
     settings.watching.chunk_size = PAGE_SIZE
     settings.watching.label_selectors["v1", "secrets"] = LABEL_SELECTOR
     settings.persistence.diffbase_storage = _NoDiffBase()
@@ -79,7 +103,20 @@ def configured() -> kopf.OperatorSettings:
     return settings
 
 
-def registered(engine: Engine, stop: asyncio.Event, watches: Watches) -> kopf.OperatorRegistry:
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """`stop`: kopf is to end; `ended`: the engine has; `lost` hears of a task that kopf lost before a stop.
+
+    `sessions`: what kopf was given to reach the API server.
+    """
+
+    stop: asyncio.Event
+    ended: asyncio.Event
+    lost: Callable[[str], object]
+    sessions: list[aiohttp.ClientSession] = field(default_factory=list)
+
+
+def registered(engine: Engine, ending: Ending, watches: Watches) -> kopf.OperatorRegistry:
     """Our handlers: the engine starts before kopf begins to watch, and ends when kopf does."""
     registry = kopf.OperatorRegistry()
     watches.listed = lambda path: engine.secrets_listed() if path.endswith("/secrets") else None
@@ -87,11 +124,13 @@ def registered(engine: Engine, stop: asyncio.Event, watches: Watches) -> kopf.Op
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def begin(**_: Any) -> None:
         await engine.start()
+        watches.begin()
 
     @kopf.on.cleanup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def end(**_: Any) -> None:
         await engine.stop(GRACE_S)
-        stop.set()  # else kopf waits five seconds for its own task that waits for this
+        ending.ended.set()
+        ending.stop.set()  # else kopf waits five seconds for its own task that waits for this
 
     @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.TEMPORARY, backoff=LOGIN_RETRY_S)
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
@@ -99,7 +138,9 @@ def registered(engine: Engine, stop: asyncio.Event, watches: Watches) -> kopf.Op
         found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else kopf.login_with_service_account(**kwargs)
         if found is None:
             return None
-        return _session(found, found.server if kubeconfig else _in_cluster_server(), watches)
+        session = _session(found, found.server if kubeconfig else _in_cluster_server(), watches)
+        ending.sessions.append(session.aiohttp_session)
+        return session
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def number(event: kopf.RawEvent, **_: Any) -> None:
@@ -143,22 +184,41 @@ def _session(found: kopf.ConnectionInfo, server: str, watches: Watches) -> kopf.
     return kopf.AiohttpSession(server=server, default_namespace=found.default_namespace, aiohttp_session=session)
 
 
-async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], stop: asyncio.Event) -> None:
-    """Run kopf until a signal comes or `stop` is set. Raises OperatorError if it ends for another reason."""
+async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], ending: Ending, watches: Watches) -> None:
+    """Run kopf until a stop is asked for. Raises OperatorError if it ends for another reason."""
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # Every attempt to open a watch again would be a line with the whole answer in it; `Watches` says it once.
     logging.getLogger("kopf._cogs.clients").setLevel(logging.CRITICAL)
+    roots = await kopf.spawn_tasks(
+        registry=registry,
+        settings=configured(),
+        standalone=True,
+        identity=cast("Any", "byoc-operator"),  # else kopf asks for the user's name: a pod's user may have none
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=ending.stop,
+    )
+    for task in [*roots, *(task for task in asyncio.all_tasks() if task.get_name() == _NOT_A_ROOT)]:
+        task.add_done_callback(lambda done: _lost(done, ending, watches))
+    running = asyncio.create_task(kopf.run_tasks(roots, ignored=cast("Any", _AllTasks())), name="kopf")
+    ended = asyncio.create_task(ending.ended.wait(), name="end of the engine")
     try:
-        await kopf.operator(
-            registry=registry,
-            settings=configured(),
-            standalone=True,
-            identity=cast("Any", "byoc-operator"),  # else kopf asks for the user's name: a pod's user may have none
-            clusterwide=not namespaces,
-            namespaces=namespaces,
-            stop_flag=stop,
-        )
-    except OperatorError:
-        raise
-    except Exception as exc:
+        await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running}, timeout=KOPF_ENDS_S)
+    finally:
+        ended.cancel()
+        running.cancel()  # what of kopf still hangs, the end of the loop or of the process ends
+    for session in ending.sessions:
+        await session.close()  # kopf closes what it remembers
+    if running.done() and not running.cancelled() and (exc := running.exception()) is not None:
         raise OperatorError("Watching", f"watching the cluster ended: {type(exc).__name__}: {exc}") from exc
+
+
+def _lost(task: asyncio.Task[Any], ending: Ending, watches: Watches) -> None:
+    """One of kopf's main tasks has ended; unless it was asked to, nothing good comes of the others either."""
+    if ending.stop.is_set():
+        return
+    exc = None if task.cancelled() else task.exception()
+    why = "was cancelled" if task.cancelled() else f"ended ({type(exc).__name__})" if exc else "ended"
+    ending.lost(f"kopf's task {task.get_name()} {why}")
+    watches.let_go()

@@ -3,6 +3,7 @@
 import json
 import logging
 import socket
+import time
 import warnings
 from collections.abc import Iterator
 
@@ -183,3 +184,39 @@ def test_numbers_by_reason_are_counted_when_somebody_looks() -> None:
     counts["Paused"] = 1
     assert metrics.registry.get_sample_value("byoc_numbers", {"reason": "Synced"}) == 2
     assert metrics.registry.get_sample_value("byoc_numbers", {"reason": "Paused"}) == 1
+
+
+async def test_the_process_has_failed_says_healthz() -> None:
+    failure = ["", "a watcher has ended"]
+    port = _free_port()
+    server = HealthServer(port, Metrics().registry, lambda: ([], {}), lambda: failure[0])
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            assert (await _get(session, "/healthz"))[0] == 200
+            failure.pop(0)
+            assert await _get(session, "/healthz") == (503, {"status": "failed", "because": "a watcher has ended"})
+    finally:
+        await server.stop()
+
+
+async def test_scrapes_in_a_loop_are_counted_seldom() -> None:
+    metrics, counted = Metrics(), list[int]()
+
+    def slowly() -> float:
+        counted.append(1)
+        time.sleep(0.02)
+        return 1.0
+
+    metrics.gauge("byoc_slow", "Slow.", slowly)
+    port = _free_port()
+    server = HealthServer(port, metrics.registry, lambda: ([], {}))
+    await server.start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session:
+            for _ in range(20):
+                async with session.get("/metrics") as answer:
+                    assert "byoc_slow 1.0" in await answer.text()
+    finally:
+        await server.stop()
+    assert len(counted) <= 3

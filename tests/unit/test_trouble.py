@@ -227,6 +227,17 @@ async def test_a_task_of_our_own_that_dies_is_noticed() -> None:
 
 
 @in_virtual_time
+@pytest.mark.parametrize("name", ["leader", "sweeper", "worker 0"])
+async def test_a_task_of_our_own_that_is_cancelled_is_noticed(name: str) -> None:
+    world = await World.running()
+    (task,) = [task for task in asyncio.all_tasks() if task.get_name() == name]
+    task.cancel()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert str(world.engine.died.result()) == f"{name} ended"
+
+
+@in_virtual_time
 async def test_a_bug_in_reading_livekits_lists_is_told_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     world = await World.running()
     secret = "the text of an exception may hold what it was handed"

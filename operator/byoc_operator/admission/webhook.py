@@ -29,21 +29,27 @@ class Webhook:
         self._used: Serving | None = None
         self._told = ""
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     async def start(self, died: Callable[[], object]) -> None:
         """Listen, and keep the certificate good. `died` is called if that ends. Raises OSError if the port is taken."""
         await self._server.start()
         self._task = asyncio.create_task(self._keep(), name="admission certificate")
-        self._task.add_done_callback(lambda task: None if task.cancelled() else died())
+        self._task.add_done_callback(lambda _: None if self._stopping else died())
 
     async def stop(self) -> None:
         """Close the port. Raises what the task died of."""
+        self._stopping = True
         await self._server.stop()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
             if not self._task.cancelled():
                 self._task.result()
+
+    def problem(self) -> str:
+        """Why the port does not answer, or will not for long; empty: all is well."""
+        return self._server.problem()
 
     async def look(self) -> bool:
         """Have the right certificate in use and trusted; whether that is so."""

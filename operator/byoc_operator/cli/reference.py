@@ -165,6 +165,7 @@ LATER_METRICS = (
         "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
     ),
     ("byoc_watches_broken", "gauge", "Watches that are not alive."),
+    ("byoc_unhandled_errors", "gauge", "Errors that nobody caught, each a bug."),
     ("byoc_sealing_keys_readable", "gauge", "1 if the last look found the sealing keys, 0 if not."),
 )
 """Name, type and meaning of the metrics that the engine and the watches bring along when they start."""

@@ -44,6 +44,10 @@ class Pace:
     sweep_interval_s: float
 
 
+class Ended(RuntimeError):
+    """A task that must not end did, without an error of its own."""
+
+
 class Engine:
     """Made inside a running event loop. `start`, then feed it events; `stop` ends it after what is under way."""
 
@@ -65,6 +69,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self._leader = leader
         self._leading = False
+        self._stopping = False
         self._runs: dict[str, float] = {}
         self.listed = False
         self.trouble = "the lists of numbers and Secrets are not read yet"
@@ -113,6 +118,7 @@ class Engine:
 
     async def stop(self, grace_s: float) -> None:
         """Take nothing more in, let what is under way end for up to `grace_s` seconds, then end."""
+        self._stopping = True
         self._queue.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
@@ -122,6 +128,7 @@ class Engine:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._ports.inventory.aclose()
         await self._ports.secrets.aclose()
+        self._leading = False
         await self._leader.release()
 
     def number_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
@@ -254,17 +261,18 @@ class Engine:
         task.add_done_callback(self._ended)
 
     def _failed(self, task: asyncio.Task[None]) -> None:
-        """A task of ours that may end, but not with an exception."""
+        """A task of ours that may end, but not before it is done."""
         self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
+        if task.cancelled() or task.exception() is not None:
             self._ended(task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task of ours that ends by itself would leave an operator that looks healthy and does nothing."""
         self._tasks.discard(task)
-        if task.cancelled() or self.died.done():
+        if self._stopping or self.died.done():
             return
-        self.died.set_result(task.exception() or RuntimeError(f"{task.get_name()} ended"))
+        exc = None if task.cancelled() else task.exception()
+        self.died.set_result(exc or Ended(f"{task.get_name()} ended"))
 
     def _tell_trouble(self, exc: OperatorError) -> None:
         self._spawn_once(self._say(exc.reason, exc.message))

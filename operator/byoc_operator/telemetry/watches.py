@@ -1,8 +1,11 @@
 """Whether the watches are alive, seen from the HTTP session they run on.
 
 A watch that cannot be opened again, or whose opening gets no answer, is silence: nothing fails, and nothing happens.
+Whoever watches must also be there: a watcher that ended, or that neither has its watch open nor tries to open it, will
+tell nothing any more.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -16,7 +19,21 @@ log = logging.getLogger(__name__)
 OPENING_S = 20.0
 """An API server that has not answered a watch after so long is not going to."""
 
+SILENT_LOOKS = 300
+"""Looks, one a second, at a watch that is closed and not asked for. kopf waits for up to 21 s between two attempts."""
+
 _REFUSED = 400
+
+
+@dataclass(slots=True)
+class _Watcher:
+    """Who watches a path. `silent`: looks in a row at which it neither had its watch open nor asked for it."""
+
+    task: "asyncio.Task[object] | None" = None
+    requests: int = 0
+    stream: aiohttp.ClientResponse | None = None
+    seen_requests: int = 0
+    silent: int = 0
 
 
 @dataclass(slots=True)
@@ -33,10 +50,44 @@ class Watches:
     _open: set[str] = field(default_factory=set)
     _trouble: dict[str, str] = field(default_factory=dict)
     _opening: dict[str, float] = field(default_factory=dict)
+    _watchers: dict[str, _Watcher] = field(default_factory=dict)
+    _due: bool = False
+    _missing_looks: int = 0
+
+    def begin(self) -> None:
+        """From now on there must be watches."""
+        self._due = True
+
+    def dead(self) -> str:
+        """Which watch nobody will open any more, to be asked once a second; empty: none."""
+        ended = self._ended()
+        if ended:
+            return ended[0]
+        for path, watcher in self._watchers.items():
+            idle = watcher.requests == watcher.seen_requests and (watcher.stream is None or watcher.stream.closed)
+            watcher.seen_requests = watcher.requests
+            watcher.silent = watcher.silent + 1 if idle else 0
+            if watcher.silent > SILENT_LOOKS:
+                return f"the watch {path} is not open, and nobody opens it"
+        self._missing_looks = self._missing_looks + 1 if self._due and len(self._watchers) < self.expected else 0
+        return "a watch was never asked for" if self._missing_looks > SILENT_LOOKS else ""
+
+    def let_go(self) -> None:
+        """End all watchers: when one has failed, kopf forgets the others, and then waits for them for ever."""
+        for watcher in self._watchers.values():
+            if watcher.task is not None:
+                watcher.task.cancel()
+
+    def _ended(self) -> list[str]:
+        found = sorted(self._watchers.items())
+        return [
+            f"the watcher of {path} has ended" for path, each in found if each.task is not None and each.task.done()
+        ]
 
     def problems(self) -> list[str]:
         """What is wrong, one line a watch; empty: all are alive."""
-        found = [f"the watch {path} cannot be opened: {why}" for path, why in sorted(self._trouble.items())]
+        found = self._ended()
+        found += [f"the watch {path} cannot be opened: {why}" for path, why in sorted(self._trouble.items())]
         late = [path for path, since in self._opening.items() if self.clock() - since > OPENING_S]
         found += [f"the watch {path} gets no answer" for path in sorted(late) if path not in self._trouble]
         if not found and len(self._open) < self.expected:
@@ -54,6 +105,10 @@ class Watches:
     async def _started(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestStartParams
     ) -> None:
+        if _is_watch(request.url.query) or "limit" in request.url.query:
+            watcher = self._watchers.setdefault(request.url.path, _Watcher())
+            watcher.task = asyncio.current_task()
+            watcher.requests += 1
         if _is_watch(request.url.query):
             self._opening.setdefault(request.url.path, self.clock())
 
@@ -66,6 +121,7 @@ class Watches:
         elif _is_watch(request.url.query):
             self._opening.pop(path, None)
             self._open.add(path)
+            self._watchers[path].stream = request.response
             if self._trouble.pop(path, None):
                 log.info("the watch %s is open again", path)
         elif "limit" in request.url.query:
