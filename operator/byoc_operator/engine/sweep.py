@@ -95,7 +95,6 @@ class Sweeper:
     async def sweep(self) -> None:
         """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
         await self._ports.inventory.refresh()
-        await self._apart("secrets", self._forget_vanished_secrets())
         await self._apart("secrets", self._look_at_secrets())
         different = 0
         for count, phone in enumerate(self._ports.cache.phones()):
@@ -179,12 +178,6 @@ class Sweeper:
             return "Secret {}/{}".format(*secret)
         numbers = (number.key for number in self._ports.cache.all() if number.wrote_sealed)
         return next((f"the credentials of number {key.namespace}/{key.name}" for key in numbers), "")
-
-    async def _forget_vanished_secrets(self) -> None:
-        try:
-            await self._ports.secrets.forget_vanished()
-        except OperatorError as exc:
-            log.debug("labelled Secrets cannot be listed: %s", exc.message)  # the next sweep tries again
 
     async def _look_at_secrets(self) -> list[OperatorError]:
         """One GET per distinct Secret that does not tell of its changes by itself, a few at a time; what went wrong."""
