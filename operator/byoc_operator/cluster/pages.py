@@ -15,9 +15,9 @@ PAGE_SIZE = 50
 PAGE_BYTES = 8 * 1024 * 1024
 """A page of many objects is in memory as a whole; one that is longer is asked for in parts."""
 
-PAGE_S = 15.0
+PAGE_S = 5.0
 ONE_S = 60.0
-"""Seconds for a page, and for a page of one object. An object with 110,000 managed fields takes two."""
+"""Seconds for a page, and for a page of one object. An object with 110,000 managed fields takes one or two."""
 
 QUICK_S = 3.0
 """A page that took no longer may be followed by one of twice the size."""
@@ -85,6 +85,8 @@ class Pages:
                     raise Unavailable("KubernetesUnavailable", "the API server loses the place in its list") from None
                 token = exc.token
                 continue
+            quick = self._clock() - began <= QUICK_S and 2 * len(text) <= PAGE_BYTES
+            limit = min(most, limit * 2) if quick else limit
             async for each in read_page(text, self._resource, self._told):
                 if isinstance(each, str):
                     token = each
@@ -92,8 +94,6 @@ class Pages:
                     yield each
             if not token:
                 return
-            quick = self._clock() - began <= QUICK_S and 2 * len(text) <= PAGE_BYTES
-            limit = min(most, limit * 2) if quick else limit
 
     async def _step_over(self, url: str, path: str, why: TooMuch) -> str:
         """Tell of the one object that cannot be had, and the token for what comes behind it.

@@ -29,6 +29,9 @@ _REASONS = frozenset(Reason)
 RUN_LIMIT_S = 300.0
 """No run takes so long: each of its calls has a timeout of its own. One that does is ended and tried again."""
 
+FRESH_S = 2.0
+"""Who leads so soon after the lists need not look again; what happened since is listed when the watches begin."""
+
 STUCK_RUN_S = 120.0
 STUCK_QUEUE_S = 600.0
 """From when /readyz says so. Ten thousand numbers at once take LiveKit minutes."""
@@ -66,7 +69,7 @@ class Engine:
         self._leading = False
         self._runs: dict[str, float] = {}
         self._intake = Intake(ports, self._add)
-        self.listed = False
+        self.listed, self._listed_at = False, float("-inf")
         self.died: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         ports.secrets.keys.changed = self._other_keys
         self._measure()
@@ -103,7 +106,8 @@ class Engine:
 
     async def _take_over(self) -> None:
         """Look again at what happened while this process stood by, then work."""
-        await self._intake.patiently(self._intake.look_again)
+        if self._ports.clock() - self._listed_at > FRESH_S:
+            await self._intake.patiently(self._intake.look_again)
         await self._sweeper.look_at_keys()
         self._leading = True
         for index in range(self._pace.workers):
@@ -158,7 +162,7 @@ class Engine:
 
     async def _list(self) -> None:
         await self._intake.patiently(self._intake.list_all)
-        self.listed = True
+        self.listed, self._listed_at = True, self._ports.clock()
 
     def _other_keys(self) -> None:
         """There are other sealing keys than before: what could not be opened is asked for again."""
