@@ -153,6 +153,7 @@ class World:
             clock=clock,
             wall=now_s,
         )
+        api.unreadable = self._ports.unread.told
         orphanage = Orphanage(self._ports, (), self._hear, deletes=self.deletes_orphans)
         self._engine = engine = Engine(self._ports, Pace(4, 2, SWEEP_S), leader, orphanage, self._hear)
         self.api.watch_numbers.append(engine.number_event)
@@ -309,6 +310,7 @@ class CutOff:
     def __init__(self, api: FakeApi, *, hangs: bool) -> None:
         self._api = api
         self._hangs = hangs
+        self.unreadable = api.unreadable
         self.cut = False
 
     async def request(

@@ -17,7 +17,7 @@ from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
 from ..errors import OperatorError, Unavailable
 from .pages import JSON, Expired, Pages
-from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, read, token_in
+from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, pass_over, read, token_in
 
 TIMEOUT_S = 15.0
 """Well above the API server's own deadline for a slow etcd write, well below a user's patience."""
@@ -43,10 +43,6 @@ class ApiRefused(OperatorError):
     status: int = 0
 
 
-def _pass_over(_: Unreadable) -> None:
-    """Nobody listens."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Request:
     """What is sent, how long it may take and how many bytes its answer may have."""
@@ -68,7 +64,7 @@ class ClusterApi:
     def __init__(self, client: ApiClient, observe: Observer) -> None:
         self._client = client
         self._observe = observe
-        self.unreadable: Told = _pass_over
+        self.unreadable: Told = pass_over
 
     async def close(self) -> None:
         """Close the connections."""

@@ -194,6 +194,8 @@ class Cut:
             if at is None and self._text[start : self._at] == wanted:
                 at = count
             count += 1
+            if self._turn_over():
+                yield
         return {"count": count, "at": at}
 
     def _leaf(self, shape: Leaf, path: str) -> Steps:
@@ -270,7 +272,7 @@ class Cut:
         return behind == end
 
     def _skip(self) -> Generator[None, None, int]:
-        """Pass over a value; how deep it is: 0 for a text or number."""
+        """Pass over a value; how deep it is: 0 for a text or number. Empty lists and objects within do not count."""
         opening = self._peek()
         if opening == _QUOTE:
             yield from self._string()

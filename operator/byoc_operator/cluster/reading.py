@@ -100,6 +100,10 @@ Told = Callable[[Unreadable], None]
 """Hears of every object that is passed over, each time it is met."""
 
 
+def pass_over(_: Unreadable) -> None:
+    """Nobody listens."""
+
+
 async def gently(steps: Steps) -> Any:
     """The result of work in steps, with others let in every `TURN_S`."""
     until = time.perf_counter() + TURN_S

@@ -145,7 +145,10 @@ class Gatherer:
         cache, held = self._ports.cache, self.holder(phone)
         if held is None:
             return None
-        raw = await self._ports.numbers.get(held.key)
+        try:
+            raw = await self._ports.numbers.get(held.key)
+        except Unreadable:
+            return held  # it is there, and what was known of it stays
         if raw is None or raw["metadata"]["uid"] != held.uid:
             cache.gone(held.key, held.uid)
         if raw is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..cluster.api import ApiRefused
+from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
 from .gather import Ports
 from .orphanage import Announce, Orphanage
@@ -169,7 +170,7 @@ class Sweeper:
         if used := self._known_in_use():
             return used
         for trouble in troubles:
-            if not isinstance(trouble, ApiRefused):
+            if not isinstance(trouble, ApiRefused | Unreadable):
                 raise trouble
         return "perhaps a Secret that may not be read" if troubles else ""
 
