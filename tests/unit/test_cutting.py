@@ -1,7 +1,7 @@
 """The cutter: what a decoder would have made of it, without what nobody asked for, in steps that grow with the text."""
 
 import json
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import pytest
@@ -127,7 +127,7 @@ def deep(levels: int) -> bytes:
     return b'{"f:a":' * levels + b"{}" + b"}" * levels
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[int], bytes]] = {
     "nested": lambda size: b'"managedFields":' + deep(size // 8),
     "nested lists": lambda size: b'"managedFields":' + b"[" * (size // 2) + b"]" * (size // 2),
     "nested again and again": lambda size: b'"managedFields":[' + (deep(60) + b",") * (size // 480) + b"1]",

@@ -29,6 +29,9 @@ _PAUSED, _FORCE_ORPHAN = (f"{GROUP}/{name}" for name in ("paused", "force-orphan
 ANNOTATIONS = (_REFRESH, _RECREATE, _ADOPT, _PAUSED, _FORCE_ORPHAN)
 """All that we read."""
 
+MAX_TIME = 64
+"""Longer than RFC 3339 spells a moment."""
+
 FORCE = "force"
 MAX_ADOPTED = 16
 """A number has three LiveKit objects; duplicates may be taken over with them, and removed."""
@@ -185,7 +188,7 @@ def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNum
         uid=uid,
         resource_version=int(metadata["resourceVersion"]),
         generation=generation,
-        created_at=_text(metadata.get("creationTimestamp")),
+        created_at=_text(metadata.get("creationTimestamp"))[:MAX_TIME],
         deleting=metadata.get("deletionTimestamp") is not None,
         finalizer_at=finalizer_at,
         finalizers=finalizers,

@@ -85,22 +85,24 @@ class Intake:
 
     async def _look_at_labelled(self) -> None:
         """Take in all labelled Secrets, and forget those that vanished, or lost their label, while nobody told."""
-        before, listed = self._ports.unread.listing(SECRETS), set[tuple[str, str]]()
+        listed: set[tuple[str, str]] = set()
+        self._ports.unread.listing(SECRETS)
         async for raw in self._ports.secrets.labelled():
             listed.add((raw["metadata"]["namespace"], raw["metadata"]["name"]))
             self._take_in(self.secret_event, raw, SECRETS)
-        self._ports.unread.listed(before)
+        self._ports.unread.listed(SECRETS)
         for namespace, name in self._ports.secrets.labelled_but(listed):
             if not self._ports.unread.hides(SECRETS, namespace, name):
                 self.secret_event("DELETED", {"metadata": {"namespace": namespace, "name": name}})
 
     async def look_again(self) -> None:
         """Take in all numbers, and forget those that vanished: of what a broken watch missed kopf tells nothing."""
-        before, listed = self._ports.unread.listing(PLURAL), set[Key]()
+        listed: set[Key] = set()
+        self._ports.unread.listing(PLURAL)
         async for raw in self._ports.numbers.all():
             listed.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
             self._take_in(self.number_event, raw, PLURAL)
-        self._ports.unread.listed(before)
+        self._ports.unread.listed(PLURAL)
         for number in list(self._ports.cache.all()):
             if number.key not in listed and await self._is_gone(number.key):
                 self._vanished(number.key, number.uid)

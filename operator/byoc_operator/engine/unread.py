@@ -25,6 +25,7 @@ class Unread:
         self._events = events
         self._count = count
         self._known: OrderedDict[Place, tuple[str, str]] = OrderedDict()
+        self._unconfirmed: set[Place] = set()
         self._telling: set[asyncio.Task[None]] = set()
         for resource in (PLURAL, "secrets"):
             count(resource, 0)
@@ -33,11 +34,12 @@ class Unread:
         """An object was passed over. Once per object and version: a line in the log, and an Event on a number."""
         place = (found.resource, found.namespace, found.name)
         said = (found.version, found.message)
+        self._unconfirmed.discard(place)
         known = self._known.get(place)
         self._known[place] = said
         self._known.move_to_end(place)
         while len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)
+            self._unconfirmed.discard(self._known.popitem(last=False)[0])
         self._recount(found.resource)
         if known == said:
             return
@@ -52,22 +54,19 @@ class Unread:
     def readable(self, resource: str, namespace: str, name: str) -> None:
         """An object was read, or is gone."""
         place = (resource, namespace, name)
+        self._unconfirmed.discard(place)
         if place in self._known:
             del self._known[place]
             self._recount(resource)
 
-    def listing(self, resource: str) -> set[Place]:
-        """A LIST of everything begins: what is unreadable of a resource now. Hand it to `listed` at its end."""
-        found = {place for place in self._known if place[0] == resource}
-        for place in found:
-            self._known[place] = ("", "")
-        return found
+    def listing(self, resource: str) -> None:
+        """A LIST of everything begins."""
+        self._unconfirmed |= {place for place in self._known if place[0] == resource}
 
-    def listed(self, before: set[Place]) -> None:
+    def listed(self, resource: str) -> None:
         """A LIST of everything has ended: what it did not pass over again is not unreadable any more."""
-        for place in before:
-            if self._known.get(place) == ("", ""):
-                self.readable(*place)
+        for place in [place for place in self._unconfirmed if place[0] == resource]:
+            self.readable(*place)
 
     def hides(self, resource: str, namespace: str, name: str) -> bool:
         """Whether there may be an object of this name that could not be read: one without a name may be any."""
