@@ -93,6 +93,11 @@ async def test_an_object_that_does_not_say_which_it_is_is_unreadable(text: bytes
     assert caught.value.resource == PLURAL
 
 
+async def test_what_a_dry_run_would_store_has_no_version_and_is_read() -> None:
+    text = b'{"kind":"Secret","metadata":{"name":"s","namespace":"n"},"data":{"password":"eA=="}}'
+    assert (await read(text, "secrets", stored=False))["data"] == {"password": "eA=="}
+
+
 async def test_a_large_text_lets_others_in() -> None:
     turns = 0
 

@@ -31,6 +31,7 @@ JSON_PATCH = "application/json-patch+json"
 _GONE, _TOO_MANY, _SERVER_ERROR, _TOO_SLOW = 410, 429, 500, 504
 _CHUNK = 256 * 1024
 _MAX_REFUSAL = 64 * 1024
+_OF_WHAT_IS_STORED = ("GET", "PATCH")
 
 Observer = Callable[[str, str, str, float], None]
 """Told of every request: verb, resource, HTTP status or `error`, seconds."""
@@ -84,7 +85,7 @@ class ClusterApi:
             if exc.outcome_unknown:
                 raise Unavailable(exc.reason, exc.message) from exc
             raise Unreadable("Unreadable", exc.message, resource=resource) from exc
-        return await read(answer, resource)
+        return await read(answer, resource, stored=method in _OF_WHAT_IS_STORED)
 
     def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """Every object of a LIST that can be read, fetched in pages; `unreadable` hears of the others."""

@@ -117,8 +117,11 @@ async def gently(steps: Steps) -> Any:
             until = time.perf_counter() + TURN_S
 
 
-async def read(text: bytes, resource: str) -> dict[str, Any]:
-    """One object of a resource, with its identity and in a bounded size. Raises `Unreadable`."""
+async def read(text: bytes, resource: str, *, stored: bool = True) -> dict[str, Any]:
+    """One object of a resource, in a bounded size. Raises `Unreadable`.
+
+    `stored`: it must say which it is; what only would be stored, after a dry run, has no resourceVersion.
+    """
     value = decoded(text) if len(text) <= SMALL else None
     shape = SHAPES.get(resource)
     if value is None and shape is not None:
@@ -129,7 +132,7 @@ async def read(text: bytes, resource: str) -> dict[str, Any]:
             value = None
     if not isinstance(value, dict):
         raise Unreadable("Unreadable", "the answer is no JSON object that can be read", resource=resource)
-    if shape is not None:
+    if shape is not None and stored:
         identify(value, resource)
     return value
 
