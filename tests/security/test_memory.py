@@ -4,7 +4,7 @@ from integration.scene import Scene
 from security.objects import LABELLED, finalizers, flat, managed, number, secret
 from security.tenant import Tenant, serves_others
 
-LARGE = 4
+LARGE = 3
 COUNT = 120_000
 """Finalizers of each. As many texts in a list take 20 MB of memory once they are decoded and kept."""
 
@@ -40,7 +40,7 @@ def test_finalizers_by_the_hundred_thousand_are_not_kept(scene: Scene, tenant: T
 
 def test_numbers_that_take_the_api_server_seconds_are_listed_and_served(scene: Scene, tenant: Tenant) -> None:
     for index in range(2):
-        tenant.stored(tenant.numbers_path, number(tenant, f"slow-{index}", managed(flat(50_000))))
+        tenant.stored(tenant.numbers_path, number(tenant, f"slow-{index}", managed(flat(40_000))))
     serves_others(scene, "beside", within_s=20)
     scene.deployment.launch().wait_ready(timeout_s=90)
     serves_others(scene, "restarted", within_s=30)

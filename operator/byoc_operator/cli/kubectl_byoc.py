@@ -186,7 +186,7 @@ async def list_keys(target: Target) -> int:
         _name(f"sealed with the older key {each}", [use.label for use in uses if each in use.keys.values()])
     _name("no key opens, or sealed for another use", lost)
     for where, why in room.unread.items():
-        TOLD.print(f"[bold red]not looked at:[/] {_plain(where)}: {_plain(why)}")
+        tell(f"{where}: {why}", head="not looked at:")
     return 0
 
 
