@@ -22,6 +22,7 @@ from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.gather import Ports
 from byoc_operator.engine.leader import Alone, Leader, Leadership
 from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.engine.unread import Unread
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
@@ -137,19 +138,22 @@ class World:
         leader = self.leader or Alone()
         guard = Guard(self.livekit, Bucket(self.per_minute, clock), self.reload_key, leader.must_hold)
         keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
+        events, metrics = Events(api, "operator-1"), Metrics()
         self._ports = Ports(
             cache=Cache(),
             inventory=Inventory(guard, clock),
             guard=guard,
-            secrets=Secrets(api, (), MASK, keys, clock),
+            secrets=Secrets(api, (), MASK, keys, clock, labelled_only=self.installation.secret_rules.labelled_only),
             numbers=NumberApi(api, ()),
-            events=Events(api, "operator-1"),
+            events=events,
             installation=self.installation,
             mask=MASK,
-            metrics=Metrics(),
+            metrics=metrics,
+            unread=Unread(events, metrics.count_unreadable),
             clock=clock,
             wall=now_s,
         )
+        api.unreadable = self._ports.unread.told
         orphanage = Orphanage(self._ports, (), self._hear, deletes=self.deletes_orphans)
         self._engine = engine = Engine(self._ports, Pace(4, 2, SWEEP_S), leader, orphanage, self._hear)
         self.api.watch_numbers.append(engine.number_event)
@@ -306,6 +310,7 @@ class CutOff:
     def __init__(self, api: FakeApi, *, hangs: bool) -> None:
         self._api = api
         self._hangs = hangs
+        self.unreadable = api.unreadable
         self.cut = False
 
     async def request(

@@ -36,6 +36,7 @@ from .engine.engine import Ended, Engine, Pace
 from .engine.gather import Ports
 from .engine.leader import Alone, Leader, Leadership
 from .engine.orphanage import Orphanage
+from .engine.unread import Unread
 from .errors import NotLeading, OperatorError, Unavailable
 from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
@@ -230,13 +231,21 @@ async def _wired(process: Process) -> Engine:
         cache=Cache(),
         inventory=Inventory(guard),
         guard=guard,
-        secrets=Secrets(process.api, settings.namespaces, mask, process.keys),
+        secrets=Secrets(
+            process.api,
+            settings.namespaces,
+            mask,
+            process.keys,
+            labelled_only=installation.secret_rules.labelled_only,
+        ),
         numbers=NumberApi(process.api, settings.namespaces),
         events=events,
         installation=installation,
         mask=mask,
         metrics=process.metrics,
+        unread=Unread(events, process.metrics.count_unreadable),
     )
+    process.api.unreadable = ports.unread.told
     pace = Pace(
         workers=max(4, round(settings.livekit_concurrency * WORKERS_PER_CALL)),
         refreshes=max(1, settings.livekit_concurrency // 4),

@@ -16,13 +16,14 @@ import aiohttp
 import kopf
 
 from .cluster.secrets import LABEL_SELECTOR
+from .cluster.stream import reading
 from .core.resource import GROUP, PLURAL, VERSION
 from .engine.engine import Engine
 from .errors import OperatorError
 from .telemetry.watches import Watches
 
-PAGE_SIZE = 25
-"""Objects may have a megabyte each, whoever made them, and a page is in memory as a whole."""
+PAGE_SIZE = 1
+"""kopf's lists hold no object (`cluster.stream`); a limit is what tells a list from other requests."""
 
 _HEAVY = ("data", "spec", "status")
 _HEAVY_METADATA = ("annotations", "labels", "managedFields")
@@ -119,7 +120,9 @@ class Ending:
 def registered(engine: Engine, ending: Ending, watches: Watches) -> kopf.OperatorRegistry:
     """Our handlers: the engine starts before kopf begins to watch, and ends when kopf does."""
     registry = kopf.OperatorRegistry()
-    watches.listed = lambda path: engine.secrets_listed() if path.endswith("/secrets") else None
+
+    def listed(path: str) -> None:
+        engine.secrets_listed() if path.endswith("/secrets") else engine.numbers_listed()
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def begin(**_: Any) -> None:
@@ -138,7 +141,8 @@ def registered(engine: Engine, ending: Ending, watches: Watches) -> kopf.Operato
         found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else kopf.login_with_service_account(**kwargs)
         if found is None:
             return None
-        session = _session(found, found.server if kubeconfig else _in_cluster_server(), watches)
+        server = found.server if kubeconfig else _in_cluster_server()
+        session = _session(found, server, watches, reading(engine.unread.told, listed))
         ending.sessions.append(session.aiohttp_session)
         return session
 
@@ -173,13 +177,16 @@ def _in_cluster_server() -> str:
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
 
-def _session(found: kopf.ConnectionInfo, server: str, watches: Watches) -> kopf.AiohttpSession:
-    """The session that kopf would make itself, and on it the look at its watches."""
+def _session(
+    found: kopf.ConnectionInfo, server: str, watches: Watches, middleware: aiohttp.ClientMiddlewareType
+) -> kopf.AiohttpSession:
+    """The session that kopf would make itself, and on it the look at its watches and at all that it reads."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
         headers=found.as_http_headers(),
         trust_env=False,
         trace_configs=[watches.tracing()],
+        middlewares=(middleware,),
     )
     return kopf.AiohttpSession(server=server, default_namespace=found.default_namespace, aiohttp_session=session)
 

@@ -45,6 +45,7 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
         "telemetry.health",
         "telemetry.watches",
         "cluster.api",
+        "cluster.stream",
         "livekit_sip.client",
         "livekit_sip.session",
         "livekit_sip.error_map",

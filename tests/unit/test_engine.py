@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.cluster.fake import Fail
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import Kind
-from byoc_operator.errors import Stalled
+from byoc_operator.errors import Stalled, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Refuse
 from operated import (
@@ -197,6 +198,32 @@ async def test_a_gap_in_which_nothing_vanished_costs_one_list() -> None:
         asked.append(world.api.requests["GET", "secrets"])
     assert asked == [1, 2, 1], "the sealing keys at each sweep, and the list"
     assert (world.api_writes(), world.livekit_writes()) == ([], [])
+
+
+@in_virtual_time
+async def test_a_list_after_a_gap_that_fails_is_tried_again() -> None:
+    world = await World.in_step()
+    world.api.inject(Fail(Unavailable("KubernetesUnavailable", "down")), "GET", "secrets")
+    in_a_gap(world, lambda: world.api.delete_secret(NAMESPACE, "sip"))
+    await world.elapse(3)
+    await world.settle()
+    assert world.ready() == ("False", "SecretNotFound")
+
+
+@in_virtual_time
+async def test_numbers_of_a_gap_are_taken_in_by_the_list_that_the_watch_begins_with() -> None:
+    world = await World.in_step()
+    await world.apply("other", phoneNumber="+15550100001")
+    world.api.watch_numbers.clear()
+    world.api.delete(NAMESPACE, "other")
+    world.api.strip_finalizer(NAMESPACE, "other")
+    world.api.apply(manifest("new", phoneNumber="+15550100002"))
+    world.api.watch_numbers.append(world.engine.number_event)
+    world.engine.numbers_listed()
+    await world.elapse(1)
+    await world.settle()
+    assert world.ready("new") == ("True", "Synced")
+    assert {number.key.name for number in world.ports.cache.all()} == {"main", "new"}
 
 
 @in_virtual_time

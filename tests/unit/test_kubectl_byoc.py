@@ -18,6 +18,7 @@ from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.cluster.sealing_keys import DATA_KEY, keys_in
 from byoc_operator.core.credentials import KEYS_SECRET, LAST_APPLIED, SEALED_PREFIX, Field, field_of
+from byoc_operator.core.resource import PLURAL
 from byoc_operator.sealing import KeyRing
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
 
@@ -342,6 +343,28 @@ def test_who_must_may_give_up_what_needs_an_old_key(cluster: Cluster) -> None:
     assert cluster.run("keys", "retire", "--even-if-used").exit_code == 0
     assert len(cluster.stored().fingerprints()) == 1
     assert cluster.waited == []
+
+
+@pytest.mark.parametrize("unread", ["watched", "quiet", "number"])
+def test_what_cannot_be_read_is_named_and_may_need_any_key(cluster: Cluster, unread: str) -> None:
+    cluster.sealed_secret("watched")
+    cluster.sealed_secret("quiet", watched=False)
+    cluster.api.apply(manifest("number", sipPasswordSecretRef={"name": "quiet"}))
+    cluster.run("keys", "rotate")
+    plural = PLURAL if unread == "number" else "secrets"
+    cluster.api.garbled.add((plural, NAMESPACE, unread))
+    listed = cluster.run("keys", "list")
+    assert listed.exit_code == 0
+    assert f"{plural} {NAMESPACE}/{unread}: it is garbled" in " ".join(listed.stderr.split())
+    resealed = cluster.run("keys", "reseal")
+    assert resealed.exit_code == 1
+    assert f"{NAMESPACE}/{unread}" in resealed.stderr
+    assert ("voice/watched" in resealed.stdout) == (unread != "watched")
+    before = cluster.stored()
+    refused = cluster.run("keys", "retire")
+    assert (refused.exit_code, cluster.stored()) == (4, before)
+    assert "cannot be read" in refused.stderr
+    assert cluster.run("keys", "retire", "--even-if-used").exit_code == 0
 
 
 def test_retire_needs_to_see_every_secret(cluster: Cluster) -> None:

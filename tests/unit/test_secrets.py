@@ -154,46 +154,13 @@ async def test_only_labelled_secrets_are_listed() -> None:
 
 
 @in_virtual_time
-async def test_what_vanished_before_the_watch_began_anew_is_forgotten() -> None:
+async def test_what_a_list_of_labelled_secrets_lacks_has_vanished() -> None:
     api = FakeApi()
     secrets = make(api)
     for name in ("stays", "deleted", "unlabelled"):
         secrets.seen(api.put_secret("voice", name, {"password": "one"}))
     secrets.seen(api.put_secret("voice", "quiet", {"password": "one"}, watched=False))
-    api.delete_secret("voice", "deleted")
-    api.put_secret("voice", "unlabelled", {"password": "one"}, watched=False)
-    await secrets.forget_vanished()
-    assert api.requests["GET", "secrets"] == 0, "while the watch goes on nothing is asked"
-    secrets.begun_anew()
-    for _ in range(2):
-        await secrets.forget_vanished()
-    assert api.requests["GET", "secrets"] == 1
-    known = {name for name in ("stays", "deleted", "unlabelled", "quiet") if secrets.known("voice", name)}
-    assert known == {"stays", "quiet"}
-
-
-@in_virtual_time
-async def test_a_look_for_what_vanished_that_fails_is_due_again() -> None:
-    api = FakeApi()
-    secrets = make(api)
-    secrets.seen(api.put_secret("voice", "sip", {"password": "one"}))
-    api.delete_secret("voice", "sip")
-    secrets.begun_anew()
-    api.inject(Fail(DOWN), "GET", "secrets")
-    with pytest.raises(Unavailable):
-        await secrets.forget_vanished()
-    await secrets.forget_vanished()
-    assert secrets.known("voice", "sip") is None
-
-
-@in_virtual_time
-async def test_where_no_secret_is_labelled_none_are_listed_again() -> None:
-    api = FakeApi()
-    secrets = make(api)
-    secrets.seen(api.put_secret("voice", "quiet", {"password": "one"}, watched=False))
-    secrets.begun_anew()
-    await secrets.forget_vanished()
-    assert api.requests["GET", "secrets"] == 0
+    assert secrets.labelled_but({("voice", "stays")}) == [("voice", "deleted"), ("voice", "unlabelled")]
 
 
 @in_virtual_time

@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from ..cluster.api import MERGE_PATCH, ApiRefused
 from ..cluster.numbers import CONFLICT, NumberApi
 from ..cluster.port import JsonApi
+from ..cluster.reading import Unreadable
 from ..cluster.sealing_keys import encoded, keys_in, secret_path
 from ..cluster.secrets import LABEL_SELECTOR
 from ..core.credentials import KEYS_SECRET, LAST_APPLIED, Field, field_of
 from ..core.encoding import from_base64, to_base64
+from ..core.resource import PLURAL, UNREAD
 from ..errors import OperatorError, Stalled
 from ..sealing import KeyRing, is_sealed
 from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, SECRET, Refused
@@ -58,6 +60,12 @@ class KeyRoom:
         self._clock = clock
         self._namespace = operator_namespace
         self._where = f"Secret {operator_namespace}/{KEYS_SECRET}"
+        self.unread: dict[str, str] = {}
+        """Objects that the last look passed over, and why: what they need is not known."""
+        api.unreadable = self._pass_over
+
+    def _pass_over(self, found: Unreadable) -> None:
+        self.unread[found.where] = found.message
 
     async def ring(self) -> KeyRing:
         """The keys as they are now."""
@@ -104,12 +112,19 @@ class KeyRoom:
         return before, await self.change(lambda ring: ring.without(old))
 
     async def _refuse_while_needed(self, ring: KeyRing, old: Collection[str]) -> None:
+        """Raises `Refused` while something needs an old key, or may: what cannot be read may need any."""
         needing = [use.label for use in await self.uses(ring) if not set(old).isdisjoint(use.keys.values())]
         if needing:
             shown = ", ".join(needing[:10]) + (", …" if len(needing) > 10 else "")  # noqa: PLR2004 - a screenful
             message = (
                 f"{len(needing)} Secrets are sealed with older keys: {shown}. Run `kubectl byoc keys reseal` first; "
                 "--even-if-used gives them up."
+            )
+            raise Refused("InUse", message, exit_code=IN_USE)
+        if self.unread:
+            where = next(iter(self.unread))
+            message = (
+                f"{where} cannot be read ({self.unread[where]}) and may need an older key; --even-if-used risks it"
             )
             raise Refused("InUse", message, exit_code=IN_USE)
 
@@ -126,6 +141,7 @@ class KeyRoom:
                 outcome.failed[use.label] = exc.message
             else:
                 outcome.done.append(use.label)
+        outcome.failed |= self.unread
         return outcome
 
     async def _reseal(self, use: Use, raw: Mapping[str, Any], ring: KeyRing) -> None:
@@ -147,10 +163,11 @@ class KeyRoom:
     async def _secrets(self) -> list[dict[str, Any]]:
         """The labelled Secrets, and the others that a number names."""
         found: dict[tuple[str, str], dict[str, Any]] = {}
+        self.unread.clear()
         try:
             async for raw in self._api.pages("/api/v1/secrets", "secrets", {"labelSelector": LABEL_SELECTOR}):
                 found[raw["metadata"]["namespace"], raw["metadata"]["name"]] = raw
-            named = [_named(number) async for number in NumberApi(self._api, ()).all()]
+            named = [self._named(number) async for number in NumberApi(self._api, ()).all()]
         except ApiRefused as exc:
             message = f"the Secrets and numbers of all namespaces must be read for this, and you may not: {exc.message}"
             raise Refused("NoRights", message, exit_code=NO_RIGHTS) from exc
@@ -161,11 +178,27 @@ class KeyRoom:
             except ApiRefused as exc:
                 if exc.status != NOT_FOUND:
                     raise
+            except Unreadable as exc:
+                self._pass_over(replace(exc, namespace=namespace, name=name))
         return [found[each] for each in sorted(found)]
+
+    def _named(self, number: Mapping[str, Any]) -> tuple[str, str]:
+        """Namespace and name of the Secret that a number names, however odd the object is."""
+        namespace, spec = number["metadata"]["namespace"], number.get("spec")
+        if not isinstance(spec, dict) and number.get(UNREAD):
+            self._pass_over(
+                Unreadable("Unreadable", str(number[UNREAD]), PLURAL, namespace, number["metadata"]["name"])
+            )
+        ref = spec.get("sipPasswordSecretRef") if isinstance(spec, dict) else None
+        name = ref.get("name") if isinstance(ref, dict) else None
+        # It becomes part of a path: `..` would ask for something else.
+        return namespace, name if isinstance(name, str) and SECRET.allows(name) else ""
 
     async def _read(self) -> dict[str, Any]:
         try:
             return await self._api.request("GET", secret_path(self._namespace), resource="secrets")
+        except Unreadable as exc:
+            raise Refused("NoKeys", f"{self._where} cannot be read: {exc.message}") from exc
         except ApiRefused as exc:
             message = f"{self._where} cannot be read: {exc.message}"
             if exc.status == NOT_FOUND:
@@ -226,12 +259,3 @@ def _resealed(raw: Mapping[str, Any], ring: KeyRing) -> dict[str, str]:
     due = [key for key, used in _use(raw, ring).keys.items() if used not in ("", ring.fingerprints()[0])]
     values = {key: ring.open(texts[key], namespace, field_of(key)) for key in due}
     return {key: to_base64(ring.seal(value, namespace, field_of(key))) for key, value in values.items()}
-
-
-def _named(number: Mapping[str, Any]) -> tuple[str, str]:
-    """Namespace and name of the Secret that a number names, however odd the object is."""
-    spec = number.get("spec")
-    ref = spec.get("sipPasswordSecretRef") if isinstance(spec, dict) else None
-    name = ref.get("name") if isinstance(ref, dict) else None
-    # It becomes part of a path: `..` would ask for something else.
-    return number["metadata"]["namespace"], name if isinstance(name, str) and SECRET.allows(name) else ""

@@ -185,6 +185,8 @@ async def list_keys(target: Target) -> int:
     for each in ring.fingerprints()[1:]:
         _name(f"sealed with the older key {each}", [use.label for use in uses if each in use.keys.values()])
     _name("no key opens, or sealed for another use", lost)
+    for where, why in room.unread.items():
+        tell(f"{where}: {why}", head="not looked at:")
     return 0
 
 

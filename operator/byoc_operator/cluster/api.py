@@ -1,14 +1,12 @@
 """JSON over HTTPS with the API server, through `kubernetes.aio`'s transport and authentication."""
 
 import asyncio
-import json
 import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 import aiohttp
 import yaml
@@ -18,6 +16,8 @@ from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
 from ..errors import OperatorError, Unavailable
+from .pages import JSON, Expired, Pages
+from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, pass_over, read, token_in
 
 TIMEOUT_S = 15.0
 """Well above the API server's own deadline for a slow etcd write, well below a user's patience."""
@@ -25,13 +25,13 @@ TIMEOUT_S = 15.0
 CONNECTIONS = 20
 """As many as there are workers: more only lengthens the API server's queue."""
 
-PAGE_SIZE = 50
-"""Objects may have a megabyte each, whoever made them, and a page is in memory as a whole."""
-
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
-_TOO_MANY, _SERVER_ERROR = 429, 500
+_GONE, _TOO_MANY, _SERVER_ERROR, _TOO_SLOW = 410, 429, 500, 504
+_CHUNK = 256 * 1024
+_MAX_REFUSAL = 64 * 1024
+_OF_WHAT_IS_STORED = ("GET", "PATCH")
 
 Observer = Callable[[str, str, str, float], None]
 """Told of every request: verb, resource, HTTP status or `error`, seconds."""
@@ -44,71 +44,112 @@ class ApiRefused(OperatorError):
     status: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is sent, how long it may take and how many bytes its answer may have."""
+
+    method: str
+    path: str
+    body: object
+    headers: Mapping[str, str]
+    timeout_s: float
+    most_bytes: int
+
+
 class ClusterApi:
-    """One connection pool to the API server. Build it with `connect`."""
+    """One connection pool to the API server. Build it with `connect`.
+
+    `unreadable` hears of every object that a LIST passes over.
+    """
 
     def __init__(self, client: ApiClient, observe: Observer) -> None:
         self._client = client
         self._observe = observe
+        self.unreadable: Told = pass_over
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()  # type: ignore[no-untyped-call]  # the generated client is half typed
 
     async def request(
-        self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
+        self, method: str, path: str, *, resource: str, body: object = None, content_type: str = JSON
     ) -> dict[str, Any]:
-        """One request, its JSON answer. Raises `ApiRefused` (4xx) or `Unavailable` (everything passing)."""
+        """One request, its JSON answer.
+
+        Raises `ApiRefused` (4xx), `Unavailable` (everything passing), `Unreadable` for an object that is none.
+        """
+        request = _Request(method, path, body, {"Content-Type": content_type, "Accept": JSON}, TIMEOUT_S, MAX_OBJECT)
+        try:
+            answer = await self._answer(request, resource)
+        except TooMuch as exc:
+            if exc.outcome_unknown:
+                raise Unavailable(exc.reason, exc.message) from exc
+            raise Unreadable("Unreadable", exc.message, resource=resource) from exc
+        return await read(answer, resource, stored=method in _OF_WHAT_IS_STORED)
+
+    def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Every object of a LIST that can be read, fetched in pages; `unreadable` hears of the others."""
+
+        async def fetch(url: str, *, accept: str, timeout_s: float, most_bytes: int) -> bytes:
+            headers = {"Content-Type": JSON, "Accept": accept}
+            return await self._answer(_Request("GET", url, None, headers, timeout_s, most_bytes), resource)
+
+        return Pages(fetch, resource, self.unreadable).all(path, query)
+
+    async def _answer(self, request: _Request, resource: str) -> bytes:
+        """The body of the answer. Raises `ApiRefused`, `Expired`, `TooMuch` and `Unavailable`."""
         started = time.monotonic()
         outcome = "error"
         try:
-            status, answer = await self._send(method, path, body, content_type)
+            status, answer = await self._send(request)
             outcome = str(status)
-        except (aiohttp.ClientError, TimeoutError, ApiException, OSError) as exc:
+        except TimeoutError as exc:
+            message = "the API server does not answer (TimeoutError)"
+            raise TooMuch("KubernetesUnavailable", message, outcome_unknown=True) from exc
+        except (aiohttp.ClientError, ApiException, OSError) as exc:
             raise Unavailable(
                 "KubernetesUnavailable", f"the API server does not answer ({type(exc).__name__})"
             ) from exc
         finally:
-            self._observe(method, resource, outcome, time.monotonic() - started)
+            self._observe(request.method, resource, outcome, time.monotonic() - started)
         if status < 400:  # noqa: PLR2004 - HTTP
-            return _object(answer)
-        told = str(_object(answer).get("message", ""))[:512]
+            return answer
+        said = decoded(answer[:_MAX_REFUSAL])
+        said = said if isinstance(said, dict) else {}
+        told = str(said.get("message", ""))[:512]
+        if status == _TOO_SLOW:
+            raise TooMuch("KubernetesUnavailable", f"the API server answers {status}: {told}", outcome_unknown=True)
         if status == _TOO_MANY or status >= _SERVER_ERROR:
             raise Unavailable("KubernetesUnavailable", f"the API server answers {status}: {told}")
-        raise ApiRefused("KubernetesRefused", f"{method} {resource}: {status}: {told}", status=status)
+        if status == _GONE and request.method == "GET":
+            raise Expired(token_in(said.get("metadata")))
+        raise ApiRefused("KubernetesRefused", f"{request.method} {resource}: {status}: {told}", status=status)
 
-    async def _send(self, method: str, path: str, body: object, content_type: str) -> tuple[int, bytes]:
-        headers = {"Content-Type": content_type, "Accept": "application/json"}
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        async with asyncio.timeout(TIMEOUT_S):
+    async def _send(self, request: _Request) -> tuple[int, bytes]:
+        headers, path = dict(request.headers), request.path
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, request.method, request.body)
+        async with asyncio.timeout(request.timeout_s):
             response = await self._client.call_api(
-                method,
+                request.method,
                 self._client.configuration.host + path,
                 header_params=headers,
-                body=body,
-                _request_timeout=TIMEOUT_S,
+                body=request.body,
+                _request_timeout=request.timeout_s,
             )
-            return response.status, await response.read()  # type: ignore[no-untyped-call]  # as above
-
-    async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Every object of a LIST, fetched in pages."""
-        more = ""
-        while True:
-            parameters = {"limit": str(PAGE_SIZE), **query} | ({"continue": more} if more else {})
-            answer = await self.request("GET", f"{path}?{urlencode(parameters)}", resource=resource)
-            for item in answer.get("items") or ():
-                yield item
-            more = (answer.get("metadata") or {}).get("continue") or ""
-            if not more:
-                return
+            return response.status, await _body(response.response, request.most_bytes)
 
 
-def _object(answer: bytes) -> dict[str, Any]:
-    try:
-        parsed = json.loads(answer)
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
+async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """The body, as long as it is no longer than `most` bytes. Raises `TooMuch`."""
+    parts, length = [], 0
+    async with response:
+        async for part in response.content.iter_chunked(_CHUNK):
+            parts.append(part)
+            length += len(part)
+            if length > most:
+                response.close()
+                raise TooMuch("KubernetesUnavailable", f"the answer is longer than {most} bytes")
+    return b"".join(parts)
 
 
 _UNUSABLE = (ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)

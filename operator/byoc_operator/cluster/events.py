@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ..core.printable import printable_bytes
-from ..core.resource import GROUP, KIND, VERSION, PhoneNumber
+from ..core.resource import GROUP, KIND, VERSION, Key, PhoneNumber
 from ..errors import OperatorError
 from .port import JsonApi
 
@@ -37,6 +37,16 @@ class Events:
             "resourceVersion": str(number.resource_version),
         }
         await self._post(number.key.namespace, regarding, type_, (reason, action, note))
+
+    async def about_key(self, key: Key, reason: str, action: str, note: str) -> None:
+        """A warning about a number of which nothing but the name is known."""
+        regarding = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            "namespace": key.namespace,
+            "name": key.name,
+        }
+        await self._post(key.namespace, regarding, "Warning", (reason, action, note))
 
     async def about_lease(self, namespace: str, lease: str, reason: str, note: str) -> None:
         """An Event on the operator's Lease: the place for what concerns the installation as a whole."""

@@ -17,6 +17,7 @@ from ..errors import OperatorError
 from .api import JSON_PATCH, ApiRefused
 from .fake_patch import PatchFailed, json_patched, merged
 from .fake_store import FakeCluster, Json, Name, copied, selected
+from .reading import Told, Unreadable, pass_over
 
 NOT_FOUND, CONFLICT, INVALID = 404, 409, 422
 
@@ -51,7 +52,8 @@ class FakeApi(FakeCluster):
     """`port.JsonApi` over a `FakeCluster`. `wall`: epoch seconds, for timestamps.
 
     `requests`: how many came in, by method and resource; `writes`: those that were not GET, refused ones too;
-    `events`: the Events that were posted; `admitting`: what a mutating webhook makes of a Secret in a dry run.
+    `garbled`: objects that are there and cannot be read; `events`: the Events that were posted; `admitting`: what a
+    mutating webhook makes of a Secret in a dry run.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -60,6 +62,8 @@ class FakeApi(FakeCluster):
         self.writes: list[Request] = []
         self.events: list[Json] = []
         self.admitting: Callable[[Json], Json] | None = None
+        self.unreadable: Told = pass_over
+        self.garbled: set[Name] = set()
         self._faults: list[tuple[Fail | Hang, str | None, str | None]] = []
 
     # As ClusterApi
@@ -84,6 +88,9 @@ class FakeApi(FakeCluster):
                     self._answer(request)
                 raise replace(error)
         answer: Json = copied(self._answer(request))
+        garbled = self._garbled(answer, resource.partition("/")[0])
+        if garbled is not None:
+            raise garbled
         return answer
 
     async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
@@ -91,7 +98,18 @@ class FakeApi(FakeCluster):
         chosen = "&".join(f"{key}={value}" for key, value in query.items())
         answer = await self.request("GET", f"{path}?{chosen}", resource=resource)
         for item in answer["items"]:
-            yield item
+            garbled = self._garbled(item, resource)
+            if garbled is None:
+                yield item
+            else:
+                self.unreadable(garbled)
+
+    def _garbled(self, answer: Json, resource: str) -> Unreadable | None:
+        metadata = answer.get("metadata", {})
+        name = (resource, metadata.get("namespace", ""), metadata.get("name", ""))
+        if name not in self.garbled:
+            return None
+        return Unreadable("Unreadable", "it is garbled", *name, version=metadata["resourceVersion"])
 
     # What can go wrong
 

@@ -63,7 +63,7 @@ class NumberApi:
 
     async def remove_finalizer(self, number: PhoneNumber) -> dict[str, Any]:
         """Take our finalizer away, wherever else the object has changed meanwhile."""
-        index = number.finalizers.index(FINALIZER)
+        index = number.finalizer_at
         return await self._patch(
             number.key,
             [

@@ -14,6 +14,7 @@ from ..sealing import KeyRing, open_with
 from .api import ApiRefused
 from .numbers import CONFLICT, NOT_FOUND
 from .port import JsonApi
+from .reading import Unreadable
 
 log = logging.getLogger(__name__)
 
@@ -164,6 +165,8 @@ class SealingKeys:
                 self._without(f"there is no {self._where} with the keys")
             else:
                 self._without(f"the operator may not read {self._where} (HTTP {exc.status})")
+        except Unreadable as exc:
+            self._without(f"{self._where} cannot be read: {exc.message}")
         except ValueError as exc:
             self._without(f"{self._where} cannot be used: {exc}")
         else:

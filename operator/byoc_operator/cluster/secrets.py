@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 from ..core.credentials import MAX_KEYS, WATCH_LABEL, Reading, SecretFacts, facts_of, sealed_keys
 from ..core.encoding import from_base64
 from ..core.trunk import Mask, Masked
-from ..errors import OperatorError
 from .api import ApiRefused
 from .numbers import NOT_FOUND, scopes
 from .port import JsonApi
@@ -26,6 +25,12 @@ SHARED_FOR_S = 1.0
 GETS_FOR_NEWEST = 5
 """How often a GET may be overtaken by an event before it is believed all the same."""
 
+MAX_TYPE = 253
+"""Characters of a Secret's type that are kept; those that are refused are shorter, and any text may be a type."""
+
+MAX_KEY = 253
+"""The longest key that the API server takes."""
+
 Name = tuple[str, str]
 """Namespace and name of a Secret."""
 
@@ -40,8 +45,11 @@ class Secrets:
         mask: Mask,
         keys: SealingKeys,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        labelled_only: bool = False,
     ) -> None:
         self._api = api
+        self._labelled_only = labelled_only
         self._namespaces = namespaces
         self._reading = Reading(mask, keys.open)
         self.keys = keys
@@ -49,7 +57,6 @@ class Secrets:
         self._facts: dict[Name, SecretFacts] = {}
         self._flights: dict[Name, tuple[float, asyncio.Task[SecretFacts | None]]] = {}
         self._unopened: dict[Name, tuple[str, float]] = {}
-        self._begun_anew = False
 
     def known(self, namespace: str, name: str) -> SecretFacts | None:
         """What is remembered, without values; None if nothing is."""
@@ -88,27 +95,9 @@ class Secrets:
         self._flights.pop((namespace, name), None)
         self._unopened.pop((namespace, name), None)
 
-    def begun_anew(self) -> None:
-        """The watch begins with a LIST: of what was deleted or lost its label before that it tells nothing."""
-        self._begun_anew = True
-
-    async def forget_vanished(self) -> None:
-        """Forget what is remembered as labelled and is not listed any more, if the watch may have missed it.
-
-        Costs nothing while the watch goes on. Raises as a LIST does, and is then due again.
-        """
-        watched = [name for name, facts in self._facts.items() if facts.watched]
-        due, self._begun_anew = self._begun_anew, False
-        if not due or not watched:
-            return
-        try:
-            listed = {(raw["metadata"]["namespace"], raw["metadata"]["name"]) async for raw in self.labelled()}
-        except OperatorError:
-            self._begun_anew = True
-            raise
-        for name in watched:
-            if name not in listed:
-                self.forget(*name)
+    def labelled_but(self, listed: Collection[Name]) -> list[Name]:
+        """What is remembered as labelled and was not listed: it was deleted, or lost its label, and nobody told."""
+        return [name for name, facts in self._facts.items() if facts.watched and name not in listed]
 
     async def fetch(self, namespace: str, name: str) -> SecretFacts | None:
         """The Secret with its values, by one GET that all who ask at the same time share; None if there is none.
@@ -185,19 +174,23 @@ class Secrets:
                 yield raw
 
     def _read(self, raw: Mapping[str, Any]) -> SecretFacts:
+        """What a Secret holds; whatever stands there beside its identity, this does not fail."""
         metadata = raw["metadata"]
-        namespace, name, type_ = metadata["namespace"], metadata["name"], raw.get("type") or "Opaque"
-        data = raw.get("data") or {}
+        namespace, name, type_ = metadata["namespace"], metadata["name"], str(raw.get("type") or "Opaque")[:MAX_TYPE]
+        data = _mapping(raw.get("data"))
+        watched = _mapping(metadata.get("labels")).get(WATCH_LABEL) == "true"
         too_large = len(data) > MAX_KEYS
-        values = {} if too_large else {key: from_base64(value) for key, value in data.items()}
+        values = {} if too_large else {str(key)[:MAX_KEY]: from_base64(value) for key, value in data.items()}
+        # What is refused for its label is not opened; whether it is sealed counts before keys are made.
+        usable = watched or not self._labelled_only
         return SecretFacts(
             namespace=namespace,
             name=name,
             resource_version=metadata["resourceVersion"],
             type=type_,
-            watched=(metadata.get("labels") or {}).get(WATCH_LABEL) == "true",
+            watched=watched,
             changed_at=_changed_at(metadata),
-            values=facts_of(namespace, name, type_, values, self._reading),
+            values=facts_of(namespace, name, type_, values, self._reading) if usable else {},
             too_large=too_large,
             sealed=sealed_keys(values),
         )
@@ -224,13 +217,22 @@ def _without_texts(facts: SecretFacts) -> SecretFacts:
 
 def _changed_at(metadata: Mapping[str, Any]) -> float:
     """Epoch seconds of the last write to the data that the API server remembers, else of the creation."""
+    entries = metadata.get("managedFields")
     times = [
-        str(entry.get("time"))
-        for entry in metadata.get("managedFields") or ()
-        if "f:data" in (entry.get("fieldsV1") or {}) and entry.get("time")
+        _text(entry.get("time"))
+        for entry in map(_mapping, entries if isinstance(entries, list) else ())
+        if "f:data" in _mapping(entry.get("fieldsV1"))
     ]
-    latest = max(times, default=str(metadata.get("creationTimestamp") or ""))
+    latest = max(times, default="") or _text(metadata.get("creationTimestamp"))
     try:
         return datetime.fromisoformat(latest).timestamp()
     except ValueError:
         return 0.0
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -7,6 +7,7 @@ from typing import Any
 
 from .carriers import host_of
 from .conditions import Reason, Verdict
+from .keeping import kept_status
 from .ownership import RecordedIds
 from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
 from .validation import parse_spec
@@ -19,6 +20,17 @@ FINALIZER = f"{GROUP}/finalizer"
 MAX_ANSWER = 253
 """Longest annotation value that is repeated in status and mark; longer ones are represented by their SHA-256."""
 
+
+UNREAD = f"{GROUP}/unread"
+"""Where, beside spec and status, whoever read an object says what of it could not be read."""
+
+_REFRESH, _RECREATE, _ADOPT = (f"{GROUP}/{name}" for name in ("refresh", "recreate", "adopt"))
+_PAUSED, _FORCE_ORPHAN = (f"{GROUP}/{name}" for name in ("paused", "force-orphan"))
+ANNOTATIONS = (_REFRESH, _RECREATE, _ADOPT, _PAUSED, _FORCE_ORPHAN)
+"""All that we read."""
+
+MAX_TIME = 64
+"""Longer than RFC 3339 spells a moment."""
 
 FORCE = "force"
 MAX_ADOPTED = 16
@@ -64,6 +76,7 @@ class PhoneNumber:
     `spec` is None when it breaks a rule, then `invalid` says which; the policies are known all the same, as deletion
     asks for them. `phone_number` is the text in the spec, valid or not (the object's name if there is none). `status`
     is as stored, trusted for nothing but comparison, recorded IDs and answered annotations. `created_at`: RFC 3339.
+    `finalizers`: how many there are; `finalizer_at`: which of them is ours, None if none is.
     """
 
     key: Key
@@ -72,7 +85,8 @@ class PhoneNumber:
     generation: int
     created_at: str
     deleting: bool
-    finalizers: tuple[str, ...]
+    finalizer_at: int | None
+    finalizers: int
     wishes: Wishes
     phone_number: str
     spec: PhoneNumberSpec | None
@@ -84,7 +98,7 @@ class PhoneNumber:
     @property
     def has_finalizer(self) -> bool:
         """Whether deletion waits for us."""
-        return FINALIZER in self.finalizers
+        return self.finalizer_at is not None
 
     @property
     def observes(self) -> bool:
@@ -158,35 +172,64 @@ class PhoneNumber:
 
 
 def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNumber:
-    """A number from the JSON of the API server; whatever the spec, status and annotations hold, this does not fail.
+    """A number from the JSON of the API server; whatever it holds beside its identity, this does not fail.
 
-    Metadata is the API server's own and taken as it is. `before`: the same object as last seen; its spec is not
-    validated again while the generation is the same.
+    Identity: namespace, name, UID, resourceVersion. What is kept has a bound, however large the object is. `before`:
+    the same object as last seen; its spec is not validated again while the generation is the same.
     """
     metadata = raw["metadata"]
-    spec = _mapping(raw.get("spec"))
-    if before is not None and (before.uid, before.generation) == (metadata["uid"], metadata.get("generation", 0)):
-        parsed, invalid = before.spec, before.invalid
-    else:
-        parsed, invalid = _judged(spec)
+    key, uid = Key(metadata["namespace"], metadata["name"]), metadata["uid"]
+    generation = metadata.get("generation")
+    generation = generation if isinstance(generation, int) else 0
+    known = before if before is not None and before.uid == uid else None
+    finalizer_at, finalizers = _finalizers(metadata.get("finalizers"))
     return PhoneNumber(
-        key=Key(metadata["namespace"], metadata["name"]),
-        uid=metadata["uid"],
+        key=key,
+        uid=uid,
         resource_version=int(metadata["resourceVersion"]),
-        generation=metadata.get("generation", 0),
-        created_at=metadata.get("creationTimestamp") or "",
+        generation=generation,
+        created_at=_text(metadata.get("creationTimestamp"))[:MAX_TIME],
         deleting=metadata.get("deletionTimestamp") is not None,
-        finalizers=tuple(metadata.get("finalizers") or ()),
-        wishes=_wishes(metadata.get("annotations") or {}),
-        phone_number=str(spec.get("phoneNumber") or f"{metadata['namespace']}/{metadata['name']}"),
-        spec=parsed,
-        invalid=invalid,
-        management_policy=(
-            ManagementPolicy.OBSERVE if spec.get("managementPolicy") == "Observe" else ManagementPolicy.MANAGE
-        ),
-        deletion_policy=DeletionPolicy.RETAIN if spec.get("deletionPolicy") == "Retain" else DeletionPolicy.DELETE,
-        status=_mapping(raw.get("status")),
+        finalizer_at=finalizer_at,
+        finalizers=finalizers,
+        wishes=_wishes(_mapping(metadata.get("annotations"))),
+        **_of_spec(raw, known if known and known.spec and known.generation == generation else None, known, key),
+        status=kept_status(_mapping(raw.get("status"))),
     )
+
+
+def _of_spec(raw: Mapping[str, Any], judged: PhoneNumber | None, known: PhoneNumber | None, key: Key) -> dict[str, Any]:
+    """The fields that the spec says. `judged`: the object with this very spec; `known`: with another one."""
+    spec, unread = raw.get("spec"), _text(raw.get(UNREAD))
+    if unread and not isinstance(spec, Mapping):
+        # Which number it is and what becomes of it cannot change unseen: what was known of it stays.
+        return {
+            "spec": None,
+            "invalid": Verdict(Reason.INVALID_SPEC, f"The object cannot be read: {unread}."),
+            "phone_number": known.phone_number if known else str(key),
+            "management_policy": known.management_policy if known else ManagementPolicy.MANAGE,
+            "deletion_policy": known.deletion_policy if known else DeletionPolicy.DELETE,
+        }
+    spec = _mapping(spec)
+    parsed, invalid = (judged.spec, None) if judged else _judged(spec)
+    observes = spec.get("managementPolicy") == "Observe"
+    retains = spec.get("deletionPolicy") == "Retain"
+    return {
+        "spec": parsed,
+        "invalid": invalid,
+        "phone_number": _bounded(_text(spec.get("phoneNumber"))) or str(key),
+        "management_policy": ManagementPolicy.OBSERVE if observes else ManagementPolicy.MANAGE,
+        "deletion_policy": DeletionPolicy.RETAIN if retains else DeletionPolicy.DELETE,
+    }
+
+
+def _finalizers(stored: object) -> tuple[int | None, int]:
+    """Where ours stands, and how many there are. Of a long list whoever read it says just that (`cluster.reading`)."""
+    if isinstance(stored, list):
+        return (stored.index(FINALIZER) if FINALIZER in stored else None), len(stored)
+    place = _mapping(stored)
+    at, count = place.get("at"), place.get("count")
+    return (at if isinstance(at, int) else None), (count if isinstance(count, int) else 0)
 
 
 def _judged(spec: Mapping[str, Any]) -> tuple[PhoneNumberSpec | None, Verdict | None]:
@@ -201,14 +244,19 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _wishes(annotations: Mapping[str, str]) -> Wishes:
-    adopt = [part.strip() for part in annotations.get(f"{GROUP}/adopt", "").split(",")]
-    switches = {name: annotations.get(name, "") for name in (f"{GROUP}/paused", f"{GROUP}/force-orphan")}
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _wishes(annotations: Mapping[str, Any]) -> Wishes:
+    said = {name: _text(annotations.get(name)) for name in ANNOTATIONS}
+    adopt = [part.strip() for part in said[_ADOPT].split(",")]
+    switches = {name: said[name] for name in (_PAUSED, _FORCE_ORPHAN)}
     paused, force_orphan = (_true(value) for value in switches.values())
     return Wishes(
-        adopt=tuple(part for part in adopt if part)[:MAX_ADOPTED],
-        refresh=_bounded(annotations.get(f"{GROUP}/refresh", "")),
-        recreate=_bounded(annotations.get(f"{GROUP}/recreate", "")),
+        adopt=tuple(_bounded(part) for part in [part for part in adopt if part][:MAX_ADOPTED]),
+        refresh=_bounded(said[_REFRESH]),
+        recreate=_bounded(said[_RECREATE]),
         paused=paused,
         force_orphan=force_orphan,
         unclear=tuple(name for name, value in switches.items() if value.strip().lower() not in ("", "true", "false")),

@@ -4,24 +4,23 @@ import asyncio
 import contextlib
 import logging
 import traceback
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..core.conditions import Reason
-from ..core.resource import Key, PhoneNumber
+from ..core.resource import PLURAL, PhoneNumber
 from ..errors import OperatorError, Parked, Unavailable, Waiting
 from .gather import Ports
+from .intake import SECRETS, Intake
 from .leader import Leadership
 from .orphanage import Announce, Orphanage
 from .queue import Lane, WorkQueue
 from .reconcile import Reconciler
 from .sweep import LiveKitState, Sweeper
+from .unread import Unread
 
 log = logging.getLogger(__name__)
-
-LIST_RETRY_S = (1.0, 2.0, 5.0, 10.0, 15.0)
-"""Pauses between attempts to list at start; the last one repeats."""
 
 BUG_LONGEST_S = 600.0
 
@@ -29,6 +28,9 @@ _REASONS = frozenset(Reason)
 
 RUN_LIMIT_S = 300.0
 """No run takes so long: each of its calls has a timeout of its own. One that does is ended and tried again."""
+
+FRESH_S = 2.0
+"""Who leads so soon after the lists need not look again; what happened since is listed when the watches begin."""
 
 STUCK_RUN_S = 120.0
 STUCK_QUEUE_S = 600.0
@@ -71,8 +73,8 @@ class Engine:
         self._leading = False
         self._stopping = False
         self._runs: dict[str, float] = {}
-        self.listed = False
-        self.trouble = "the lists of numbers and Secrets are not read yet"
+        self._intake = Intake(ports, self._add)
+        self.listed, self._listed_at = False, float("-inf")
         self.died: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         ports.secrets.keys.changed = self._other_keys
         self._measure()
@@ -109,7 +111,8 @@ class Engine:
 
     async def _take_over(self) -> None:
         """Look again at what happened while this process stood by, then work."""
-        await self._patiently(self._look_again)
+        if self._ports.clock() - self._listed_at > FRESH_S:
+            await self._intake.patiently(self._intake.look_again)
         await self._sweeper.look_at_keys()
         self._leading = True
         for index in range(self._pace.workers):
@@ -131,34 +134,33 @@ class Engine:
         self._leading = False
         await self._leader.release()
 
+    @property
+    def unread(self) -> Unread:
+        """Hears of what cannot be read."""
+        return self._ports.unread
+
     def number_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch told of a number; `kind` is DELETED, ADDED, MODIFIED or None."""
-        cache = self._ports.cache
-        if kind == "DELETED":
-            metadata = raw["metadata"]
-            known = cache.gone(Key(metadata["namespace"], metadata["name"]), metadata["uid"])
-            if known is not None:
-                self._add(known, Lane.USER)  # somebody else may have waited for the number
-            return
-        sighting = cache.seen(raw)
-        if sighting is not None and sighting.wakes:
-            self._add(sighting.number, _lane(sighting.number))
+        self._intake.number_event(kind, raw)
 
     def secret_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch told of a labelled Secret. DELETED also means: it lost its label."""
-        metadata = raw["metadata"]
-        namespace, name = metadata["namespace"], metadata["name"]
-        secrets = self._ports.secrets
-        if kind == "DELETED":
-            secrets.forget(namespace, name)
-        elif not secrets.seen(raw):
-            return
-        for number in self._ports.cache.users_of(namespace, name):
-            self._add(number, Lane.USER)
+        self._intake.secret_event(kind, raw)
 
     def secrets_listed(self) -> None:
-        """The watch of labelled Secrets began with a LIST: what vanished before, the next sweep finds out."""
-        self._ports.secrets.begun_anew()
+        """A watch of labelled Secrets begins: they are listed, as of what was before it tells nothing."""
+        self._relist(SECRETS)
+
+    def numbers_listed(self) -> None:
+        """A watch of numbers begins: they are listed, as of what was before it tells nothing."""
+        self._relist(PLURAL)
+
+    def _relist(self, resource: str) -> None:
+        """List in the background, as often as it takes: a watch goes on meanwhile."""
+        if self._intake.due(resource):
+            task = asyncio.create_task(self._intake.list_what_is_due(), name="list")
+            task.add_done_callback(self._failed)
+            self._tasks.add(task)
 
     def _add(self, number: PhoneNumber, lane: Lane) -> None:
         """Only the leader works; who becomes it sweeps, and so finds what happened before."""
@@ -166,8 +168,8 @@ class Engine:
             self._queue.add(number.phone_number, lane, number.key.namespace)
 
     async def _list(self) -> None:
-        await self._patiently(self._list_all)
-        self.listed, self.trouble = True, ""
+        await self._intake.patiently(self._intake.list_all)
+        self.listed, self._listed_at = True, self._ports.clock()
 
     def _other_keys(self) -> None:
         """There are other sealing keys than before: what could not be opened is asked for again."""
@@ -175,40 +177,9 @@ class Engine:
             for number in self._ports.cache.users_of(*name):
                 self._add(number, Lane.USER)
 
-    async def _list_all(self) -> None:
-        await self._ports.secrets.keys.load()  # first: what is listed then can be opened
-        async for secret in self._ports.secrets.labelled():
-            self._ports.secrets.seen(secret)
-        async for raw in self._ports.numbers.all():
-            self._ports.cache.seen(raw)
-
-    async def _look_again(self) -> None:
-        """Take in all numbers, and forget those that vanished: of what a broken watch missed kopf tells nothing."""
-        listed: set[Key] = set()
-        async for raw in self._ports.numbers.all():
-            listed.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
-            self._ports.cache.seen(raw)
-        for number in list(self._ports.cache.all()):
-            if number.key not in listed and await self._ports.numbers.get(number.key) is None:
-                self._ports.cache.gone(number.key, number.uid)
-
-    async def _patiently(self, look: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Until it goes well: without the lists there is nothing to do, and the API server will come back."""
-        attempt = 0
-        while True:
-            try:
-                await look()
-            except OperatorError as exc:
-                self.trouble = exc.message
-                log.warning("cannot list yet: %s", exc.message)
-                await asyncio.sleep(LIST_RETRY_S[min(attempt, len(LIST_RETRY_S) - 1)])
-                attempt += 1
-            else:
-                return
-
     def problems(self) -> list[str]:
         """What looks as if work had come to a stop, one line each; empty: nothing does."""
-        found = [] if self.listed else [self.trouble]
+        found = [] if self.listed else [self._intake.trouble]
         if self._oldest_run_s() > STUCK_RUN_S:
             found.append(f"a run has taken more than {STUCK_RUN_S:.0f} s")
         if self._leading and self._queue.oldest_s > STUCK_QUEUE_S:
@@ -302,10 +273,3 @@ class Engine:
             reason = number.ready_reason if number.ready_reason in _REASONS else "Unseen"
             counts[reason] = counts.get(reason, 0) + 1
         return counts
-
-
-def _lane(number: PhoneNumber) -> Lane:
-    """A refresh or recreate of an otherwise unchanged number waits for what users changed."""
-    asked = number.refresh_due or number.wishes.recreate not in ("", number.answered("lastHandledRecreate"))
-    unchanged = number.status.get("observedGeneration") == number.generation and not number.deleting
-    return Lane.REFRESH if asked and unchanged else Lane.USER

@@ -7,18 +7,20 @@ from dataclasses import dataclass, replace
 from ..cluster.api import ApiRefused
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
+from ..cluster.reading import Unreadable
 from ..cluster.secrets import Secrets
 from ..core.assessment import Assessment, Claimant, Situation, assess, holder
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.ownership import Owned, Owner, adoptable
-from ..core.resource import Key, PhoneNumber
+from ..core.resource import PLURAL, Key, PhoneNumber
 from ..core.trunk import Mask, normalised
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
 from .cache import Cache
+from .unread import Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,13 @@ class Ports:
     installation: Installation
     mask: Mask
     metrics: Metrics
+    unread: Unread
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
+
+    def is_gone(self, key: Key) -> bool:
+        """Whether there is no number of this name; one that cannot be read is there."""
+        return self.cache.get(key) is None and not self.unread.hides(PLURAL, key.namespace, key.name)
 
     def owners(self, number: PhoneNumber) -> tuple[Owner, ...]:
         """Every owner whose mark makes a LiveKit object this number's; the first is the one we write."""
@@ -117,6 +124,10 @@ class Gatherer:
                 raise
             where = f"Secret {use.namespace}/{use.name}"
             return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP 403).")
+        except Unreadable as exc:
+            where = f"Secret {use.namespace}/{use.name}"
+            message = f"{where} cannot be read: {exc.message}. Put the credentials into another one."
+            return Verdict(Reason.SECRET_INVALID, message)
         return self._resolved(number, facts)
 
     def holder(self, phone: str) -> PhoneNumber | None:
@@ -134,7 +145,10 @@ class Gatherer:
         cache, held = self._ports.cache, self.holder(phone)
         if held is None:
             return None
-        raw = await self._ports.numbers.get(held.key)
+        try:
+            raw = await self._ports.numbers.get(held.key)
+        except Unreadable:
+            return held  # it is there, and what was known of it stays
         if raw is None or raw["metadata"]["uid"] != held.uid:
             cache.gone(held.key, held.uid)
         if raw is not None:
@@ -161,7 +175,7 @@ class Gatherer:
     def _free(self, number: PhoneNumber, owner: Owner) -> bool:
         """Whether the owner in a mark was one of ours in this namespace, and its object is gone."""
         ours = owner.installation in self._ports.installation.ids and owner.namespace == number.key.namespace
-        return ours and self._ports.cache.get(Key(owner.namespace, owner.name)) is None
+        return ours and self._ports.is_gone(Key(owner.namespace, owner.name))
 
     def _use(self, number: PhoneNumber) -> SecretUse | None:
         spec = number.spec

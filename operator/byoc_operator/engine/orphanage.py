@@ -80,7 +80,7 @@ class Orphanage:
         ports = self._ports
         watched = not self._namespaces or owner.namespace in self._namespaces
         ours = owner.installation in ports.installation.ids and watched
-        return ours and ports.cache.get(Key(owner.namespace, owner.name)) is None
+        return ours and ports.is_gone(Key(owner.namespace, owner.name))
 
     async def _tell(self, new: list[Orphan]) -> None:
         named = ", ".join(f"{orphan.id} (of {orphan.owner.namespace}/{orphan.owner.name})" for orphan in new[:NAMED])

@@ -74,6 +74,9 @@ class Reporter:
         """A CRD older than we are drops fields it does not know: writing them again and again would change nothing."""
         if not self._otherwise:
             log.warning("the API server does not store all of a status; is the CRD older than the operator?")
+        if len(self._otherwise) > 2 * len(self._ports.cache):
+            there = {each.uid for each in self._ports.cache.all()}
+            self._otherwise = {uid: each for uid, each in self._otherwise.items() if uid in there}
         self._otherwise[number.uid] = wanted
 
     async def hold(self, number: PhoneNumber) -> PhoneNumber:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..cluster.api import ApiRefused
+from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
 from .gather import Ports
 from .orphanage import Announce, Orphanage
@@ -95,7 +96,6 @@ class Sweeper:
     async def sweep(self) -> None:
         """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
         await self._ports.inventory.refresh()
-        await self._apart("secrets", self._forget_vanished_secrets())
         await self._apart("secrets", self._look_at_secrets())
         different = 0
         for count, phone in enumerate(self._ports.cache.phones()):
@@ -170,7 +170,7 @@ class Sweeper:
         if used := self._known_in_use():
             return used
         for trouble in troubles:
-            if not isinstance(trouble, ApiRefused):
+            if not isinstance(trouble, ApiRefused | Unreadable):
                 raise trouble
         return "perhaps a Secret that may not be read" if troubles else ""
 
@@ -179,12 +179,6 @@ class Sweeper:
             return "Secret {}/{}".format(*secret)
         numbers = (number.key for number in self._ports.cache.all() if number.wrote_sealed)
         return next((f"the credentials of number {key.namespace}/{key.name}" for key in numbers), "")
-
-    async def _forget_vanished_secrets(self) -> None:
-        try:
-            await self._ports.secrets.forget_vanished()
-        except OperatorError as exc:
-            log.debug("labelled Secrets cannot be listed: %s", exc.message)  # the next sweep tries again
 
     async def _look_at_secrets(self) -> list[OperatorError]:
         """One GET per distinct Secret that does not tell of its changes by itself, a few at a time; what went wrong."""

@@ -79,6 +79,17 @@ class Metrics:
             "byoc_livekit_up", "1 if LiveKit answered the last sweep, 0 if not.", registry=self.registry
         )
 
+        self.unreadable = Gauge(
+            "byoc_unreadable_objects",
+            "Objects that cannot be read and are passed over, by resource.",
+            ["resource"],
+            registry=self.registry,
+        )
+
+    def count_unreadable(self, resource: str, count: int) -> None:
+        """How many objects of a resource cannot be read."""
+        self.unreadable.labels(resource).set(count)
+
     def livekit_request(self, method: str, outcome: str, seconds: float) -> None:
         """Count a call to LiveKit."""
         self.livekit_requests.labels(method, outcome).inc()

@@ -1,0 +1,345 @@
+"""Takes out of a JSON text what a shape names and passes over the rest: linear, without recursion, a step at a time.
+
+A decoder makes objects of all that there is, and calls itself once a level. Anybody may store a megabyte of brackets
+in what we never look at (`metadata.managedFields`), thousands of levels deep. Here a value that no shape names costs a
+look at its bytes and nothing else, and what a shape names has a bound on size, count and depth.
+
+Texts are the API server's: what is passed over is taken to be well-formed.
+"""
+
+import json
+import re
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+MAX_KEY = 512
+"""Bytes. No key that a shape names is so long; API servers refuse longer keys where they look at them."""
+
+_STEPS_A_TURN = 32
+"""After so many steps others may be let in. A step takes from half a microsecond to some ten."""
+
+# A run of what has no depth. Possessive, so that nothing is tried twice and nothing is kept to go back to; bounded,
+# so that one call takes tens of microseconds: `re` lets no thread in meanwhile.
+_FLAT = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.){0,8}+"|\[\]|\{\}){0,512}+', re.DOTALL)
+_IN_STRING = re.compile(rb'(?:[^"\\]++|\\.){0,4096}+', re.DOTALL)
+_SCALAR = re.compile(rb'[^"\[\]{},:\s]++')
+_BLANK = re.compile(rb"[ \t\r\n]*+")
+
+_QUOTE, _COMMA, _COLON = b'"'[0], b","[0], b":"[0]
+_OPENING, _CLOSING = frozenset(b"{["), frozenset(b"}]")
+_OBJECT, _OBJECT_END, _ARRAY, _ARRAY_END = b"{"[0], b"}"[0], b"["[0], b"]"[0]
+
+
+class Malformed(ValueError):
+    """The text is no JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value as it is.
+
+    One that is larger, deeper or no JSON for Python becomes `instead`, and is a fault if that is None.
+    """
+
+    max_bytes: int = 1024
+    max_depth: int = 1
+    instead: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """Only that the key is there: an empty object stands for its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a text stands in a list of texts: `{"count": how many there are, "at": the first index or None}`."""
+
+    wanted: str
+
+
+@dataclass(frozen=True)
+class Fields:
+    """An object, and of it these fields."""
+
+    fields: Mapping[str, "Shape"]
+
+    @cached_property
+    def others(self) -> re.Pattern[bytes]:
+        """A run of fields without depth that nobody asked for, each with the comma behind it."""
+        wanted = b"|".join(re.escape(name.encode()) for name in self.fields)
+        value = rb'(?:"(?:[^"\\]++|\\.){0,8}+"|\[\]|\{\}|[^"\[\]{},:\s]++)'
+        return re.compile(rb'(?:"(?!(?:' + wanted + rb')")[^"\\]*+":' + value + rb",){0,512}+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """An object with whatever keys, the first `most` of them."""
+
+    each: "Shape"
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list, the first `most` of it."""
+
+    each: "Shape"
+    most: int
+
+
+Shape = Leaf | There | Place | Fields | Entries | Items
+Steps = Generator[None, None, Any]
+"""Work in steps: others may run between two. Its result is what the generator returns."""
+
+_SMALL = Leaf()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An item of a list, and what of it could not be read."""
+
+    value: Any
+    faults: tuple[str, ...]
+
+
+class Cut:
+    """Reads one text from its beginning. `faults`: what could not be read, in words, without any of the text."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._at = 0
+        self._steps = 0
+        self.faults: list[str] = []
+
+    def value(self, shape: Shape, path: str = "") -> Steps:
+        """The value that begins here, as its shape says; small ones of another type as they are. Raises `Malformed`."""
+        opening = self._peek()
+        match shape:
+            case Fields() if opening == _OBJECT:
+                return (yield from self._fields(shape, path))
+            case Entries() if opening == _OBJECT:
+                return (yield from self._entries(shape, path))
+            case Items() if opening == _ARRAY:
+                return (yield from self._items(shape, path))
+            case Place() if opening == _ARRAY:
+                return (yield from self._place(shape))
+            case There():
+                yield from self._skip()
+                return {}
+        return (yield from self._leaf(shape if isinstance(shape, Leaf) else _SMALL, path))
+
+    def listed(self, shape: Shape) -> Generator[Found | None, None, Any]:
+        """The items of a list object, each as soon as it is read (None: others may run); returns its metadata."""
+        metadata: Any = {}
+        for key in self._keys():
+            if key is None:
+                yield None
+            elif key == "items" and self._peek() == _ARRAY:
+                for _ in self._elements():
+                    item = yield from self.value(shape)
+                    yield Found(item, tuple(self.faults))
+                    self.faults.clear()
+            elif key == "metadata":
+                metadata = yield from self.value(_LIST_METADATA)
+            else:
+                yield from self._skip()
+        return metadata
+
+    def _fields(self, shape: Fields, path: str) -> Steps:
+        found: dict[str, Any] = {}
+        for key in self._keys(shape.others):
+            if key is None:
+                yield
+            elif key in shape.fields:
+                found[key] = yield from self.value(shape.fields[key], _below(path, key))
+            else:
+                yield from self._skip()
+        return found
+
+    def _entries(self, shape: Entries, path: str) -> Steps:
+        found: dict[str, Any] = {}
+        for key in self._keys():
+            if key is None:
+                yield
+                continue
+            found[key] = yield from self.value(shape.each, path)
+            if len(found) == shape.most:
+                yield from self._close()
+                break
+        return found
+
+    def _items(self, shape: Items, path: str) -> Steps:
+        found: list[Any] = []
+        for _ in self._elements():
+            found.append((yield from self.value(shape.each, path)))
+            if len(found) == shape.most:
+                yield from self._close()
+                break
+        return found
+
+    def _place(self, shape: Place) -> Steps:
+        wanted = b'"' + shape.wanted.encode() + b'"'
+        others = re.compile(rb'(?:"(?!' + wanted[1:] + rb')[^"\\]*+",){0,512}+')
+        count, at = 0, None
+        for _ in self._elements():
+            while (run := others.match(self._text, self._at)) and run.end() > self._at:
+                count += self._text.count(b'"', self._at, run.end()) // 2
+                self._at = run.end()
+                yield
+            start = self._at
+            yield from self._skip()
+            if at is None and self._text[start : self._at] == wanted:
+                at = count
+            count += 1
+            if self._turn_over():
+                yield
+        return {"count": count, "at": at}
+
+    def _leaf(self, shape: Leaf, path: str) -> Steps:
+        start = self._at
+        depth = yield from self._skip()
+        if self._at - start > shape.max_bytes:
+            problem = f"is longer than {shape.max_bytes} bytes"
+        elif depth > shape.max_depth:
+            problem = f"is nested deeper than {shape.max_depth} levels"
+        else:
+            try:
+                return json.loads(self._text[start : self._at].decode())
+            except (ValueError, RecursionError):
+                problem = "holds what is no JSON value that can be read"
+        if shape.instead is None:
+            self.faults.append(f"{path or 'a value'} {problem}")
+        return shape.instead
+
+    def _keys(self, others: re.Pattern[bytes] | None = None) -> Generator[str | None, None, None]:
+        """The keys of the object that begins here, each with its value next (None: others may run)."""
+        self._at += 1
+        if self._peek() == _OBJECT_END:
+            self._at += 1
+            return
+        while True:
+            while others is not None and (run := others.match(self._text, self._at)) and run.end() > self._at:
+                self._at = run.end()
+                yield None
+            if self._peek() != _QUOTE:
+                raise Malformed
+            start = self._at
+            for _ in self._string():
+                yield None
+            key = self._key(start)
+            if self._peek() != _COLON:
+                raise Malformed
+            self._at += 1
+            self._peek()
+            yield key
+            if self._ends(_OBJECT_END):
+                return
+            if self._turn_over():
+                yield None
+
+    def _key(self, start: int) -> str:
+        """The key that was passed over; an empty text for one that no shape can name."""
+        if self._at - start > MAX_KEY:
+            return ""
+        try:
+            return str(json.loads(self._text[start : self._at].decode()))
+        except ValueError:
+            return ""
+
+    def _elements(self) -> Generator[None, None, None]:
+        """As often as the list that begins here has elements, each time with the next one next."""
+        self._at += 1
+        if self._peek() == _ARRAY_END:
+            self._at += 1
+            return
+        while True:
+            self._peek()
+            yield
+            if self._ends(_ARRAY_END):
+                return
+
+    def _ends(self, end: int) -> bool:
+        """Pass over what stands behind a value: whether it was the last one."""
+        behind = self._peek()
+        self._at += 1
+        if behind not in (end, _COMMA):
+            raise Malformed
+        if behind == _COMMA:
+            self._peek()
+        return behind == end
+
+    def _skip(self) -> Generator[None, None, int]:
+        """Pass over a value; how deep it is: 0 for a text or number. Empty lists and objects within do not count."""
+        opening = self._peek()
+        if opening == _QUOTE:
+            yield from self._string()
+            return 0
+        if opening in _OPENING:
+            self._at += 1
+            return (yield from self._close())
+        scalar = _SCALAR.match(self._text, self._at)
+        if scalar is None:
+            raise Malformed
+        self._at = scalar.end()
+        return 0
+
+    def _close(self) -> Generator[None, None, int]:
+        """Pass over the rest of the object or list that is open; how deep it goes."""
+        text, depth, deepest = self._text, 1, 1
+        try:
+            while depth:
+                flat = _FLAT.match(text, self._at)
+                self._at = flat.end() if flat else self._at
+                byte = text[self._at]
+                if byte in _OPENING:
+                    self._at += 1
+                    depth += 1
+                    deepest = max(deepest, depth)
+                elif byte in _CLOSING:
+                    self._at += 1
+                    depth -= 1
+                elif byte == _QUOTE:
+                    yield from self._string()
+                if self._turn_over():
+                    yield
+        except IndexError:
+            raise Malformed from None
+        return deepest
+
+    def _string(self) -> Generator[None, None, None]:
+        """Pass over the text that begins here."""
+        self._at += 1
+        while True:
+            part = _IN_STRING.match(self._text, self._at)
+            end = part.end() if part else self._at
+            if self._text[end : end + 1] == b'"':
+                self._at = end + 1
+                return
+            if end == self._at:
+                raise Malformed
+            self._at = end
+            yield
+
+    def _peek(self) -> int:
+        """The next byte that is no white space."""
+        text, at = self._text, self._at
+        if text[at : at + 1].isspace():
+            blank = _BLANK.match(text, at)
+            self._at = at = blank.end() if blank else at
+        if at >= len(text):
+            raise Malformed
+        return text[at]
+
+    def _turn_over(self) -> bool:
+        self._steps += 1
+        return self._steps % _STEPS_A_TURN == 0
+
+
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+_LIST_METADATA = Fields({"continue": Leaf(4096), "resourceVersion": Leaf()})

@@ -1,0 +1,218 @@
+"""The one door for JSON that comes from the API server: of every object what we use, whatever else it holds.
+
+Small texts are decoded as they are. Large ones, and those that the decoder refuses, are cut to a shape (`cutting`).
+An object that cannot be read at all is `Unreadable`; it is told of and passed over.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.credentials import MAX_BYTES, MAX_KEYS, WATCH_LABEL
+from ..core.encoding import to_base64
+from ..core.resource import ANNOTATIONS, FINALIZER, PLURAL, UNREAD
+from ..errors import OperatorError, Unavailable
+from .cutting import Cut, Entries, Fields, Found, Items, Leaf, Malformed, Place, Shape, Steps, There
+
+SMALL = 64 * 1024
+"""Bytes that are decoded at once. As many brackets take Python 2 MB and a millisecond; an ordinary number has 2 KB."""
+
+SMALL_PAGE = 512 * 1024
+"""The same for a page of many objects."""
+
+MAX_OBJECT = 16 * 1024 * 1024
+"""Bytes of JSON. etcd takes 1.5 MB; characters that JSON spells in six, and base64, make more of it."""
+
+TURN_S = 0.002
+"""How long a large text keeps everybody else waiting at a time."""
+
+MAX_ANNOTATION = 300_000
+"""All annotations of an object together may have 256 KiB (apimachinery, `TotalAnnotationSizeLimitB`)."""
+
+MAX_VERSION_DIGITS = 24
+
+_IDENTITY = {name: Leaf() for name in ("namespace", "name", "uid", "resourceVersion")}
+_TIMES = {name: Leaf() for name in ("generation", "creationTimestamp", "deletionTimestamp")}
+
+NUMBER = Fields(
+    {
+        "apiVersion": Leaf(),
+        "kind": Leaf(),
+        "metadata": Fields(
+            {
+                **_IDENTITY,
+                **_TIMES,
+                "finalizers": Place(FINALIZER),
+                "annotations": Fields({name: Leaf(MAX_ANNOTATION) for name in ANNOTATIONS}),
+            }
+        ),
+        "spec": Leaf(256 * 1024, max_depth=16),
+        "status": Leaf(256 * 1024, max_depth=16),
+    }
+)
+"""Of a number: no `managedFields`, labels, owners, foreign annotations; of finalizers only where ours stands."""
+
+SECRET = Fields(
+    {
+        "metadata": Fields(
+            {
+                **_IDENTITY,
+                **_TIMES,
+                "labels": Fields({WATCH_LABEL: Leaf()}),
+                "managedFields": Items(Fields({"time": Leaf(), "fieldsV1": Fields({"f:data": There()})}), most=64),
+            }
+        ),
+        "type": Leaf(),
+        # What is far too long for a credential is as good as any text that is.
+        "data": Entries(Leaf(64 * 1024, max_depth=0, instead=to_base64("." * (MAX_BYTES + 1))), most=MAX_KEYS + 1),
+    }
+)
+"""Of a Secret: of `managedFields` only when `data` was written."""
+
+SHAPES: Mapping[str, Shape] = {PLURAL: NUMBER, f"{PLURAL}/status": NUMBER, "secrets": SECRET}
+
+
+@dataclass(eq=False)
+class Unreadable(OperatorError):
+    """An object that is passed over, as far as one can tell which."""
+
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+    version: str = ""
+
+    @property
+    def where(self) -> str:
+        """The object in words."""
+        named = f" {self.namespace or '?'}/{self.name}" if self.name else ""
+        return f"an object of {self.resource}{named}"
+
+
+@dataclass(eq=False)
+class TooMuch(Unavailable):
+    """The answer is too long, or takes too long: a smaller page may not."""
+
+
+Told = Callable[[Unreadable], None]
+"""Hears of every object that is passed over, each time it is met."""
+
+
+def pass_over(_: Unreadable) -> None:
+    """Nobody listens."""
+
+
+async def gently(steps: Steps) -> Any:
+    """The result of work in steps, with others let in every `TURN_S`."""
+    until = time.perf_counter() + TURN_S
+    while True:
+        try:
+            next(steps)
+        except StopIteration as exc:
+            return exc.value
+        if time.perf_counter() >= until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + TURN_S
+
+
+async def read(text: bytes, resource: str, *, stored: bool = True) -> dict[str, Any]:
+    """One object of a resource, in a bounded size. Raises `Unreadable`.
+
+    `stored`: it must say which it is; what only would be stored, after a dry run, has no resourceVersion.
+    """
+    value = decoded(text) if len(text) <= SMALL else None
+    shape = SHAPES.get(resource)
+    if value is None and shape is not None:
+        cut = Cut(text)
+        try:
+            value = noted(await gently(cut.value(shape)), tuple(cut.faults))
+        except Malformed:
+            value = None
+    if not isinstance(value, dict):
+        raise Unreadable("Unreadable", "the answer is no JSON object that can be read", resource=resource)
+    if shape is not None and stored:
+        identify(value, resource)
+    return value
+
+
+async def read_page(text: bytes, resource: str, told: Told) -> AsyncIterator[dict[str, Any] | str]:
+    """The objects of a page, then the token of the next page as a text. Objects that cannot be read are told of.
+
+    Raises `Unavailable` if it is no list at all.
+    """
+    whole = decoded(text) if len(text) <= SMALL_PAGE else None
+    if isinstance(whole, dict) and isinstance(whole.get("items") or [], list):
+        found = [Found(item, ()) for item in whole.pop("items", None) or []]
+        for each in found:
+            if (value := _passed(each, resource, told)) is not None:
+                yield value
+        yield token_in(whole.get("metadata"))
+        return
+    steps = Cut(text).listed(SHAPES[resource])
+    until = time.perf_counter() + TURN_S
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as exc:
+            yield token_in(exc.value)
+            return
+        except Malformed:
+            raise Unavailable("KubernetesUnavailable", "the API server's list is no JSON that can be read") from None
+        if step is not None and (value := _passed(step, resource, told)) is not None:
+            yield value
+        if time.perf_counter() >= until:
+            await asyncio.sleep(0)
+            until = time.perf_counter() + TURN_S
+
+
+def decoded(text: bytes) -> Any:
+    """A small text as Python has it, None if it cannot be: too deep, numbers too long, no UTF-8, no JSON."""
+    try:
+        return json.loads(text.decode())
+    except (ValueError, RecursionError):
+        return None
+
+
+def noted(value: Any, faults: tuple[str, ...]) -> Any:
+    """The object with what of it could not be read, for whoever judges it."""
+    if faults and isinstance(value, dict):
+        value[UNREAD] = "; ".join(faults)[:512]
+    return value
+
+
+def _passed(found: Found, resource: str, told: Told) -> dict[str, Any] | None:
+    value = noted(found.value, found.faults)
+    try:
+        identify(value, resource)
+    except Unreadable as exc:
+        told(exc)
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def token_in(metadata: object) -> str:
+    """The token of the next page in the metadata of a list, empty if there is none."""
+    token = metadata.get("continue") if isinstance(metadata, dict) else None
+    return token if isinstance(token, str) else ""
+
+
+def identify(value: Any, resource: str) -> None:
+    """Raises `Unreadable` unless the object says which it is: all else may be odd, this is the API server's own."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    texts = {}
+    for name in _IDENTITY:
+        text = metadata.get(name) if isinstance(metadata, dict) else None
+        texts[name] = text if isinstance(text, str) and len(text) < 1024 else ""  # noqa: PLR2004 - a name has 253
+    version = texts["resourceVersion"]
+    whole = version.isascii() and version.isdigit() and len(version) <= MAX_VERSION_DIGITS
+    if not whole or not all(texts.values()):
+        raise Unreadable(
+            "Unreadable",
+            "it lacks a namespace, name, UID or resourceVersion that can be read",
+            resource=resource,
+            namespace=texts["namespace"],
+            name=texts["name"],
+            version=version if whole else "",
+        )

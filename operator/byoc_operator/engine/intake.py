@@ -1,0 +1,153 @@
+"""What the cluster tells goes into the cache here, by watches and by lists; no object keeps the others out."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..cluster.reading import Unreadable
+from ..core.resource import PLURAL, Key, PhoneNumber
+from ..errors import OperatorError
+from .gather import Ports
+from .queue import Lane
+
+log = logging.getLogger(__name__)
+
+SECRETS = "secrets"
+"""The resource, as paths name it."""
+
+LIST_RETRY_S = (1.0, 2.0, 5.0, 10.0, 15.0)
+"""Pauses between attempts to list at start; the last one repeats."""
+
+
+class Intake:
+    """Takes in numbers and Secrets. `add`: queues a number that has to run."""
+
+    def __init__(self, ports: Ports, add: Callable[[PhoneNumber, Lane], None]) -> None:
+        self._ports = ports
+        self._add = add
+        self._to_list: set[str] = set()
+        self._listing = False
+        self.trouble = "the lists of numbers and Secrets are not read yet"
+        """What keeps the lists from being read, in words, empty if nothing does."""
+
+    def due(self, resource: str) -> bool:
+        """A resource has to be listed; whether somebody has to call `list_what_is_due`."""
+        self._to_list.add(resource)
+        return not self._listing
+
+    async def list_what_is_due(self) -> None:
+        """List whatever has to be; what becomes due meanwhile too."""
+        self._listing = True
+        try:
+            while self._to_list:
+                resource = self._to_list.pop()
+                await self.patiently(self.look_again if resource == PLURAL else self._look_at_labelled)
+        finally:
+            self._listing = False
+
+    def number_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
+        """A watch or a LIST told of a number; `kind` is DELETED, ADDED, MODIFIED or None."""
+        metadata = raw["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        self._ports.unread.readable(PLURAL, key.namespace, key.name)
+        if kind == "DELETED":
+            self._vanished(key, metadata["uid"])
+            return
+        sighting = self._ports.cache.seen(raw)
+        if sighting is not None and sighting.wakes:
+            self._add(sighting.number, _lane(sighting.number))
+
+    def _vanished(self, key: Key, uid: str) -> None:
+        known = self._ports.cache.gone(key, uid)
+        if known is not None:
+            self._add(known, Lane.USER)  # somebody else may have waited for the number
+
+    def secret_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
+        """A watch or a LIST told of a labelled Secret. DELETED also means: it lost its label."""
+        metadata = raw["metadata"]
+        namespace, name = metadata["namespace"], metadata["name"]
+        self._ports.unread.readable(SECRETS, namespace, name)
+        secrets = self._ports.secrets
+        if kind == "DELETED":
+            secrets.forget(namespace, name)
+        elif not secrets.seen(raw):
+            return
+        for number in self._ports.cache.users_of(namespace, name):
+            self._add(number, Lane.USER)
+
+    async def list_all(self) -> None:
+        """Take in all that there is, the sealing keys with it."""
+        await self._ports.secrets.keys.load()  # first: what is listed then can be opened
+        await self._look_at_labelled()
+        await self.look_again()
+
+    async def _look_at_labelled(self) -> None:
+        """Take in all labelled Secrets, and forget those that vanished, or lost their label, while nobody told."""
+        listed: set[tuple[str, str]] = set()
+        self._ports.unread.listing(SECRETS)
+        async for raw in self._ports.secrets.labelled():
+            listed.add((raw["metadata"]["namespace"], raw["metadata"]["name"]))
+            self._take_in(self.secret_event, raw, SECRETS)
+        self._ports.unread.listed(SECRETS)
+        for namespace, name in self._ports.secrets.labelled_but(listed):
+            if not self._ports.unread.hides(SECRETS, namespace, name):
+                self.secret_event("DELETED", {"metadata": {"namespace": namespace, "name": name}})
+
+    async def look_again(self) -> None:
+        """Take in all numbers, and forget those that vanished: of what a broken watch missed kopf tells nothing."""
+        listed: set[Key] = set()
+        self._ports.unread.listing(PLURAL)
+        async for raw in self._ports.numbers.all():
+            listed.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
+            self._take_in(self.number_event, raw, PLURAL)
+        self._ports.unread.listed(PLURAL)
+        for number in list(self._ports.cache.all()):
+            if number.key not in listed and await self._is_gone(number.key):
+                self._vanished(number.key, number.uid)
+
+    def _take_in(
+        self, event: Callable[[str | None, Mapping[str, Any]], None], raw: Mapping[str, Any], resource: str
+    ) -> None:
+        """An object out of a LIST. A bug that one meets must not keep the others from being listed."""
+        try:
+            event(None, raw)
+        except Exception as exc:  # noqa: BLE001 - see above
+            at = raw["metadata"]
+            problem = f"a bug: {type(exc).__name__}"
+            found = Unreadable("Unreadable", problem, resource, at["namespace"], at["name"], at["resourceVersion"])
+            self._ports.unread.told(found)
+
+    async def _is_gone(self, key: Key) -> bool:
+        """Whether there is no number of this name; one that cannot be read is there."""
+        try:
+            return (
+                not self._ports.unread.hides(PLURAL, key.namespace, key.name)
+                and await self._ports.numbers.get(key) is None
+            )
+        except Unreadable as exc:
+            self._ports.unread.told(replace(exc, namespace=key.namespace, name=key.name))
+            return False
+
+    async def patiently(self, look: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Look until it goes well: without the lists there is nothing to do, and the API server will come back."""
+        attempt = 0
+        while True:
+            try:
+                await look()
+            except OperatorError as exc:
+                self.trouble = exc.message
+                log.warning("cannot list yet: %s", exc.message)
+                await asyncio.sleep(LIST_RETRY_S[min(attempt, len(LIST_RETRY_S) - 1)])
+                attempt += 1
+            else:
+                self.trouble = ""
+                return
+
+
+def _lane(number: PhoneNumber) -> Lane:
+    """A refresh or recreate of an otherwise unchanged number waits for what users changed."""
+    asked = number.refresh_due or number.wishes.recreate not in ("", number.answered("lastHandledRecreate"))
+    unchanged = number.status.get("observedGeneration") == number.generation and not number.deleting
+    return Lane.REFRESH if asked and unchanged else Lane.USER
