@@ -138,7 +138,7 @@ class World:
         guard = Guard(self.livekit, Bucket(self.per_minute, clock), self.reload_key, leader.must_hold)
         keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
         self._ports = Ports(
-            cache=Cache(),
+            cache=Cache(now_s),
             inventory=Inventory(guard, clock),
             guard=guard,
             secrets=Secrets(api, (), MASK, keys, clock),

@@ -103,7 +103,8 @@ async def test_a_foreign_inbound_trunk_with_the_number_is_a_conflict_until_it_go
     assert world.livekit.objects() == before
     await world.apply("third", phoneNumber="+15550100001")
     assert world.ready("third") == ("False", "NumberConflict")
-    assert len([each for each in world.outbound() if each.numbers == ("+15550100001",)]) == 1
+    assert [each for each in world.outbound() if each.numbers == ("+15550100001",)] == []
+    assert world.ids("third") == ("", "", "")
     assert [each.id for each in world.inbound() if "0001" in each.numbers[0]] == [kept]
     world.livekit.drop(theirs)
     world.livekit.drop(kept)
@@ -140,7 +141,8 @@ async def test_twins_made_at_once_do_not_block_each_other() -> None:
 @in_virtual_time
 async def test_a_holder_without_finalizer_leaves_its_number_at_once() -> None:
     world = await World.running()
-    await world.apply(annotations={"paused": "true"})
+    await world.apply(inboundAgentId=None, sipPasswordSecretRef={"name": "not-yet", "key": "password"})
+    assert "finalizers" not in world.raw()["metadata"]
     await world.apply("twin")
     assert world.ready("twin") == ("False", "NumberClaimed")
     world.api.delete(NAMESPACE, NAME)
@@ -172,8 +174,9 @@ async def test_a_holder_that_vanished_unseen_holds_nothing() -> None:
     await world.apply("twin")
     await world.sweep()
     assert world.api.requests["GET", "byocphonenumbers"] >= 1
-    # What the vanished object left carries its mark: that is for a person to delete.
-    assert world.ready("twin") == ("False", "NumberConflict")
+    # What the vanished object left carries its mark: that is for a person to release.
+    assert world.ready("twin") == ("False", "NumberClaimed")
+    assert "left behind without its finalizer" in world.message("twin")
 
 
 @in_virtual_time

@@ -21,8 +21,9 @@ class Installation:
     `ids`: installation IDs, the first marks, all are recognised. `sip_uri`: `[sip:]host[:port][;transport=…]` of our
     public SIP endpoint, empty if not set. `live_kit`: host of the LiveKit server. `termination_hosts`: suffixes that a
     termination host must have, empty for any. `removes_refused`: whether a number with another host loses its outbound
-    trunk. `secret_rules`: which Secrets may be used.
-    `credentials_max_age_days`: 0 for no limit.
+    trunk. `secret_rules`: which Secrets may be used. `credentials_max_age_days`: 0 for no limit. `reservation_s`: how
+    long a number that was let go stays reserved for its last namespace, 0 for not at all. `retained_at_most`: how many
+    numbers a namespace may leave in LiveKit by deletionPolicy Retain, None for any.
     """
 
     ids: tuple[str, ...]
@@ -35,6 +36,8 @@ class Installation:
     secret_rules: SecretRules = field(default_factory=SecretRules)
     credentials_max_age_days: int = 0
     adoption_allowed: bool = False
+    reservation_s: float = 300.0
+    retained_at_most: int | None = None
 
     def owners(self, namespace: str, name: str) -> tuple[Owner, ...]:
         """Every owner whose mark counts as ours; the first is the one that we write."""

@@ -42,7 +42,9 @@ def status_of(
         **_kept(number, ("inboundTrunkId", "outboundTrunkId", "dispatchRuleId", "liveKit")),
         **_kept(number, ("carrier", "originationUri", "lastHandledRefresh", "lastHandledRecreate")),
     }
-    if outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED):
+    if outcome.owned is not None and verdict and verdict.reason is Reason.NUMBER_CLAIMED:
+        status |= _ids(Owned(), installation)  # whoever reads an ID here would call with it
+    elif outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED):
         status |= _ids(outcome.owned, installation)
     elif outcome.owned is not None and verdict and verdict.reason is Reason.INVALID_SPEC and number.spec is not None:
         # The host is refused, and the outbound trunk is judged: it may be gone.

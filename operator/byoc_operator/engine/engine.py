@@ -106,6 +106,7 @@ class Engine:
         """Look again at what happened while this process stood by, then work."""
         await self._patiently(self._look_again)
         await self._sweeper.look_at_keys()
+        self._reconciler.claims.begin()
         self._leading = True
         for index in range(self._pace.workers):
             self._spawn(self._work(), f"worker {index}")
@@ -289,10 +290,11 @@ class Engine:
         metrics.by_reason(self._reasons)
 
     def _reasons(self) -> dict[str, int]:
+        """Kept by the cache as numbers change: whoever reads the metrics must not cost a walk over all of them."""
         counts: dict[str, int] = {}
-        for number in self._ports.cache.all():
-            reason = number.ready_reason if number.ready_reason in _REASONS else "Unseen"
-            counts[reason] = counts.get(reason, 0) + 1
+        for stored, count in self._ports.cache.reasons().items():
+            reason = stored if stored in _REASONS else "Unseen"
+            counts[reason] = counts.get(reason, 0) + count
         return counts
 
 

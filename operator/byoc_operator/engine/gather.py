@@ -8,13 +8,13 @@ from ..cluster.api import ApiRefused
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.secrets import Secrets
-from ..core.assessment import Assessment, Claimant, Situation, assess, holder
+from ..core.assessment import Assessment, Situation, assess
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.ownership import Owned, Owner, adoptable
 from ..core.resource import Key, PhoneNumber
-from ..core.trunk import Mask, normalised
+from ..core.trunk import Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
@@ -45,6 +45,11 @@ class Ports:
         """What is this number's in LiveKit, as far as the inventory knows."""
         return self.inventory.owned(self.owners(number), number.phone_number, number.recorded)
 
+    def looks_after(self, owner: Owner, id: str) -> bool:
+        """Whether the object that a mark names is there, and the marked LiveKit object is its own."""
+        number = self.cache.get(Key(owner.namespace, owner.name))
+        return number is not None and id in self.owned(number).ids
+
 
 FORBIDDEN = 403
 
@@ -63,10 +68,12 @@ class Gatherer:
         """Judge it, at this moment."""
         return assess(situation, self._ports.installation, self._ports.mask, self._ports.wall())
 
-    def remembered(self, number: PhoneNumber) -> Situation:
-        """What is known of a number that nobody else holds, without asking anybody."""
+    def remembered(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
+        """What is known of a number, without asking anybody. `claimed`: why it is not this object's."""
         ports = self._ports
         owned = ports.owned(number)
+        if claimed is not None:
+            return Situation(number, owned, claimed=claimed)
         ours = {trunk.id for trunk in owned.inbound}
         return Situation(
             number=number,
@@ -77,10 +84,10 @@ class Gatherer:
             adoptable=self._adoptable(number),
         )
 
-    async def gather(self, number: PhoneNumber) -> Situation:
-        """What is known of a number that nobody else holds, after asking for what must not be believed from memory."""
-        situation = self.remembered(number)
-        if number.deleting or number.spec is None:
+    async def gather(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
+        """What is known of a number, after asking for what must not be believed from memory."""
+        situation = self.remembered(number, claimed)
+        if number.deleting or number.spec is None or claimed is not None:
             return situation
         return await self._with_facts(situation)
 
@@ -118,36 +125,6 @@ class Gatherer:
             where = f"Secret {use.namespace}/{use.name}"
             return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP 403).")
         return self._resolved(number, facts)
-
-    def holder(self, phone: str) -> PhoneNumber | None:
-        """Who has the phone number, if several objects name it; None if there is nobody to be told."""
-        claimants = self._ports.cache.claimants(phone)
-        if len(claimants) == 1:
-            return None
-        return holder([Claimant(each, self._holds(each)) for each in claimants], self._ports.installation)
-
-    async def confirmed_holder(self, phone: str) -> PhoneNumber | None:
-        """The holder, asked whether it is still there: a watch tells nothing of what vanished while it was broken.
-
-        Raises `Moved` if it is gone, or another one than we knew.
-        """
-        cache, held = self._ports.cache, self.holder(phone)
-        if held is None:
-            return None
-        raw = await self._ports.numbers.get(held.key)
-        if raw is None or raw["metadata"]["uid"] != held.uid:
-            cache.gone(held.key, held.uid)
-        if raw is not None:
-            cache.seen(raw)
-        if cache.get(held.key) is not held:
-            raise Moved
-        return held
-
-    def _holds(self, number: PhoneNumber) -> bool:
-        """Whether LiveKit has a trunk of this object with this very number: an old mark of it claims nothing."""
-        if not self._ports.inventory.loaded:
-            return bool(number.recorded.outbound or number.recorded.inbound)
-        return any(number.phone_number in map(normalised, trunk.numbers) for trunk in self._ports.owned(number).trunks)
 
     def _adoptable(self, number: PhoneNumber) -> Owned:
         """What the user asks to take over, if this installation allows it at all."""

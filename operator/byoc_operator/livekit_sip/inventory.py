@@ -44,7 +44,8 @@ class _Picture:
 
     by_id: dict[str, SipObject] = field(default_factory=dict)
     by_owner: dict[Owner, set[str]] = field(default_factory=dict)
-    inbound_by_number: dict[str, set[str]] = field(default_factory=dict)
+    owners: dict[str, Owner] = field(default_factory=dict)
+    by_number: dict[str, set[str]] = field(default_factory=dict)
     wildcards: set[str] = field(default_factory=set)
     nameless: set[Owner] = field(default_factory=set)
 
@@ -59,8 +60,9 @@ class _Picture:
         owner = owner_of(sip_object)
         if owner:
             self.by_owner.setdefault(owner, set()).add(sip_object.id)
+            self.owners[sip_object.id] = owner
         for number in _numbers(sip_object):
-            self.inbound_by_number.setdefault(number, set()).add(sip_object.id)
+            self.by_number.setdefault(number, set()).add(sip_object.id)
         if isinstance(sip_object, DispatchRule) and not sip_object.trunk_ids:
             self.wildcards.add(sip_object.id)
 
@@ -68,11 +70,11 @@ class _Picture:
         known = self.by_id.pop(id, None)
         if known is None:
             return
-        owner = owner_of(known)
+        owner = self.owners.pop(id, None)
         if owner:
             _discard(self.by_owner, owner, id)
         for number in _numbers(known):
-            _discard(self.inbound_by_number, number, id)
+            _discard(self.by_number, number, id)
         self.wildcards.discard(id)
 
 
@@ -87,7 +89,7 @@ def _discard(index: dict[_Index, set[str]], key: _Index, id: str) -> None:
 
 
 def _numbers(sip_object: SipObject) -> frozenset[str]:
-    if not isinstance(sip_object, InboundTrunk):
+    if isinstance(sip_object, DispatchRule):
         return frozenset()
     return frozenset(normalised(number) for number in sip_object.numbers)
 
@@ -218,7 +220,26 @@ class Inventory:
 
     def inbound_with(self, phone_number: str) -> frozenset[str]:
         """IDs of all inbound trunks, whoever's, with this number."""
-        return frozenset(self._picture.inbound_by_number.get(phone_number, ()))
+        picture = self._picture
+        found = picture.by_number.get(phone_number, ())
+        return frozenset(each for each in found if isinstance(picture.by_id[each], InboundTrunk))
+
+    def owners_with(self, phone_number: str) -> dict[Owner, list[str]]:
+        """Whose marks trunks with this number carry, and the IDs of these."""
+        found: dict[Owner, list[str]] = {}
+        for each in self._picture.by_number.get(phone_number, ()):
+            owner = self._picture.owners.get(each)
+            if owner is not None:
+                found.setdefault(owner, []).append(each)
+        return found
+
+    def has_of(self, owners: Iterable[Owner]) -> bool:
+        """Whether there is anything with the mark of one of these."""
+        return any(owner in self._picture.by_owner for owner in owners)
+
+    def late_owners(self) -> list[Owner]:
+        """Whose creates got no answer, and may still be applied."""
+        return list(self._late)
 
     @property
     def wildcard_rules(self) -> tuple[str, ...]:
