@@ -290,6 +290,8 @@ async def _installation(settings: Settings, api: ClusterApi) -> Installation:
         ),
         credentials_max_age_days=settings.credentials_max_age_days,
         adoption_allowed=settings.adoption is AdoptionPolicy.ALLOW,
+        reservation_s=settings.reservation_s,
+        retained_at_most=settings.retained_at_most,
     )
 
 

@@ -50,6 +50,13 @@ class RefusedHostPolicy(StrEnum):
     REMOVE = "Remove"
 
 
+class RetainPolicy(StrEnum):
+    """Whether numbers may be left in LiveKit without their object; else a limit for each namespace."""
+
+    ALLOW = "Allow"
+    DENY = "Deny"
+
+
 class LogFormat(StrEnum):
     """How log lines look."""
 
@@ -141,6 +148,19 @@ class Settings(BaseSettings):
         OrphanPolicy.REPORT,
         alias="BYOC_ORPHANS",
         description="What happens with LiveKit objects with our mark that belong to no number: `Report`, `Delete`.",
+    )
+    retain: RetainPolicy | Annotated[int, Field(ge=1)] = Field(
+        RetainPolicy.ALLOW,
+        alias="BYOC_RETAIN",
+        description="Whether `deletionPolicy: Retain` is followed: `Allow`, `Deny`, or a number: at most so many "
+        "retained phone numbers in a namespace. Where it is not, a deletion deletes.",
+    )
+    reservation_s: float = Field(
+        300.0,
+        ge=0.0,
+        alias="BYOC_NUMBER_RESERVATION_SECONDS",
+        description="How long a phone number that was let go stays reserved for the namespace that had it last. 0: not "
+        "at all.",
     )
     room_prefix: str = Field("call-", alias="BYOC_ROOM_PREFIX", description="Start of the name of a call's room.")
     secrets: SecretsPolicy = Field(
@@ -269,6 +289,13 @@ class Settings(BaseSettings):
     def admission_names(self) -> tuple[str, ...]:
         """For whom the webhook's own certificate is."""
         return self.admission_service or (f"byoc-operator-admission.{self.operator_namespace}.svc",)
+
+    @property
+    def retained_at_most(self) -> int | None:
+        """How many numbers a namespace may leave in LiveKit, None for any."""
+        if isinstance(self.retain, int):
+            return self.retain
+        return None if self.retain is RetainPolicy.ALLOW else 0
 
     @property
     def livekit_host(self) -> str:

@@ -158,6 +158,11 @@ LATER_METRICS = (
     ("byoc_run_oldest_seconds", "gauge", "Duration of the longest run under way."),
     ("byoc_leading", "gauge", "1 if this replica works, 0 if it stands by."),
     ("byoc_orphans", "gauge", "LiveKit objects with our mark that belong to no number."),
+    (
+        "byoc_retained_numbers",
+        "gauge",
+        "Phone numbers that deletionPolicy Retain left in LiveKit, without an object; 0 where a replica stands by.",
+    ),
     ("byoc_livekit_objects", "gauge", "SIP objects in LiveKit, whoever's."),
     (
         "byoc_livekit_unreadable",

@@ -41,6 +41,12 @@ class Situation:
         """Whether what is in LiveKit stays there without the object."""
         return self.may_retain and self.number.deletion_policy is DeletionPolicy.RETAIN
 
+    @property
+    def retain_refused(self) -> bool:
+        """Whether what is in LiveKit goes with the object, although it was to stay."""
+        wants = self.number.deletion_policy is DeletionPolicy.RETAIN and not self.number.observes
+        return wants and not self.may_retain
+
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
@@ -48,7 +54,8 @@ class Assessment:
 
     `changes`: to be applied now, in order. `pending`: paths that would change, were we allowed to write.
     `verdict`: the first thing in the way, None if nothing is. `needs_finalizer`: it must be there before any change.
-    `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it.
+    `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it; `retain_refused`: they
+    delete what its deletionPolicy was to leave.
     """
 
     changes: tuple[Change, ...] = ()
@@ -58,6 +65,7 @@ class Assessment:
     findings: tuple[Finding, ...] = ()
     needs_finalizer: bool = False
     lets_go: bool = False
+    retain_refused: bool = False
     refreshes: bool = False
 
     @property
@@ -117,7 +125,7 @@ def _farewell(situation: Situation) -> Assessment:
         return Assessment(lets_go=True)
     if situation.retains:
         return Assessment(changes=retention(owned), lets_go=True)
-    return Assessment(changes=teardown(owned), lets_go=True)
+    return Assessment(changes=teardown(owned), lets_go=True, retain_refused=situation.retain_refused)
 
 
 def _without_claim(situation: Situation, claimed: Verdict) -> Assessment:
@@ -156,9 +164,10 @@ def _work(
     )
     changes = plan(want, owned, terms)
     behind = left_behind(number, owned.ids, installation)
-    noted = findings(
-        spec, installation, Evidence(credentials, situation.foreign_wildcards, behind, number.wishes.unclear), now_s
+    evidence = Evidence(
+        credentials, situation.foreign_wildcards, behind, number.wishes.unclear, situation.retain_refused
     )
+    noted = findings(spec, installation, evidence, now_s)
     if number.observes:
         pending = tuple(dict.fromkeys((*lost, *paths(changes))))
         return Assessment(pending=pending, verdict=verdict or _pending(changes), credentials=state, findings=noted)

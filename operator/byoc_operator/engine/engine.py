@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.conditions import Reason
+from ..core.orphans import asked_to_release
 from ..core.resource import Key, PhoneNumber
 from ..errors import OperatorError, Parked, Unavailable, Waiting
 from .gather import Ports
@@ -70,6 +71,8 @@ class Engine:
         self.trouble = "the lists of numbers and Secrets are not read yet"
         self.died: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         ports.secrets.keys.changed = self._other_keys
+        orphanage.freed = self._freed
+        leader.heard = self._asked_to_release
         self._measure()
 
     @property
@@ -168,6 +171,27 @@ class Engine:
         for name in self._ports.secrets.forget_unopened():
             for number in self._ports.cache.users_of(*name):
                 self._add(number, Lane.USER)
+
+    def _freed(self, phone: str, released: bool) -> None:  # noqa: FBT001 - `Orphanage.freed`
+        """A trunk that belonged to nobody is gone: who waits for its number may have it."""
+        if released:
+            self._reconciler.claims.forget(phone)
+        if self._leading:
+            self._queue.add(phone, Lane.SWEEP)
+
+    def _asked_to_release(self, text: str) -> None:
+        """The annotation on the Lease changed, or was seen for the first time."""
+        self._orphanage.asked = asked_to_release(text)
+        if self._leading:
+            self._spawn_once(self._release())
+
+    async def _release(self) -> None:
+        try:
+            await self._orphanage.release()
+        except OperatorError as exc:
+            log.warning("nothing can be released just now, the next sweep tries again: %s", exc.message)
+        except Exception as exc:  # noqa: BLE001 - what was asked for stays asked: it must not end one process after another
+            log.error("a bug: %s while releasing what the Lease names", type(exc).__name__)  # noqa: TRY400 - as in runs
 
     async def _list_all(self) -> None:
         await self._ports.secrets.keys.load()  # first: what is listed then can be opened
@@ -271,7 +295,7 @@ class Engine:
         self._spawn_once(self._say(exc.reason, exc.message))
 
     def _spawn_once(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="event about LiveKit")
+        task = asyncio.create_task(work, name="event about LiveKit, or a release")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -286,6 +310,11 @@ class Engine:
         metrics.gauge("byoc_livekit_objects", "SIP objects in LiveKit, whoever's.", lambda: self._ports.inventory.size)
         metrics.gauge(
             "byoc_orphans", "LiveKit objects with our mark that belong to no number.", lambda: self._orphanage.count
+        )
+        metrics.gauge(
+            "byoc_retained_numbers",
+            "Phone numbers that deletionPolicy Retain left in LiveKit, without an object; 0 where a replica stands by.",
+            lambda: self._orphanage.retained_count,
         )
         metrics.by_reason(self._reasons)
 

@@ -12,8 +12,10 @@ from ..core.assessment import Assessment, Situation, assess
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
+from ..core.orphans import numbers_of
 from ..core.ownership import Owned, Owner, adoptable
 from ..core.resource import Key, PhoneNumber
+from ..core.schema import DeletionPolicy
 from ..core.trunk import Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
@@ -48,7 +50,10 @@ class Ports:
     def looks_after(self, owner: Owner, id: str) -> bool:
         """Whether the object that a mark names is there, and the marked LiveKit object is its own."""
         number = self.cache.get(Key(owner.namespace, owner.name))
-        return number is not None and id in self.owned(number).ids
+        if number is None:
+            return False
+        recorded = number.recorded
+        return id in (recorded.outbound, recorded.inbound, recorded.rule) or id in self.owned(number).ids
 
 
 FORBIDDEN = 403
@@ -58,11 +63,45 @@ class Moved(Exception):
     """Not an error: an object is no longer the one that is being judged, and all is judged anew."""
 
 
+class Retentions:
+    """How many numbers each namespace has left in LiveKit by deletionPolicy Retain, against the limit there is."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._leaving: dict[str, tuple[str, str]] = {}
+        ports.cache.forgotten.append(lambda uid: self._leaving.pop(uid, None))
+
+    def allowed(self, number: PhoneNumber) -> bool:
+        """Whether this number may be left, or already is. One that leaves counts from now on, not once it is marked."""
+        limit = self._ports.installation.retained_at_most
+        if limit is None or number.deletion_policy is not DeletionPolicy.RETAIN:
+            return True
+        if limit == 0:
+            return False
+        namespace = number.key.namespace
+        left = {phone for space, phone in self._leaving.values() if space == namespace} | self._left_in(namespace)
+        if len(left - {number.phone_number}) >= limit:
+            return False
+        if number.deleting:
+            self._leaving[number.uid] = (namespace, number.phone_number)
+        return True
+
+    def _left_in(self, namespace: str) -> set[str]:
+        ports = self._ports
+        return {
+            phone
+            for trunk, owner in ports.inventory.retained_in(namespace)
+            if owner.installation in ports.installation.ids and not ports.looks_after(owner, trunk)
+            for phone in numbers_of(ports.inventory.by_id[trunk])
+        }
+
+
 class Gatherer:
     """Puts together the `Situation` that the core judges."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._retentions = Retentions(ports)
 
     def assess(self, situation: Situation) -> Assessment:
         """Judge it, at this moment."""
@@ -71,9 +110,9 @@ class Gatherer:
     def remembered(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
         """What is known of a number, without asking anybody. `claimed`: why it is not this object's."""
         ports = self._ports
-        owned = ports.owned(number)
+        owned, may_retain = ports.owned(number), self._retentions.allowed(number)
         if claimed is not None:
-            return Situation(number, owned, claimed=claimed)
+            return Situation(number, owned, claimed=claimed, may_retain=may_retain)
         ours = {trunk.id for trunk in owned.inbound}
         return Situation(
             number=number,
@@ -82,6 +121,7 @@ class Gatherer:
             foreign_wildcards=ports.inventory.wildcard_rules,
             credentials=self._resolved(number, self._facts(number)),
             adoptable=self._adoptable(number),
+            may_retain=may_retain,
         )
 
     async def gather(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:

@@ -137,6 +137,8 @@ class Reconciler:
             await self._reporter.orphan(number)
         elif owned := self._ports.owned(number):
             self._reporter.tell_left(number, owned)
+        if assessment.retain_refused and applied.done:
+            await self._reporter.tell_not_retained(number)
         await self._reporter.let_go(number)
         return None
 

@@ -113,6 +113,13 @@ class Reporter:
         """Say what stays in LiveKit on purpose, by Retain or Observe."""
         log.info("left in LiveKit: %s", ", ".join(owned.ids), extra={"number": number.key})
 
+    async def tell_not_retained(self, number: PhoneNumber) -> None:
+        """Say that a deletion took the LiveKit objects along, although deletionPolicy was to leave them."""
+        setting = self._ports.installation.retain_setting
+        note = f"deletionPolicy Retain was not followed, and LiveKit's objects are deleted: BYOC_RETAIN is {setting}"
+        log.warning(note, extra={"number": number.key})
+        await self._ports.events.about_number(number, "Warning", "RetainNotAllowed", "Delete", note)
+
     async def tell_changes(self, number: PhoneNumber, applied: Applied, *, expected: bool) -> None:
         """One line per run that changed LiveKit; what nobody asked for was a repair (not `expected`): an Event too."""
         if not applied.done:

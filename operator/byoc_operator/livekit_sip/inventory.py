@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from ..core.conditions import Reason
-from ..core.ownership import Owned, Owner, RecordedIds, claim, owner_of
+from ..core.ownership import Owned, Owner, RecordedIds, claim, owner_of, parse_mark
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, normalised
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
 from .gateway import SipGateway
@@ -46,6 +46,7 @@ class _Picture:
     by_owner: dict[Owner, set[str]] = field(default_factory=dict)
     owners: dict[str, Owner] = field(default_factory=dict)
     by_number: dict[str, set[str]] = field(default_factory=dict)
+    retained: dict[str, set[str]] = field(default_factory=dict)
     wildcards: set[str] = field(default_factory=set)
     nameless: set[Owner] = field(default_factory=set)
 
@@ -57,10 +58,12 @@ class _Picture:
             return
         self.drop(sip_object.id)
         self.by_id[sip_object.id] = sip_object
-        owner = owner_of(sip_object)
+        owner, retained = _marked(sip_object)
         if owner:
             self.by_owner.setdefault(owner, set()).add(sip_object.id)
             self.owners[sip_object.id] = owner
+        if owner and retained:
+            self.retained.setdefault(owner.namespace, set()).add(sip_object.id)
         for number in _numbers(sip_object):
             self.by_number.setdefault(number, set()).add(sip_object.id)
         if isinstance(sip_object, DispatchRule) and not sip_object.trunk_ids:
@@ -73,6 +76,8 @@ class _Picture:
         owner = self.owners.pop(id, None)
         if owner:
             _discard(self.by_owner, owner, id)
+            if id in self.retained.get(owner.namespace, ()):
+                _discard(self.retained, owner.namespace, id)
         for number in _numbers(known):
             _discard(self.by_number, number, id)
         self.wildcards.discard(id)
@@ -86,6 +91,14 @@ def _discard(index: dict[_Index, set[str]], key: _Index, id: str) -> None:
     found.discard(id)
     if not found:
         del index[key]
+
+
+def _marked(sip_object: SipObject) -> tuple[Owner | None, bool]:
+    """Whose mark it carries, and whether a trunk's says that it stays without its number."""
+    if isinstance(sip_object, DispatchRule):
+        return owner_of(sip_object), False
+    mark = parse_mark(sip_object.metadata)
+    return (mark.owner, mark.deletion_policy == "Retain") if mark else (None, False)
 
 
 def _numbers(sip_object: SipObject) -> frozenset[str]:
@@ -232,6 +245,19 @@ class Inventory:
             if owner is not None:
                 found.setdefault(owner, []).append(each)
         return found
+
+    def owner(self, id: str) -> Owner | None:
+        """Whose mark an object carries, None if it carries none or is not there."""
+        return self._picture.owners.get(id)
+
+    def owners(self) -> list[tuple[str, Owner]]:
+        """The ID of every object with a mark, and whose mark it is."""
+        return list(self._picture.owners.items())
+
+    def retained_in(self, namespace: str) -> list[tuple[str, Owner]]:
+        """The ID of every trunk that this namespace left, or is to leave, by its mark; and whose mark it is."""
+        picture = self._picture
+        return [(each, picture.owners[each]) for each in picture.retained.get(namespace, ())]
 
     def has_of(self, owners: Iterable[Owner]) -> bool:
         """Whether there is anything with the mark of one of these."""
