@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .core.grammar import is_address, is_cidr, is_endpoint
 from .core.ownership import MAX_INSTALLATION, is_installation
+from .core.retain import RetainPolicy, parse_retain
 from .errors import OperatorError
 
 
@@ -48,13 +49,6 @@ class RefusedHostPolicy(StrEnum):
 
     KEEP = "Keep"
     REMOVE = "Remove"
-
-
-class RetainPolicy(StrEnum):
-    """Whether numbers may be left in LiveKit without their object; else a limit for each namespace."""
-
-    ALLOW = "Allow"
-    DENY = "Deny"
 
 
 class LogFormat(StrEnum):
@@ -149,7 +143,7 @@ class Settings(BaseSettings):
         alias="BYOC_ORPHANS",
         description="What happens with LiveKit objects with our mark that belong to no number: `Report`, `Delete`.",
     )
-    retain: RetainPolicy | Annotated[int, Field(ge=1)] = Field(
+    retain: RetainPolicy | int = Field(
         RetainPolicy.ALLOW,
         alias="BYOC_RETAIN",
         description="Whether `deletionPolicy: Retain` is followed: `Allow`, `Deny`, or a number: at most so many "
@@ -158,6 +152,7 @@ class Settings(BaseSettings):
     reservation_s: float = Field(
         300.0,
         ge=0.0,
+        le=86_400.0,
         alias="BYOC_NUMBER_RESERVATION_SECONDS",
         description="How long a phone number that was let go stays reserved for the namespace that had it last. 0: not "
         "at all.",
@@ -238,6 +233,11 @@ class Settings(BaseSettings):
             return value
         return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
 
+    @field_validator("retain", mode="before")
+    @classmethod
+    def _is_retain(cls, value: object) -> object:
+        return parse_retain(str(value))
+
     @field_validator("livekit_url")
     @classmethod
     def _is_livekit(cls, value: str) -> str:
@@ -289,13 +289,6 @@ class Settings(BaseSettings):
     def admission_names(self) -> tuple[str, ...]:
         """For whom the webhook's own certificate is."""
         return self.admission_service or (f"byoc-operator-admission.{self.operator_namespace}.svc",)
-
-    @property
-    def retained_at_most(self) -> int | None:
-        """How many numbers a namespace may leave in LiveKit, None for any."""
-        if isinstance(self.retain, int):
-            return self.retain
-        return None if self.retain is RetainPolicy.ALLOW else 0
 
     @property
     def livekit_host(self) -> str:
