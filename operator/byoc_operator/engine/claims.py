@@ -34,9 +34,9 @@ class Claims:
         self._began_s = self._ports.clock()
 
     def forget(self, phone: str) -> None:
-        """Somebody who may decide it has freed the number: it is reserved for nobody."""
+        """Somebody who may decide it has freed the number: it is reserved for nobody, and nobody waits."""
         self._held.pop(phone, None)
-        self._released.pop(phone, None)
+        self._released[phone] = _Released("", self._began_s + self._ports.installation.reservation_s)
 
     def at_once(self, phone: str) -> Tenure:
         """Who has the number, where few objects name it."""

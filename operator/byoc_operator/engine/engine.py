@@ -60,7 +60,7 @@ class Engine:
         self._pace = pace
         self._queue = WorkQueue(refresh_limit=pace.refreshes)
         self._reconciler = Reconciler(ports)
-        self._sweeper = Sweeper(ports, self._queue, self._reconciler.in_step, orphanage, pace.sweep_interval_s, say)
+        self._sweeper = Sweeper(ports, self._queue, self._reconciler, orphanage, pace.sweep_interval_s, say)
         self._orphanage = orphanage
         self._say = say
         self._tasks: set[asyncio.Task[None]] = set()

@@ -153,6 +153,10 @@ class Reconciler:
         numbers = self._ports.cache.claiming(phone)
         return not any(map(tenure.waits, numbers)) and all(self._is_in_step(each, tenure) for each in numbers)
 
+    async def tidy(self) -> None:
+        """Forget what is remembered of numbers that no object names any more."""
+        await self.claims.tidy()
+
     def _is_in_step(self, number: PhoneNumber, tenure: Tenure) -> bool:
         assessment = self._gatherer.assess(self._gatherer.remembered(number, tenure.verdict(number)))
         if number.deleting:
