@@ -49,7 +49,7 @@ class Tenure:
     def token(self) -> tuple[object, ...]:
         """Equal as long as everybody would be told the same."""
         holder = self.holder.uid if self.holder else ""
-        return (holder, self.kept, self.reserved_for, self.unsettled, self.blind)
+        return (holder, self.kept, self.reserved_for, self.blind)
 
     def waits(self, number: PhoneNumber) -> bool:
         """Whether the number may be this object's once a time is over, with nothing else to tell of it."""

@@ -60,13 +60,13 @@ class Reconciler:
 
     async def _others(self, phone: str, tenure: Tenure, unreachable: OperatorError | None) -> list[OperatorError]:
         """Whoever has not the number: a few a run, so that thousands never keep the holder or the process waiting."""
-        token = (*tenure.token, unreachable is None)
-        due = await self._told.due(phone, tenure, token, self._leaves)
+        reached = unreachable is None
+        due = await self._told.due(phone, tenure, self._leaves, reached=reached)
         failures: list[OperatorError] = []
         async for number in unhurried(due.now):
             failed = await self._guarded(number, tenure, unreachable)
             if not failed:
-                self._told.tell(number.key, token)
+                self._told.tell(number.key, tenure, reached=reached)
             failures += failed
         if due.more:
             failures.append(Waiting(Reason.PENDING, "More objects are to be told who has the number.", delay_s=SOON_S))
@@ -104,6 +104,8 @@ class Reconciler:
     ) -> OperatorError | None:
         """Gather, desired, observe, plan, apply, report. What says when to come back, None if nothing does."""
         looked_up = None if number.deleting or claimed or unreachable else await self._looked_up(number)
+        if isinstance(looked_up, Waiting):
+            return looked_up  # what it asks to take over may be there, and is not to be made again
         situation = await self._gatherer.gather(number, claimed)
         assessment = self._gatherer.assess(situation)
         if unreachable is None and needs_credentials(assessment.changes):

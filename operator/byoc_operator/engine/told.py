@@ -37,13 +37,11 @@ class Told:
         self._known: dict[str, _Known] = {}
         self._turn = 0
 
-    async def due(
-        self, phone: str, tenure: Tenure, token: tuple[object, ...], leaves: Callable[[PhoneNumber], bool]
-    ) -> Due:
-        """A few of those that changed, or that something else is to be told (`token`).
+    async def due(self, phone: str, tenure: Tenure, leaves: Callable[[PhoneNumber], bool], *, reached: bool) -> Due:
+        """A few of those that changed, or that something else is to be told.
 
-        What stands in nobody's way hangs on LiveKit and on Secrets: of these the ones that were judged longest ago are
-        judged again. `leaves`: whether a deletion needs us.
+        Who is in nobody's way hangs on LiveKit and on Secrets: if nothing is new, those that were judged longest ago
+        are judged again. `leaves`: whether a deletion needs us; `reached`: LiveKit could be asked.
         """
         fresh: list[PhoneNumber] = []
         stale: list[tuple[int, str, PhoneNumber]] = []
@@ -55,21 +53,27 @@ class Told:
                 fresh += [number] if leaves(number) else []
                 continue
             waits = waits or tenure.waits(number)
-            known = self._known.get(number.uid)
+            known, token = self._known.get(number.uid), _token(tenure, number, reached=reached)
             if known is None or known.version != number.resource_version or known.token != token:
                 fresh.append(number)
             elif tenure.holder is None and tenure.open_to(number):
                 stale.append((known.turn, number.uid, number))
-        again = [number for _, _, number in heapq.nsmallest(STEPS, stale)]
+        again = [] if fresh else [number for _, _, number in heapq.nsmallest(STEPS, stale)]
         return Due(fresh[:PER_RUN] + again, len(fresh) > PER_RUN, waits)
 
-    def tell(self, key: Key, token: tuple[object, ...]) -> None:
+    def tell(self, key: Key, tenure: Tenure, *, reached: bool) -> None:
         """An object was judged, and its status says so."""
         number = self._cache.get(key)
         if number is not None:
             self._turn += 1
+            token = _token(tenure, number, reached=reached)
             self._known[number.uid] = _Known(token, number.resource_version, self._turn)
 
     def forget(self, uid: str) -> None:
         """The object is gone."""
         self._known.pop(uid, None)
+
+
+def _token(tenure: Tenure, number: PhoneNumber, *, reached: bool) -> tuple[object, ...]:
+    """Equal as long as there is nothing else to tell this object."""
+    return (*tenure.token, tenure.waits(number), reached)
