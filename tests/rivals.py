@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.ownership import owner_of
-from byoc_operator.core.resource import GROUP
+from byoc_operator.core.resource import GROUP, PLURAL
 from byoc_operator.core.trunk import DispatchRule, SipObject
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest, now_s
@@ -19,10 +20,14 @@ RIVAL_SPEC = {"terminationUri": "sip.rival.example", "inboundAgentId": "agent_ri
 
 @dataclass
 class Ledger:
-    """Who had trunks with the number last, and since when nobody has; `broken`: what must never have happened."""
+    """Who had trunks with the number last; since when nobody has any, and since when that namespace has no object.
+
+    `broken`: what must never have happened.
+    """
 
     last: str = ""
     empty_since_s: float = float("-inf")
+    gone_since_s: float = float("inf")
     broken: list[str] = field(default_factory=list)
 
 
@@ -54,15 +59,34 @@ class WatchedLiveKit(FakeLiveKit):
             (writer,) = namespaces_with([written])
             if ledger.last not in ("", writer) and self._is_too_soon(ledger):
                 ledger.broken.append(f"{writer} got a trunk while the number was {ledger.last}'s")
-            ledger.last = writer
+            ledger.last, ledger.gone_since_s = writer, float("inf")
         if len(there) > 1:
             ledger.broken.append(f"trunks of {sorted(there)} at once")
         ledger.empty_since_s = float("inf") if there else min(ledger.empty_since_s, now_s())
 
     def _is_too_soon(self, ledger: Ledger) -> bool:
-        if now_s() < ledger.empty_since_s + RESERVED_S:
-            return True
-        return any(asks(raw) for raw in self.api.numbers() if raw["metadata"]["namespace"] == ledger.last)
+        let_go_s = min(ledger.empty_since_s, ledger.gone_since_s)
+        theirs = [raw for raw in self.api.numbers() if raw["metadata"]["namespace"] == ledger.last]
+        return now_s() < let_go_s + RESERVED_S or any(map(asks, theirs))
+
+
+class WatchedApi(FakeApi):
+    """An API server that notes when the last object of the namespace that had the number goes."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        super().__init__(now_s)
+
+    def _remove(self, at: tuple[str, str, str]) -> None:
+        super()._remove(at)
+        left = any(raw["metadata"]["namespace"] == self.ledger.last for raw in self.numbers())
+        if at[1] == self.ledger.last and not left:
+            self.ledger.gone_since_s = now_s()
+
+    def _create(self, plural: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        if plural == PLURAL and wanted["metadata"]["namespace"] == self.ledger.last:
+            self.ledger.gone_since_s = float("inf")
+        return super()._create(plural, wanted)
 
 
 def asks(raw: dict[str, Any]) -> bool:
@@ -98,7 +122,7 @@ class Rivals(World):
     async def begun(cls, **parts: Any) -> "Rivals":
         """With an operator that has done its first sweep."""
         livekit = WatchedLiveKit()
-        world = cls(livekit=livekit, **parts)
+        world = cls(livekit=livekit, api=WatchedApi(livekit.ledger), **parts)
         livekit.api = world.api
         for namespace in (NAMESPACE, ELSEWHERE):
             world.api.put_secret(namespace, "sip", {"username": USER, "password": PASSWORD})

@@ -325,7 +325,7 @@ async def _kept(steps: tuple[Step, ...], waiter: str) -> None:
     assert world.told_rival()[0] == "NumberClaimed"
     world.rival_has_nothing()
     flush(world)
-    await world.elapse(2 * RESERVED_S)
+    await world.elapse(3 * RESERVED_S)
     assert world.told_rival()[0] == "Synced"
 
 

@@ -97,13 +97,17 @@ def claims(number: PhoneNumber, installation: Installation) -> bool:
     return refused_host(number.spec, installation.termination_hosts) is None
 
 
-def first(claimants: Iterable[PhoneNumber], since: Callable[[PhoneNumber], str]) -> PhoneNumber | None:
-    """Who comes first of those who ask: who was not told to wait, then who asks for longer, then the smaller UID.
+def first(claimants: Iterable[PhoneNumber], since: Callable[[PhoneNumber], str], last: str) -> PhoneNumber | None:
+    """Who comes first of those who ask: the namespace that had the number last (`last`), then who was not told to wait.
 
-    `since`: from when an object asks for its number, RFC 3339. Without the UID two objects of one second would block
-    each other for ever.
+    Then who asks for longer (`since`: from when an object asks, RFC 3339), then the smaller UID: without it two objects
+    of one second would block each other for ever.
     """
-    return min(claimants, key=lambda each: (_was_told(each), since(each), each.uid), default=None)
+
+    def rank(each: PhoneNumber) -> tuple[bool, bool, str, str]:
+        return (each.key.namespace != last, _was_told(each), since(each), each.uid)
+
+    return min(claimants, key=rank, default=None)
 
 
 def oldest(holders: Iterable[PhoneNumber]) -> PhoneNumber | None:

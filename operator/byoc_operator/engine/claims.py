@@ -66,9 +66,13 @@ class Claims:
         async for phone in unhurried(list(self._held)):
             if not self._ports.cache.rivals(phone):
                 self._let_go(phone)
-        now = self._ports.clock()
-        for phone in [phone for phone, known in self._released.items() if known.until_s <= now]:
-            del self._released[phone]
+        async for phone, past in unhurried(list(self._released.items())):
+            if past.until_s <= self._ports.clock() and not self._is_asked_for(phone, past.namespace):
+                self._released.pop(phone, None)
+
+    def _is_asked_for(self, phone: str, namespace: str) -> bool:
+        """Whether an object of this namespace names the number: it may wait for something else."""
+        return any(number.key.namespace == namespace for number in self._ports.cache.claiming(phone))
 
     def _in_livekit(self, phone: str) -> Tenure | None:
         """Whoever has trunks there with its mark and this number has it, whatever became of it."""
@@ -88,28 +92,39 @@ class Claims:
     async def _contenders(self, phone: str) -> list[PhoneNumber]:
         """Of however many objects those among whom the holder is, if there is one."""
         found: list[PhoneNumber] = []
+        tenure = self._nobody(phone)
         async for number in unhurried(self._ports.cache.claiming(phone)):
-            found = self._ahead(phone, [*found, number])
+            found = self._ahead(phone, tenure, [*found, number])
         return found
 
     def _free(self, phone: str, contenders: Iterable[PhoneNumber]) -> Tenure:
         """LiveKit has no trunk of a living object: the status decides, then the past, then who asks for longest."""
-        ahead = self._ahead(phone, contenders)
+        tenure = self._nobody(phone)
+        ahead = self._ahead(phone, tenure, contenders)
         if ahead:
             return self._has(phone, ahead[0])
+        if tenure.kept:  # until that goes, the number is the namespace's that left it
+            self._held[phone] = tenure.kept[0].owner.namespace
+            return tenure
         if phone in self._held and self._ports.inventory.loaded:
             self._let_go(phone)
         return self._nobody(phone)
 
-    def _ahead(self, phone: str, contenders: Iterable[PhoneNumber]) -> list[PhoneNumber]:
-        """The one among them that may have the number, or nobody."""
+    def _ahead(self, phone: str, tenure: Tenure, contenders: Iterable[PhoneNumber]) -> list[PhoneNumber]:
+        """The one among them that may have the number, or nobody. `tenure`: of nobody."""
         contenders, rule = list(contenders), self._ports.installation
         named = oldest(each for each in contenders if holds_by_status(each))
         if named is not None:
             return [named]
-        tenure, since = self._nobody(phone), self._ports.cache.claims_since
-        best = first((each for each in contenders if claims(each, rule) and tenure.open_to(each)), since)
+        since = self._ports.cache.claims_since
+        asking = (each for each in contenders if claims(each, rule) and tenure.open_to(each))
+        best = first(asking, since, self._last(phone))
         return [] if best is None else [best]
+
+    def _last(self, phone: str) -> str:
+        """The namespace that had the number last, as long as that is remembered; empty: nobody knows."""
+        past = self._released.get(phone)
+        return self._held.get(phone) or (past.namespace if past is not None else "")
 
     def _nobody(self, phone: str) -> Tenure:
         """What stands in everybody's way while nobody has the number."""
