@@ -6,14 +6,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from integration.deployment import Deployment
 from integration.scene import BASE, Json, Scene, condition, findings, recorded
 from integration.sip import Held
 from security.tenant import Tenant, serves_others
 
 MINE = {**BASE, "terminationUri": "sip.attacker.example", "inboundAgentId": None, "outboundAgentId": "agent_attacker"}
 THEFT = {**MINE, "inboundAgentId": "agent_attacker"}
-RESERVED_S = 5
-SETTINGS = {"BYOC_NUMBER_RESERVATION_SECONDS": str(RESERVED_S)}
+RESERVED_S = 8
+SETTINGS = {"BYOC_NUMBER_RESERVATION_SECONDS": str(RESERVED_S), "BYOC_RETAIN": "2"}
 
 
 def wants(tenant: Tenant, phone: str, name: str = "mine", **changes: object) -> None:
@@ -59,9 +60,9 @@ def untouched(scene: Scene, phone: str, before: Held) -> None:
 
 
 @pytest.fixture
-def guarded(stage: Scene) -> Scene:
-    """With a reservation that a test can wait for."""
-    stage.deployment.ensure(SETTINGS)
+def scene(deployment: Deployment, stage: Scene) -> Scene:
+    """With a reservation that a test can wait for, and a limit of what may be retained."""
+    deployment.ensure(SETTINGS)
     return stage
 
 
@@ -87,23 +88,23 @@ def test_a_holder_that_observes_or_pauses_keeps_its_number(scene: Scene, tenant:
     untouched(scene, phone, before)
 
 
-def test_a_retained_number_is_kept_for_whoever_left_it(guarded: Scene, tenant: Tenant) -> None:
-    phone = guarded.number(deletionPolicy="Retain")
-    guarded.ready()
-    before = guarded.held(phone)
+def test_a_retained_number_is_kept_for_whoever_left_it(scene: Scene, tenant: Tenant) -> None:
+    phone = scene.number(deletionPolicy="Retain")
+    scene.ready()
+    before = scene.held(phone)
     wants(tenant, phone)
-    told(guarded, tenant, "NumberClaimed")
-    with never_had_it(guarded, tenant, phone):
-        guarded.delete()
-        guarded.until(
+    told(scene, tenant, "NumberClaimed")
+    with never_had_it(scene, tenant, phone):
+        scene.delete()
+        scene.until(
             lambda: "kept by deletionPolicy Retain" in condition(tenant.find("mine") or {"status": {}})["message"],
             "the tenant is told",
         )
-        guarded.deployment.restart()
-        guarded.after_a_sweep()
-        guarded.number(phoneNumber=phone)
-        guarded.ready()
-    untouched(guarded, phone, before)
+        scene.deployment.restart()
+        scene.after_a_sweep()
+        scene.number(phoneNumber=phone)
+        scene.ready()
+    untouched(scene, phone, before)
 
 
 def test_a_number_that_is_deleted_and_made_anew_stays_with_its_namespace(scene: Scene, tenant: Tenant) -> None:
@@ -117,21 +118,20 @@ def test_a_number_that_is_deleted_and_made_anew_stays_with_its_namespace(scene: 
             lambda: "reserved for a while" in condition(tenant.find("mine") or {"status": {}})["message"],
             "the tenant is told",
         )
-        scene.after_a_sweep()
         scene.number("renamed", phoneNumber=phone)
         scene.ready("renamed")
     assert scene.held(phone).counts == (1, 1, 1)
     serves_others(scene, "others")
 
 
-def test_whoever_waits_has_a_number_that_nobody_takes_again(guarded: Scene, tenant: Tenant) -> None:
-    phone = guarded.number()
-    guarded.ready()
+def test_whoever_waits_has_a_number_that_nobody_takes_again(scene: Scene, tenant: Tenant) -> None:
+    phone = scene.number()
+    scene.ready()
     wants(tenant, phone)
-    told(guarded, tenant, "NumberClaimed")
-    guarded.delete()
-    number = told(guarded, tenant, "Synced", within_s=RESERVED_S + 15)
-    assert recorded(number) == guarded.held(phone).ids
+    told(scene, tenant, "NumberClaimed")
+    scene.delete()
+    number = told(scene, tenant, "Synced", within_s=RESERVED_S + 15)
+    assert recorded(number) == scene.held(phone).ids
 
 
 def test_a_sleeper_does_not_win_by_its_age_when_livekit_lost_all(scene: Scene, tenant: Tenant) -> None:
@@ -149,21 +149,20 @@ def test_a_sleeper_does_not_win_by_its_age_when_livekit_lost_all(scene: Scene, t
         scene.ready()
 
 
-def test_retain_is_no_pump_where_it_is_limited(stage: Scene, tenant: Tenant) -> None:
-    stage.deployment.ensure({"BYOC_RETAIN": "2"})
-    phones = [stage.number(f"scout{count}", managementPolicy="Observe") for count in range(4)]
+def test_retain_is_no_pump_where_it_is_limited(scene: Scene, tenant: Tenant) -> None:
+    phones = [scene.number(f"scout{count}", managementPolicy="Observe") for count in range(4)]
     for count, phone in enumerate(phones):
-        stage.delete(f"scout{count}")
+        scene.delete(f"scout{count}")
         name = f"n{count}"
         wants(tenant, phone, name=name, deletionPolicy="Retain")
-        number = told(stage, tenant, "Synced", name)
+        number = told(scene, tenant, "Synced", name)
         assert ("RetainNotAllowed" in findings(number)) == (count >= 2)
         tenant.request("DELETE", f"{tenant.numbers_path}/{name}")
-        stage.until(lambda name=name: tenant.find(name) is None, f"{name} is gone")  # type: ignore[misc]
-    assert [stage.held(phone).counts for phone in phones] == [(1, 1, 1)] * 2 + [(0, 0, 0)] * 2
-    metrics = stage.deployment.process.metrics
-    stage.until(lambda: metrics().get("byoc_retained_numbers") == 2, "what is retained is counted")
-    ids = [each for phone in phones[:2] for each in stage.held(phone).ids]
+        scene.until(lambda name=name: tenant.find(name) is None, f"{name} is gone")  # type: ignore[misc]
+    assert [scene.held(phone).counts for phone in phones] == [(1, 1, 1)] * 2 + [(0, 0, 0)] * 2
+    metrics = scene.deployment.process.metrics
+    scene.until(lambda: metrics().get("byoc_retained_numbers") == 2, "what is retained is counted")
+    ids = [each for phone in phones[:2] for each in scene.held(phone).ids]
     assert (
         tenant.request(
             "PATCH",
@@ -173,10 +172,10 @@ def test_retain_is_no_pump_where_it_is_limited(stage: Scene, tenant: Tenant) -> 
         ).status
         == 403
     )
-    stage.bed.kubectl(
+    scene.bed.kubectl(
         "-n", "byoc-system", "annotate", "lease", "byoc-operator", f"byoc.talkifai.dev/release={','.join(ids)}"
     )
-    stage.until(lambda: stage.held(phones[0]).counts == (0, 0, 0), "an administrator released it", within_s=15)
-    stage.number("a", phoneNumber=phones[1])
-    stage.ready("a", within_s=15)
-    serves_others(stage, "others")
+    scene.until(lambda: scene.held(phones[0]).counts == (0, 0, 0), "an administrator released it", within_s=15)
+    scene.number("a", phoneNumber=phones[1])
+    scene.ready("a", within_s=15)
+    serves_others(scene, "others")
