@@ -1,11 +1,12 @@
 """What stands in a number's way: pause, Observe, a bad spec or Secret, a foreign trunk, a twin."""
 
 from byoc_operator.core.ownership import owner_of
-from byoc_operator.core.trunk import Kind
+from byoc_operator.core.trunk import InboundTrunk, Kind
 from operated import (
     NAME,
     NAMESPACE,
     PASSWORD,
+    PHONE,
     STATUS_PATCH,
     USER,
     World,
@@ -110,6 +111,34 @@ async def test_a_foreign_inbound_trunk_with_the_number_is_a_conflict_until_it_go
     world.livekit.drop(kept)
     await world.sweep()
     assert (world.ready(), world.ready("third")) == (("True", "Synced"), ("True", "Synced"))
+
+
+@in_virtual_time
+async def test_an_outbound_trunk_made_before_the_foreign_trunk_was_known_goes_again() -> None:
+    world = await World.running()
+    theirs = InboundTrunk("theirs", "", (PHONE,), id="ST_theirs")
+    world.livekit.put(theirs)  # our picture of LiveKit is older
+    await world.apply()
+    await world.elapse(3)  # LiveKit refuses the inbound trunk, and is looked at again
+    assert (world.ready(), world.ids(), world.outbound()) == (("False", "NumberConflict"), ("", "", ""), [])
+    await world.sweep()
+    assert world.livekit.objects() == [theirs]
+    world.livekit.drop(theirs.id)
+    await world.sweep()
+    assert world.ready() == ("True", "Synced")
+
+
+@in_virtual_time
+async def test_an_outbound_trunk_that_was_in_step_stays_when_a_foreign_trunk_comes() -> None:
+    world = await World.in_step(inboundAgentId=None)
+    before = world.ids()
+    world.livekit.put(InboundTrunk("theirs", "", (PHONE,), id="ST_theirs"))
+    await world.sweep()
+    world.api.edit(NAMESPACE, NAME, inboundAgentId="agent")
+    await world.settle()
+    assert (world.ready(), world.ids()) == (("False", "NumberConflict"), before)
+    await world.sweep()
+    assert [each.id for each in world.outbound()] == [before[0]]
 
 
 # Two objects, one number

@@ -276,7 +276,7 @@ async def release(target: Target, ids: tuple[str, ...], lease_name: str) -> int:
     lease = named("--lease-name", lease_name, LEASE)
     async with target.reached() as (api, _):
         await ask_to_release(api, target.operator_namespace, lease, ids)
-    TOLD.print(f"asked the operator to release {', '.join(ids)}")
+    tell(f"asked the operator to release {', '.join(ids)}")
     return 0
 
 

@@ -156,13 +156,15 @@ def _work(
         owned = situation.owned
     verdict = verdict or _adoption_waits(lost)
     refreshes = number.refresh_due and verdict is None
+    early = made_too_early(situation.owned, number) if conflict else Owned()
+    blocked = _blocked(spec, state, conflict, owned) | {kind_of(each) for each in situation.adoptable.all if lost}
     terms = Terms(
-        blocked=_blocked(spec, state, conflict, owned) | {kind_of(each) for each in situation.adoptable.all if lost},
+        blocked=blocked | {kind_of(each) for each in early.outbound},
         recreate=anew.due,
         refresh=refreshes,
         secret_changed=credentials is not None and _may_be_new(number, credentials),
     )
-    changes = plan(want, owned, terms)
+    changes = (*plan(want, owned, terms), *teardown(early))
     behind = left_behind(number, owned.ids, installation)
     evidence = Evidence(
         credentials, situation.foreign_wildcards, behind, number.wishes.unclear, situation.retain_refused
@@ -225,6 +227,17 @@ def _blocked(
         if not owned.trunks:
             blocked.add(Kind.OUTBOUND_TRUNK)
     return frozenset(blocked)
+
+
+def made_too_early(owned: Owned, number: PhoneNumber) -> Owned:
+    """With somebody else's inbound trunk in LiveKit: an outbound trunk that was made before that was known.
+
+    What the status names, and what has an inbound trunk beside it, was in step once and stays.
+    """
+    recorded = number.recorded.outbound
+    if owned.inbound or any(trunk.id == recorded for trunk in owned.outbound):
+        return Owned()
+    return Owned(outbound=owned.outbound).marked
 
 
 def _conflict(situation: Situation, spec: PhoneNumberSpec, installation: Installation) -> Verdict | None:
