@@ -121,6 +121,11 @@ COMES_BACK: dict[str, tuple[Step, ...]] = {
         sweep,
         installation(termination_hosts=()),
     ),
+    "its host is allowed no longer, its outbound trunk goes, and it is allowed again": (
+        installation(termination_hosts=("rival.example",), removes_refused=True),
+        sweep,
+        installation(termination_hosts=()),
+    ),
     "no inbound agent, and one again": (edit(inboundAgentId=None), sweep, edit(inboundAgentId="agent_support")),
     "no inbound agent over Observe": (edit(inboundAgentId=None), OBSERVE, sweep, MANAGE, edit(inboundAgentId="agent")),
     "deleted and made anew at once": (delete(), apply()),

@@ -129,8 +129,8 @@ LEASE_ANNOTATIONS = (
         RELEASE,
         "`ST_…,ST_…,SDR_…`",
         (
-            "LiveKit objects to delete, which deletionPolicy Retain or a lost finalizer left there; those that an object "
-            "looks after stay. `kubectl byoc release` adds to it."
+            "LiveKit objects to delete, which deletionPolicy Retain or a lost finalizer left there; those that an "
+            "object looks after stay. `kubectl byoc release` adds to it."
         ),
     ),
 )

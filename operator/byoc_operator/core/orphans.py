@@ -1,7 +1,7 @@
 """LiveKit objects with our mark that belong to no number: what a lost finalizer, an old backup or Retain leaves."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from .ownership import Owner, is_retained, owner_of
@@ -55,12 +55,12 @@ def numbers_of(each: SipObject) -> tuple[str, ...]:
     return () if isinstance(each, DispatchRule) else tuple(map(normalised, each.numbers))
 
 
-def rules_of(orphan: Orphan, by_id: Mapping[str, SipObject]) -> tuple[Orphan, ...]:
-    """The rules with the same mark that name this trunk: without it they would lead nowhere."""
+def rules_of(orphan: Orphan, marked: Iterable[SipObject]) -> tuple[Orphan, ...]:
+    """The rules that name this trunk, of the objects with the same mark: without it they would lead nowhere."""
     return tuple(
         Orphan(Kind.DISPATCH_RULE, each.id, orphan.owner)
-        for each in by_id.values()
-        if isinstance(each, DispatchRule) and orphan.id in each.trunk_ids and owner_of(each) == orphan.owner
+        for each in marked
+        if isinstance(each, DispatchRule) and orphan.id in each.trunk_ids
     )
 
 

@@ -93,7 +93,7 @@ class Orphanage:
             for each in self.asked
             if each in by_id and (owner := self._ports.inventory.owner(each)) is not None
         ]
-        also = [rule for orphan in wanted for rule in rules_of(orphan, by_id)]
+        also = [rule for orphan in wanted for rule in rules_of(orphan, self._ports.inventory.of(orphan.owner))]
         refused = set()
         for orphan in sorted({*wanted, *also}, key=lambda each: each.turn):
             if await self._has_no_object(orphan):

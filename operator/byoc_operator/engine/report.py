@@ -36,6 +36,7 @@ class Reporter:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._otherwise: dict[str, dict[str, Any]] = {}
+        ports.cache.forgotten.append(lambda uid: self._otherwise.pop(uid, None))
 
     def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, Any]:
         """What the status should read."""

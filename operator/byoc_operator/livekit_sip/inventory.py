@@ -259,6 +259,10 @@ class Inventory:
         picture = self._picture
         return [(each, picture.owners[each]) for each in picture.retained.get(namespace, ())]
 
+    def of(self, owner: Owner) -> list[SipObject]:
+        """Whatever carries the mark of this owner."""
+        return [self._picture.by_id[each] for each in self._picture.by_owner.get(owner, ())]
+
     def has_of(self, owners: Iterable[Owner]) -> bool:
         """Whether there is anything with the mark of one of these."""
         return any(owner in self._picture.by_owner for owner in owners)
