@@ -140,7 +140,7 @@ class World:
         keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
         events, metrics = Events(api, "operator-1"), Metrics()
         self._ports = Ports(
-            cache=Cache(),
+            cache=Cache(now_s),
             inventory=Inventory(guard, clock),
             guard=guard,
             secrets=Secrets(api, (), MASK, keys, clock, labelled_only=self.installation.secret_rules.labelled_only),

@@ -31,6 +31,7 @@ from .core.credentials import SecretRules
 from .core.desired import Installation
 from .core.masking import make_mask
 from .core.printable import printable
+from .core.retain import at_most
 from .engine.cache import Cache
 from .engine.engine import Ended, Engine, Pace
 from .engine.gather import Ports
@@ -334,6 +335,8 @@ async def _installation(settings: Settings, api: ClusterApi) -> Installation:
         ),
         credentials_max_age_days=settings.credentials_max_age_days,
         adoption_allowed=settings.adoption is AdoptionPolicy.ALLOW,
+        reservation_s=settings.reservation_s,
+        retained_at_most=at_most(settings.retain),
     )
 
 

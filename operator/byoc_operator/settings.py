@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .core.grammar import is_address, is_cidr, is_endpoint
 from .core.ownership import MAX_INSTALLATION, is_installation
+from .core.retain import RetainPolicy, parse_retain
 from .errors import OperatorError
 
 
@@ -142,6 +143,20 @@ class Settings(BaseSettings):
         alias="BYOC_ORPHANS",
         description="What happens with LiveKit objects with our mark that belong to no number: `Report`, `Delete`.",
     )
+    retain: RetainPolicy | int = Field(
+        RetainPolicy.ALLOW,
+        alias="BYOC_RETAIN",
+        description="Whether `deletionPolicy: Retain` is followed: `Allow`, `Deny`, or a number: at most so many "
+        "retained phone numbers in a namespace. Where it is not, a deletion deletes.",
+    )
+    reservation_s: float = Field(
+        300.0,
+        ge=0.0,
+        le=86_400.0,
+        alias="BYOC_NUMBER_RESERVATION_SECONDS",
+        description="How long a phone number that was let go stays reserved for the namespace that had it last. 0: not "
+        "at all.",
+    )
     room_prefix: str = Field("call-", alias="BYOC_ROOM_PREFIX", description="Start of the name of a call's room.")
     secrets: SecretsPolicy = Field(
         SecretsPolicy.ANY, alias="BYOC_SECRETS", description="`Labelled` refuses Secrets without our label."
@@ -217,6 +232,11 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+
+    @field_validator("retain", mode="before")
+    @classmethod
+    def _is_retain(cls, value: object) -> object:
+        return parse_retain(str(value))
 
     @field_validator("livekit_url")
     @classmethod

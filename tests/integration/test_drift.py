@@ -153,7 +153,8 @@ def test_a_foreign_inbound_trunk_with_the_number_is_told_and_never_touched(scene
     assert foreign in condition(number)["message"]
     assert condition(number, "Stalled")["reason"] == "NumberConflict"
     scene.after_a_sweep()
-    assert scene.held(phone).counts == (1, 0, 0)
+    assert scene.held(phone).counts == (0, 0, 0)
+    assert recorded(number) == ()
     assert scene.held(spaced).bytes == untouched
     scene.sip.delete(foreign)
     scene.ready()

@@ -176,7 +176,8 @@ async def test_marked_objects_are_taken_only_from_gone_objects_of_the_same_place
         assert {str(owner_of(each)) for each in world.livekit.objects()} == {"cluster-a/voice/main"}
         return
     assert untouched(world, *objects)
-    assert world.ready() == ("False", "NumberConflict")
+    ours = installation == "cluster-a" and name == "gone"  # the number is kept for whom the mark names
+    assert world.ready() == ("False", "NumberClaimed" if ours else "NumberConflict")
 
 
 LOSSY_IN = replace(IN, allowed_numbers=("+15550100000",), extra=("hidePhoneNumber",))

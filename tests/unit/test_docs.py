@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from byoc_operator.cli.reference import ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
+from byoc_operator.cli.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
 from byoc_operator.core.conditions import REMEDIES, Reason
 from byoc_operator.core.findings import MESSAGES, Code
 from byoc_operator.core.resource import GROUP, Wishes
@@ -105,10 +105,8 @@ def test_the_readme_names_the_two_commands() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_settings_and_names_of_ours_that_are_named_exist(page: Path) -> None:
     known = {field.alias for field in Settings.model_fields.values()}
-    annotations = {name for name, _, _ in (*ANNOTATIONS, *NAMESPACE_ANNOTATIONS)} | {
-        f"{GROUP}/sip-credentials",
-        f"{GROUP}/finalizer",
-    }
+    read = (*ANNOTATIONS, *NAMESPACE_ANNOTATIONS, *LEASE_ANNOTATIONS)
+    annotations = {name for name, _, _ in read} | {f"{GROUP}/sip-credentials", f"{GROUP}/finalizer"}
     versions = {f"{GROUP}/v1alpha1"}
     text = page.read_text()
     assert [name for name in re.findall(r"\bBYOC_[A-Z_]+\b", text) if name not in known] == []

@@ -98,7 +98,7 @@ async def test_a_recreate_asked_for_while_the_secret_is_missing_is_done_when_it_
 @in_virtual_time
 async def test_a_claimant_takes_over_although_nobody_told_that_the_holder_vanished() -> None:
     world = await World.running()
-    world.api.apply(manifest("older", annotations={"paused": "true"}))
+    world.api.apply(manifest("older", inboundAgentId=None, sipPasswordSecretRef={"name": "not-yet", "key": "password"}))
     await world.settle()
     await world.elapse(2)
     world.api.apply(manifest("younger"))

@@ -75,7 +75,9 @@ def expected(cell: Cell) -> Outcome:  # noqa: PLR0911 - a table
     if cell.paused:
         return Outcome(ready=("Unknown", "Paused"))
     if cell.claimed:
-        return Outcome(ready=("False", "NumberClaimed"))
+        # Whoever does not hold the number has no trunk with it, unless told to keep it or not allowed to write.
+        leaves = cell.reachable and not cell.observes and not cell.retains
+        return Outcome(written=EVERYTHING if leaves else NOTHING, gone=leaves, ready=("False", "NumberClaimed"))
     writes = cell.reachable and not cell.observes
     if not cell.credentials:
         return Outcome(written=INBOUND_SIDE if writes else NOTHING, ready=("False", "SecretNotFound"))
@@ -198,7 +200,10 @@ def _told(world: World, cell: Cell) -> None:
     if cell.deleting:
         assert not cell.reachable
         assert conditions["Reconciling"] == ("True", "Deleting")
-    if cell.ids_known and not world.livekit_writes():
+    if reason == "NumberClaimed" and cell.reachable:
+        assert world.ids() == ("", "", "")
+        assert not cell.retains or all(each.id in world.message() for each in OURS)
+    elif cell.ids_known and not world.livekit_writes():
         assert world.ids() == ("ST_out", "ST_in", "SDR_rule")
     assert PASSWORD not in world.told()
 

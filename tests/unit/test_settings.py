@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from byoc_operator.core.retain import at_most
 from byoc_operator.errors import OperatorError
 from byoc_operator.settings import load, unknown
 
@@ -51,6 +52,13 @@ def test_defaults() -> None:
         ("BYOC_SIP_URI", "sips:sip.example.com"),
         ("BYOC_SIP_ADDRESSES", "203.0.113.10,sip.example.com"),
         ("BYOC_SIP_ADDRESSES", "203.0.113.0/33"),
+        ("BYOC_RETAIN", "allow"),
+        ("BYOC_RETAIN", "0"),
+        ("BYOC_RETAIN", "-1"),
+        ("BYOC_RETAIN", "1e9"),
+        ("BYOC_RETAIN", "9" * 5000),
+        ("BYOC_NUMBER_RESERVATION_SECONDS", "-1"),
+        ("BYOC_NUMBER_RESERVATION_SECONDS", "nan"),
     ],
 )
 def test_a_wrong_value_stops_with_one_line_that_names_the_setting(
@@ -111,3 +119,9 @@ def test_typing_errors_are_found_and_service_variables_are_not() -> None:
         "PATH": "",
     }
     assert unknown(environment) == ["BYOC_SWEEP_INTERVALL_SECONDS"]
+
+
+@pytest.mark.parametrize(("value", "limit"), [("Allow", None), ("Deny", 0), ("1", 1), ("250", 250), ("", None)])
+def test_retain_is_allowed_denied_or_limited(value: str, limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BYOC_RETAIN", value)
+    assert at_most(load().retain) == limit

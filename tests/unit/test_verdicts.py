@@ -1,11 +1,12 @@
 """What stands in a number's way: pause, Observe, a bad spec or Secret, a foreign trunk, a twin."""
 
 from byoc_operator.core.ownership import owner_of
-from byoc_operator.core.trunk import Kind
+from byoc_operator.core.trunk import InboundTrunk, Kind
 from operated import (
     NAME,
     NAMESPACE,
     PASSWORD,
+    PHONE,
     STATUS_PATCH,
     USER,
     World,
@@ -103,12 +104,41 @@ async def test_a_foreign_inbound_trunk_with_the_number_is_a_conflict_until_it_go
     assert world.livekit.objects() == before
     await world.apply("third", phoneNumber="+15550100001")
     assert world.ready("third") == ("False", "NumberConflict")
-    assert len([each for each in world.outbound() if each.numbers == ("+15550100001",)]) == 1
+    assert [each for each in world.outbound() if each.numbers == ("+15550100001",)] == []
+    assert world.ids("third") == ("", "", "")
     assert [each.id for each in world.inbound() if "0001" in each.numbers[0]] == [kept]
     world.livekit.drop(theirs)
     world.livekit.drop(kept)
     await world.sweep()
     assert (world.ready(), world.ready("third")) == (("True", "Synced"), ("True", "Synced"))
+
+
+@in_virtual_time
+async def test_an_outbound_trunk_made_before_the_foreign_trunk_was_known_goes_again() -> None:
+    world = await World.running()
+    theirs = InboundTrunk("theirs", "", (PHONE,), id="ST_theirs")
+    world.livekit.put(theirs)  # our picture of LiveKit is older
+    await world.apply()
+    await world.elapse(3)  # LiveKit refuses the inbound trunk, and is looked at again
+    assert (world.ready(), world.ids(), world.outbound()) == (("False", "NumberConflict"), ("", "", ""), [])
+    await world.sweep()
+    assert world.livekit.objects() == [theirs]
+    world.livekit.drop(theirs.id)
+    await world.sweep()
+    assert world.ready() == ("True", "Synced")
+
+
+@in_virtual_time
+async def test_an_outbound_trunk_that_was_in_step_stays_when_a_foreign_trunk_comes() -> None:
+    world = await World.in_step(inboundAgentId=None)
+    before = world.ids()
+    world.livekit.put(InboundTrunk("theirs", "", (PHONE,), id="ST_theirs"))
+    await world.sweep()
+    world.api.edit(NAMESPACE, NAME, inboundAgentId="agent")
+    await world.settle()
+    assert (world.ready(), world.ids()) == (("False", "NumberConflict"), before)
+    await world.sweep()
+    assert [each.id for each in world.outbound()] == [before[0]]
 
 
 # Two objects, one number
@@ -140,7 +170,8 @@ async def test_twins_made_at_once_do_not_block_each_other() -> None:
 @in_virtual_time
 async def test_a_holder_without_finalizer_leaves_its_number_at_once() -> None:
     world = await World.running()
-    await world.apply(annotations={"paused": "true"})
+    await world.apply(inboundAgentId=None, sipPasswordSecretRef={"name": "not-yet", "key": "password"})
+    assert "finalizers" not in world.raw()["metadata"]
     await world.apply("twin")
     assert world.ready("twin") == ("False", "NumberClaimed")
     world.api.delete(NAMESPACE, NAME)
@@ -172,8 +203,9 @@ async def test_a_holder_that_vanished_unseen_holds_nothing() -> None:
     await world.apply("twin")
     await world.sweep()
     assert world.api.requests["GET", "byocphonenumbers"] >= 1
-    # What the vanished object left carries its mark: that is for a person to delete.
-    assert world.ready("twin") == ("False", "NumberConflict")
+    # What the vanished object left carries its mark: that is for a person to release.
+    assert world.ready("twin") == ("False", "NumberClaimed")
+    assert "left behind without its finalizer" in world.message("twin")
 
 
 @in_virtual_time

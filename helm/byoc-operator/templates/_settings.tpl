@@ -27,6 +27,8 @@ BYOC_TERMINATION_HOSTS: {{ join "," . | quote }}
 BYOC_REFUSED_HOSTS: {{ .Values.refusedHosts | quote }}
 BYOC_ADOPTION: {{ .Values.adoption | quote }}
 BYOC_ORPHANS: {{ .Values.orphans | quote }}
+BYOC_RETAIN: {{ .Values.retain | toString | quote }}
+BYOC_NUMBER_RESERVATION_SECONDS: {{ .Values.numberReservationSeconds | int | quote }}
 {{- with .Values.agentName }}
 BYOC_AGENT_NAME: {{ . | quote }}
 {{- end }}

@@ -20,6 +20,7 @@ from ..errors import OperatorError
 from ..sealing import KeyRing
 from .key_uses import KeyRoom
 from .migration import entries
+from .release import LEASE, ask_to_release
 from .sealer import KEY, NAMESPACE, SECRET, USAGE, Refused, checked, manifest, named, sealer_for
 from .terminal import show, show_table, tell
 
@@ -260,6 +261,24 @@ async def migrate(target: Target, tokens: Any, namespace: str | None, old_key_fi
         sealer = await sealer_for(api, target.operator_namespace)
         _print([manifest(e.namespace, e.name, await sealer.sealed(e.namespace, e.name, e.values)) for e in found])
     tell(f"sealed {len(found)} Secrets")
+    return 0
+
+
+@kubectl_byoc.command(short_help="Have the operator delete what nobody looks after in LiveKit.")
+@click.argument("ids", nargs=-1, required=True)
+@click.option("--lease-name", envvar="BYOC_LEASE_NAME", default="byoc-operator", show_default=True, help="Its Lease.")
+@_targeted
+async def release(target: Target, ids: tuple[str, ...], lease_name: str) -> int:
+    """Have the operator delete LiveKit's objects IDS that deletionPolicy Retain or a lost finalizer left there.
+
+    Their number is then free for everybody. What belongs to an existing ByocPhoneNumber is not touched; the operator's
+    log says what was deleted. With a trunk goes the rule that leads to it. The Events RetainedFound and OrphansFound on
+    the Lease, and the message of NumberClaimed, name IDs.
+    """
+    lease = named("--lease-name", lease_name, LEASE)
+    async with target.reached() as (api, _):
+        await ask_to_release(api, target.operator_namespace, lease, ids)
+    tell(f"asked the operator to release {', '.join(ids)}")
     return 0
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from ..cluster.lease import RELEASE
 from ..core.conditions import REMEDIES
 from ..core.crd import DESCRIPTION
 from ..core.credentials import WATCH_LABEL
@@ -123,6 +124,26 @@ def namespace_annotations() -> str:
     return _table("Annotations of a namespace", text, ("annotation", "example", "meaning"), rows)
 
 
+LEASE_ANNOTATIONS = (
+    (
+        RELEASE,
+        "`ST_…,ST_…,SDR_…`",
+        (
+            "LiveKit objects to delete, which deletionPolicy Retain or a lost finalizer left there; those that an "
+            "object looks after stay. `kubectl byoc release` adds to it."
+        ),
+    ),
+)
+"""Name, value and meaning of what the leader reads on its Lease."""
+
+
+def lease_annotations() -> str:
+    """A table of the annotations by which administrators ask for something."""
+    text = "On the operator's Lease (`BYOC_LEASE_NAME`), which only administrators write."
+    rows = [(f"`{name}`", value, meaning) for name, value, meaning in LEASE_ANNOTATIONS]
+    return _table("Annotations of the Lease", text, ("annotation", "value", "meaning"), rows)
+
+
 def reasons() -> str:
     """A table of the reasons of conditions."""
     text = (
@@ -158,6 +179,11 @@ LATER_METRICS = (
     ("byoc_run_oldest_seconds", "gauge", "Duration of the longest run under way."),
     ("byoc_leading", "gauge", "1 if this replica works, 0 if it stands by."),
     ("byoc_orphans", "gauge", "LiveKit objects with our mark that belong to no number."),
+    (
+        "byoc_retained_numbers",
+        "gauge",
+        "Phone numbers that deletionPolicy Retain left in LiveKit, without an object; 0 where a replica stands by.",
+    ),
     ("byoc_livekit_objects", "gauge", "SIP objects in LiveKit, whoever's."),
     (
         "byoc_livekit_unreadable",
@@ -188,6 +214,7 @@ SECTIONS: tuple[Section, ...] = (
     status_fields,
     annotations,
     namespace_annotations,
+    lease_annotations,
     reasons,
     findings,
     settings,

@@ -215,7 +215,9 @@ class FakeApi(FakeCluster):
         stored = self._get(at, request)
         if request.body["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
             raise _refused(request, CONFLICT, "the object has been modified; please apply your changes to the latest")
-        return self._update(at, {**stored, "spec": copied(request.body["spec"])})
+        given = {key: request.body["metadata"].get(key, {}) for key in ("annotations", "labels")}
+        metadata = {**stored["metadata"], **given}
+        return self._update(at, {**stored, "metadata": metadata, "spec": copied(request.body["spec"])})
 
     def _take_fault(self, method: str, resource: str) -> Fail | Hang | None:
         for position, (fault, for_method, for_resource) in enumerate(self._faults):

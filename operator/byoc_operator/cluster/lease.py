@@ -1,22 +1,32 @@
 """A Lease of `coordination.k8s.io`: read, take, renew, release, each by the version that was read."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ..core.resource import GROUP
 from .api import ApiRefused
 from .numbers import CONFLICT, NOT_FOUND
 from .port import JsonApi
 
+RELEASE = f"{GROUP}/release"
+"""Annotation on the Lease: LiveKit IDs, comma list, that the leader is to delete. Only administrators write there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A Lease as it was read. `version` changes with every renewal: that is how others see that the holder lives."""
+    """A Lease as it was read. `version` changes with every renewal: that is how others see that the holder lives.
+
+    `annotations`, `labels`: other people's, written back as they are.
+    """
 
     holder: str
     duration_s: int
     version: str
     transitions: int
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class LeaseApi:
@@ -52,9 +62,10 @@ class LeaseApi:
         }
         if before is None or before.holder != holder:
             spec["acquireTime"] = now
-        metadata = {"name": self._name, "namespace": self._namespace}
+        metadata: dict[str, Any] = {"name": self._name, "namespace": self._namespace}
         if before is not None:
-            metadata["resourceVersion"] = before.version
+            metadata |= {"resourceVersion": before.version, "annotations": dict(before.annotations)}
+            metadata["labels"] = dict(before.labels)
         body = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
         method, path = ("PUT", f"{self._base}/{self._name}") if before else ("POST", self._base)
         try:
@@ -72,4 +83,6 @@ def _holding(raw: dict[str, Any]) -> Holding:
         duration_s=int(spec.get("leaseDurationSeconds") or 0),
         version=str(raw["metadata"]["resourceVersion"]),
         transitions=int(spec.get("leaseTransitions") or 0),
+        annotations=raw["metadata"].get("annotations") or {},
+        labels=raw["metadata"].get("labels") or {},
     )

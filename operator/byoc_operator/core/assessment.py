@@ -3,16 +3,16 @@
 Used by the reconcile (to act), by the sweep (to see who needs a run) and by Observe (to say what would change).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from .claims import NAMED
 from .conditions import Reason, Verdict
 from .credentials import Credentials
 from .desired import Desired, Installation, desired
 from .findings import Evidence, Finding, findings, left_behind
 from .ownership import Owned
 from .plan import Change, Create, Delete, Remark, Replace, Terms, losses, plan, recreation, retention, teardown
-from .resource import Key, PhoneNumber, refused_host, trunk_of_refused_host
+from .resource import PhoneNumber, refused_host, trunk_of_refused_host
 from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from .trunk import Kind, Mask, SipObject, kind_of
 
@@ -22,8 +22,9 @@ class Situation:
     """Everything that is known of a number at one moment.
 
     `owned`: what is ours in LiveKit; `foreign_inbound`: IDs of other people's inbound trunks with this number;
-    `foreign_wildcards`: IDs of rules without a trunk; `credentials`: None if none are referenced; `claimed`: another
-    object holds the number; `adoptable`: what the user asks to take over and may.
+    `foreign_wildcards`: IDs of rules without a trunk; `credentials`: None if none are referenced; `claimed`: why the
+    number is another's; `adoptable`: what the user asks to take over and may; `may_retain`: deletionPolicy Retain is
+    allowed.
     """
 
     number: PhoneNumber
@@ -33,6 +34,18 @@ class Situation:
     credentials: Credentials | Verdict | None = None
     claimed: Verdict | None = None
     adoptable: Owned = field(default_factory=Owned)
+    may_retain: bool = True
+
+    @property
+    def retains(self) -> bool:
+        """Whether what is in LiveKit stays there without the object."""
+        return self.may_retain and self.number.deletion_policy is DeletionPolicy.RETAIN
+
+    @property
+    def retain_refused(self) -> bool:
+        """Whether what is in LiveKit goes with the object, although it was to stay."""
+        wants = self.number.deletion_policy is DeletionPolicy.RETAIN and not self.number.observes
+        return wants and not self.may_retain
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,8 @@ class Assessment:
 
     `changes`: to be applied now, in order. `pending`: paths that would change, were we allowed to write.
     `verdict`: the first thing in the way, None if nothing is. `needs_finalizer`: it must be there before any change.
-    `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it.
+    `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it; `retain_refused`: they
+    delete what its deletionPolicy was to leave.
     """
 
     changes: tuple[Change, ...] = ()
@@ -51,6 +65,7 @@ class Assessment:
     findings: tuple[Finding, ...] = ()
     needs_finalizer: bool = False
     lets_go: bool = False
+    retain_refused: bool = False
     refreshes: bool = False
 
     @property
@@ -80,7 +95,7 @@ def assess(situation: Situation, installation: Installation, mask: Mask, now_s: 
     if invalid or number.spec is None:
         return _unusable(situation, invalid, installation)
     if situation.claimed:
-        return Assessment(verdict=situation.claimed, credentials=situation.credentials)
+        return _without_claim(situation, situation.claimed)
     return _work(situation, number.spec, installation, mask, now_s)
 
 
@@ -108,9 +123,20 @@ def _farewell(situation: Situation) -> Assessment:
     number, owned = situation.number, situation.owned
     if number.observes:
         return Assessment(lets_go=True)
-    if number.deletion_policy is DeletionPolicy.RETAIN:
+    if situation.retains:
         return Assessment(changes=retention(owned), lets_go=True)
-    return Assessment(changes=teardown(owned), lets_go=True)
+    return Assessment(changes=teardown(owned), lets_go=True, retain_refused=situation.retain_refused)
+
+
+def _without_claim(situation: Situation, claimed: Verdict) -> Assessment:
+    """The number is another's: what this object still has there goes, unless it may not write or is to keep it."""
+    left = situation.owned.marked
+    if not left:
+        return Assessment(verdict=claimed)
+    if not (situation.number.observes or situation.retains):
+        return Assessment(changes=teardown(left), verdict=claimed)
+    told = f"{claimed.message} In LiveKit stays of this object: {', '.join(left.ids[:NAMED])}."
+    return Assessment(verdict=replace(claimed, message=told))
 
 
 def _work(
@@ -130,17 +156,20 @@ def _work(
         owned = situation.owned
     verdict = verdict or _adoption_waits(lost)
     refreshes = number.refresh_due and verdict is None
+    early = made_too_early(situation.owned, number) if conflict else Owned()
+    blocked = _blocked(spec, state, conflict, owned) | {kind_of(each) for each in situation.adoptable.all if lost}
     terms = Terms(
-        blocked=_blocked(spec, state, conflict) | {kind_of(each) for each in situation.adoptable.all if lost},
+        blocked=blocked | {kind_of(each) for each in early.outbound},
         recreate=anew.due,
         refresh=refreshes,
         secret_changed=credentials is not None and _may_be_new(number, credentials),
     )
-    changes = plan(want, owned, terms)
+    changes = (*plan(want, owned, terms), *teardown(early))
     behind = left_behind(number, owned.ids, installation)
-    noted = findings(
-        spec, installation, Evidence(credentials, situation.foreign_wildcards, behind, number.wishes.unclear), now_s
+    evidence = Evidence(
+        credentials, situation.foreign_wildcards, behind, number.wishes.unclear, situation.retain_refused
     )
+    noted = findings(spec, installation, evidence, now_s)
     if number.observes:
         pending = tuple(dict.fromkeys((*lost, *paths(changes))))
         return Assessment(pending=pending, verdict=verdict or _pending(changes), credentials=state, findings=noted)
@@ -181,9 +210,13 @@ def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
 
 
 def _blocked(
-    spec: PhoneNumberSpec, credentials: Credentials | Verdict | None, conflict: Verdict | None
+    spec: PhoneNumberSpec, credentials: Credentials | Verdict | None, conflict: Verdict | None, owned: Owned
 ) -> frozenset[Kind]:
-    """Kinds that must stay exactly as they are; the others go on."""
+    """Kinds that must stay exactly as they are; the others go on.
+
+    With somebody else's inbound trunk in LiveKit the number is theirs: who has no trunk yet gets none, to call with
+    neither.
+    """
     blocked: set[Kind] = set()
     if isinstance(credentials, Verdict):
         blocked.add(Kind.OUTBOUND_TRUNK)
@@ -191,7 +224,20 @@ def _blocked(
             blocked.add(Kind.INBOUND_TRUNK)
     if conflict:
         blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
+        if not owned.trunks:
+            blocked.add(Kind.OUTBOUND_TRUNK)
     return frozenset(blocked)
+
+
+def made_too_early(owned: Owned, number: PhoneNumber) -> Owned:
+    """With somebody else's inbound trunk in LiveKit: an outbound trunk that was made before that was known.
+
+    What the status names, and what has an inbound trunk beside it, was in step once and stays.
+    """
+    recorded = number.recorded.outbound
+    if owned.inbound or any(trunk.id == recorded for trunk in owned.outbound):
+        return Owned()
+    return Owned(outbound=owned.outbound).marked
 
 
 def _conflict(situation: Situation, spec: PhoneNumberSpec, installation: Installation) -> Verdict | None:
@@ -247,42 +293,3 @@ def paths(changes: tuple[Change, ...]) -> tuple[str, ...]:
             case Remark(kind, _):
                 found.append(f"{kind}.metadata")
     return tuple(dict.fromkeys(found))
-
-
-@dataclass(frozen=True, slots=True)
-class Claimant:
-    """An object that names a phone number; `holds`: LiveKit has objects with its mark."""
-
-    number: PhoneNumber
-    holds: bool
-
-
-def holder(claimants: Sequence[Claimant], installation: Installation) -> PhoneNumber | None:
-    """Which of several objects has the number: who holds LiveKit's objects, else the older, else the smaller UID.
-
-    Without the first rule two objects made in the same second would block each other for ever. Who only observes never
-    claims; who is invalid or leaving claims only what it holds.
-    """
-    eligible = [
-        claimant
-        for claimant in claimants
-        if not claimant.number.observes
-        and (claimant.holds or not (claimant.number.deleting or invalidity(claimant.number, installation)))
-    ]
-    if not eligible:
-        return None
-    eligible.sort(key=lambda claimant: (not claimant.holds, claimant.number.created_at, claimant.number.uid))
-    return eligible[0].number
-
-
-def claimed_by(holding: PhoneNumber | None, number: PhoneNumber) -> Verdict | None:
-    """What to tell an object whose number another one holds; the holder's name stays within its namespace."""
-    if holding is None or holding.key == number.key:
-        return None
-    who = f"ByocPhoneNumber {holding.key.name}" if _same(holding.key, number.key) else "an object in another namespace"
-    message = f"The number {number.phone_number} is held by {who}. Delete one of the two; the other then takes over."
-    return Verdict(Reason.NUMBER_CLAIMED, message)
-
-
-def _same(one: Key, other: Key) -> bool:
-    return one.namespace == other.namespace

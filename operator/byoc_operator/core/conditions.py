@@ -67,11 +67,11 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
         "Correct the field that the message names; LiveKit keeps what it has meanwhile (see `BYOC_REFUSED_HOSTS`).",
     ),
     Reason.NUMBER_CLAIMED: (
-        "Another `ByocPhoneNumber` holds this phone number.",
-        "Delete one of the two; the other takes over at once.",
+        "Another `ByocPhoneNumber` holds this phone number, or it is reserved or kept for one that is gone.",
+        "Delete one of the two, wait for the reservation to end, or have it released, as the message says.",
     ),
     Reason.NUMBER_CONFLICT: (
-        "An inbound trunk in LiveKit that is not ours holds this phone number.",
+        "An inbound trunk in LiveKit that is not ours holds this phone number; nothing new is made for it.",
         "Delete that trunk in LiveKit; the operator looks again at each sweep.",
     ),
     Reason.SECRET_NOT_FOUND: ("The Secret does not exist or may not be read.", "Create it in the same namespace."),

@@ -9,7 +9,7 @@ from .carriers import CREDENTIAL_HEADERS, Preset, preset_for
 from .credentials import Credentials, SecretRules
 from .grammar import REMEMBERED
 from .ownership import Mark, Owner, rule_name
-from .schema import Authentication, PhoneNumberSpec
+from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from .text_rules import is_reserved_metadata
 from .trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk
 
@@ -21,8 +21,9 @@ class Installation:
     `ids`: installation IDs, the first marks, all are recognised. `sip_uri`: `[sip:]host[:port][;transport=…]` of our
     public SIP endpoint, empty if not set. `live_kit`: host of the LiveKit server. `termination_hosts`: suffixes that a
     termination host must have, empty for any. `removes_refused`: whether a number with another host loses its outbound
-    trunk. `secret_rules`: which Secrets may be used.
-    `credentials_max_age_days`: 0 for no limit.
+    trunk. `secret_rules`: which Secrets may be used. `credentials_max_age_days`: 0 for no limit. `reservation_s`: how
+    long a number that was let go stays reserved for its last namespace, 0 for not at all. `retained_at_most`: how many
+    numbers a namespace may leave in LiveKit by deletionPolicy Retain, None for any.
     """
 
     ids: tuple[str, ...]
@@ -35,6 +36,14 @@ class Installation:
     secret_rules: SecretRules = field(default_factory=SecretRules)
     credentials_max_age_days: int = 0
     adoption_allowed: bool = False
+    reservation_s: float = 300.0
+    retained_at_most: int | None = None
+
+    @property
+    def retain_setting(self) -> str:
+        """`retained_at_most` as the setting has it."""
+        words = {None: "Allow", 0: "Deny"}
+        return words.get(self.retained_at_most, str(self.retained_at_most))
 
     def owners(self, namespace: str, name: str) -> tuple[Owner, ...]:
         """Every owner whose mark counts as ours; the first is the one that we write."""
@@ -67,26 +76,27 @@ def desired(
     mask: Mask,
 ) -> Desired:
     """The objects for a valid spec. `credentials` None: none are referenced, or they cannot be had."""
-    outbound = _outbound(spec, owner, credentials, recreate.outbound, mask)
+    # Where Retain is limited, only a deletion that is allowed to retain puts it into the marks: else what a number
+    # without its finalizer leaves would count as retained, and not as an orphan.
+    policy = spec.deletion_policy if installation.retained_at_most is None else DeletionPolicy.DELETE
+
+    def mark(recreate: str) -> str:
+        return Mark(owner, spec.outbound_agent_id, recreate, str(policy)).dump()
+
+    outbound = _outbound(spec, mark(recreate.outbound), credentials, mask)
     if not spec.inbound_agent_id:
         return Desired(outbound, None, None)
     return Desired(
         outbound,
-        _inbound(spec, owner, credentials, recreate.inbound),
+        _inbound(spec, mark(recreate.inbound), credentials),
         _rule(spec, owner, installation),
     )
 
 
-def _mark(spec: PhoneNumberSpec, owner: Owner, recreate: str) -> str:
-    return Mark(owner, spec.outbound_agent_id, recreate, str(spec.deletion_policy)).dump()
-
-
-def _outbound(
-    spec: PhoneNumberSpec, owner: Owner, credentials: Credentials | None, recreate: str, mask: Mask
-) -> OutboundTrunk:
+def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None, mask: Mask) -> OutboundTrunk:
     return OutboundTrunk(
         name=spec.friendly_name or spec.phone_number,
-        metadata=_mark(spec, owner, recreate),
+        metadata=mark,
         address=spec.termination_uri,
         transport=str(spec.transport),
         numbers=(spec.phone_number,),
@@ -113,12 +123,12 @@ def _headers(
     return headers
 
 
-def _inbound(spec: PhoneNumberSpec, owner: Owner, credentials: Credentials | None, recreate: str) -> InboundTrunk:
+def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None) -> InboundTrunk:
     inbound = spec.inbound
     challenged = credentials if inbound.authentication is Authentication.DIGEST else None
     return InboundTrunk(
         name=spec.friendly_name or spec.phone_number,
-        metadata=_mark(spec, owner, recreate),
+        metadata=mark,
         numbers=(spec.phone_number,),
         allowed_addresses=allowed_addresses(spec),
         allowed_numbers=tuple(inbound.allowed_callers or ()),

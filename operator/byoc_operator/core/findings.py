@@ -32,6 +32,7 @@ class Code(StrEnum):
     LEFT_BEHIND = "LeftBehind"
     ANNOTATION_IGNORED = "AnnotationIgnored"
     METADATA_KEY_IGNORED = "MetadataKeyIgnored"
+    RETAIN_NOT_ALLOWED = "RetainNotAllowed"
 
 
 MESSAGES: Mapping[Code, str] = {
@@ -57,6 +58,8 @@ MESSAGES: Mapping[Code, str] = {
     Code.ANNOTATION_IGNORED: "An annotation is ignored: its value must be true, and is neither that nor false.",
     Code.METADATA_KEY_IGNORED: "The agent does not get a key of spec.inbound.agentMetadata that the operator sets "
     "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
+    Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
+    "Retain: the operator allows no (more) retained numbers in this namespace.",
 }
 """What is said for each finding: fixed texts, so that what others do in LiveKit rewrites no status again and again."""
 
@@ -73,13 +76,14 @@ class Finding:
 class Evidence:
     """What findings are found in. `foreign_wildcard_rules`: their LiveKit IDs; `left_behind`: see `left_behind`.
 
-    `unclear`: of `Wishes`.
+    `unclear`: of `Wishes`; `retain_refused`: deletionPolicy is Retain, and would not be followed.
     """
 
     credentials: Credentials | None = None
     foreign_wildcard_rules: tuple[str, ...] = ()
     left_behind: str = ""
     unclear: tuple[str, ...] = ()
+    retain_refused: bool = False
 
 
 def findings(
@@ -104,11 +108,13 @@ def findings(
         Code.LEFT_BEHIND: bool(evidence.left_behind),
         Code.ANNOTATION_IGNORED: bool(evidence.unclear),
         Code.METADATA_KEY_IGNORED: inbound and bool(reserved),
+        Code.RETAIN_NOT_ALLOWED: evidence.retain_refused,
     }
     more = {
         Code.LEFT_BEHIND: f" ({evidence.left_behind})",
         Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
         Code.METADATA_KEY_IGNORED: f" ({', '.join(reserved)})",
+        Code.RETAIN_NOT_ALLOWED: f" (BYOC_RETAIN={installation.retain_setting})",
     }
     return tuple(Finding(code, MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
 

@@ -1,10 +1,18 @@
-"""LiveKit objects with our mark that belong to no number: what a lost finalizer or an old backup leaves."""
+"""LiveKit objects with our mark that belong to no number: what a lost finalizer, an old backup or Retain leaves."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from .ownership import Owner, owner_of, parse_mark
-from .trunk import DispatchRule, Kind, SipObject, kind_of
+from .ownership import Owner, is_retained, owner_of
+from .trunk import DispatchRule, Kind, SipObject, kind_of, normalised
+
+MAX_RELEASED = 256
+"""LiveKit IDs that the operator is asked to release at once."""
+
+_MAX_ASKED = 64 * MAX_RELEASED
+_ID = re.compile(r"(ST|SDR)_[A-Za-z0-9]{1,40}")
+_ORDER = (Kind.DISPATCH_RULE, Kind.INBOUND_TRUNK, Kind.OUTBOUND_TRUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,25 +23,53 @@ class Orphan:
     id: str
     owner: Owner
 
+    @property
+    def turn(self) -> tuple[int, str]:
+        """Rules before inbound trunks before outbound trunks, as they have to be deleted."""
+        return (_ORDER.index(self.kind), self.id)
+
 
 def orphans(by_id: Mapping[str, SipObject], is_ours: Callable[[Owner], bool]) -> tuple[Orphan, ...]:
-    """All orphans, rules before inbound trunks before outbound trunks, as they would have to be deleted.
+    """All orphans in the order in which they would have to be deleted.
 
     `is_ours`: whether an owner is of this installation, in a namespace that is watched, and without an object. What was
-    retained on purpose is none: trunks say so in their mark, and a rule is judged by the trunk that it names.
+    retained on purpose is none.
     """
     found = [
         Orphan(kind_of(each), each.id, owner)
         for each in by_id.values()
-        if (owner := owner_of(each)) is not None and is_ours(owner) and not _retained(each, by_id)
+        if (owner := owner_of(each)) is not None and is_ours(owner) and not kept_on_purpose(each, by_id)
     ]
-    order = (Kind.DISPATCH_RULE, Kind.INBOUND_TRUNK, Kind.OUTBOUND_TRUNK)
-    return tuple(sorted(found, key=lambda orphan: (order.index(orphan.kind), orphan.id)))
+    return tuple(sorted(found, key=lambda orphan: orphan.turn))
 
 
-def _retained(each: SipObject, by_id: Mapping[str, SipObject]) -> bool:
+def kept_on_purpose(each: SipObject, by_id: Mapping[str, SipObject]) -> bool:
+    """Whether deletionPolicy Retain left it: trunks say so in their mark, a rule is judged by the trunk it names."""
     if isinstance(each, DispatchRule):
-        trunks = [by_id[trunk] for trunk in each.trunk_ids if trunk in by_id]
-        return any(_retained(trunk, by_id) for trunk in trunks if not isinstance(trunk, DispatchRule))
-    mark = parse_mark(each.metadata)
-    return mark is not None and mark.deletion_policy == "Retain"
+        return any(is_retained(by_id[trunk]) for trunk in each.trunk_ids if trunk in by_id)
+    return is_retained(each)
+
+
+def numbers_of(each: SipObject) -> tuple[str, ...]:
+    """The phone numbers of a trunk, as LiveKit compares them; a rule has none."""
+    return () if isinstance(each, DispatchRule) else tuple(map(normalised, each.numbers))
+
+
+def rules_of(orphan: Orphan, marked: Iterable[SipObject]) -> tuple[Orphan, ...]:
+    """The rules that name this trunk, of the objects with the same mark: without it they would lead nowhere."""
+    return tuple(
+        Orphan(Kind.DISPATCH_RULE, each.id, orphan.owner)
+        for each in marked
+        if isinstance(each, DispatchRule) and orphan.id in each.trunk_ids
+    )
+
+
+def is_livekit_id(text: str) -> bool:
+    """Whether it looks like the ID of a trunk or a dispatch rule."""
+    return _ID.fullmatch(text) is not None
+
+
+def asked_to_release(text: str) -> tuple[str, ...]:
+    """The LiveKit IDs in the annotation on the Lease, each once; noise is ignored."""
+    parts = dict.fromkeys(part.strip() for part in text[:_MAX_ASKED].split(","))
+    return tuple(part for part in parts if is_livekit_id(part))[:MAX_RELEASED]

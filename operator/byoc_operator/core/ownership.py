@@ -148,6 +148,11 @@ class Owned:
         )
 
     @property
+    def marked(self) -> "Owned":
+        """What carries a mark, and is not ours by its ID alone."""
+        return Owned(_marked(self.outbound), _marked(self.inbound), _marked(self.rules))
+
+    @property
     def trunks(self) -> tuple[InboundTrunk | OutboundTrunk, ...]:
         """Every trunk, inbound first."""
         return (*self.inbound, *self.outbound)
@@ -171,6 +176,10 @@ def _joined(first: tuple[_Object, ...], more: tuple[_Object, ...]) -> tuple[_Obj
     return (*first, *(each for each in more if each.id not in known))
 
 
+def _marked(found: tuple[_Object, ...]) -> tuple[_Object, ...]:
+    return tuple(each for each in found if owner_of(each) is not None)
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedIds:
     """The LiveKit IDs that the number's status names, empty where it names none."""
@@ -186,12 +195,13 @@ def claim(
     marked: Iterable[SipObject],
     by_id: Mapping[str, SipObject],
 ) -> Owned:
-    """Which objects are ours: our mark; or the ID stands in our status, nobody's mark, and exactly our number.
+    """Which objects are ours: our mark and our number; or the ID stands in our status, and our mark or nobody's.
 
+    Somebody may have changed the number of a trunk that the status names; without any mark it must be exactly ours.
     `marked`: all objects with a mark of this owner; `by_id`: all objects of the server.
     """
     kept = (recorded.outbound, recorded.inbound, recorded.rule)
-    found = [each for each in marked if each.id in kept or not _retained_for_another(each, phone_number)]
+    found = [each for each in marked if each.id in kept or not _for_another(each, phone_number, by_id)]
     outbound = [trunk for trunk in found if isinstance(trunk, OutboundTrunk)]
     inbound = [trunk for trunk in found if isinstance(trunk, InboundTrunk)]
     rules = [rule for rule in found if isinstance(rule, DispatchRule)]
@@ -216,13 +226,31 @@ def claim(
     )
 
 
-def _retained_for_another(sip_object: SipObject, phone_number: str) -> bool:
-    """Whether it was left on purpose by a former object of this name that had another number."""
+def is_retained(sip_object: SipObject) -> bool:
+    """Whether a trunk was left, or is to be left, in LiveKit on purpose; a rule follows its trunk."""
     if isinstance(sip_object, DispatchRule):
         return False
     mark = parse_mark(sip_object.metadata)
-    numbers = {normalised(number) for number in sip_object.numbers}
-    return mark is not None and mark.deletion_policy == "Retain" and phone_number not in numbers
+    return mark is not None and mark.deletion_policy == "Retain"
+
+
+def _for_another(sip_object: SipObject, phone_number: str, by_id: Mapping[str, SipObject]) -> bool:
+    """Whether a former object of this name, with another number, left it; a rule goes with its trunk.
+
+    Else whoever comes later under that name would take the trunk from its number, or the rule from the trunk.
+    """
+    if isinstance(sip_object, DispatchRule):
+        owner = owner_of(sip_object)
+        trunks = [by_id[trunk] for trunk in sip_object.trunk_ids if trunk in by_id]
+        return any(
+            not isinstance(trunk, DispatchRule) and owner_of(trunk) == owner and not _has(trunk, phone_number)
+            for trunk in trunks
+        )
+    return not _has(sip_object, phone_number)
+
+
+def _has(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
+    return phone_number in map(normalised, trunk.numbers)
 
 
 def adoptable(

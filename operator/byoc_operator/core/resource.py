@@ -123,11 +123,20 @@ class PhoneNumber:
     @property
     def ready_reason(self) -> str:
         """The reason of the Ready condition as stored, empty if there is none."""
+        return str(self._ready.get("reason", ""))
+
+    @property
+    def ready_message(self) -> str:
+        """The message of the Ready condition as stored, empty if there is none."""
+        return str(self._ready.get("message", ""))
+
+    @property
+    def _ready(self) -> Mapping[str, Any]:
         conditions = self.status.get("conditions")
         for condition in conditions if isinstance(conditions, list) else ():
             if isinstance(condition, Mapping) and condition.get("type") == "Ready":
-                return str(condition.get("reason", ""))
-        return ""
+                return condition
+        return {}
 
     @property
     def written_secret_version(self) -> str | None:

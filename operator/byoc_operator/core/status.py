@@ -1,10 +1,10 @@
 """The status of a number: what it should read, and the smallest patch that makes it so."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .assessment import Assessment
+from .assessment import Assessment, made_too_early
 from .conditions import MAX_MESSAGE, Reason, Verdict, stamped, summarise
 from .credentials import Credentials
 from .desired import Installation, origination_uri, preset_of
@@ -42,7 +42,11 @@ def status_of(
         **_kept(number, ("inboundTrunkId", "outboundTrunkId", "dispatchRuleId", "liveKit")),
         **_kept(number, ("carrier", "originationUri", "lastHandledRefresh", "lastHandledRecreate")),
     }
-    if outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED):
+    if outcome.owned is not None and verdict and verdict.reason is Reason.NUMBER_CLAIMED:
+        status |= _ids(Owned(), installation)  # whoever reads an ID here would call with it
+    elif outcome.owned is not None and verdict and verdict.reason is Reason.NUMBER_CONFLICT:
+        status |= _ids(_without_early(outcome.owned, number), installation)
+    elif outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED):
         status |= _ids(outcome.owned, installation)
     elif outcome.owned is not None and verdict and verdict.reason is Reason.INVALID_SPEC and number.spec is not None:
         # The host is refused, and the outbound trunk is judged: it may be gone.
@@ -103,6 +107,11 @@ def _previous(number: PhoneNumber) -> list[Mapping[str, Any]]:
 
 def _kept(number: PhoneNumber, names: tuple[str, ...]) -> dict[str, str]:
     return {name: number.answered(name) for name in names}
+
+
+def _without_early(owned: Owned, number: PhoneNumber) -> Owned:
+    """Without what is to go again: with somebody else's inbound trunk in LiveKit no new trunk is to call with."""
+    return replace(owned, outbound=()) if made_too_early(owned, number) else owned
 
 
 def _ids(owned: Owned, installation: Installation) -> dict[str, str]:

@@ -1,10 +1,13 @@
 """The numbers as we last saw them. `seen` is the only door: the newest resourceVersion wins, wherever it comes from."""
 
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from datetime import UTC, datetime
+from typing import Any
 
+from ..core.claims import begins_to_claim
 from ..core.resource import Key, PhoneNumber, parse
 
 REMEMBERED_DEAD = 10_000
@@ -20,14 +23,21 @@ class Sighting:
 
 
 class Cache:
-    """All numbers, by name, by phone number and by the Secret they use."""
+    """All numbers, by name, by phone number and by the Secret they use. `wall`: epoch seconds.
 
-    def __init__(self) -> None:
+    `forgotten`: who is told the UID of an object that is gone, to forget what it knows of it.
+    """
+
+    def __init__(self, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self.forgotten: list[Callable[[str], object]] = []
         self._numbers: dict[Key, PhoneNumber] = {}
-        self._by_phone: dict[str, set[Key]] = {}
+        self._by_phone: dict[str, dict[Key, None]] = {}
         self._by_secret: dict[tuple[str, str], set[Key]] = {}
         self._expected: dict[str, Mapping[str, Any]] = {}
         self._dead: OrderedDict[str, None] = OrderedDict()
+        self._since: dict[str, str] = {}
+        self._reasons: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -43,6 +53,22 @@ class Cache:
     def claimants(self, phone: str) -> list[PhoneNumber]:
         """Every object that names this phone number, valid or not."""
         return [self._numbers[key] for key in sorted(self._by_phone.get(phone, ()), key=str)]
+
+    def claiming(self, phone: str) -> list[PhoneNumber]:
+        """The same in no order, which is cheaper."""
+        return [self._numbers[key] for key in self._by_phone.get(phone, ())]
+
+    def rivals(self, phone: str) -> int:
+        """How many objects name this phone number."""
+        return len(self._by_phone.get(phone, ()))
+
+    def claims_since(self, number: PhoneNumber) -> str:
+        """From when an object asks for its number, RFC 3339: its creation, or when it was seen to begin."""
+        return self._since.get(number.uid, number.created_at)
+
+    def reasons(self) -> Mapping[str, int]:
+        """How many numbers have which reason in their Ready condition, empty for none. Counted as they change."""
+        return self._reasons
 
     def users_of(self, namespace: str, name: str) -> list[PhoneNumber]:
         """Every number that takes its credentials from this Secret."""
@@ -87,7 +113,7 @@ class Cache:
         self._dead[uid] = None
         while len(self._dead) > REMEMBERED_DEAD:
             self._dead.popitem(last=False)
-        self._expected.pop(uid, None)
+        self._forget(uid)
         known = self._numbers.get(key)
         if known is None or known.uid != uid:
             return None
@@ -95,31 +121,40 @@ class Cache:
         del self._numbers[key]
         return known
 
+    def _forget(self, uid: str) -> None:
+        self._expected.pop(uid, None)
+        self._since.pop(uid, None)
+        for forget in self.forgotten:
+            forget(uid)
+
     def _put(self, before: PhoneNumber | None, number: PhoneNumber) -> None:
         if before is not None:
             self._unlink(before)
             if before.uid != number.uid:
-                self._expected.pop(before.uid, None)
+                self._forget(before.uid)
+            elif begins_to_claim(before, number):
+                self._since[number.uid] = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        self._reasons[number.ready_reason] += 1
         self._numbers[number.key] = number
-        self._by_phone.setdefault(number.phone_number, set()).add(number.key)
+        self._by_phone.setdefault(number.phone_number, {})[number.key] = None
         secret = _secret_of(number)
         if secret:
             self._by_secret.setdefault(secret, set()).add(number.key)
 
     def _unlink(self, number: PhoneNumber) -> None:
-        _drop(self._by_phone, number.phone_number, number.key)
+        self._reasons[number.ready_reason] -= 1
+        if not self._reasons[number.ready_reason]:
+            del self._reasons[number.ready_reason]
+        rivals = self._by_phone[number.phone_number]
+        del rivals[number.key]
+        if not rivals:
+            del self._by_phone[number.phone_number]
         secret = _secret_of(number)
         if secret:
-            _drop(self._by_secret, secret, number.key)
-
-
-_At = TypeVar("_At", str, tuple[str, str])
-
-
-def _drop(index: dict[_At, set[Key]], at: _At, key: Key) -> None:
-    index[at].discard(key)
-    if not index[at]:
-        del index[at]
+            users = self._by_secret[secret]
+            users.discard(number.key)
+            if not users:
+                del self._by_secret[secret]
 
 
 def _secret_of(number: PhoneNumber) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..core.conditions import Reason
+from ..core.orphans import asked_to_release
 from ..core.resource import PLURAL, PhoneNumber
 from ..errors import OperatorError, Parked, Unavailable, Waiting
 from .gather import Ports
@@ -65,7 +66,7 @@ class Engine:
         self._pace = pace
         self._queue = WorkQueue(refresh_limit=pace.refreshes)
         self._reconciler = Reconciler(ports)
-        self._sweeper = Sweeper(ports, self._queue, self._reconciler.in_step, orphanage, pace.sweep_interval_s, say)
+        self._sweeper = Sweeper(ports, self._queue, self._reconciler, orphanage, pace.sweep_interval_s, say)
         self._orphanage = orphanage
         self._say = say
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,6 +78,8 @@ class Engine:
         self.listed, self._listed_at = False, float("-inf")
         self.died: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         ports.secrets.keys.changed = self._other_keys
+        orphanage.freed = self._freed
+        leader.heard = self._asked_to_release
         self._measure()
 
     @property
@@ -114,6 +117,7 @@ class Engine:
         if self._ports.clock() - self._listed_at > FRESH_S:
             await self._intake.patiently(self._intake.look_again)
         await self._sweeper.look_at_keys()
+        self._reconciler.claims.begin()
         self._leading = True
         for index in range(self._pace.workers):
             self._spawn(self._work(), f"worker {index}")
@@ -176,6 +180,27 @@ class Engine:
         for name in self._ports.secrets.forget_unopened():
             for number in self._ports.cache.users_of(*name):
                 self._add(number, Lane.USER)
+
+    def _freed(self, phone: str, released: bool) -> None:  # noqa: FBT001 - `Orphanage.freed`
+        """A trunk that belonged to nobody is gone: who waits for its number may have it."""
+        if released:
+            self._reconciler.claims.forget(phone)
+        if self._leading:
+            self._queue.add(phone, Lane.SWEEP)
+
+    def _asked_to_release(self, text: str) -> None:
+        """The annotation on the Lease changed, or was seen for the first time."""
+        self._orphanage.asked = asked_to_release(text)
+        if self._leading:
+            self._spawn_once(self._release())
+
+    async def _release(self) -> None:
+        try:
+            await self._orphanage.release()
+        except OperatorError as exc:
+            log.warning("nothing can be released just now, the next sweep tries again: %s", exc.message)
+        except Exception as exc:  # noqa: BLE001 - what was asked for stays asked: it must not end one process after another
+            log.error("a bug: %s while releasing what the Lease names", type(exc).__name__)  # noqa: TRY400 - as in runs
 
     def problems(self) -> list[str]:
         """What looks as if work had come to a stop, one line each; empty: nothing does."""
@@ -249,7 +274,7 @@ class Engine:
         self._spawn_once(self._say(exc.reason, exc.message))
 
     def _spawn_once(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="event about LiveKit")
+        task = asyncio.create_task(work, name="event about LiveKit, or a release")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -265,11 +290,17 @@ class Engine:
         metrics.gauge(
             "byoc_orphans", "LiveKit objects with our mark that belong to no number.", lambda: self._orphanage.count
         )
+        metrics.gauge(
+            "byoc_retained_numbers",
+            "Phone numbers that deletionPolicy Retain left in LiveKit, without an object; 0 where a replica stands by.",
+            lambda: self._orphanage.retained_count,
+        )
         metrics.by_reason(self._reasons)
 
     def _reasons(self) -> dict[str, int]:
+        """Kept by the cache as numbers change: whoever reads the metrics must not cost a walk over all of them."""
         counts: dict[str, int] = {}
-        for number in self._ports.cache.all():
-            reason = number.ready_reason if number.ready_reason in _REASONS else "Unseen"
-            counts[reason] = counts.get(reason, 0) + 1
+        for stored, count in self._ports.cache.reasons().items():
+            reason = stored if stored in _REASONS else "Unseen"
+            counts[reason] = counts.get(reason, 0) + count
         return counts

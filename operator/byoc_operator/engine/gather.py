@@ -9,13 +9,15 @@ from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.reading import Unreadable
 from ..cluster.secrets import Secrets
-from ..core.assessment import Assessment, Claimant, Situation, assess, holder
+from ..core.assessment import Assessment, Situation, assess
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
+from ..core.orphans import numbers_of
 from ..core.ownership import Owned, Owner, adoptable
 from ..core.resource import PLURAL, Key, PhoneNumber
-from ..core.trunk import Mask, normalised
+from ..core.schema import DeletionPolicy
+from ..core.trunk import Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
@@ -44,6 +46,11 @@ class Ports:
         """Whether there is no number of this name; one that cannot be read is there."""
         return self.cache.get(key) is None and not self.unread.hides(PLURAL, key.namespace, key.name)
 
+    def hides(self, owner: Owner) -> bool:
+        """Whether the object that a mark names cannot be read, and so is not in the cache."""
+        key = Key(owner.namespace, owner.name)
+        return self.cache.get(key) is None and not self.is_gone(key)
+
     def owners(self, number: PhoneNumber) -> tuple[Owner, ...]:
         """Every owner whose mark makes a LiveKit object this number's; the first is the one we write."""
         return self.installation.owners(number.key.namespace, number.key.name)
@@ -51,6 +58,17 @@ class Ports:
     def owned(self, number: PhoneNumber) -> Owned:
         """What is this number's in LiveKit, as far as the inventory knows."""
         return self.inventory.owned(self.owners(number), number.phone_number, number.recorded)
+
+    def looks_after(self, owner: Owner, id: str) -> bool:
+        """Whether the object that a mark names is there, and the marked LiveKit object is its own.
+
+        An object that cannot be read is there: nobody can tell what is its own, so all that it marked is.
+        """
+        number = self.cache.get(Key(owner.namespace, owner.name))
+        if number is None:
+            return self.hides(owner)
+        recorded = number.recorded
+        return id in (recorded.outbound, recorded.inbound, recorded.rule) or id in self.owned(number).ids
 
 
 FORBIDDEN = 403
@@ -60,20 +78,56 @@ class Moved(Exception):
     """Not an error: an object is no longer the one that is being judged, and all is judged anew."""
 
 
+class Retentions:
+    """How many numbers each namespace has left in LiveKit by deletionPolicy Retain, against the limit there is."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._leaving: dict[str, tuple[str, str]] = {}
+        ports.cache.forgotten.append(lambda uid: self._leaving.pop(uid, None))
+
+    def allowed(self, number: PhoneNumber) -> bool:
+        """Whether this number may be left, or already is. One that leaves counts from now on, not once it is marked."""
+        limit = self._ports.installation.retained_at_most
+        if limit is None or number.deletion_policy is not DeletionPolicy.RETAIN:
+            return True
+        if limit == 0:
+            return False
+        namespace = number.key.namespace
+        left = {phone for space, phone in self._leaving.values() if space == namespace} | self._left_in(namespace)
+        if len(left - {number.phone_number}) >= limit:
+            return False
+        if number.deleting:
+            self._leaving[number.uid] = (namespace, number.phone_number)
+        return True
+
+    def _left_in(self, namespace: str) -> set[str]:
+        ports = self._ports
+        return {
+            phone
+            for trunk, owner in ports.inventory.retained_in(namespace)
+            if owner.installation in ports.installation.ids and not ports.looks_after(owner, trunk)
+            for phone in numbers_of(ports.inventory.by_id[trunk])
+        }
+
+
 class Gatherer:
     """Puts together the `Situation` that the core judges."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self._retentions = Retentions(ports)
 
     def assess(self, situation: Situation) -> Assessment:
         """Judge it, at this moment."""
         return assess(situation, self._ports.installation, self._ports.mask, self._ports.wall())
 
-    def remembered(self, number: PhoneNumber) -> Situation:
-        """What is known of a number that nobody else holds, without asking anybody."""
+    def remembered(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
+        """What is known of a number, without asking anybody. `claimed`: why it is not this object's."""
         ports = self._ports
-        owned = ports.owned(number)
+        owned, may_retain = ports.owned(number), self._retentions.allowed(number)
+        if claimed is not None:
+            return Situation(number, owned, claimed=claimed, may_retain=may_retain)
         ours = {trunk.id for trunk in owned.inbound}
         return Situation(
             number=number,
@@ -82,12 +136,13 @@ class Gatherer:
             foreign_wildcards=ports.inventory.wildcard_rules,
             credentials=self._resolved(number, self._facts(number)),
             adoptable=self._adoptable(number),
+            may_retain=may_retain,
         )
 
-    async def gather(self, number: PhoneNumber) -> Situation:
-        """What is known of a number that nobody else holds, after asking for what must not be believed from memory."""
-        situation = self.remembered(number)
-        if number.deleting or number.spec is None:
+    async def gather(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
+        """What is known of a number, after asking for what must not be believed from memory."""
+        situation = self.remembered(number, claimed)
+        if number.deleting or number.spec is None or claimed is not None:
             return situation
         return await self._with_facts(situation)
 
@@ -129,39 +184,6 @@ class Gatherer:
             message = f"{where} cannot be read: {exc.message}. Put the credentials into another one."
             return Verdict(Reason.SECRET_INVALID, message)
         return self._resolved(number, facts)
-
-    def holder(self, phone: str) -> PhoneNumber | None:
-        """Who has the phone number, if several objects name it; None if there is nobody to be told."""
-        claimants = self._ports.cache.claimants(phone)
-        if len(claimants) == 1:
-            return None
-        return holder([Claimant(each, self._holds(each)) for each in claimants], self._ports.installation)
-
-    async def confirmed_holder(self, phone: str) -> PhoneNumber | None:
-        """The holder, asked whether it is still there: a watch tells nothing of what vanished while it was broken.
-
-        Raises `Moved` if it is gone, or another one than we knew.
-        """
-        cache, held = self._ports.cache, self.holder(phone)
-        if held is None:
-            return None
-        try:
-            raw = await self._ports.numbers.get(held.key)
-        except Unreadable:
-            return held  # it is there, and what was known of it stays
-        if raw is None or raw["metadata"]["uid"] != held.uid:
-            cache.gone(held.key, held.uid)
-        if raw is not None:
-            cache.seen(raw)
-        if cache.get(held.key) is not held:
-            raise Moved
-        return held
-
-    def _holds(self, number: PhoneNumber) -> bool:
-        """Whether LiveKit has a trunk of this object with this very number: an old mark of it claims nothing."""
-        if not self._ports.inventory.loaded:
-            return bool(number.recorded.outbound or number.recorded.inbound)
-        return any(number.phone_number in map(normalised, trunk.numbers) for trunk in self._ports.owned(number).trunks)
 
     def _adoptable(self, number: PhoneNumber) -> Owned:
         """What the user asks to take over, if this installation allows it at all."""

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from ..cluster.lease import Holding, LeaseApi
+from ..cluster.lease import RELEASE, Holding, LeaseApi
 from ..core.conditions import Reason
 from ..errors import NotLeading, OperatorError
 
@@ -29,7 +29,9 @@ LOOK_S = 1.0
 
 
 class Leadership(Protocol):
-    """Whether and for how long this process works."""
+    """Whether and for how long this process works. `heard`: told what the Lease asks to release, when that changes."""
+
+    heard: Callable[[str], None]
 
     async def acquire(self) -> None:
         """Return when this process leads."""
@@ -49,7 +51,10 @@ class Leadership(Protocol):
 
 
 class Alone:
-    """Leadership without election, for one replica."""
+    """Leadership without election, for one replica. There is no Lease on which anybody could ask for something."""
+
+    def __init__(self) -> None:
+        self.heard: Callable[[str], None] = lambda _: None
 
     async def acquire(self) -> None:
         """At once."""
@@ -75,6 +80,8 @@ class Leader:
         self._held: Holding | None = None
         self._sure_until = float("-inf")
         self._seen: tuple[str, float] | None = None
+        self._asked = ""
+        self.heard: Callable[[str], None] = lambda _: None
 
     @property
     def holds(self) -> bool:
@@ -150,4 +157,8 @@ class Leader:
         if holding is None:
             return False
         self._held, self._sure_until = holding, started + BELIEF_S
+        asked = holding.annotations.get(RELEASE, "")
+        if asked != self._asked:
+            self._asked = asked
+            self.heard(asked)
         return True

@@ -1,13 +1,15 @@
-"""After each sweep: which objects of ours nobody looks after. Reported; deleted only if a setting says so."""
+"""After each sweep: which objects of ours nobody looks after. Reported; deleted if a setting or a person says so."""
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
-from ..core.orphans import Orphan, orphans
-from ..core.ownership import Owner, owner_of
+from ..core.orphans import Orphan, kept_on_purpose, numbers_of, rules_of
+from ..core.ownership import Owner
 from ..core.resource import Key
+from ..core.trunk import kind_of
 from ..errors import Conflict, Stalled
+from .breath import unhurried
 from .gather import Ports
 
 log = logging.getLogger(__name__)
@@ -16,14 +18,21 @@ Announce = Callable[[str, str], Coroutine[Any, Any, None]]
 """Posts an Event on the installation: reason, note."""
 
 NAMED = 20
-"""How many IDs an Event names at most."""
+"""How many IDs, or numbers, an Event names at most."""
+
+Retained = tuple[str, str]
+"""Namespace and phone number of what deletionPolicy Retain left."""
 
 DELETED_A_SWEEP = 500
 """How many are deleted at once: anybody with LiveKit's key can make thousands, and numbers must not wait for them."""
 
 
 class Orphanage:
-    """Looks for orphans. `namespaces`: the watched ones, empty for all; `say`: posts an Event on the installation."""
+    """Looks for orphans. `namespaces`: the watched ones, empty for all; `say`: posts an Event on the installation.
+
+    `freed`: told the phone number of a trunk that was deleted, and whether a person had it released. `asked`: the IDs
+    that a person wants to have released.
+    """
 
     def __init__(
         self,
@@ -39,53 +48,135 @@ class Orphanage:
         self._deletes = deletes
         self._known: frozenset[Orphan] = frozenset()
         self._told: frozenset[Orphan] = frozenset()
+        self._retained: dict[Retained, tuple[str, ...]] = {}
+        self._told_retained: frozenset[Retained] = frozenset()
+        self.asked: tuple[str, ...] = ()
+        self._refused: frozenset[str] = frozenset()
+        self.freed: Callable[[str, bool], None] = lambda _phone, _released: None
 
     @property
     def count(self) -> int:
         """How many there were at the last look."""
         return len(self._known)
 
+    @property
+    def retained_count(self) -> int:
+        """How many phone numbers were retained without an object at the last look."""
+        return len(self._retained)
+
     async def look(self) -> None:
         """Judge the picture of the sweep that has just been made.
 
         Only what two sweeps in a row found is believed: a number may be on its way between the two lists.
         """
-        found = orphans(self._ports.inventory.by_id, self._is_left)
+        await self.release()
+        found, retained = await self._left()
         settled = [orphan for orphan in found if orphan in self._known]
         self._known = frozenset(found)
         new = [orphan for orphan in settled if orphan not in self._told]
         if new:
             await self._tell(new)
         self._told = frozenset(settled)
+        await self._tell_retained(retained)
         if self._deletes:
             for orphan in settled[:DELETED_A_SWEEP]:
-                await self._delete(orphan)
+                await self._delete(orphan, released=False)
 
-    async def _delete(self, orphan: Orphan) -> None:
+    async def release(self) -> None:
+        """Delete, for a person who says so, what nobody looks after: orphans, and what was retained.
+
+        What somebody looks after stays. IDs that are not there do nothing; the next sweeps look for them again.
+        """
+        by_id = self._ports.inventory.by_id
+        wanted = [
+            Orphan(kind_of(by_id[each]), each, owner)
+            for each in self.asked
+            if each in by_id and (owner := self._ports.inventory.owner(each)) is not None
+        ]
+        also = [rule for orphan in wanted for rule in rules_of(orphan, self._ports.inventory.of(orphan.owner))]
+        refused = set()
+        for orphan in sorted({*wanted, *also}, key=lambda each: each.turn):
+            if await self._has_no_object(orphan):
+                await self._delete(orphan, released=True)
+            else:
+                refused.add(orphan.id)
+        self._tell_refused(refused)
+
+    async def _has_no_object(self, orphan: Orphan) -> bool:
+        """Whether really nobody looks after it: the watch may have been broken, so the API server is asked."""
+        if not self._is_left(orphan.owner, orphan.id):
+            return False
+        raw = await self._ports.numbers.get(Key(orphan.owner.namespace, orphan.owner.name))
+        if raw is not None:
+            self._ports.cache.seen(raw)
+        return self._is_left(orphan.owner, orphan.id)
+
+    def _tell_refused(self, refused: set[str]) -> None:
+        new = sorted(refused - self._refused)
+        self._refused = frozenset(refused)
+        if new:
+            log.warning("not released, as an object or another installation looks after them: %s", ", ".join(new))
+
+    async def _left(self) -> tuple[list[Orphan], dict[Retained, tuple[str, ...]]]:
+        """Orphans in the order of deletion, and what was retained, by number."""
+        by_id = self._ports.inventory.by_id
+        found: list[Orphan] = []
+        retained: dict[Retained, tuple[str, ...]] = {}
+        async for known, owner in unhurried(self._ports.inventory.owners()):
+            each = by_id.get(known)
+            if each is None or not self._is_left(owner, known):
+                continue
+            if not kept_on_purpose(each, by_id):
+                found.append(Orphan(kind_of(each), known, owner))
+                continue
+            for phone in numbers_of(each):
+                retained[owner.namespace, phone] = (*retained.get((owner.namespace, phone), ()), known)
+        return sorted(found, key=lambda orphan: orphan.turn), retained
+
+    async def _delete(self, orphan: Orphan, *, released: bool) -> None:
         """Delete one, if it still is one: its number may have come back since."""
         inventory = self._ports.inventory
         there = inventory.by_id.get(orphan.id)
-        if there is None or owner_of(there) != orphan.owner or not self._is_left(orphan.owner):
+        if there is None or inventory.owner(orphan.id) != orphan.owner or not self._is_left(orphan.owner, orphan.id):
             return
+        what = "what was released" if released else "the orphan"
         try:
             await inventory.delete(orphan.kind, orphan.id)
         except (Conflict, Stalled) as exc:
             if isinstance(exc, Stalled) and exc.server_wide:
                 raise
-            log.warning("LiveKit keeps the orphan %s %s: %s", orphan.kind, orphan.id, exc.message)
+            log.warning("LiveKit keeps %s, %s %s: %s", what, orphan.kind, orphan.id, exc.message)
             return
-        log.warning("deleted the orphan %s %s of %s", orphan.kind, orphan.id, orphan.owner)
+        log.warning("deleted %s, %s %s of %s", what, orphan.kind, orphan.id, orphan.owner)
+        for phone in numbers_of(there):
+            self.freed(phone, released)
 
-    def _is_left(self, owner: Owner) -> bool:
+    def _is_left(self, owner: Owner, id: str) -> bool:
         ports = self._ports
         watched = not self._namespaces or owner.namespace in self._namespaces
-        ours = owner.installation in ports.installation.ids and watched
-        return ours and ports.is_gone(Key(owner.namespace, owner.name))
+        return owner.installation in ports.installation.ids and watched and not ports.looks_after(owner, id)
 
     async def _tell(self, new: list[Orphan]) -> None:
-        named = ", ".join(f"{orphan.id} (of {orphan.owner.namespace}/{orphan.owner.name})" for orphan in new[:NAMED])
-        more = f" and {len(new) - NAMED} more" if len(new) > NAMED else ""
+        named = _some(f"{orphan.id} (of {orphan.owner.namespace}/{orphan.owner.name})" for orphan in new)
         what = "are deleted" if self._deletes else "can be deleted, or are deleted with BYOC_ORPHANS=Delete"
-        note = f"LiveKit objects with our mark belong to no number and {what}: {named}{more}"
+        note = f"LiveKit objects with our mark belong to no number and {what}: {named}"
         log.warning(note)
         await self._say("OrphansFound", note)
+
+    async def _tell_retained(self, retained: dict[Retained, tuple[str, ...]]) -> None:
+        """Say once of each number that it was retained, and how to have it back."""
+        settled = [each for each in retained if each in self._retained]
+        new = [each for each in settled if each not in self._told_retained]
+        self._retained, self._told_retained = retained, frozenset(settled)
+        if not new:
+            return
+        named = _some(f"{phone} of {namespace} ({', '.join(retained[namespace, phone])})" for namespace, phone in new)
+        note = f"LiveKit keeps numbers by deletionPolicy Retain; kubectl byoc release frees them: {named}"
+        log.warning(note)
+        await self._say("RetainedFound", note)
+
+
+def _some(texts: Iterable[str]) -> str:
+    """The first few, and how many more there are."""
+    told = list(texts)
+    return ", ".join(told[:NAMED]) + (f" and {len(told) - NAMED} more" if len(told) > NAMED else "")

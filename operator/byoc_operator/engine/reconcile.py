@@ -3,23 +3,25 @@
 from dataclasses import replace
 
 from ..cluster.api import ApiRefused
-from ..core.assessment import Assessment, Situation, claimed_by
-from ..core.conditions import Reason
+from ..core.assessment import Assessment
+from ..core.claims import Tenure
+from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials
-from ..core.ownership import Owned
+from ..core.ownership import Owner
 from ..core.plan import Change, Replace, needs_credentials
-from ..core.resource import FORCE, PhoneNumber
+from ..core.resource import Key, PhoneNumber
 from ..core.status import Outcome
 from ..errors import Conflict, Gone, NotLeading, OperatorError, Parked, Stalled, Unavailable, Waiting
 from .apply import Applied, Applier
+from .breath import unhurried
+from .claims import Claims
 from .gather import Gatherer, Moved, Ports
+from .lookups import Lookups
 from .report import Reporter, was_in_step
+from .told import Told
 
 SECRET_RETRY_S = 30.0
 """The longest pause between two looks at a Secret that is missing or unusable and would not tell when it changes."""
-
-TOLD_PER_RUN = 20
-"""How many objects one run tells that their number is held: anybody can make thousands with somebody's number."""
 
 SOON_S = 0.2
 """The pause before a contradiction (not found, conflict) is looked at again, with a new snapshot."""
@@ -30,11 +32,14 @@ class Reconciler:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
+        self.claims = Claims(ports)
         self._gatherer = Gatherer(ports)
         self._applier = Applier(ports.inventory, ports.metrics)
         self._reporter = Reporter(ports)
+        self._lookups = Lookups(ports.inventory, ports.clock)
+        self._told = Told(ports.cache)
         self._contradicted: set[str] = set()
-        self._looked_for: dict[str, tuple[str, ...]] = {}
+        ports.cache.forgotten += [self._lookups.forget, self._told.forget, self._contradicted.discard]
 
     async def reconcile(self, phone: str) -> None:
         """Bring every object that names this phone number to its desired state, its holder first.
@@ -45,47 +50,63 @@ class Reconciler:
         unreachable = await self._picture(phone)
         failures: list[OperatorError] = []
         try:
-            held = await self._gatherer.confirmed_holder(phone)
-            ours, others = _parted(self._ports.cache.claimants(phone), held)
-            for number in ours:
-                failures += await self._guarded(number, unreachable)
-            if held is not None:
-                failures += await self._tell_claimed(others, held)
+            tenure = await self.claims.confirmed(phone)
+            if tenure.holder is not None:
+                failures += await self._guarded(tenure.holder, None, unreachable)
+            failures += await self._others(phone, tenure, unreachable)
         except Moved:
             failures.append(Waiting(Reason.RETRYING, "An object changed while it was judged.", delay_s=0.0))
         _come_back(failures)
 
-    async def _guarded(self, number: PhoneNumber, unreachable: OperatorError | None) -> list[OperatorError]:
-        """Run one object as it is by now; the API server's faults are part of the result. Raises `Moved`."""
+    async def _others(self, phone: str, tenure: Tenure, unreachable: OperatorError | None) -> list[OperatorError]:
+        """Whoever has not the number: a few a run, so that thousands never keep the holder or the process waiting."""
+        reached = unreachable is None
+        due = await self._told.due(phone, tenure, self._leaves, reached=reached)
+        failures: list[OperatorError] = []
+        async for number in unhurried(due.now):
+            failed = await self._guarded(number, tenure, unreachable)
+            if not failed:
+                self._told.tell(number.key, tenure, reached=reached)
+            failures += failed
+        if due.more:
+            failures.append(Waiting(Reason.PENDING, "More objects are to be told who has the number.", delay_s=SOON_S))
+        if due.waits and not tenure.blind:
+            left_s = max(0.0, tenure.until_s - self._ports.clock())
+            failures.append(Waiting(Reason.NUMBER_CLAIMED, "The number is reserved for a while.", delay_s=left_s))
+        return failures
+
+    def _leaves(self, number: PhoneNumber) -> bool:
+        """Whether a deletion needs us; one that something else holds up does not."""
+        if number.has_finalizer:
+            return True
+        named = number.recorded.outbound or number.recorded.inbound
+        return bool((named or self._ports.inventory.has_of(self._ports.owners(number))) and self._ports.owned(number))
+
+    async def _guarded(
+        self, number: PhoneNumber, tenure: Tenure | None, unreachable: OperatorError | None
+    ) -> list[OperatorError]:
+        """Run one object as it is by now; the API server's faults are part of the result. Raises `Moved`.
+
+        `tenure`: who has the number instead, None: this object.
+        """
         now = self._ports.cache.get(number.key)
         if now is None or now.phone_number != number.phone_number:
             return []
+        claimed = None if tenure is None else tenure.verdict(now)
         try:
-            failure = await self._bring(now, unreachable)
+            failure = await self._bring(now, claimed, unreachable)
         except OperatorError as exc:
             return [exc]
         return [failure] if failure else []
 
-    async def _tell_claimed(self, others: list[PhoneNumber], held: PhoneNumber) -> list[OperatorError]:
-        """Tell the other objects that the number is held; a few a run, so that they never keep the holder waiting."""
-        told = 0
-        for number in others:
-            situation = Situation(number, Owned(), claimed=claimed_by(held, number))
-            assessment = self._gatherer.assess(situation)
-            if self._reporter.reads(number, self._reporter.wanted(number, assessment, Outcome(Owned()))):
-                continue
-            if told == TOLD_PER_RUN:
-                return [Waiting(Reason.PENDING, "More objects are to be told who has the number.", delay_s=SOON_S)]
-            told += 1
-            try:
-                await self._reporter.report(number, assessment, Applied(), seen=True)
-            except OperatorError as exc:
-                return [exc]
-        return []
-
-    async def _bring(self, number: PhoneNumber, unreachable: OperatorError | None) -> OperatorError | None:
+    async def _bring(
+        self, number: PhoneNumber, claimed: Verdict | None, unreachable: OperatorError | None
+    ) -> OperatorError | None:
         """Gather, desired, observe, plan, apply, report. What says when to come back, None if nothing does."""
-        situation = await self._gatherer.gather(number)
+        looked_up = None if number.deleting or claimed or unreachable else await self._looked_up(number)
+        if isinstance(looked_up, Waiting):
+            return looked_up  # what it asks to take over may be there, and is not to be made again
+        situation = await self._gatherer.gather(number, claimed)
         assessment = self._gatherer.assess(situation)
         if unreachable is None and needs_credentials(assessment.changes):
             situation = await self._gatherer.opened(situation)
@@ -98,13 +119,13 @@ class Reconciler:
         applied = await self._applier.apply(changes, self._ports.owners(number)[0])
         if isinstance(applied.failure, NotLeading):
             return applied.failure
-        applied = self._judged(number, applied, _in_the_way(number, unreachable))
+        applied = self._judged(number, applied, _in_the_way(number, assessment, unreachable))
         await self._reporter.tell_changes(number, applied, expected=not _is_repair(number, assessment, applied))
         if number.deleting:
             return await self._part(number, assessment, applied, unreachable)
         if not isinstance(applied.failure, Waiting) and not (unreachable and _nothing_asked(number, assessment)):
             await self._reporter.report(number, assessment, applied, seen=unreachable is None)
-        return applied.retry or applied.failure or self._secret_to_watch(number, assessment) or self._late(number)
+        return applied.retry or applied.failure or self._back_for(number, assessment) or looked_up
 
     async def _part(
         self, number: PhoneNumber, assessment: Assessment, applied: Applied, unreachable: OperatorError | None
@@ -118,17 +139,28 @@ class Reconciler:
             await self._reporter.orphan(number)
         elif owned := self._ports.owned(number):
             self._reporter.tell_left(number, owned)
+        if assessment.retain_refused and applied.done:
+            await self._reporter.tell_not_retained(number)
         await self._reporter.let_go(number)
         return None
 
     def in_step(self, phone: str) -> bool:
-        """Whether a run would find nothing to do, as far as is known; what a sweep asks of every phone number."""
-        if self._gatherer.holder(phone) is not None:
-            return False  # whether the holder still exists is asked at each sweep
-        return all(self._is_in_step(number) for number in self._ports.cache.claimants(phone))
+        """Whether a run would find nothing to do, as far as is known; what a sweep asks of every phone number.
 
-    def _is_in_step(self, number: PhoneNumber) -> bool:
-        assessment = self._gatherer.assess(self._gatherer.remembered(number))
+        Where several objects name it, whether the holder still exists is asked at each sweep.
+        """
+        if self._ports.cache.rivals(phone) > 1:
+            return False
+        tenure = self.claims.at_once(phone)
+        numbers = self._ports.cache.claiming(phone)
+        return not any(map(tenure.waits, numbers)) and all(self._is_in_step(each, tenure) for each in numbers)
+
+    async def tidy(self) -> None:
+        """Forget what is remembered of numbers that no object names any more."""
+        await self.claims.tidy()
+
+    def _is_in_step(self, number: PhoneNumber, tenure: Tenure) -> bool:
+        assessment = self._gatherer.assess(self._gatherer.remembered(number, tenure.verdict(number)))
         if number.deleting:
             return not number.has_finalizer and not assessment.changes
         if assessment.changes or assessment.needs_finalizer:
@@ -139,26 +171,27 @@ class Reconciler:
     async def _picture(self, phone: str) -> OperatorError | None:
         """Have a picture of LiveKit, or what went wrong. Lost creates are looked for once their time is over."""
         inventory = self._ports.inventory
-        owners = [owner for number in self._ports.cache.claimants(phone) for owner in self._ports.owners(number)]
-        due = inventory.unsettled(owners)
-        begun_after = due if 0 < due <= self._ports.clock() else float("-inf")
-        if self._asks_for_unknown(phone):
-            begun_after = self._ports.clock()
+        due = inventory.unsettled([owner for owner in inventory.late_owners() if self._names(owner, phone)])
         try:
-            await inventory.ensure(begun_after)
+            await inventory.ensure(due if 0 < due <= self._ports.clock() else float("-inf"))
         except OperatorError as exc:
             return exc
         return None
 
-    def _asks_for_unknown(self, phone: str) -> bool:
-        """Whether a user asks to adopt what our picture lacks: it may have been made since. Looked for once a wish."""
-        for number in self._ports.cache.claimants(phone):
-            asked = number.wishes.adopt
-            if asked and self._ports.installation.adoption_allowed and self._looked_for.get(number.uid) != asked:
-                self._looked_for[number.uid] = asked
-                if any(each not in self._ports.inventory.by_id for each in asked if each != FORCE):
-                    return True
-        return False
+    def _names(self, owner: Owner, phone: str) -> bool:
+        number = self._ports.cache.get(Key(owner.namespace, owner.name))
+        return number is not None and number.phone_number == phone
+
+    async def _looked_up(self, number: PhoneNumber) -> OperatorError | None:
+        """Look for what a user asks to adopt and our picture lacks: it may have been made since."""
+        pause_s = self._lookups.due(number) if self._ports.installation.adoption_allowed else None
+        if pause_s:
+            return Waiting(Reason.PENDING, "A new look at LiveKit is due soon.", delay_s=pause_s)
+        try:
+            await self._ports.inventory.ensure(float("-inf") if pause_s is None else self._ports.clock())
+        except OperatorError as exc:
+            return exc
+        return None
 
     def _late(self, number: PhoneNumber) -> Waiting | None:
         """A create of this number that got no answer may still be applied: come back when that is over."""
@@ -184,6 +217,10 @@ class Reconciler:
             word = Stalled(Reason.REJECTED_BY_LIVEKIT, applied.retry.message)
         return replace(applied, retry=word, failure=word if applied.failure is applied.retry else applied.failure)
 
+    def _back_for(self, number: PhoneNumber, assessment: Assessment) -> OperatorError | None:
+        """What may come by itself, although this run has done all it could."""
+        return self._secret_to_watch(number, assessment) or self._late(number)
+
     def _secret_to_watch(self, number: PhoneNumber, assessment: Assessment) -> OperatorError | None:
         """A Secret that stands in the way and tells nothing when it changes is looked at again and again."""
         verdict = assessment.credentials
@@ -192,18 +229,14 @@ class Reconciler:
         return Unavailable(verdict.reason, verdict.message, longest_s=SECRET_RETRY_S)
 
 
-def _parted(claimants: list[PhoneNumber], held: PhoneNumber | None) -> tuple[list[PhoneNumber], list[PhoneNumber]]:
-    """Whom a run is about (the holder first, then who leaves), and who is only told that the number is held."""
-    if held is None:
-        return claimants, []
-    ours = [each for each in claimants if each.deleting or each.key == held.key]
-    ours.sort(key=lambda each: each.key != held.key)
-    return ours, [each for each in claimants if each not in ours]
+def _in_the_way(number: PhoneNumber, assessment: Assessment, unreachable: OperatorError | None) -> OperatorError | None:
+    """A fault of LiveKit matters only to who wants something of it: not to an observer that leaves, say."""
+    leaves = number.deleting and number.observes
+    return None if leaves or (_is_anothers(assessment) and not assessment.changes) else unreachable
 
 
-def _in_the_way(number: PhoneNumber, unreachable: OperatorError | None) -> OperatorError | None:
-    """A fault of LiveKit matters only to who wants something of it: not to an observer that leaves."""
-    return None if number.deleting and number.observes else unreachable
+def _is_anothers(assessment: Assessment) -> bool:
+    return assessment.verdict is not None and assessment.verdict.reason is Reason.NUMBER_CLAIMED
 
 
 def _nothing_asked(number: PhoneNumber, assessment: Assessment) -> bool:
@@ -217,7 +250,7 @@ def _nothing_asked(number: PhoneNumber, assessment: Assessment) -> bool:
 
 def _is_repair(number: PhoneNumber, assessment: Assessment, applied: Applied) -> bool:
     """Whether what was changed had been in step before: then somebody else changed it in LiveKit."""
-    if number.deleting or assessment.refreshes or not was_in_step(number):
+    if number.deleting or assessment.refreshes or _is_anothers(assessment) or not was_in_step(number):
         return False
     if assessment.verdict is not None and assessment.verdict.reason is Reason.INVALID_SPEC:
         return False  # a refused host cost the outbound trunk

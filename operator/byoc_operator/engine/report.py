@@ -36,6 +36,7 @@ class Reporter:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._otherwise: dict[str, dict[str, Any]] = {}
+        ports.cache.forgotten.append(lambda uid: self._otherwise.pop(uid, None))
 
     def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, Any]:
         """What the status should read."""
@@ -115,6 +116,13 @@ class Reporter:
     def tell_left(self, number: PhoneNumber, owned: Owned) -> None:
         """Say what stays in LiveKit on purpose, by Retain or Observe."""
         log.info("left in LiveKit: %s", ", ".join(owned.ids), extra={"number": number.key})
+
+    async def tell_not_retained(self, number: PhoneNumber) -> None:
+        """Say that a deletion took the LiveKit objects along, although deletionPolicy was to leave them."""
+        setting = self._ports.installation.retain_setting
+        note = f"deletionPolicy Retain was not followed, and LiveKit's objects are deleted: BYOC_RETAIN is {setting}"
+        log.warning(note, extra={"number": number.key})
+        await self._ports.events.about_number(number, "Warning", "RetainNotAllowed", "Delete", note)
 
     async def tell_changes(self, number: PhoneNumber, applied: Applied, *, expected: bool) -> None:
         """One line per run that changed LiveKit; what nobody asked for was a repair (not `expected`): an Event too."""

@@ -9,7 +9,7 @@ import random
 import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..cluster.api import ApiRefused
 from ..cluster.reading import Unreadable
@@ -34,6 +34,18 @@ JITTER = 0.1
 """Sweeps of several installations must not fall on the same second for ever."""
 
 
+class Judge(Protocol):
+    """Who knows what a run would do."""
+
+    def in_step(self, phone: str) -> bool:
+        """Whether a run of this phone number would find nothing to do."""
+        ...
+
+    async def tidy(self) -> None:
+        """Forget what is remembered for nothing."""
+        ...
+
+
 @dataclass(slots=True)
 class LiveKitState:
     """What the last sweep saw of LiveKit as a whole; `trouble` None: it answered."""
@@ -49,7 +61,7 @@ class Sweeper:
         self,
         ports: Ports,
         queue: WorkQueue,
-        in_step: Callable[[str], bool],
+        judge: Judge,
         orphanage: Orphanage,
         interval_s: float,
         say: Announce,
@@ -59,7 +71,7 @@ class Sweeper:
         self._ports = ports
         self._guard = ports.guard
         self._queue = queue
-        self._in_step = in_step
+        self._judge = judge
         self._interval_s = interval_s
         self._failures = 0
         self._looked_at_keys = float("-inf")
@@ -105,6 +117,7 @@ class Sweeper:
                 different += 1
                 self._queue.add(phone, Lane.SWEEP)
         log.debug("swept %d numbers, %d differ", len(self._ports.cache), different)
+        await self._apart("claims", self._judge.tidy())
         await self._apart("orphans", self._orphanage.look())
         self._told_bugs &= self._met_bugs  # what is over and comes again is told again
         self._met_bugs = set()
@@ -120,7 +133,7 @@ class Sweeper:
 
     def _seems_in_step(self, phone: str) -> bool:
         try:
-            return self._in_step(phone)
+            return self._judge.in_step(phone)
         except Exception as exc:  # noqa: BLE001 - a bug that one number meets must not stop the sweep
             self._bug("numbers", exc, f"while comparing {phone}")
             return False

@@ -9,15 +9,16 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
 from ..core.conditions import Reason
-from ..core.ownership import Owned, Owner, RecordedIds, claim, owner_of
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, normalised
+from ..core.ownership import Owned, Owner, RecordedIds, claim
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
 from .gateway import SipGateway
+from .picture import Picture
 
 log = logging.getLogger(__name__)
 
@@ -38,67 +39,13 @@ _NAMELESS = (
 _Object = TypeVar("_Object", bound=SipObject)
 
 
-@dataclass(slots=True)
-class _Picture:
-    """One state of LiveKit, indexed. Rebuilt by a snapshot, edited by our writes."""
-
-    by_id: dict[str, SipObject] = field(default_factory=dict)
-    by_owner: dict[Owner, set[str]] = field(default_factory=dict)
-    inbound_by_number: dict[str, set[str]] = field(default_factory=dict)
-    wildcards: set[str] = field(default_factory=set)
-    nameless: set[Owner] = field(default_factory=set)
-
-    def put(self, sip_object: SipObject) -> None:
-        if not sip_object.id:
-            owner = owner_of(sip_object)
-            if owner:
-                self.nameless.add(owner)
-            return
-        self.drop(sip_object.id)
-        self.by_id[sip_object.id] = sip_object
-        owner = owner_of(sip_object)
-        if owner:
-            self.by_owner.setdefault(owner, set()).add(sip_object.id)
-        for number in _numbers(sip_object):
-            self.inbound_by_number.setdefault(number, set()).add(sip_object.id)
-        if isinstance(sip_object, DispatchRule) and not sip_object.trunk_ids:
-            self.wildcards.add(sip_object.id)
-
-    def drop(self, id: str) -> None:
-        known = self.by_id.pop(id, None)
-        if known is None:
-            return
-        owner = owner_of(known)
-        if owner:
-            _discard(self.by_owner, owner, id)
-        for number in _numbers(known):
-            _discard(self.inbound_by_number, number, id)
-        self.wildcards.discard(id)
-
-
-_Index = TypeVar("_Index", Owner, str)
-
-
-def _discard(index: dict[_Index, set[str]], key: _Index, id: str) -> None:
-    found = index[key]
-    found.discard(id)
-    if not found:
-        del index[key]
-
-
-def _numbers(sip_object: SipObject) -> frozenset[str]:
-    if not isinstance(sip_object, InboundTrunk):
-        return frozenset()
-    return frozenset(normalised(number) for number in sip_object.numbers)
-
-
 class Inventory:
     """What LiveKit holds, and the only way to change it. Times are `clock` seconds, monotonic."""
 
     def __init__(self, gateway: SipGateway, clock: Callable[[], float] = time.monotonic) -> None:
         self._gateway = gateway
         self._clock = clock
-        self._picture = _Picture()
+        self._picture = Picture()
         self._loaded = False
         self._stale = False
         self._started_at = float("-inf")
@@ -188,7 +135,7 @@ class Inventory:
         return [*rules, *inbound, *outbound]
 
     async def _install(self, found: Iterable[SipObject]) -> None:
-        picture = _Picture()
+        picture = Picture()
         for count, sip_object in enumerate(found):
             if count % BREATH == 0:
                 await asyncio.sleep(0)
@@ -218,7 +165,43 @@ class Inventory:
 
     def inbound_with(self, phone_number: str) -> frozenset[str]:
         """IDs of all inbound trunks, whoever's, with this number."""
-        return frozenset(self._picture.inbound_by_number.get(phone_number, ()))
+        picture = self._picture
+        found = picture.by_number.get(phone_number, ())
+        return frozenset(each for each in found if isinstance(picture.by_id[each], InboundTrunk))
+
+    def owners_with(self, phone_number: str) -> dict[Owner, list[str]]:
+        """Whose marks trunks with this number carry, and the IDs of these."""
+        found: dict[Owner, list[str]] = {}
+        for each in self._picture.by_number.get(phone_number, ()):
+            owner = self._picture.owners.get(each)
+            if owner is not None:
+                found.setdefault(owner, []).append(each)
+        return found
+
+    def owner(self, id: str) -> Owner | None:
+        """Whose mark an object carries, None if it carries none or is not there."""
+        return self._picture.owners.get(id)
+
+    def owners(self) -> list[tuple[str, Owner]]:
+        """The ID of every object with a mark, and whose mark it is."""
+        return list(self._picture.owners.items())
+
+    def retained_in(self, namespace: str) -> list[tuple[str, Owner]]:
+        """The ID of every trunk that this namespace left, or is to leave, by its mark; and whose mark it is."""
+        picture = self._picture
+        return [(each, picture.owners[each]) for each in picture.retained.get(namespace, ())]
+
+    def of(self, owner: Owner) -> list[SipObject]:
+        """Whatever carries the mark of this owner."""
+        return [self._picture.by_id[each] for each in self._picture.by_owner.get(owner, ())]
+
+    def has_of(self, owners: Iterable[Owner]) -> bool:
+        """Whether there is anything with the mark of one of these."""
+        return any(owner in self._picture.by_owner for owner in owners)
+
+    def late_owners(self) -> list[Owner]:
+        """Whose creates got no answer, and may still be applied."""
+        return list(self._late)
 
     @property
     def wildcard_rules(self) -> tuple[str, ...]:

@@ -1,0 +1,169 @@
+"""Who has each phone number, and what is remembered of those that were let go. In memory of the leader only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from ..cluster.reading import Unreadable
+from ..core.claims import Kept, Tenure, claims, first, holds_by_status, oldest
+from ..core.ownership import Owner, is_retained
+from ..core.resource import Key, PhoneNumber
+from .breath import unhurried
+from .gather import Moved, Ports
+
+
+@dataclass(frozen=True, slots=True)
+class _Released:
+    """A number that was let go: by which namespace, and until when (clock) it stays reserved for it."""
+
+    namespace: str
+    until_s: float
+
+
+class Claims:
+    """Judges who has a number, and remembers who had it."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self._held: dict[str, str] = {}
+        self._released: dict[str, _Released] = {}
+        self._began_s = ports.clock()
+
+    def begin(self) -> None:
+        """From now on this process leads: what it remembers, if anything, is out of date."""
+        self._held.clear()
+        self._released.clear()
+        self._began_s = self._ports.clock()
+
+    def forget(self, phone: str) -> None:
+        """Somebody who may decide it has freed the number: it is reserved for nobody, and nobody waits."""
+        self._held.pop(phone, None)
+        self._released[phone] = _Released("", self._began_s + self._ports.installation.reservation_s)
+
+    def at_once(self, phone: str) -> Tenure:
+        """Who has the number, where few objects name it."""
+        return self._in_livekit(phone) or self._free(phone, self._ports.cache.claiming(phone))
+
+    async def confirmed(self, phone: str) -> Tenure:
+        """Who has the number; if others wait for it, the holder was asked whether it is still there.
+
+        A watch tells nothing of what vanished while it was broken. Raises `Moved` if the holder is gone, or another
+        one than we knew.
+        """
+        tenure = self._in_livekit(phone) or self._free(phone, await self._contenders(phone))
+        held, cache = tenure.holder, self._ports.cache
+        if held is None or cache.rivals(phone) == 1:
+            return tenure
+        try:
+            raw = await self._ports.numbers.get(held.key)
+        except Unreadable:
+            return tenure  # it is there, and what was known of it stays
+        if raw is None or raw["metadata"]["uid"] != held.uid:
+            cache.gone(held.key, held.uid)
+        if raw is not None:
+            cache.seen(raw)
+        if cache.get(held.key) is not held:
+            raise Moved
+        return tenure
+
+    async def tidy(self) -> None:
+        """Let go what no object names any more, and forget what is reserved no longer; once a sweep is enough."""
+        async for phone in unhurried(list(self._held)):
+            if not self._ports.cache.rivals(phone):
+                self._let_go(phone)
+        async for phone, past in unhurried(list(self._released.items())):
+            if past.until_s <= self._ports.clock() and not self._is_asked_for(phone, past.namespace):
+                self._released.pop(phone, None)
+
+    def _is_asked_for(self, phone: str, namespace: str) -> bool:
+        """Whether an object of this namespace names the number: it may wait for something else."""
+        return any(number.key.namespace == namespace for number in self._ports.cache.claiming(phone))
+
+    def _in_livekit(self, phone: str) -> Tenure | None:
+        """Whoever has trunks there with its mark and this number has it, whatever became of it."""
+        found = self._ports.inventory.owners_with(phone)
+        holders = [number for owner in found if (number := self._living(owner, phone)) is not None]
+        if not holders:
+            return None
+        inbound = [each for each in holders if self._ports.owned(each).inbound]
+        return self._has(phone, oldest(inbound or holders))
+
+    def _living(self, owner: Owner, phone: str) -> PhoneNumber | None:
+        if owner.installation not in self._ports.installation.ids:
+            return None
+        number = self._ports.cache.get(Key(owner.namespace, owner.name))
+        return number if number is not None and number.phone_number == phone else None
+
+    async def _contenders(self, phone: str) -> list[PhoneNumber]:
+        """Of however many objects those among whom the holder is, if there is one."""
+        found: list[PhoneNumber] = []
+        tenure = self._nobody(phone)
+        async for number in unhurried(self._ports.cache.claiming(phone)):
+            found = self._ahead(phone, tenure, [*found, number])
+        return found
+
+    def _free(self, phone: str, contenders: Iterable[PhoneNumber]) -> Tenure:
+        """LiveKit has no trunk of a living object: the status decides, then the past, then who asks for longest."""
+        tenure = self._nobody(phone)
+        ahead = self._ahead(phone, tenure, contenders)
+        if ahead:
+            return self._has(phone, ahead[0])
+        if tenure.kept:  # until that goes, the number is the namespace's that left it
+            self._held[phone] = tenure.kept[0].owner.namespace
+            return tenure
+        if phone in self._held and self._ports.inventory.loaded:
+            self._let_go(phone)
+        return self._nobody(phone)
+
+    def _ahead(self, phone: str, tenure: Tenure, contenders: Iterable[PhoneNumber]) -> list[PhoneNumber]:
+        """The one among them that may have the number, or nobody. `tenure`: of nobody."""
+        contenders, rule = list(contenders), self._ports.installation
+        named = oldest(each for each in contenders if holds_by_status(each))
+        if named is not None:
+            return [named]
+        since = self._ports.cache.claims_since
+        asking = (each for each in contenders if claims(each, rule) and tenure.open_to(each))
+        best = first(asking, since, self._last(phone))
+        return [] if best is None else [best]
+
+    def _last(self, phone: str) -> str:
+        """The namespace that had the number last, as long as that is remembered; empty: nobody knows."""
+        past = self._released.get(phone)
+        return self._held.get(phone) or (past.namespace if past is not None else "")
+
+    def _nobody(self, phone: str) -> Tenure:
+        """What stands in everybody's way while nobody has the number."""
+        now, rule = self._ports.clock(), self._ports.installation
+        tenure = Tenure(kept=self._kept(phone), adoption_allowed=rule.adoption_allowed)
+        if not rule.reservation_s:
+            return tenure
+        if phone in self._held:
+            return replace(tenure, reserved_for=self._held[phone], until_s=now + rule.reservation_s)
+        past = self._released.get(phone)
+        if past is not None and now < past.until_s:
+            return replace(tenure, reserved_for=past.namespace, until_s=past.until_s)
+        settled_s = self._began_s + rule.reservation_s
+        blind = not self._ports.inventory.loaded
+        unsettled = past is None and (now < settled_s or blind)
+        return replace(tenure, unsettled=unsettled, blind=blind, until_s=max(settled_s, now))
+
+    def _kept(self, phone: str) -> tuple[Kept, ...]:
+        """What LiveKit has of objects of ours that are gone; nobody but who takes it over may have the number."""
+        ports, found = self._ports, []
+        for owner, ids in ports.inventory.owners_with(phone).items():
+            if owner.installation not in ports.installation.ids:
+                continue
+            left = [each for each in ids if ports.hides(owner) or not ports.looks_after(owner, each)]
+            if left:
+                retained = any(is_retained(ports.inventory.by_id[each]) for each in left)
+                found.append(Kept(owner, tuple(sorted(left)), retained))
+        return tuple(sorted(found, key=lambda kept: (not kept.retained, str(kept.owner))))
+
+    def _has(self, phone: str, holder: PhoneNumber | None) -> Tenure:
+        if holder is not None and self._ports.inventory.loaded:
+            self._held[phone] = holder.key.namespace
+            self._released.pop(phone, None)
+        return Tenure(holder=holder)
+
+    def _let_go(self, phone: str) -> None:
+        namespace = self._held.pop(phone)
+        self._released[phone] = _Released(namespace, self._ports.clock() + self._ports.installation.reservation_s)

@@ -1,0 +1,44 @@
+"""Which wishes to adopt are worth a new picture of LiveKit: what they name may have been made since the last one."""
+
+import hashlib
+from collections.abc import Callable
+
+from ..core.resource import FORCE, PhoneNumber
+from ..livekit_sip.inventory import Inventory
+
+PAUSE_S = 30.0
+"""How seldom the wishes of one namespace may ask for a new picture: each costs LiveKit a read of everything."""
+
+
+class Lookups:
+    """Remembers what was looked for. `clock`: monotonic seconds."""
+
+    def __init__(self, inventory: Inventory, clock: Callable[[], float]) -> None:
+        self._inventory = inventory
+        self._clock = clock
+        self._looked_for: dict[str, bytes] = {}
+        self._asked_at: dict[str, float] = {}
+
+    def due(self, number: PhoneNumber) -> float | None:
+        """After how many seconds to take a picture for this number's wish, 0: now; None if none is needed.
+
+        Once a wish, and seldom for all wishes of a namespace together.
+        """
+        asked = number.wishes.adopt
+        digest = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        if not asked or self._looked_for.get(number.uid) == digest:
+            return None
+        if all(each in self._inventory.by_id for each in asked if each != FORCE):
+            self._looked_for[number.uid] = digest
+            return None
+        now, namespace = self._clock(), number.key.namespace
+        pause_s = self._asked_at.get(namespace, float("-inf")) + PAUSE_S - now
+        if pause_s > 0:
+            return pause_s
+        self._asked_at = {name: at for name, at in self._asked_at.items() if now < at + PAUSE_S} | {namespace: now}
+        self._looked_for[number.uid] = digest
+        return 0.0
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._looked_for.pop(uid, None)

@@ -1,0 +1,79 @@
+"""Who was told last why it has not its number: nobody is judged again for nothing, however many name one number."""
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..core.claims import Tenure
+from ..core.resource import Key, PhoneNumber
+from .breath import STEPS, unhurried
+from .cache import Cache
+
+PER_RUN = 20
+"""How many objects one run tells something new: anybody can make thousands with somebody's number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Whom a run judges beside the holder. `more`: others are left for the next; `waits`: some wait for a time."""
+
+    now: list[PhoneNumber]
+    more: bool
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    token: tuple[object, ...]
+    version: int
+    turn: int
+
+
+class Told:
+    """Remembers, for each object without its number, what it was told, as which version and when."""
+
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._known: dict[str, _Known] = {}
+        self._turn = 0
+
+    async def due(self, phone: str, tenure: Tenure, leaves: Callable[[PhoneNumber], bool], *, reached: bool) -> Due:
+        """A few of those that changed, or that something else is to be told.
+
+        Who is in nobody's way hangs on LiveKit and on Secrets: if nothing is new, those that were judged longest ago
+        are judged again. `leaves`: whether a deletion needs us; `reached`: LiveKit could be asked.
+        """
+        fresh: list[PhoneNumber] = []
+        stale: list[tuple[int, str, PhoneNumber]] = []
+        waits = False
+        async for number in unhurried(self._cache.claiming(phone)):
+            if tenure.holder is not None and number.key == tenure.holder.key:
+                continue
+            if number.deleting:
+                fresh += [number] if leaves(number) else []
+                continue
+            waits = waits or tenure.waits(number)
+            known, token = self._known.get(number.uid), _token(tenure, number, reached=reached)
+            if known is None or known.version != number.resource_version or known.token != token:
+                fresh.append(number)
+            elif tenure.holder is None and tenure.open_to(number):
+                stale.append((known.turn, number.uid, number))
+        again = [] if fresh else [number for _, _, number in heapq.nsmallest(STEPS, stale)]
+        return Due(fresh[:PER_RUN] + again, len(fresh) > PER_RUN, waits)
+
+    def tell(self, key: Key, tenure: Tenure, *, reached: bool) -> None:
+        """An object was judged, and its status says so."""
+        number = self._cache.get(key)
+        if number is not None:
+            self._turn += 1
+            token = _token(tenure, number, reached=reached)
+            self._known[number.uid] = _Known(token, number.resource_version, self._turn)
+
+    def forget(self, uid: str) -> None:
+        """The object is gone."""
+        self._known.pop(uid, None)
+
+
+def _token(tenure: Tenure, number: PhoneNumber, *, reached: bool) -> tuple[object, ...]:
+    """Equal as long as there is nothing else to tell this object."""
+    return (*tenure.token, tenure.waits(number), reached)
