@@ -10,6 +10,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
+from byoc_operator.cluster.reading import Unreadable
 from byoc_operator.engine.engine import Engine
 from byoc_operator.errors import OperatorError
 from byoc_operator.handlers import Ending, configured, registered, watch
@@ -18,7 +19,6 @@ from byoc_operator.telemetry.watches import Watches
 DEADLINE_S = 30.0
 GROUP = "byoc.talkifai.dev/v1alpha1"
 NUMBERS, SECRETS = f"/apis/{GROUP}/byocphonenumbers", "/api/v1/secrets"
-FAILED = {"type": "ERROR", "object": {"kind": "Status", "code": 500}}
 
 
 def _resource(name: str, kind: str) -> dict[str, Any]:
@@ -65,10 +65,22 @@ class ApiServer:
             lines.put_nowait(line)
 
 
+class Unread:
+    """Remembers what could not be read."""
+
+    def __init__(self) -> None:
+        self.heard: list[Unreadable] = []
+
+    def told(self, unreadable: Unreadable) -> None:
+        """One more."""
+        self.heard.append(unreadable)
+
+
 class StandIn:
     """An engine that does nothing, or what it is told to."""
 
     def __init__(self) -> None:
+        self.unread = Unread()
         self.starting: asyncio.Future[None] | None = None
         self.stopped = 0
         self.breaks = False
@@ -91,6 +103,9 @@ class StandIn:
         """Nothing."""
 
     def secrets_listed(self) -> None:
+        """Nothing."""
+
+    def numbers_listed(self) -> None:
         """Nothing."""
 
 
@@ -158,12 +173,25 @@ async def operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
 @pytest.mark.parametrize("path", [NUMBERS, SECRETS])
 @pytest.mark.parametrize(
     "line",
-    [json.dumps(FAILED).encode(), b"{", b"[]", b'{"type": "ADDED", "object": 5}', b"\xff", b'{"a":' * 20_000],
-    ids=["an error", "half a line", "a list", "no object", "no text", "too deep"],
+    [b"{", b"[]", b'{"type": "ADDED", "object": 5}', b"\xff", b'{"a":' * 20_000],
+    ids=["half a line", "a list", "no object", "no text", "too deep"],
 )
-async def test_a_watcher_that_fails_is_told_and_kopf_ends(operator: Operator, path: str, line: bytes) -> None:
+async def test_a_line_that_cannot_be_read_ends_no_watcher(operator: Operator, path: str, line: bytes) -> None:
     await operator.begun()
     operator.api.tell(path, line)
+    async with asyncio.timeout(DEADLINE_S):
+        while not operator.engine.unread.heard:  # noqa: ASYNC110 - kopf tells nobody
+            await asyncio.sleep(0.02)
+    assert operator.engine.unread.heard[0].resource == path.rpartition("/")[2]
+    assert (operator.watches.problems(), operator.watches.dead(), operator.lost) == ([], "", [])
+
+
+@pytest.mark.parametrize("path", [NUMBERS, SECRETS])
+async def test_a_watcher_that_fails_is_told_and_kopf_ends(operator: Operator, path: str) -> None:
+    """Kopf tries again what is refused with 403 or 5xx; any other refusal ends its watcher."""
+    await operator.begun()
+    operator.api.refusal = 422
+    operator.api.tell(path, None)
     assert "watching the cluster ended" in await operator.ended()
     assert operator.lost[0].startswith("kopf's task multidimensional multitasker ended (")
     assert operator.engine.stopped == 1
