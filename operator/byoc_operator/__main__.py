@@ -21,30 +21,28 @@ from .admission.ring import FreshKeys
 from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
-from .cluster.api import ApiRefused, ClusterApi, connect
+from .cluster.api import ClusterApi, connect
 from .cluster.events import Events
 from .cluster.lease import LeaseApi
 from .cluster.numbers import NumberApi
 from .cluster.sealing_keys import SealingKeys
 from .cluster.secrets import Secrets
-from .core.credentials import SecretRules
-from .core.desired import Installation
 from .core.masking import make_mask
 from .core.printable import printable
-from .core.retain import at_most
 from .engine.cache import Cache
 from .engine.engine import Ended, Engine, Pace
 from .engine.gather import Ports
 from .engine.leader import Alone, Leader, Leadership
 from .engine.orphanage import Orphanage
 from .engine.unread import Unread
-from .errors import NotLeading, OperatorError, Unavailable
+from .errors import NotLeading, OperatorError
+from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.session import Endpoint, is_cloud
 from .mounted_key import MountedKey
-from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy, Settings
+from .settings import LogFormat, OrphanPolicy, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import MAX_MESSAGE, set_up
 from .telemetry.metrics import Metrics
@@ -61,8 +59,6 @@ docs/reference.md lists them."""
 
 WORKERS_PER_CALL = 2.5
 """A run spends part of its time on the API server, so more runs than LiveKit calls keep LiveKit busy."""
-
-CLUSTER_RETRY_S = 2.0
 
 CLOUD_REQUESTS_PER_MINUTE = 900
 """LiveKit Cloud allows 1,000 a project and minute; the rest is for the applications."""
@@ -207,7 +203,7 @@ async def _wired(process: Process) -> Engine:
     """The engine with its real parts; kopf starts it before it watches."""
     settings = process.settings
     key, secret = settings.livekit_credentials()
-    installation = await _installation(settings, process.api)
+    installation = await installation_of(settings, process.api)
     mask = make_mask(secrets.token_bytes(32))
     endpoint = Endpoint(
         url=settings.livekit_url,
@@ -316,43 +312,6 @@ def _bucket(settings: Settings) -> Bucket:
     if limit is None:
         limit = CLOUD_REQUESTS_PER_MINUTE if is_cloud(settings.livekit_url) else 0
     return Bucket(limit)
-
-
-async def _installation(settings: Settings, api: ClusterApi) -> Installation:
-    """The settings' part in every number; the installation's ID is asked for if none is set."""
-    ids = settings.installation_id or (await _cluster_id(api),)
-    return Installation(
-        ids=ids,
-        live_kit=settings.livekit_host,
-        agent_name=settings.agent_name,
-        room_prefix=settings.room_prefix,
-        sip_uri=settings.sip_uri,
-        termination_hosts=settings.termination_hosts,
-        removes_refused=settings.refused_hosts is RefusedHostPolicy.REMOVE,
-        secret_rules=SecretRules(
-            labelled_only=settings.secrets is SecretsPolicy.LABELLED,
-            sealed_only=settings.sealing is SealingPolicy.REQUIRE,
-        ),
-        credentials_max_age_days=settings.credentials_max_age_days,
-        adoption_allowed=settings.adoption is AdoptionPolicy.ALLOW,
-        reservation_s=settings.reservation_s,
-        retained_at_most=at_most(settings.retain),
-    )
-
-
-async def _cluster_id(api: ClusterApi) -> str:
-    """The UID of kube-system: the one name of a cluster that never changes."""
-    while True:
-        try:
-            namespace = await api.request("GET", "/api/v1/namespaces/kube-system", resource="namespaces")
-        except Unavailable as exc:
-            log.warning("waiting for the API server: %s", exc.message)
-            await asyncio.sleep(CLUSTER_RETRY_S)
-        except ApiRefused as exc:
-            message = f"BYOC_INSTALLATION_ID: must be set, as the UID of kube-system cannot be read (HTTP {exc.status})"
-            raise OperatorError("Settings", message) from exc
-        else:
-            return str(namespace["metadata"]["uid"])
 
 
 if __name__ == "__main__":

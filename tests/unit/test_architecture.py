@@ -26,6 +26,7 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "handlers": ("engine", "cluster", "telemetry", "core", "errors"),
     "settings": ("core", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
+    "installation": ("cluster", "settings", "core", "errors"),
     "cli": ("cli", "cluster", "sealing", "core", "settings", "telemetry", "errors"),
 }
 """Per part of the package the parts that it may import; `__main__` wires them and may import all."""

@@ -84,6 +84,7 @@ WORST: dict[str, list[Text]] = {
     "core.credentials:_HALVES": [again("a"), again("\ufffd")],
     "core.credentials:_NOT_IN_USERNAME": [again("a"), again("'")],
     "core.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
+    "core.orphans:_ID": [again("A", "", "ST_"), again("ST_"), again("SDR_")],
     "livekit_sip.convert:_ID": [again("A"), again("A", "!"), again("ST_")],
     # of bytes, as the API server sends them
     "cluster.cutting:_FLAT": [
