@@ -395,7 +395,8 @@ BAD: list[BadManifest] = [
     _text("friendlyName", "Main\nLine", "must not have control characters such as line breaks or tabs"),
     *(
         _text("friendlyName", f"Main {character} Line", *UNSEEN, _named(character))
-        for character in "\xad\u061c\u200b\u200e\u200f\u202a\u202e\u2028\u2029\u2060\u2066\u2069\ufeff\ufff9\ufffd\U000e0041"
+        for character in "\xad\u061c\u200b\u200e\u200f\u202a\u202e\u2028\u2029\u2060\u2066\u2069\ufeff\ufff9\ufffd"
+        "\U000e0041"
     ),
     *(
         _text(field, f"x{character}y", *UNSEEN, _named(character))

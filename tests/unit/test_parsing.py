@@ -21,8 +21,9 @@ from byoc_operator.core.credentials import (
     problem_of,
     resolve,
 )
-from byoc_operator.core.desired import Installation, allowed_addresses, origination_uri
+from byoc_operator.core.desired import Installation, allowed_addresses
 from byoc_operator.core.encoding import from_base64
+from byoc_operator.core.origination import origination_uri
 from byoc_operator.core.resource import MAX_ANSWER, parse, refused_host
 from byoc_operator.core.schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
 from byoc_operator.core.trunk import Masked
@@ -265,7 +266,19 @@ def test_without_an_inbound_agent_there_is_no_way_in(spec: PhoneNumberSpec) -> N
         ("sip.example.org:5061", "TLS", "sip:sip.example.org:5061;transport=tls"),
         ("sip.example.org:5061", "TCP", "sip:sip.example.org;transport=tcp"),
         ("sip.example.org:5061", "UDP", "sip:sip.example.org;transport=udp"),
-        ("sip.example.org:5070", "UDP", "sip:sip.example.org:5070;transport=udp"),
+        ("sip.example.org:5060", "TLS", "sip:sip.example.org;transport=tls"),
+        ("sip.example.org:5060", "TCP", "sip:sip.example.org:5060;transport=tcp"),
+        ("[2001:db8::1]:5060", "TLS", "sip:[2001:db8::1];transport=tls"),
+        ("[2001:db8::1]", "UDP", "sip:[2001:db8::1];transport=udp"),
+        ("sip.example.org:26899", "TLS", "sip:sip.example.org:26899;transport=tls"),
+        ("sip.example.org:26899", "TCP", ""),
+        ("sip.example.org:26899", "UDP", ""),
+        ("sip.example.org:26899, sip.example.org:5070;transport=udp", "TLS", "sip:sip.example.org:26899;transport=tls"),
+        ("sip.example.org:26899,sip.example.org:5070;transport=udp", "UDP", "sip:sip.example.org:5070;transport=udp"),
+        ("sip.example.org:26899,sip.example.org:5070;transport=udp", "TCP", ""),
+        ("a.example.org;transport=tcp,b.example.org", "TLS", "sip:b.example.org;transport=tls"),
+        ("a.example.org;transport=tcp,b.example.org", "TCP", "sip:a.example.org;transport=tcp"),
+        ("a.example.org;transport=tcp,b.example.org;transport=udp", "TLS", "sip:a.example.org;transport=tcp"),
         ("sip:sip.example.org;transport=tcp", "TLS", "sip:sip.example.org;transport=tcp"),
         ("sip.example.org:5061;transport=tls", "UDP", "sip:sip.example.org:5061;transport=tls"),
     ],

@@ -1,4 +1,4 @@
-r"""Characters that nobody sees and that get into values by copying: which they are, where they are refused, their names.
+r"""Characters that nobody sees and that come along in copied values: which they are, and how one is named.
 
 Written as the inside of a character class, in Python's notation; `re2` makes Go's of it. Two sets: what cannot be
 meant in a credential, an identifier or a header, and what cannot be meant in a text that people read either. There,
@@ -15,9 +15,10 @@ WIDE_BLANKS: Final = r"\xa0\u1680\u2000-\u200a\u202f\u205f\u3000"
 
 BLANKS: Final = rf"\x20{WIDE_BLANKS}"
 
+_HALVES: Final = r"\ud800-\udfff"
 _NEVER: Final = (
     r"\xad\u061c\u115f\u1160\u17b4\u17b5\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164"
-    r"\ud800-\udfff\ufdd0-\ufdef\ufeff\uffa0\ufff0-\uffff"
+    rf"{_HALVES}\ufdd0-\ufdef\ufeff\uffa0\ufff0-\uffff"
     r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e00ff\U000e01f0-\U000e0fff"
 )
 _IN_WRITING: Final = (
@@ -46,15 +47,30 @@ def re2(pattern: str) -> str:
     return _ESCAPED.sub(lambda found: rf"\x{{{int(found[1] or found[2], 16):x}}}", pattern)
 
 
+def spelled_out(pattern: str) -> str:
+    """A pattern with the characters themselves, for JSON Schema: its readers agree on no escape beyond two digits."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), pattern.replace(_HALVES, ""))
+
+
 def has_hidden(text: str) -> bool:
     """Whether a text has a character of `HIDDEN`."""
-    return re.search(f"[{HIDDEN}]", text) is not None
+    return bool(unseen(text))
+
+
+def unseen(text: str) -> str:
+    """The code point of the first character of `HIDDEN`, such as `U+200B`; empty if there is none."""
+    return _first(text, HIDDEN)
 
 
 def named(text: str) -> str:
     """Hint of a refusal: the first character that the reader may not see, by its code point; else nothing."""
-    found = re.search(f"[{STRANGE}]", text)
-    return f"; it contains U+{ord(found.group()):04X}" if found else ""
+    point = _first(text, STRANGE)
+    return f"; it contains {point}" if point else ""
+
+
+def _first(text: str, characters: str) -> str:
+    found = re.search(f"[{characters}]", text)
+    return f"U+{ord(found.group()):04X}" if found else ""
 
 
 _LAST: Final = 0xFFFF
@@ -77,8 +93,10 @@ def named_cel() -> str:
     characters = "".join(f"\\u{ord(each):04x}" for each in listed)
     numbers = "".join(f"{ord(each):04X}" for each in listed)
     strange, far = re2(f"[{STRANGE}]"), r"[\x{10000}-\x{10ffff}]"
-    index = f'4 * "{characters}".indexOf(self.find(r"{strange}"))'
+    found = f'self.find(r"{strange}")'
+    index = f'4 * "{characters}".indexOf({found})'
     return (
-        f'(!self.matches(r"{strange}") ? "" : self.find(r"{strange}").matches(r"{far}") ? "; it contains one of U+110BD to U+E0FFF" : '
+        f'(!self.matches(r"{strange}") ? "" : '
+        f'{found}.matches(r"{far}") ? "; it contains one of U+110BD to U+E0FFF" : '
         f'"; it contains U+" + "{numbers}".substring({index}, {index} + 4))'
     )

@@ -149,7 +149,8 @@ def is_from_host(text: str) -> bool:
 
 def is_termination_host(text: str) -> bool:
     """Whether hosts can end with the text: a host name, perhaps with `*.` or `.` before it, or an IP address."""
-    return is_address(text) or matches(HOST_NAME, text.removeprefix("*.").removeprefix(".")[: MAX_HOST_LENGTH + 1])
+    host = text.removeprefix("*.") if text.startswith("*") else text.removeprefix(".")
+    return is_address(text) or (len(text) <= MAX_HOST_LENGTH and matches(HOST_NAME, host))
 
 
 def is_namespace(text: str) -> bool:
@@ -164,7 +165,7 @@ def is_object_name(text: str) -> bool:
 
 @lru_cache(REMEMBERED)
 def canonical_host(host: str) -> str:
-    """One spelling for each host: lower-case, without a final dot, an address without brackets and as short as can be."""
+    """One spelling for each host: lower-case, without a final dot; an address as short as can be, without brackets."""
     bare = host.lower().removesuffix(".").removeprefix("[").removesuffix("]")
     return str(ipaddress.ip_address(bare)) if is_address(bare) else bare
 

@@ -27,8 +27,8 @@ _BARE_NUMBER = "self" + "".join(
 COUNTRY_CODE_HINT: Final = " (a number begins with its country code)"
 _NUMBER_HINT_CEL = (
     f'({form(grammar.E164, _BARE_NUMBER)} ? "; did you mean " + {_BARE_NUMBER} + "?" : '
-    f'{form(grammar.WITHOUT_PLUS, _BARE_NUMBER)} ? "; did you mean +" + {_BARE_NUMBER} + "?{COUNTRY_CODE_HINT}" : "") + '
-    f"{named_cel()}"
+    f'{form(grammar.WITHOUT_PLUS, _BARE_NUMBER)} ? "; did you mean +" + {_BARE_NUMBER} + "?{COUNTRY_CODE_HINT}" : "")'
+    f" + {named_cel()}"
 )
 
 
