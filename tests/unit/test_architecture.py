@@ -22,7 +22,8 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "telemetry": ("telemetry", "connections", "core", "errors"),
     "engine": ("engine", "livekit_sip", "cluster", "telemetry", "core", "errors"),
     "handlers": ("engine", "cluster", "telemetry", "core", "errors"),
-    "settings": ("core", "errors"),
+    "setting_forms": ("core",),
+    "settings": ("setting_forms", "core", "errors"),
     "cli": ("cli", "cluster", "sealing", "core", "settings", "telemetry", "errors"),
 }
 """Per part of the package the parts that it may import; `__main__` wires them and may import all."""

@@ -1,5 +1,6 @@
 """Characters that nobody sees: which they are, and what is refused where."""
 
+import re
 import sys
 import unicodedata
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.core.characters import HIDDEN_IN_TEXT, has_hidden, named, re2, spelled_out, unseen
+from byoc_operator.core.characters import HIDDEN_IN_TEXT, has_hidden, named, named_cel, re2, spelled_out, unseen
 from byoc_operator.core.credentials import Field, problem_of
 from byoc_operator.core.validation import problems
 from manifests import BASE, merged
@@ -62,6 +63,14 @@ def test_half_a_character_is_refused_wherever_it_stands(half: str) -> None:
     ):
         assert len(problems(merged(BASE, changes))) == 1
     assert problem_of(half, Field.PASSWORD)
+
+
+def test_the_table_in_cel_names_what_python_names() -> None:
+    """The characters and their numbers stand side by side, four digits each."""
+    points = [int(digits, 16) for digits in re.findall(r"\\u([0-9a-f]{4})", named_cel().split(".indexOf")[0])]
+    assert 0x200B in points
+    assert f'"{"".join(f"{point:04X}" for point in points)}".substring' in named_cel()
+    assert [point for point in points if named(chr(point)) != f"; it contains U+{point:04X}"] == []
 
 
 def test_the_notations_of_a_class() -> None:

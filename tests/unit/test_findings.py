@@ -117,6 +117,14 @@ def test_the_port_of_another_transport_is_told(uri: str, transport: str, *, told
     assert ("PortOfAnotherTransport" in found(number)) is told
 
 
+def test_the_port_of_another_transport_in_the_setting_is_told_too() -> None:
+    told = found(spec(), "sip.example.org:5060;transport=tls")["PortOfAnotherTransport"]
+    assert told.endswith("(status.originationUri, from BYOC_SIP_URI)")
+    assert "PortOfAnotherTransport" not in found(spec(), "sip.example.org:5060")
+    assert "PortOfAnotherTransport" not in found(spec(), "sip.example.org:5061;transport=tls")
+    assert "PortOfAnotherTransport" not in found(spec(inboundAgentId=None), "sip.example.org:5060;transport=tls")
+
+
 @pytest.mark.parametrize(
     ("transport", "media", "told"),
     [("UDP", "Allowed", True), ("UDP", "Disabled", False), ("TCP", "Allowed", False), ("TLS", "Allowed", False)],

@@ -126,6 +126,15 @@ def test_when_a_refresh_is_due(asked: str, status: dict[str, Any], *, due: bool)
         ("badexample.com", ("example.com",), True),
         ("example.com.evil.net", ("example.com",), True),
         ("[2001:db8::1]:5060", ("example.com",), True),
+        ("x.pstn.twilio.com", ("*.pstn.twilio.com",), False),
+        ("pstn.twilio.com", ("*.pstn.twilio.com",), False),
+        ("xpstn.twilio.com", ("*.pstn.twilio.com",), True),
+        ("sip.example.com.", ("Example.com.",), False),
+        ("[2001:DB8:0::1]:5060", ("2001:db8::1",), False),
+        ("[2001:db8::1]", ("2001:0db8:0:0:0:0:0:0001",), False),
+        ("[2001:db8::2]", ("2001:db8::1",), True),
+        ("203.0.113.7:5060", ("203.0.113.7",), False),
+        ("203.0.113.8", ("203.0.113.7",), True),
     ],
 )
 def test_hosts_that_the_installation_allows(uri: str, allowed: tuple[str, ...], *, refused: bool) -> None:

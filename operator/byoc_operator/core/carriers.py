@@ -89,7 +89,9 @@ PRESETS = (
         # Without it the INVITE is refused as if the credentials were wrong.
         username_header="X-Telnyx-Username",
         answers_challenge=True,
-        source="https://sip.telnyx.com and https://developers.telnyx.com/docs/voice/sip-trunking/livekit-configuration-guide",
+        source="https://sip.telnyx.com and "
+        "https://developers.telnyx.com/docs/voice/sip-trunking/livekit-configuration-guide; "
+        "sip.telnyx.me: livekit/sip#825",
         verified_on="2026-09",
     ),
 )

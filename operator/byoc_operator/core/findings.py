@@ -45,9 +45,8 @@ MESSAGES: Mapping[Code, str] = {
     Code.TRANSPORT_NOT_ENCRYPTED: "Signalling travels unencrypted; set spec.transport to TLS if the carrier can.",
     Code.INBOUND_OPEN: "Calls are accepted from any address; list the carrier's signalling ranges in "
     "spec.inbound.allowedAddresses.",
-    Code.PORT_OF_ANOTHER_TRANSPORT: "spec.terminationUri names the port of another transport than spec.transport: 5061 "
-    "is for TLS, 5060 for TCP and UDP, and calls out fail if the carrier keeps to that. Leave the port out, or change "
-    "spec.transport.",
+    Code.PORT_OF_ANOTHER_TRANSPORT: "A port belongs to another transport than the one beside it: 5061 is for TLS, 5060 "
+    "for TCP and UDP, and calls fail if the other side keeps to that. Leave the port out, or change the transport.",
     Code.INVITE_TOO_LARGE_FOR_UDP: "With spec.mediaEncryption Allowed LiveKit offers SRTP, and with spec.transport UDP "
     "calls out then fail: the INVITE is larger than a packet may be, with credentials always. Set spec.transport to "
     "TLS or TCP, spec.mediaEncryption to Disabled, or udp_max_payload: 1800 in the settings of livekit-sip.",
@@ -100,12 +99,14 @@ def findings(
     credentials, limit_s = evidence.credentials, installation.credentials_max_age_days * _DAY_S
     rules = evidence.foreign_wildcard_rules
     reserved = sorted(key for key in spec.inbound.agent_metadata if is_reserved_metadata(key))
+    uri = origination_uri(installation.sip_uri, str(spec.transport)) if inbound else ""
+    misplaced = _misplaced_ports(spec, uri)
     found = {
         Code.NO_INBOUND_AGENT: not inbound,
         Code.MEDIA_NOT_ENCRYPTED: spec.media_encryption is not MediaEncryption.REQUIRED,
         Code.TRANSPORT_NOT_ENCRYPTED: spec.transport is not Transport.TLS,
         Code.INBOUND_OPEN: inbound and lets_everybody_in(allowed_addresses(spec)),
-        Code.PORT_OF_ANOTHER_TRANSPORT: others_port(spec.termination_uri, str(spec.transport)),
+        Code.PORT_OF_ANOTHER_TRANSPORT: bool(misplaced),
         Code.INVITE_TOO_LARGE_FOR_UDP: (
             spec.transport is Transport.UDP and spec.media_encryption is MediaEncryption.ALLOWED
         ),
@@ -114,18 +115,29 @@ def findings(
         Code.CREDENTIALS_PLAIN_TEXT: credentials is not None and not credentials.sealed,
         Code.CREDENTIALS_OLD: credentials is not None and 0 < limit_s < now_s - credentials.changed_at,
         Code.FOREIGN_WILDCARD_RULE: inbound and bool(rules),
-        Code.SIP_URI_NOT_CONFIGURED: inbound and not origination_uri(installation.sip_uri, str(spec.transport)),
+        Code.SIP_URI_NOT_CONFIGURED: inbound and not uri,
         Code.LEFT_BEHIND: bool(evidence.left_behind),
         Code.ANNOTATION_IGNORED: bool(evidence.unclear),
         Code.METADATA_KEY_IGNORED: inbound and bool(reserved),
     }
     more = {
+        Code.PORT_OF_ANOTHER_TRANSPORT: f" ({', '.join(misplaced)})",
         Code.SIP_URI_NOT_CONFIGURED: _no_uri_for(spec.transport) if installation.sip_uri else "",
         Code.LEFT_BEHIND: f" ({evidence.left_behind})",
         Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
         Code.METADATA_KEY_IGNORED: f" ({', '.join(reserved)})",
     }
     return tuple(Finding(code, MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
+
+
+def _misplaced_ports(spec: PhoneNumberSpec, uri: str) -> list[str]:
+    """The fields whose port is another transport's: for calls out, and for calls in, where the setting says so."""
+    address, _, transport = uri.removeprefix("sip:").partition(";transport=")
+    fields = {
+        "spec.terminationUri": others_port(spec.termination_uri, str(spec.transport)),
+        "status.originationUri, from BYOC_SIP_URI": bool(uri) and others_port(address, transport.upper()),
+    }
+    return [field for field, there in fields.items() if there]
 
 
 def _no_uri_for(transport: Transport) -> str:
