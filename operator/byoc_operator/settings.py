@@ -1,6 +1,7 @@
 """Every setting: environment variable, unit, default. A wrong one stops the start with one line that names it."""
 
 import os
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .core.characters import unseen
+from .core.characters import BLANKS, unseen
 from .core.grammar import WITHOUT_CONTROLS_AND_EDGE_BLANKS, is_endpoint, matches
 from .core.origination import parse_endpoint
 from .errors import OperatorError
@@ -252,7 +253,8 @@ class Settings(BaseSettings):
     @classmethod
     def _is_livekit(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in ("ws", "wss", "http", "https") or not is_endpoint(parts.netloc):
+        known = parts.scheme in ("ws", "wss", "http", "https") and is_endpoint(parts.netloc)
+        if not known or re.search(f"[{BLANKS}]", value):
             message = "must be a ws, wss, http or https URL without credentials, like wss://livekit.example.com"
             raise ValueError(message)
         return value

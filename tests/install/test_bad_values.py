@@ -212,6 +212,9 @@ _SETTING_TEXTS = st.builds(
 @hypothesis_settings(max_examples=150, deadline=None)
 @given(text=_HOST_TEXTS | _SETTING_TEXTS)
 @example(text="sip.example.com:26899,sip.example.com:5060;transport=tcp")
+@example(text="wss://livekit.example.com/x y")
+@example(text="WSS://LiveKit.example.com")
+@example(text="wss://livekit.example.com\u3000")
 @example(text="sip.example.com , sip.example.org")
 def test_what_the_schema_takes_the_operator_takes_too(path: str, text: str) -> None:
     if path.endswith("[]") and ("," in text or text != text.strip()):

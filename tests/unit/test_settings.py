@@ -91,6 +91,7 @@ def test_defaults() -> None:
         ("BYOC_LIVEKIT_TIMEOUT_SECONDS", "inf"),
         ("LIVEKIT_URL", "wss://live_kit.example.com"),
         ("LIVEKIT_URL", "wss://livekit.example.com:port"),
+        ("LIVEKIT_URL", "wss://livekit.example.com/a b"),
         ("LIVEKIT_URL", "wss://livekit.example.com:"),
         ("LIVEKIT_API_KEY", "key\n"),
         ("LIVEKIT_API_SECRET", " sekrit-value"),

@@ -30,7 +30,10 @@ _NO_SLASH: Final = rf"[^/{CONTROLS}{HIDDEN}]*"
 _BRACKETED_MAPPED: Final = rf"\[(?:{IPV4_MAPPED})\]"
 
 SETTING_FORMS: Final[Mapping[str, tuple[str, str]]] = {
-    "livekit.url": (rf"(?:(?:ws|wss|http|https)://(?:{ENDPOINT})(?:[/?#]{_VISIBLE}*)?)?", f"://{_BRACKETED_MAPPED}"),
+    "livekit.url": (
+        rf"(?:(?:[Ww][Ss][Ss]?|[Hh][Tt][Tt][Pp][Ss]?)://(?:{ENDPOINT})(?:[/?#]{_VISIBLE}*)?)?",
+        f"://{_BRACKETED_MAPPED}",
+    ),
     "sip.uri": (rf"(?:{_SIP_ENDPOINT}(?: *, *{_SIP_ENDPOINT})*)?", _BRACKETED_MAPPED),
     "sip.addresses[]": (CIDR, rf"^(?:{IPV4_MAPPED})(?:/[0-9]+)?$"),
     "terminationHosts[]": (rf"(?:\*\.|\.)?{HOST_NAME}|{IPV4}|{IPV6}", f"^(?:{IPV4_MAPPED})$"),
