@@ -124,6 +124,39 @@ GOOD: dict[str, Spec] = {
     "metadata that only sounds like the operator's": merged(
         BASE, {"inbound": {"agentMetadata": {"agent_id": "x", "fullname": "y", "agentIds": "z", "größe": "8"}}}
     ),
+    "IPv6 in brackets as from host": merged(BASE, {"outbound": {"fromHost": "[2001:db8::1]"}}),
+    "spellings of addresses": merged(
+        BASE,
+        {
+            "inbound": {
+                "allowAnyAddress": True,
+                "allowedAddresses": [
+                    "0::ffff:0/0",
+                    "0::ffff:0",
+                    "::ffff:0/16",
+                    "2001:DB8::A",
+                    "2001:0db8:0000:0000:0000:0000:0000:0001/128",
+                    "1:2:3:4:5:6:7::",
+                    "::2:3:4:5:6:7:8",
+                    "::203.0.113.7",
+                    "64:ff9b::203.0.113.7/96",
+                    "0:0:0:0:ffff::1",
+                    "::fffe:203.0.113.7",
+                    "0.0.0.0/1",
+                    "128.0.0.0/1",
+                ],
+            }
+        },
+    ),
+    "names in many writings": merged(
+        BASE,
+        {
+            "friendlyName": "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \u0915\u094d\u200d\u0937 "
+            "\U0001f468\u200d\U0001f469\u200d\U0001f467 \u260e\ufe0f",
+            "inboundAgentId": "\u30a8\u30fc\u30b8\u30a7\u30f3\u30c8\u3000\uff11",
+            "inbound": {"agentMetadata": {"greeting": "\u260e\ufe0f \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"}},
+        },
+    ),
     "sixteen headers": merged(BASE, {"outbound": {"headers": {f"X-{i}": "é" * 512 for i in range(16)}}}),
 }
 
@@ -132,6 +165,8 @@ ENDPOINT_WORDS = ("must be host, host:port or [IPv6]:port", "such as your-trunk.
 TRUNK = "write terminationUri: x.pstn.twilio.com"
 ADDRESS_WORDS = ("must be a CIDR such as 54.172.60.0/30 or an IP address",)
 NAME_WORDS = ("must have header names of 1 to 255", "such as X-Customer-Id")
+UNSEEN = ("must not have characters that cannot be seen, such as a zero width space",)
+MAP_UNSEEN = ("with characters that cannot be seen", "U+200B to U+200F")
 FROM_WORDS = ("must be a host name or an IP address, such as voice.example.com",)
 
 
@@ -157,7 +192,7 @@ def _outbound(name: str, outbound: Spec, field: str, *words: str) -> BadManifest
 
 
 def _text(field: str, text: str, *words: str) -> BadManifest:
-    return BadManifest(f"{field} {text[:12]!r}", {**SECRET, field: text}, f"spec.{field}", words)
+    return BadManifest(f"{field} {text[:12]!a}", {**SECRET, field: text}, f"spec.{field}", words)
 
 
 def _secret(name: str, reference: Spec, field: str, *words: str) -> BadManifest:
@@ -166,11 +201,19 @@ def _secret(name: str, reference: Spec, field: str, *words: str) -> BadManifest:
     )
 
 
+def _named(character: str) -> str:
+    """How a refusal names a character; CEL names only the range of one above U+FFFF."""
+    return f"it contains U+{ord(character):04X}" if character <= "\uffff" else "it contains "
+
+
 BAD: list[BadManifest] = [
     BadManifest("no number", {"phoneNumber": None}, "spec.phoneNumber", ("Required value",)),
     BadManifest("no termination", {"terminationUri": None}, "spec.terminationUri", ("Required value",)),
     BadManifest("number as integer", {"phoneNumber": 19876543210}, "spec.phoneNumber", ("must be of type string",)),
-    _number("without plus", "19876543210"),
+    _number("without plus", "19876543210", "did you mean +19876543210? (a number begins with its country code)"),
+    _number("without plus, with blanks", "49 30 123-456", "did you mean +4930123456?"),
+    _number("of a contact list", "\u202a+1\xa0987\xa0654\u20113210\u202c", "did you mean +19876543210?", "U+202A"),
+    _number("with a zero width space", "+1987654\u200b3210", "it contains U+200B"),
     _number("with blanks", "+1 987 654 3210", "did you mean +19876543210?"),
     _number("with brackets", "+1 (987) 654-3210", "did you mean +19876543210?"),
     _number("with dots", "+1.987.654.3210", "did you mean +19876543210?"),
@@ -188,12 +231,19 @@ BAD: list[BadManifest] = [
     _endpoint("with path", "https://x.pstn.twilio.com/trunk", TRUNK),
     _endpoint("with blanks", " x.pstn.twilio.com ", TRUNK),
     _endpoint("with line break", "x.pstn.twilio.com\n", TRUNK),
+    _endpoint("with sip: and IPv4", "sip:203.0.113.7:5060", "write terminationUri: 203.0.113.7:5060"),
+    _endpoint("with IPv4 and transport", "203.0.113.7;transport=udp", "203.0.113.7 and transport: UDP"),
+    _endpoint("with sip: and IPv6", "sip:[2001:db8::1]:5061", "write terminationUri: [2001:db8::1]:5061"),
+    _endpoint("with a byte order mark", "sip.example.com\ufeff", "it contains U+FEFF"),
+    _endpoint("with a soft hyphen", "sip.exam\xadple.com", "it contains U+00AD"),
+    _endpoint("with a Cyrillic letter", "sip.ex\u0430mple.com"),
+    _endpoint("of mapped IPv4", "[::ffff:203.0.113.7]:5060"),
     _endpoint("with port 0", "x.pstn.twilio.com:0"),
     _endpoint("with port 65536", "x.pstn.twilio.com:65536"),
     _endpoint("with a port that is none", "x.pstn.twilio.com:abc"),
     _endpoint("without port behind the colon", "x.pstn.twilio.com:", TRUNK),
     _endpoint("of a mistyped IPv4", "203.0.113.256"),
-    _endpoint("of IPv6 without brackets", "2001:db8::1"),
+    _endpoint("of IPv6 without brackets", "2001:db8::1", "write terminationUri: [2001:db8::1]"),
     _endpoint("of bracketed rubbish", "[2001:db8:::1]:5060"),
     _endpoint("with underscore", "my_trunk.example.com"),
     _endpoint("with too long a label", "a" * 64 + ".example.com"),
@@ -229,7 +279,7 @@ BAD: list[BadManifest] = [
             f"Digest at Twilio {name}",
             {**SECRET, **changes, "inbound": {"authentication": "Digest"}},
             "spec.inbound.authentication",
-            ("must be None with Twilio", "restrict inbound.allowedAddresses instead"),
+            ("must be None with Twilio", "restrict inbound.allowedAddresses instead", "set carrier: Generic"),
         )
         for name, changes in {
             "by host": {},
@@ -250,6 +300,18 @@ BAD: list[BadManifest] = [
     _address("leading zeros", "203.0.113.007"),
     _address("zone", "fe80::1%eth0"),
     _address("mapped IPv4", "::ffff:203.0.113.7"),
+    _address("mapped IPv4 in hexadecimal", "::FFFF:cb00:7107"),
+    _address("mapped IPv4, all zeros written", "0:0:0:0:0:ffff::1"),
+    _address("mapped IPv4, some zeros written", "0:0::0:ffff:203.0.113.7"),
+    _address("range of mapped IPv4", "::ffff:0:0/96"),
+    _address("prefix with a zero", "10.0.0.0/08"),
+    _address("prefix without a number", "10.0.0.0/"),
+    _address("group too long", "2001:00db8::1"),
+    _address("nine groups", "1:2:3:4:5:6:7:8:9"),
+    _address("eight groups and more zeros", "1:2:3:4:5:6:7:8::"),
+    _address("zone of a range", "fe80::%eth0/10"),
+    _address("brackets", "[2001:db8::1]"),
+    _address("zero width space", "203.0.113.7\u200b", *ADDRESS_WORDS, "it contains U+200B"),
     _address("list", "203.0.113.7,203.0.113.8"),
     _inbound(
         "wide",
@@ -289,6 +351,9 @@ BAD: list[BadManifest] = [
     _inbound("metadata key", {"agentMetadata": {"": "x"}}, ".agentMetadata", "keys of 1 to 253 characters"),
     _inbound("metadata long key", {"agentMetadata": {"k" * 254: "x"}}, ".agentMetadata", "keys of 1 to 253"),
     _inbound("metadata value", {"agentMetadata": {"k": "a\nb"}}, ".agentMetadata", "control characters", '["k"]'),
+    _inbound("attribute hidden", {"headersToAttributes": {"X-Id": "a\u2060b"}}, ".headersToAttributes", *MAP_UNSEEN),
+    _inbound("metadata key hidden", {"agentMetadata": {"k\u200b": "v"}}, ".agentMetadata", *MAP_UNSEEN),
+    _inbound("metadata value turned", {"agentMetadata": {"k": "\u202eabc"}}, ".agentMetadata", *MAP_UNSEEN, '["k"]'),
     _inbound("metadata entries", {"agentMetadata": {f"k{i}": "" for i in range(17)}}, ".agentMetadata", "Too many"),
     *(
         _outbound(f"header {name}", {"headers": {name: "x"}}, "headers", "must not have From, To", f'wrong: ["{name}"]')
@@ -304,11 +369,18 @@ BAD: list[BadManifest] = [
     _outbound("from transport", {"fromHost": "voice.example.com;transport=tls"}, "fromHost", *FROM_WORDS),
     _outbound("from user", {"fromHost": "a@voice.example.com"}, "fromHost", *FROM_WORDS),
     _outbound("from port", {"fromHost": "voice.example.com:5060"}, "fromHost", *FROM_WORDS, "port"),
+    _outbound("from mapped", {"fromHost": "::ffff:203.0.113.7"}, "fromHost", *FROM_WORDS),
+    _outbound("from mapped in brackets", {"fromHost": "[::ffff:203.0.113.7]"}, "fromHost", *FROM_WORDS),
+    _outbound("from IPv4 in brackets", {"fromHost": "[203.0.113.7]"}, "fromHost", *FROM_WORDS),
+    _outbound("from IPv6 and port", {"fromHost": "[2001:db8::1]:5060"}, "fromHost", *FROM_WORDS),
+    _outbound("from mark", {"fromHost": "\u200evoice.example.com"}, "fromHost", *FROM_WORDS, "it contains U+200E"),
+    _outbound("header hidden", {"headers": {"X-Id": "a\u200bb"}}, "headers", *MAP_UNSEEN, 'wrong: ["X-Id"]'),
     _outbound("country name", {"destinationCountry": "USA"}, "destinationCountry", "two letters", "such as US or GB"),
     _outbound("country digit", {"destinationCountry": "1"}, "destinationCountry", "two letters of ISO 3166-1"),
     _outbound("UK", {"destinationCountry": "UK"}, "destinationCountry", "GB (not UK)"),
     _secret("no name", {"key": "password"}, ".name", "Required value"),
     _secret("name", {"name": "Twilio_SIP"}, ".name", "must be the name of a Secret", "such as twilio-sip"),
+    _secret("hidden", {"name": "twilio-sip\u200b"}, ".name", "must be the name of a Secret", "it contains U+200B"),
     _secret("path", {"name": "../other/secret"}, ".name", "must be the name of a Secret"),
     _secret("long name", {"name": "a" * 254}, ".name", "Too long", "253"),
     _secret("key", {"name": "s", "key": "pass word"}, ".key", "must be a key of a Secret", "such as password"),
@@ -321,6 +393,19 @@ BAD: list[BadManifest] = [
     _text("sipUsername", "us\\er", "backslashes"),
     _text("sipUsername", "u" * 257, "Too long", "256"),
     _text("friendlyName", "Main\nLine", "must not have control characters such as line breaks or tabs"),
+    *(
+        _text("friendlyName", f"Main {character} Line", *UNSEEN, _named(character))
+        for character in "\xad\u061c\u200b\u200e\u200f\u202a\u202e\u2028\u2029\u2060\u2066\u2069\ufeff\ufff9\ufffd"
+        "\U000e0041"
+    ),
+    *(
+        _text(field, f"x{character}y", *UNSEEN, _named(character))
+        for field in ("sipUsername", "inboundAgentId", "outboundAgentId")
+        for character in "\xad\u0600\u200b\u200c\u200d\u200f\u202e\u3164\ufe0f\ufeff\U000e0001\U000e0100"
+    ),
+    _text("sipUsername", "user\ufeff", *UNSEEN, "it contains U+FEFF"),
+    _text("sipUsername", "\u3000user", "must not begin or end with a blank"),
+    _text("inboundAgentId", "agent\u2003", "must not begin or end with a blank"),
     _text("friendlyName", "n" * 129, "Too long", "128"),
     _text("inboundAgentId", "agent\x7f", "must not have control characters"),
     _text("inboundAgentId", "agent ", "must not begin or end with a blank"),

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .core.grammar import is_address, is_cidr, is_endpoint
-from .core.ownership import MAX_INSTALLATION, is_installation
+from .core.characters import unseen
 from .core.retain import RetainPolicy, parse_retain
 from .errors import OperatorError
+from .setting_forms import FORMS, cannot_be_seen, is_livekit_url, texts
 
 
 class SecretsPolicy(StrEnum):
@@ -90,7 +90,11 @@ class Settings(BaseSettings):
         description="File that holds the secret, instead of `LIVEKIT_API_SECRET`.",
     )
     livekit_timeout_s: float = Field(
-        10.0, ge=1.0, alias="BYOC_LIVEKIT_TIMEOUT_SECONDS", description="After how long a call to LiveKit is given up."
+        10.0,
+        ge=1.0,
+        allow_inf_nan=False,
+        alias="BYOC_LIVEKIT_TIMEOUT_SECONDS",
+        description="After how long a call to LiveKit is given up.",
     )
     livekit_concurrency: int = Field(
         8,
@@ -109,7 +113,9 @@ class Settings(BaseSettings):
     sip_uri: str = Field(
         "",
         alias="BYOC_SIP_URI",
-        description="Our public SIP endpoint: `[sip:]host[:port][;transport=tls|tcp|udp]`.",
+        description="Our public SIP endpoint: `[sip:]host[:port][;transport=tls|tcp|udp]`. Without transport it is for "
+        "all: 5061 is told to TLS only, 5060 to TCP and UDP only, any other port to TLS only. Comma list: the others' "
+        "own endpoints, such as `sip.example.com:6061,sip.example.com:6060;transport=tcp`.",
     )
     sip_addresses: Names = Field(
         (),
@@ -128,7 +134,11 @@ class Settings(BaseSettings):
         "byoc-system", alias="BYOC_OPERATOR_NAMESPACE", description="The operator's own namespace."
     )
     sweep_interval_s: float = Field(
-        300.0, ge=1.0, alias="BYOC_SWEEP_INTERVAL_SECONDS", description="Seconds between comparisons with LiveKit."
+        300.0,
+        ge=1.0,
+        allow_inf_nan=False,
+        alias="BYOC_SWEEP_INTERVAL_SECONDS",
+        description="Seconds between comparisons with LiveKit.",
     )
     agent_name: str = Field(
         "",
@@ -199,7 +209,8 @@ class Settings(BaseSettings):
     termination_hosts: Names = Field(
         (),
         alias="BYOC_TERMINATION_HOSTS",
-        description="Suffixes of termination hosts that numbers may name, comma list. Absent: any.",
+        description="Domains and addresses that numbers may name as termination host, comma list: `twilio.com`, "
+        "`.twilio.com` and `*.twilio.com` are the same, itself and all below it. Absent: any.",
     )
     refused_hosts: RefusedHostPolicy = Field(
         RefusedHostPolicy.KEEP,
@@ -231,7 +242,19 @@ class Settings(BaseSettings):
     def _listed(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        return tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        parts = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        if not parts:
+            message = "has nothing but commas and blanks; leave it out, or name something"
+            raise ValueError(message)
+        return parts
+
+    @field_validator("*")
+    @classmethod
+    def _is_visible(cls, value: object) -> object:
+        for text in texts(value):
+            if message := cannot_be_seen(text):
+                raise ValueError(message)
+        return value
 
     @field_validator("retain", mode="before")
     @classmethod
@@ -241,37 +264,16 @@ class Settings(BaseSettings):
     @field_validator("livekit_url")
     @classmethod
     def _is_livekit(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("ws", "wss", "http", "https") or not parts.hostname or parts.username:
+        if not is_livekit_url(value):
             message = "must be a ws, wss, http or https URL without credentials, like wss://livekit.example.com"
             raise ValueError(message)
         return value
 
-    @field_validator("sip_uri")
+    @field_validator(*FORMS)
     @classmethod
-    def _is_endpoint(cls, value: str) -> str:
-        host, given, transport = value.removeprefix("sip:").partition(";transport=")
-        if value and (not is_endpoint(host) or (given and transport not in ("tls", "tcp", "udp"))):
-            message = (
-                "must be a host, perhaps with a port and a transport, like sip.example.com, sip.example.com:5061 or "
-                "sip.example.com;transport=tcp"
-            )
-            raise ValueError(message)
-        return value
-
-    @field_validator("sip_addresses")
-    @classmethod
-    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(is_cidr(part) or is_address(part) for part in value):
-            message = "must be IP addresses or CIDR ranges, like 203.0.113.10,198.51.100.0/28"
-            raise ValueError(message)
-        return value
-
-    @field_validator("installation_id")
-    @classmethod
-    def _can_mark(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(map(is_installation, value)):
-            message = f"must have visible characters and no slash, {MAX_INSTALLATION} at most"
+    def _has_form(cls, value: str | tuple[str, ...], about: ValidationInfo) -> str | tuple[str, ...]:
+        holds, message = FORMS[str(about.field_name)]
+        if not all(holds(text) for text in texts(value) if text):
             raise ValueError(message)
         return value
 
@@ -311,6 +313,8 @@ def _file(name: str, path: Path | None) -> str:
         raise OperatorError("Settings", f"{name}: cannot read {path} ({type(exc).__name__})") from exc
     if not content:
         raise OperatorError("Settings", f"{name}: {path} is empty")
+    if unseen(content):
+        raise OperatorError("Settings", f"{name}: {path} contains {unseen(content)}, a character that cannot be seen")
     return content
 
 

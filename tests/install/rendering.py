@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -64,10 +65,23 @@ def run_helm(helm: tools.Tool, *args: str, values: Mapping[str, Any]) -> str:
     """One run of helm with these values, far from any cluster; what it prints. Raises RenderRefused."""
     with tempfile.TemporaryDirectory(prefix="byoc-helm-") as home:
         file = Path(home) / "values.json"
-        file.write_text(json.dumps(values), encoding="utf-8")
+        file.write_text(_ascii(values), encoding="utf-8")
         # A kubeconfig of the developer's own must not be reached.
         environment = clean_environment() | {"HOME": home, "KUBECONFIG": f"{home}/none"}
         return _output([str(_found(helm)), *args, "-f", str(file)], environment)
+
+
+_PAIR = re.compile(r"\\ud[89ab][0-9a-f]{2}\\ud[c-f][0-9a-f]{2}")
+
+
+def _ascii(values: Mapping[str, Any]) -> str:
+    """Values as YAML in ASCII. Helm's reader of YAML refuses JSON's pairs of surrogates, and controls as they are."""
+    return _PAIR.sub(lambda pair: _as_one(pair[0]), json.dumps(values))
+
+
+def _as_one(pair: str) -> str:
+    character = json.loads(f'"{pair}"')
+    return f"\\U{ord(character):08x}"
 
 
 def kustomized(folder: Path) -> list[dict[str, Any]]:

@@ -1,11 +1,17 @@
 """A wrong value stops helm, before anything reaches a cluster, with the name of the value."""
 
+import json
 import re
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from install.rendering import RenderRefused, chart
+from byoc_operator.errors import OperatorError
+from byoc_operator.settings import load
+from install.rendering import ROOT, RenderRefused, chart
 
 GOOD: dict[str, Any] = {"livekit": {"url": "wss://livekit.example.com"}}
 
@@ -53,8 +59,20 @@ WRONG: list[tuple[str, object, str]] = [
     ("namespaces", ["voice,phones"], "/namespaces/0"),
     ("namespaces", ["Voice"], "/namespaces/0"),
     ("namespaces", ["voice", "voice"], "/namespaces"),
-    ("terminationHosts", ["*.twilio.com"], "/terminationHosts/0"),
     ("refusedHosts", "Drop", "/refusedHosts"),
+    ("terminationHosts", ["*.*.twilio.com"], "/terminationHosts/0"),
+    ("terminationHosts", ["twilio.com:5061"], "/terminationHosts/0"),
+    ("terminationHosts", ["https://twilio.com"], "/terminationHosts/0"),
+    ("terminationHosts", ["twilio..com"], "/terminationHosts/0"),
+    ("terminationHosts", ["twilio.com\u200b"], "/terminationHosts/0"),
+    ("sip.uri", "sip.example.com:70000", "/sip/uri"),
+    ("sip.uri", "sip.example.com\ufeff", "/sip/uri"),
+    ("sip.addresses", ["::ffff:203.0.113.7"], "/sip/addresses/0"),
+    ("sip.addresses", ["2001:db8:::1"], "/sip/addresses/0"),
+    ("installationId", ",", "/installationId"),
+    ("agentName", "agent\u2060", "/agentName"),
+    ("roomPrefix", "", "/roomPrefix"),
+    ("roomPrefix", "call\U000e0041-", "/roomPrefix"),
     ("finalizerPolicy", "Maybe", "/finalizerPolicy"),
     ("sealing.policy", "Refuse", "/sealing/policy"),
     ("sealing.admission.certificates", "Nobody", "/sealing/admission/certificates"),
@@ -111,6 +129,8 @@ RIGHT: list[tuple[str, object]] = [
     ("livekit.requestsPerMinute", 0),
     ("sip.uri", "[2001:db8::1]:5061;transport=tls"),
     ("sip.addresses", ["::/0", "203.0.113.10", "198.51.100.0/28", "2001:db8::1"]),
+    ("sip.uri", "sip.example.com:26899,sip.example.com:5060;transport=tcp"),
+    ("terminationHosts", ["*.twilio.com", ".telnyx.eu", "example.com.", "203.0.113.7", "2001:db8::1"]),
     ("installationId", "new, old"),
     ("podDisruptionBudget.maxUnavailable", "50%"),
     ("resources", {"limits": {"memory": "1Gi", "cpu": 1}}),
@@ -122,3 +142,111 @@ RIGHT: list[tuple[str, object]] = [
 @pytest.mark.parametrize(("path", "value"), RIGHT, ids=[f"{path}={value}" for path, value in RIGHT])
 def test_what_looks_unusual_but_is_right_is_taken(path: str, value: object) -> None:
     assert chart("byoc-operator", _with(path, value))
+
+
+# --- chart and settings judge alike -----------------------------------------------------------------------------------
+
+SETTINGS = {
+    "livekit.url": "LIVEKIT_URL",
+    "sip.uri": "BYOC_SIP_URI",
+    "sip.addresses[]": "BYOC_SIP_ADDRESSES",
+    "terminationHosts[]": "BYOC_TERMINATION_HOSTS",
+    "installationId": "BYOC_INSTALLATION_ID",
+    "namespaces[]": "BYOC_NAMESPACES",
+    "agentName": "BYOC_AGENT_NAME",
+    "roomPrefix": "BYOC_ROOM_PREFIX",
+}
+_HOST_TEXTS = st.sampled_from(
+    [
+        "twilio.com",
+        "TWILIO.com.",
+        "*.twilio.com",
+        ".twilio.com",
+        "*.*.twilio.com",
+        "..twilio.com",
+        "*twilio.com",
+        "*",
+        "*.",
+        ".",
+        "twilio..com",
+        "-x.com",
+        "x_y.com",
+        "sip:twilio.com",
+        "https://twilio.com/x",
+        "twilio.com/x",
+        "203.0.113.7",
+        "203.0.113.7/30",
+        "203.0.113.007",
+        "203.0.113.256",
+        "*.203.0.113.7",
+        "2001:DB8::1",
+        "[2001:db8::1]",
+        "0::ffff:0",
+        "::ffff:203.0.113.7",
+        "[::ffff:203.0.113.7]",
+        "fe80::1%eth0",
+        "0::ffff:0/0",
+        "::/0",
+        "10.0.0.0/08",
+        "sip.example.com\u200b",
+        "\ufeffsip.example.com",
+        "sip.ex\u00adample.com",
+        "voice",
+        "Voice",
+        "voi_ce",
+        "a" * 63,
+        "a" * 64,
+        "call-",
+        "a b",
+        " a",
+        "a/b",
+        "\U000e0041a",
+        "a\tb",
+    ]
+)
+_SETTING_TEXTS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "", "sip:", "sips:", "wss://", "http://", "ftp://", "wss://u:p@"]),
+    _HOST_TEXTS,
+    st.sampled_from(["", "", ":5060", ":0", ":65536", ":", "/path", "?q=1", "#f", ":7880/x y"]),
+    st.sampled_from(["", "", ";transport=tcp", ";transport=ws", ";transport=TLS", ",sip.example.com"]),
+)
+
+
+@pytest.mark.parametrize("path", SETTINGS)
+@hypothesis_settings(max_examples=150, deadline=None)
+@given(text=_HOST_TEXTS | _SETTING_TEXTS)
+@example(text="sip.example.com:26899,sip.example.com:5060;transport=tcp")
+@example(text="wss://livekit.example.com/x y")
+@example(text="WSS://LiveKit.example.com")
+@example(text="wss://livekit.example.com\u3000")
+@example(text="sip.example.com , sip.example.org")
+def test_what_the_schema_takes_the_operator_takes_too(path: str, text: str) -> None:
+    if path.endswith("[]") and ("," in text or text != text.strip()):
+        return  # what separates the entries in the environment
+    schema = json.loads((ROOT / "helm/byoc-operator/values.schema.json").read_text(encoding="utf-8"))
+    for name in path.removesuffix("[]").split("."):
+        schema = schema["properties"][name]
+    schema = schema.get("items", schema)
+    environment = {"LIVEKIT_URL": "wss://livekit.example.com", "LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}
+    assert _accepts(schema, text) == _starts({**environment, SETTINGS[path]: text})
+
+
+def _accepts(schema: dict[str, Any], text: str) -> bool:
+    """As helm judges a text: Go's `$` is the end of the text only."""
+    return (
+        re.search(schema["pattern"].removesuffix("$") + r"\Z", text) is not None
+        and len(text) <= schema.get("maxLength", len(text))
+        and not ("not" in schema and re.search(schema["not"]["pattern"].replace("$", r"\Z"), text))
+    )
+
+
+def _starts(environment: dict[str, str]) -> bool:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        try:
+            load()
+        except OperatorError:
+            return False
+    return True

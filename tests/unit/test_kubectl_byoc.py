@@ -456,11 +456,13 @@ def test_one_wrong_line_and_nothing_is_printed(cluster: Cluster, old_key: str, l
 
 
 def test_only_a_newline_ends_a_line(cluster: Cluster, old_key: str) -> None:
-    username = "a\u2028b"
-    line = json.dumps({"name": "x", "username": username, "passwordToken": token(PASSWORD)}, ensure_ascii=False)
-    result = cluster.run("migrate", "-", "--old-key-file", old_key, "-n", NAMESPACE, stdin=f"{line}\r\n\r\n")
-    secret = yaml.safe_load(result.stdout)
-    assert cluster.ring.open(secret["stringData"]["username"], NAMESPACE, Field.USERNAME) == username
+    """A separator of Unicode is in the line, and refused as what it is, by the number of its line."""
+    entry = {"name": "x", "username": "a\u2028b", "passwordToken": token(PASSWORD)}
+    stdin = "\r\n".join((json.dumps({**entry, "username": "a b"}), json.dumps(entry, ensure_ascii=False), "", ""))
+    result = cluster.run("migrate", "-", "--old-key-file", old_key, "-n", NAMESPACE, stdin=stdin)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "line 2: " in result.stderr
+    assert "contains U+2028, a character that cannot be seen" in " ".join(result.stderr.split())
 
 
 def test_files_of_other_editors(cluster: Cluster, tmp_path: Any) -> None:

@@ -21,8 +21,9 @@ from byoc_operator.core.credentials import (
     problem_of,
     resolve,
 )
-from byoc_operator.core.desired import Installation, allowed_addresses, origination_uri
+from byoc_operator.core.desired import Installation, allowed_addresses
 from byoc_operator.core.encoding import from_base64
+from byoc_operator.core.origination import origination_uri
 from byoc_operator.core.resource import MAX_ANSWER, parse, refused_host
 from byoc_operator.core.schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
 from byoc_operator.core.trunk import Masked
@@ -125,6 +126,15 @@ def test_when_a_refresh_is_due(asked: str, status: dict[str, Any], *, due: bool)
         ("badexample.com", ("example.com",), True),
         ("example.com.evil.net", ("example.com",), True),
         ("[2001:db8::1]:5060", ("example.com",), True),
+        ("x.pstn.twilio.com", ("*.pstn.twilio.com",), False),
+        ("pstn.twilio.com", ("*.pstn.twilio.com",), False),
+        ("xpstn.twilio.com", ("*.pstn.twilio.com",), True),
+        ("sip.example.com.", ("Example.com.",), False),
+        ("[2001:DB8:0::1]:5060", ("2001:db8::1",), False),
+        ("[2001:db8::1]", ("2001:0db8:0:0:0:0:0:0001",), False),
+        ("[2001:db8::2]", ("2001:db8::1",), True),
+        ("203.0.113.7:5060", ("203.0.113.7",), False),
+        ("203.0.113.8", ("203.0.113.7",), True),
     ],
 )
 def test_hosts_that_the_installation_allows(uri: str, allowed: tuple[str, ...], *, refused: bool) -> None:
@@ -265,7 +275,19 @@ def test_without_an_inbound_agent_there_is_no_way_in(spec: PhoneNumberSpec) -> N
         ("sip.example.org:5061", "TLS", "sip:sip.example.org:5061;transport=tls"),
         ("sip.example.org:5061", "TCP", "sip:sip.example.org;transport=tcp"),
         ("sip.example.org:5061", "UDP", "sip:sip.example.org;transport=udp"),
-        ("sip.example.org:5070", "UDP", "sip:sip.example.org:5070;transport=udp"),
+        ("sip.example.org:5060", "TLS", "sip:sip.example.org;transport=tls"),
+        ("sip.example.org:5060", "TCP", "sip:sip.example.org:5060;transport=tcp"),
+        ("[2001:db8::1]:5060", "TLS", "sip:[2001:db8::1];transport=tls"),
+        ("[2001:db8::1]", "UDP", "sip:[2001:db8::1];transport=udp"),
+        ("sip.example.org:26899", "TLS", "sip:sip.example.org:26899;transport=tls"),
+        ("sip.example.org:26899", "TCP", ""),
+        ("sip.example.org:26899", "UDP", ""),
+        ("sip.example.org:26899, sip.example.org:5070;transport=udp", "TLS", "sip:sip.example.org:26899;transport=tls"),
+        ("sip.example.org:26899,sip.example.org:5070;transport=udp", "UDP", "sip:sip.example.org:5070;transport=udp"),
+        ("sip.example.org:26899,sip.example.org:5070;transport=udp", "TCP", ""),
+        ("a.example.org;transport=tcp,b.example.org", "TLS", "sip:b.example.org;transport=tls"),
+        ("a.example.org;transport=tcp,b.example.org", "TCP", "sip:a.example.org;transport=tcp"),
+        ("a.example.org;transport=tcp,b.example.org;transport=udp", "TLS", "sip:a.example.org;transport=tcp"),
         ("sip:sip.example.org;transport=tcp", "TLS", "sip:sip.example.org;transport=tcp"),
         ("sip.example.org:5061;transport=tls", "UDP", "sip:sip.example.org:5061;transport=tls"),
     ],

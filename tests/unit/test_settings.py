@@ -50,6 +50,52 @@ def test_defaults() -> None:
         ("BYOC_SIP_URI", "https://sip.example.com"),
         ("BYOC_SIP_URI", "sip:user@sip.example.com"),
         ("BYOC_SIP_URI", "sips:sip.example.com"),
+        ("BYOC_SIP_URI", "sip.example.com;transport=TLS"),
+        ("BYOC_SIP_URI", "sip.example.com:70000"),
+        ("BYOC_SIP_URI", "sip.example.com,"),
+        ("BYOC_SIP_URI", "sip.example.com,https://sip.example.com"),
+        ("BYOC_SIP_ADDRESSES", "::ffff:203.0.113.10"),
+        ("BYOC_SIP_ADDRESSES", "fe80::1%eth0"),
+        ("BYOC_SIP_ADDRESSES", "203.0.113.010"),
+        ("BYOC_TERMINATION_HOSTS", "*"),
+        ("BYOC_TERMINATION_HOSTS", "*twilio.com"),
+        ("BYOC_TERMINATION_HOSTS", "*.*.twilio.com"),
+        ("BYOC_TERMINATION_HOSTS", "*.203.0.113.7"),
+        ("BYOC_TERMINATION_HOSTS", "..twilio.com"),
+        ("BYOC_TERMINATION_HOSTS", "twilio..com"),
+        ("BYOC_TERMINATION_HOSTS", "sip.telnyx.eu:5061"),
+        ("BYOC_TERMINATION_HOSTS", "sip:sip.telnyx.eu"),
+        ("BYOC_TERMINATION_HOSTS", "https://sip.telnyx.eu/"),
+        ("BYOC_TERMINATION_HOSTS", "203.0.113.0/24"),
+        ("BYOC_TERMINATION_HOSTS", "203.0.113.256"),
+        ("BYOC_TERMINATION_HOSTS", "my_trunk.example.com"),
+        ("BYOC_TERMINATION_HOSTS", "a" * 64 + ".example.com"),
+        ("BYOC_TERMINATION_HOSTS", ".".join(["a" * 60] * 5)),
+        ("BYOC_TERMINATION_HOSTS", "twilio.com, pstn twilio.com"),
+        ("BYOC_TERMINATION_HOSTS", ","),
+        ("BYOC_NAMESPACES", "Voice"),
+        ("BYOC_NAMESPACES", "voice*"),
+        ("BYOC_NAMESPACES", "voice,-sales"),
+        ("BYOC_NAMESPACES", "voice.sales"),
+        ("BYOC_NAMESPACES", "a" * 64),
+        ("BYOC_NAMESPACES", " , "),
+        ("BYOC_OPERATOR_NAMESPACE", "byoc_system"),
+        ("BYOC_LEASE_NAME", "Operator"),
+        ("BYOC_ADMISSION_WEBHOOK", "byoc operator"),
+        ("BYOC_ADMISSION_SERVICE", "https://byoc-operator-admission.byoc-system.svc"),
+        ("BYOC_ADMISSION_SERVICE", "byoc-operator-admission.byoc-system.svc:443"),
+        ("BYOC_ADMISSION_SERVICE", "*.byoc-system.svc"),
+        ("BYOC_INSTALLATION_ID", ","),
+        ("BYOC_INSTALLATION_ID", "one\ttwo"),
+        ("BYOC_SWEEP_INTERVAL_SECONDS", "inf"),
+        ("BYOC_SWEEP_INTERVAL_SECONDS", "nan"),
+        ("BYOC_LIVEKIT_TIMEOUT_SECONDS", "inf"),
+        ("LIVEKIT_URL", "wss://live_kit.example.com"),
+        ("LIVEKIT_URL", "wss://livekit.example.com:port"),
+        ("LIVEKIT_URL", "wss://livekit.example.com/a b"),
+        ("LIVEKIT_URL", "wss://livekit.example.com:"),
+        ("LIVEKIT_API_KEY", "key\n"),
+        ("LIVEKIT_API_SECRET", " sekrit-value"),
         ("BYOC_SIP_ADDRESSES", "203.0.113.10,sip.example.com"),
         ("BYOC_SIP_ADDRESSES", "203.0.113.0/33"),
         ("BYOC_RETAIN", "allow"),
@@ -72,6 +118,50 @@ def test_a_wrong_value_stops_with_one_line_that_names_the_setting(
     assert "sekrit-value" not in wrong.value.message
 
 
+@pytest.mark.parametrize("point", [0xAD, 0x200B, 0x200E, 0x202E, 0x2060, 0xFEFF, 0xFFFD, 0xE0041])
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LIVEKIT_URL", "wss://livekit.example.com/{}"),
+        ("LIVEKIT_API_KEY", "k{}ey"),
+        ("LIVEKIT_API_SECRET", "sekrit-value{}"),
+        ("LIVEKIT_API_SECRET_FILE", "/etc/livekit{}"),
+        ("BYOC_SIP_URI", "{}sip.example.com"),
+        ("BYOC_SIP_ADDRESSES", "203.0.113.7{}"),
+        ("BYOC_TERMINATION_HOSTS", "pstn.twilio.com,sip.{}telnyx.eu"),
+        ("BYOC_NAMESPACES", "voice{}"),
+        ("BYOC_INSTALLATION_ID", "new,old{}"),
+        ("BYOC_AGENT_NAME", "agent{}"),
+        ("BYOC_ROOM_PREFIX", "call{}-"),
+        ("BYOC_LEASE_NAME", "byoc{}"),
+    ],
+)
+def test_a_character_that_nobody_sees_is_named(
+    variable: str, value: str, point: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value.format(chr(point)))
+    with pytest.raises(OperatorError) as wrong:
+        load()
+    assert wrong.value.message == f"{variable}: contains U+{point:04X}, a character that cannot be seen"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("BYOC_TERMINATION_HOSTS", "*.pstn.twilio.com,.telnyx.eu,Example.COM.,203.0.113.7,2001:db8::1"),
+        ("BYOC_SIP_URI", "sip:sip.example.com:26899,[2001:db8::1]:5060;transport=tcp"),
+        ("BYOC_SIP_ADDRESSES", "::/0,0::ffff:0/0,203.0.113.10"),
+        ("BYOC_INSTALLATION_ID", "Köln 1,old"),
+        ("BYOC_ADMISSION_SERVICE", "127.0.0.1,byoc-operator-admission.byoc-system.svc"),
+        ("LIVEKIT_URL", "http://[::1]:7880"),
+        ("LIVEKIT_URL", "ws://localhost:7880/path"),
+    ],
+)
+def test_unusual_but_right_values_start(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    load()
+
+
 @pytest.mark.parametrize("variable", GOOD)
 def test_a_missing_value_is_named(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(variable)
@@ -90,6 +180,9 @@ def test_files_are_read_when_they_are_asked_for(tmp_path: Path, monkeypatch: pyt
         settings.livekit_credentials()
     path.write_bytes(b"\xff")
     with pytest.raises(OperatorError, match=r"^Settings: LIVEKIT_API_SECRET_FILE: cannot read"):
+        settings.livekit_credentials()
+    path.write_text("rotated\u200b\n", encoding="utf-8")
+    with pytest.raises(OperatorError, match=r"^Settings: LIVEKIT_API_SECRET_FILE: .* contains U\+200B"):
         settings.livekit_credentials()
     path.write_text("rotated\n", encoding="utf-8")
     key, secret = settings.livekit_credentials()

@@ -62,6 +62,36 @@ async def test_an_invalid_spec_stalls_and_leaves_livekit_alone() -> None:
 
 
 @in_virtual_time
+async def test_an_object_that_a_newer_rule_refuses_keeps_its_calls() -> None:
+    """It was stored before the rule: nothing is deleted or changed, and it can be corrected or deleted."""
+    world = await World.in_step()
+    before = world.livekit.objects()
+    world.api.edit(NAMESPACE, NAME, friendlyName="Main\u200b Line", inboundAgentId="agent\ufeff")
+    await world.settle()
+    assert world.ready() == ("False", "InvalidSpec")
+    assert "spec.friendlyName: must not have characters that cannot be seen" in world.message()
+    assert "it contains U+200B" in world.message()
+    assert "it contains U+FEFF" in world.message()
+    assert world.livekit.objects() == before
+    assert world.livekit_writes() == []
+    world.api.edit(NAMESPACE, NAME, friendlyName="Main Line", inboundAgentId="agent")
+    await world.settle()
+    assert world.ready() == ("True", "Synced")
+
+
+@in_virtual_time
+async def test_a_password_with_a_hidden_character_is_not_written() -> None:
+    world = await World.in_step()
+    world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": "hunter2\u200b"})
+    await world.settle()
+    assert world.ready() == ("False", "SecretInvalid")
+    assert "contains U+200B, a character that cannot be seen" in world.message()
+    assert "hunter2" not in world.told()
+    assert world.livekit_writes() == []
+    assert world.livekit.stored_password(world.ids()[0]) == PASSWORD
+
+
+@in_virtual_time
 async def test_without_credentials_outbound_waits_and_inbound_follows() -> None:
     world = await World.in_step()
     world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": "with newline\n"})

@@ -58,6 +58,7 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{ .path }}: {{ .rule.message }}
 {{- if eq (.rule.hint | default "") "number" }}{{ include "byoc-phone-numbers.hint.number" . }}{{ end -}}
 {{- if eq (.rule.hint | default "") "endpoint" }}{{ include "byoc-phone-numbers.hint.endpoint" . }}{{ end -}}
+{{- if .rule.namesCharacters }}{{ include "byoc-phone-numbers.hint.strange" . }}{{ end -}}
 {{- end -}}
 {{- end -}}
 
@@ -152,14 +153,18 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- end -}}
 
 {{- define "byoc-phone-numbers.hint.number" -}}
-{{- $bare := regexReplaceAll "[ ().-]" .text "" -}}
-{{- if regexMatch .rules.e164 $bare }}; did you mean {{ $bare }}?{{ end -}}
+{{- $bare := regexReplaceAll .rules.decoration .text "" -}}
+{{- if regexMatch .rules.e164 $bare }}; did you mean {{ $bare }}?
+{{- else if regexMatch .rules.withoutPlus $bare }}; did you mean +{{ $bare }}?{{ .rules.countryCode }}
+{{- end -}}
 {{- end -}}
 
 {{/* What a pasted SIP URI means; whatever stands before an @, which may be a password, is cut off. */}}
 {{- define "byoc-phone-numbers.hint.endpoint" -}}
 {{- $endpoint := regexFind .rules.endpointWithin (splitList "@" .text | last) -}}
-{{- if and (regexMatch .rules.hostAndPort $endpoint) (le (len $endpoint) (int .rules.maxHostLength)) -}}
+{{- if and (regexMatch .rules.ipv6 .text) (not (regexMatch .rules.mapped .text)) -}}
+; write terminationUri: [{{ .text }}]
+{{- else if not (include "byoc-phone-numbers.unfit" (dict "text" $endpoint "form" .rules.endpoint)) -}}
 ; write terminationUri: {{ $endpoint }}
 {{- $text := lower .text | trim -}}
 {{- if contains "transport=tls" $text }} and transport: TLS
@@ -167,5 +172,12 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- else if contains "transport=udp" $text }} and transport: UDP
 {{- else if hasPrefix "sips:" $text }} and transport: TLS
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The first character that a reader may not see, by its code point: Go quotes it as \u200b or \U000e0001. */}}
+{{- define "byoc-phone-numbers.hint.strange" -}}
+{{- with regexFind .rules.strange .text -}}
+; it contains U+{{ regexReplaceAll `^\\(?:u|U0*)` (printf "%+q" . | trimAll "\"") "" | upper }}
 {{- end -}}
 {{- end -}}

@@ -13,9 +13,10 @@ import yaml
 
 from ..core import grammar
 from ..core.carriers import PRESETS
+from ..core.characters import HIDDEN, HIDDEN_IN_TEXT, STRANGE, re2
 from ..core.openapi import Schema, spec_schema
 from ..core.rule import Rule
-from ..core.rules import DEPENDENCE_RULES, RULES
+from ..core.rules import COUNTRY_CODE_HINT, DEPENDENCE_RULES, RULES
 from ..core.text_rules import MAX_METADATA_KEY_LENGTH, RESERVED_HEADERS, RESERVED_METADATA_KEY
 
 FOLDER = "helm/byoc-phone-numbers"
@@ -26,44 +27,29 @@ Form = dict[str, Any]
 
 # --- forms that the operator does not check by pattern ----------------------------------------------------------------
 
-_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-IPV4: Final = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
-_GROUP: Final = r"[0-9A-Fa-f]{1,4}"
-_LAST: Final = rf"(?:{_GROUP}:{_GROUP}|{IPV4})"
-IPV6: Final = "|".join(
-    (
-        rf"(?:{_GROUP}:){{6}}{_LAST}",
-        rf"::(?:{_GROUP}:){{5}}{_LAST}",
-        *(rf"(?:(?:{_GROUP}:){{0,{n}}}{_GROUP})?::(?:{_GROUP}:){{{4 - n}}}{_LAST}" for n in range(5)),
-        rf"(?:(?:{_GROUP}:){{0,5}}{_GROUP})?::{_GROUP}",
-        rf"(?:(?:{_GROUP}:){{0,6}}{_GROUP})?::",
-    )
-)
-"""`IPv6address` of RFC 3986 section 3.2.2."""
-_MAPPED: Final = (
-    rf"[0:]*:[Ff]{{4}}:(?:{_GROUP}:{_GROUP}|[0-9.]+)|(?:0{{1,4}}:){{5}}[Ff]{{4}}:[0-9A-Fa-f:.]*"  # one `::` or none
-)
-"""IPv4 within IPv6, which Kubernetes refuses; of an IPv6 address only."""
-
 
 def _whole(pattern: str) -> str:
-    return f"^(?:{pattern})$"
+    return re2(f"^(?:{pattern})$")
 
 
-_CIDR_4: Final = rf"{IPV4}(?:/(?:[0-9]|[12][0-9]|3[0-2]))?"
-_CIDR_6: Final = rf"(?:{IPV6})(?:/(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?"
-WIDE: Final = _whole(rf"{IPV4}/[0-7]|(?:{IPV6})/(?:[0-9]|1[0-5])")
-"""Ranges wider than /8, IPv6 /16."""
+def _any(characters: str) -> str:
+    return re2(f"[{characters}]")
+
+
+WIDE: Final = _whole(grammar.WIDE)
 
 _ENDPOINT: Final[Form] = {
-    "all": [
-        _whole(rf"\[(?:{IPV6})\](?::{grammar.PORT})?|{IPV4}(?::{grammar.PORT})?|{grammar.HOST_AND_PORT}"),
-        rf"^(?:\[|[^:]{{0,{grammar.MAX_HOST_LENGTH}}}(?::|$))",
-    ],
-    "none": [rf"^\[(?:{_MAPPED})\]"],
+    "all": [_whole(grammar.ENDPOINT), rf"^(?:\[|[^:]{{0,{grammar.MAX_HOST_LENGTH}}}(?::|$))"],
+    "none": [rf"^\[(?:{grammar.IPV4_MAPPED})\]"],
 }
-_FROM_HOST: Final[Form] = {"all": [_whole(f"|{IPV4}|{IPV6}|{grammar.HOST_NAME}")], "none": [_whole(_MAPPED)]}
-_ADDRESS: Final[Form] = {"all": [_whole(f"{_CIDR_4}|{_CIDR_6}")], "none": [_whole(rf"(?:{_MAPPED})(?:/[0-9]+)?")]}
+_FROM_HOST: Final[Form] = {
+    "all": [_whole(rf"|{grammar.IPV4}|{grammar.IPV6}|\[(?:{grammar.IPV6})\]|{grammar.HOST_NAME}")],
+    "none": [_whole(rf"\[?(?:{grammar.IPV4_MAPPED})\]?")],
+}
+_ADDRESS: Final[Form] = {
+    "all": [_whole(grammar.CIDR)],
+    "none": [_whole(rf"(?:{grammar.IPV4_MAPPED})(?:/[0-9]+)?")],
+}
 _COUNTRY: Final[Form] = {"all": [_whole(f"(?:{grammar.COUNTRY})?")], "none": [_whole("[Uu][Kk]")]}
 
 _TEXT_FORMS: Final[Mapping[str, Form]] = {
@@ -91,10 +77,12 @@ _MAP_FORMS: Final[Mapping[str, tuple[Mapping[str, Form], ...]]] = {
         {"keys": _NAMES},
         {"keys": {"none": [rf"(?i)^(?:{'|'.join(sorted(RESERVED_HEADERS))})$"]}},
         {"values": {**_FREE_TEXT, "maxBytes": grammar.MAX_HEADER_VALUE_BYTES}},
+        {"values": {"none": [_any(HIDDEN)]}},
     ),
     "inbound.headersToAttributes": (
         {"keys": _NAMES},
         {"values": {**_FREE_TEXT, "none": ["^$"]}},
+        {"values": {"none": [_any(HIDDEN)]}},
     ),
     "inbound.agentMetadata": (
         {"keys": {"none": [RESERVED_METADATA_KEY]}},
@@ -102,6 +90,7 @@ _MAP_FORMS: Final[Mapping[str, tuple[Mapping[str, Form], ...]]] = {
             "keys": {"all": [*_FREE_TEXT["all"], rf"^(?s:.){{1,{MAX_METADATA_KEY_LENGTH}}}$"]},
             "values": _FREE_TEXT,
         },
+        {"keys": {"none": [_any(HIDDEN)]}, "values": {"none": [_any(HIDDEN_IN_TEXT)]}},
     ),
 }
 """By node, one entry for each rule, in the order of the rules."""
@@ -149,9 +138,14 @@ def chart_rules() -> dict[str, Any]:
             "tooWide": {**_told(wide), "wide": WIDE},
         },
         "endpointWithin": grammar.ENDPOINT_WITHIN,
-        "hostAndPort": _whole(grammar.HOST_AND_PORT),
-        "maxHostLength": grammar.MAX_HOST_LENGTH,
+        "endpoint": _ENDPOINT,
         "e164": _whole(grammar.E164),
+        "countryCode": COUNTRY_CODE_HINT,
+        "withoutPlus": _whole(grammar.WITHOUT_PLUS),
+        "decoration": _any(grammar.DECORATION.encode("unicode_escape").decode().replace("-", r"\-")),
+        "strange": _any(STRANGE),
+        "ipv6": _whole(grammar.IPV6),
+        "mapped": _whole(grammar.IPV4_MAPPED),
         "objectName": _whole(grammar.DNS_SUBDOMAIN),
     }
 
@@ -170,6 +164,8 @@ def _translated(rule: Rule) -> dict[str, Any]:
         return {**translated, **_map_form(rule)}
     if rule.node in _HINTS:
         translated["hint"] = _HINTS[rule.node]
+    if rule.names_characters:
+        translated["namesCharacters"] = True
     return {**translated, "text": text_form(rule)}
 
 
@@ -181,6 +177,8 @@ def text_form(rule: Rule) -> Form:
         return {"none": [_whole("username")]}
     if re.fullmatch(r'self\.matches\(r?"[^"]*"\)', rule.cel):
         return {"all": [_quoted(rule.cel)]}
+    if re.fullmatch(r'!self\.matches\(r?"[^"]*"\)', rule.cel):
+        return {"none": [_quoted(rule.cel)]}
     raise ValueError(f"{rule.node}: the chart of the numbers cannot check {rule.cel}")
 
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from ..cluster.lease import RELEASE
+from ..core.carriers import PRESETS
 from ..core.conditions import REMEDIES
 from ..core.crd import DESCRIPTION
 from ..core.credentials import WATCH_LABEL
@@ -160,6 +161,25 @@ def findings() -> str:
     return _table("Findings", text, ("code", "message"), [(f"`{code}`", told) for code, told in MESSAGES.items()])
 
 
+def carriers() -> str:
+    """A table of the carriers' presets."""
+    text = (
+        "What `spec.carrier` brings along, by name or by the host of `spec.terminationUri`. Carriers change their "
+        "addresses: if yours calls from another one, put it and those below that still count into "
+        "`spec.inbound.allowedAddresses`, which replaces the whole list."
+    )
+    rows = [
+        (
+            f"`{preset.carrier}`",
+            ", ".join(f"`{'*' if host.startswith('.') else ''}{host}`" for host in preset.hosts),
+            ", ".join(f"`{each}`" for each in preset.signalling_ranges),
+            f"{preset.source}, {preset.verified_on}",
+        )
+        for preset in PRESETS
+    ]
+    return _table("Carriers", text, ("carrier", "termination hosts", "calls come from", "source, read"), rows)
+
+
 def settings() -> str:
     """A table of the operator's settings."""
     text = "Environment variables of `byoc-operator run`. A wrong one stops the start with one line that names it."
@@ -217,6 +237,7 @@ SECTIONS: tuple[Section, ...] = (
     lease_annotations,
     reasons,
     findings,
+    carriers,
     settings,
     metrics,
 )

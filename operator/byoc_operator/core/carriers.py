@@ -56,7 +56,14 @@ PRESETS = (
     ),
     Preset(
         carrier=Carrier.TELNYX,
-        hosts=("sip.telnyx.com", "sip.telnyx.eu", "sip.telnyx.com.au", "sip.telnyx.ca", "sip.telnyx.asia"),
+        hosts=(
+            "sip.telnyx.com",
+            "sip.telnyx.eu",
+            "sip.telnyx.com.au",
+            "sip.telnyx.ca",
+            "sip.telnyx.asia",
+            "sip.telnyx.me",
+        ),
         signalling_ranges=(
             "192.76.120.10/32",  # sip.telnyx.com
             "64.16.250.10/32",
@@ -68,11 +75,23 @@ PRESETS = (
             "64.16.250.13/32",
             "103.115.244.158/32",  # sip.telnyx.asia
             "103.115.244.159/32",
+            # Not on Telnyx' own page; in firewall scripts that users publish (livekit/sip#825, 2026-08).
+            "185.246.42.128/32",  # sip.telnyx.me
+            "185.246.42.129/32",
+            # The page on failover of developers.telnyx.com names others for the same regions; calls come from either.
+            "5.172.39.10/32",  # Europe
+            "5.172.39.25/32",
+            "193.108.220.10/32",  # Canada
+            "193.108.220.25/32",
+            "103.135.104.10/32",  # Australia
+            "103.135.104.25/32",
         ),
         # Without it the INVITE is refused as if the credentials were wrong.
         username_header="X-Telnyx-Username",
         answers_challenge=True,
-        source="https://sip.telnyx.com and https://developers.telnyx.com/docs/voice/sip-trunking/livekit-configuration-guide",
+        source="https://sip.telnyx.com and "
+        "https://developers.telnyx.com/docs/voice/sip-trunking/livekit-configuration-guide; "
+        "sip.telnyx.me: livekit/sip#825",
         verified_on="2026-09",
     ),
 )

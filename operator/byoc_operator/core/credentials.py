@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .characters import unseen
 from .conditions import Reason, Verdict
 from .trunk import Mask, Masked
 
@@ -183,6 +184,7 @@ def problem_of(text: str, field: Field) -> str:
         (len(text.encode(errors="surrogatepass")) > MAX_BYTES, _TOO_LONG),
         (bool(_wrapped(text)), _wrapped(text)),
         (bool(_CONTROL.search(text)), "the value contains control characters"),
+        (bool(unseen(text)), f"the value contains {unseen(text)}, a character that cannot be seen"),
         (
             bool(_FOREIGN_TOKEN.fullmatch(text)),
             "the value is a Fernet token of another service, no credential; seal it anew with `kubectl byoc migrate`",

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from .carriers import CREDENTIAL_HEADERS, Preset, preset_for
 from .credentials import Credentials, SecretRules
-from .grammar import REMEMBERED
+from .grammar import REMEMBERED, is_address
 from .ownership import Mark, Owner, rule_name
 from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from .text_rules import is_reserved_metadata
@@ -18,12 +18,13 @@ from .trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk
 class Installation:
     """What this installation of the operator adds to every number; made of its settings.
 
-    `ids`: installation IDs, the first marks, all are recognised. `sip_uri`: `[sip:]host[:port][;transport=…]` of our
-    public SIP endpoint, empty if not set. `live_kit`: host of the LiveKit server. `termination_hosts`: suffixes that a
-    termination host must have, empty for any. `removes_refused`: whether a number with another host loses its outbound
-    trunk. `secret_rules`: which Secrets may be used. `credentials_max_age_days`: 0 for no limit. `reservation_s`: how
-    long a number that was let go stays reserved for its last namespace, 0 for not at all. `retained_at_most`: how many
-    numbers a namespace may leave in LiveKit by deletionPolicy Retain, None for any.
+    `ids`: installation IDs, the first marks, all are recognised. `sip_uri`: our public SIP endpoints as
+    `BYOC_SIP_URI` has them, empty if not set; see `origination`. `live_kit`: host of the LiveKit server.
+    `termination_hosts`: suffixes that a termination host must have, empty for any. `removes_refused`: whether a number
+    with another host loses its outbound trunk. `secret_rules`: which Secrets may be used.
+    `credentials_max_age_days`: 0 for no limit. `reservation_s`: how long a number that was let go stays reserved for
+    its last namespace, 0 for not at all. `retained_at_most`: how many numbers a namespace may leave in LiveKit by
+    deletionPolicy Retain, None for any.
     """
 
     ids: tuple[str, ...]
@@ -104,9 +105,14 @@ def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None,
         password=credentials.password if credentials else None,
         headers=_headers(spec, preset_of(spec), credentials, mask),
         media_encryption=str(spec.media_encryption),
-        from_host=spec.outbound.from_host,
+        from_host=_bracketed(spec.outbound.from_host),
         destination_country=spec.outbound.destination_country,
     )
+
+
+def _bracketed(host: str) -> str:
+    """A host as it stands in a SIP URI: LiveKit writes it into From as it is, and IPv6 needs brackets there."""
+    return f"[{host}]" if is_address(host) and ":" in host else host
 
 
 def _headers(
@@ -181,18 +187,3 @@ def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> Di
 def preset_of(spec: PhoneNumberSpec) -> Preset:
     """The carrier's preset in force for a number."""
     return preset_for(spec.carrier, spec.termination_uri)
-
-
-def origination_uri(sip_uri: str, transport: str) -> str:
-    """What to enter at the carrier so that calls reach us; empty if the operator does not know its SIP endpoint.
-
-    The number's transport is added unless the setting names one; 5061 is the TLS port and left out for others.
-    """
-    if not sip_uri:
-        return ""
-    address = sip_uri.removeprefix("sip:")
-    if ";transport=" in address:
-        return f"sip:{address}"
-    if transport != "TLS":
-        address = address.removesuffix(":5061")
-    return f"sip:{address};transport={transport.lower()}"

@@ -7,8 +7,10 @@ from functools import lru_cache
 
 import phonenumbers
 
+from .addresses import lets_everybody_in
 from .credentials import WATCH_LABEL, Credentials
 from .desired import Installation, allowed_addresses
+from .origination import origination_uri, others_port
 from .resource import PhoneNumber
 from .schema import MediaEncryption, PhoneNumberSpec, Transport
 from .text_rules import is_reserved_metadata
@@ -23,6 +25,8 @@ class Code(StrEnum):
     MEDIA_NOT_ENCRYPTED = "MediaNotEncrypted"
     TRANSPORT_NOT_ENCRYPTED = "TransportNotEncrypted"
     INBOUND_OPEN = "InboundOpen"
+    PORT_OF_ANOTHER_TRANSPORT = "PortOfAnotherTransport"
+    INVITE_TOO_LARGE_FOR_UDP = "InviteTooLargeForUdp"
     NUMBER_NOT_IN_PLAN = "NumberNotInPlan"
     CREDENTIALS_NOT_WATCHED = "CredentialsNotWatched"
     CREDENTIALS_PLAIN_TEXT = "CredentialsPlainText"
@@ -42,6 +46,11 @@ MESSAGES: Mapping[Code, str] = {
     Code.TRANSPORT_NOT_ENCRYPTED: "Signalling travels unencrypted; set spec.transport to TLS if the carrier can.",
     Code.INBOUND_OPEN: "Calls are accepted from any address; list the carrier's signalling ranges in "
     "spec.inbound.allowedAddresses.",
+    Code.PORT_OF_ANOTHER_TRANSPORT: "A port belongs to another transport than the one beside it: 5061 is for TLS, 5060 "
+    "for TCP and UDP, and calls fail if the other side keeps to that. Leave the port out, or change the transport.",
+    Code.INVITE_TOO_LARGE_FOR_UDP: "With spec.mediaEncryption Allowed LiveKit offers SRTP, and with spec.transport UDP "
+    "calls out then fail: the INVITE is larger than a packet may be, with credentials always. Set spec.transport to "
+    "TLS or TCP, spec.mediaEncryption to Disabled, or udp_max_payload: 1800 in the settings of livekit-sip.",
     Code.NUMBER_NOT_IN_PLAN: "The number is in no numbering plan that the operator knows; check it for a typing error.",
     Code.CREDENTIALS_NOT_WATCHED: "Changes of the Secret are only noticed at the next sweep; label it "
     f"{WATCH_LABEL}=true and they take effect at once.",
@@ -94,29 +103,51 @@ def findings(
     credentials, limit_s = evidence.credentials, installation.credentials_max_age_days * _DAY_S
     rules = evidence.foreign_wildcard_rules
     reserved = sorted(key for key in spec.inbound.agent_metadata if is_reserved_metadata(key))
+    uri = origination_uri(installation.sip_uri, str(spec.transport)) if inbound else ""
+    misplaced = _misplaced_ports(spec, uri)
     found = {
         Code.NO_INBOUND_AGENT: not inbound,
         Code.MEDIA_NOT_ENCRYPTED: spec.media_encryption is not MediaEncryption.REQUIRED,
         Code.TRANSPORT_NOT_ENCRYPTED: spec.transport is not Transport.TLS,
-        Code.INBOUND_OPEN: inbound and not allowed_addresses(spec),
+        Code.INBOUND_OPEN: inbound and lets_everybody_in(allowed_addresses(spec)),
+        Code.PORT_OF_ANOTHER_TRANSPORT: bool(misplaced),
+        Code.INVITE_TOO_LARGE_FOR_UDP: (
+            spec.transport is Transport.UDP and spec.media_encryption is MediaEncryption.ALLOWED
+        ),
         Code.NUMBER_NOT_IN_PLAN: not _in_a_plan(spec.phone_number),
         Code.CREDENTIALS_NOT_WATCHED: credentials is not None and not credentials.watched,
         Code.CREDENTIALS_PLAIN_TEXT: credentials is not None and not credentials.sealed,
         Code.CREDENTIALS_OLD: credentials is not None and 0 < limit_s < now_s - credentials.changed_at,
         Code.FOREIGN_WILDCARD_RULE: inbound and bool(rules),
-        Code.SIP_URI_NOT_CONFIGURED: inbound and not installation.sip_uri,
+        Code.SIP_URI_NOT_CONFIGURED: inbound and not uri,
         Code.LEFT_BEHIND: bool(evidence.left_behind),
         Code.ANNOTATION_IGNORED: bool(evidence.unclear),
         Code.METADATA_KEY_IGNORED: inbound and bool(reserved),
         Code.RETAIN_NOT_ALLOWED: evidence.retain_refused,
     }
     more = {
+        Code.PORT_OF_ANOTHER_TRANSPORT: f" ({', '.join(misplaced)})",
+        Code.SIP_URI_NOT_CONFIGURED: _no_uri_for(spec.transport) if installation.sip_uri else "",
         Code.LEFT_BEHIND: f" ({evidence.left_behind})",
         Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
         Code.METADATA_KEY_IGNORED: f" ({', '.join(reserved)})",
         Code.RETAIN_NOT_ALLOWED: f" (BYOC_RETAIN={installation.retain_setting})",
     }
     return tuple(Finding(code, MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
+
+
+def _misplaced_ports(spec: PhoneNumberSpec, uri: str) -> list[str]:
+    """The fields whose port is another transport's: for calls out, and for calls in, where the setting says so."""
+    address, _, transport = uri.removeprefix("sip:").partition(";transport=")
+    fields = {
+        "spec.terminationUri": others_port(spec.termination_uri, str(spec.transport)),
+        "status.originationUri, from BYOC_SIP_URI": bool(uri) and others_port(address, transport.upper()),
+    }
+    return [field for field, there in fields.items() if there]
+
+
+def _no_uri_for(transport: Transport) -> str:
+    return f" It names only the port of another transport; add an endpoint with ;transport={transport.lower()} to it."
 
 
 def left_behind(number: PhoneNumber, owned_ids: Collection[str], installation: Installation) -> str:

@@ -9,6 +9,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
+from .characters import BLANKS, CONTROLS
+
 REMEMBERED = 4096
 """Answers about addresses that are kept: thousands of numbers share the ranges of a few carriers."""
 
@@ -24,17 +26,51 @@ HOST_AND_PORT: Final = rf"{HOST_NAME}(?::{PORT})?"
 IPV4_AND_PORT: Final = rf"[0-9.]+(?::{PORT})?"
 IPV6_AND_PORT: Final = rf"\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](?::{PORT})?"
 
+# Addresses as patterns, for the charts' templates and schemas, which cannot parse one; `is_address` is the judge here,
+# and a test holds the two together.
+_OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4: Final = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
+_GROUP: Final = r"[0-9A-Fa-f]{1,4}"
+_LAST: Final = rf"(?:{_GROUP}:{_GROUP}|{IPV4})"
+IPV6: Final = "|".join(
+    (
+        rf"(?:{_GROUP}:){{6}}{_LAST}",
+        rf"::(?:{_GROUP}:){{5}}{_LAST}",
+        *(rf"(?:(?:{_GROUP}:){{0,{n}}}{_GROUP})?::(?:{_GROUP}:){{{4 - n}}}{_LAST}" for n in range(5)),
+        rf"(?:(?:{_GROUP}:){{0,5}}{_GROUP})?::{_GROUP}",
+        rf"(?:(?:{_GROUP}:){{0,6}}{_GROUP})?::",
+    )
+)
+"""`IPv6address` of RFC 3986 section 3.2.2."""
+
+IPV4_MAPPED: Final = rf"[0:]*:[Ff]{{4}}:{_LAST}|(?:0{{1,4}}:){{5}}[Ff]{{4}}:[0-9A-Fa-f:.]*"
+"""Of IPv6 addresses, those that stand for one of IPv4, which Kubernetes refuses: `::ffff:203.0.113.7`.
+
+The sixth group is ffff after five of zeros: followed by two groups, or with all five written out.
+"""
+CIDR: Final = rf"{IPV4}(?:/(?:[0-9]|[12][0-9]|3[0-2]))?|(?:{IPV6})(?:/(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?"
+"""A range or an address."""
+
+WIDE: Final = rf"{IPV4}/[0-7]|(?:{IPV6})/(?:[0-9]|1[0-5])"
+"""Ranges wider than /8, IPv6 /16."""
+
+ENDPOINT: Final = rf"\[(?:{IPV6})\](?::{PORT})?|{IPV4}(?::{PORT})?|{HOST_AND_PORT}"
+"""`host`, `host:port`, `[IPv6]` or `[IPv6]:port`."""
+
 _PASTED: Final = r"[^\x00-\x20\x22,./:;<>?@\x5b\x5d]"
-ENDPOINT_WITHIN: Final = rf"{_PASTED}+(?:\.{_PASTED}+)+(?::[0-9]+)?"
+ENDPOINT_WITHIN: Final = rf"\[[0-9A-Fa-f:.]+\](?::[0-9]+)?|{_PASTED}+(?:\.{_PASTED}+)+(?::[0-9]+)?"
 """What looks like host[:port] in a pasted SIP URI or web address.
 
 Wider than a host name, so that `my_host.example.com` is found whole and refused, not found as `host.example.com`.
 """
 
 # The same in time that grows with the text: a label is begun at its beginning only, and what was taken is kept.
-_ENDPOINT_WITHIN: Final = re.compile(rf"(?<!{_PASTED}){_PASTED}++(?:\.{_PASTED}++)++(?::[0-9]++)?")
+_ENDPOINT_WITHIN: Final = re.compile(
+    rf"\[[0-9A-Fa-f:.]++\](?::[0-9]++)?|(?<!{_PASTED}){_PASTED}++(?:\.{_PASTED}++)++(?::[0-9]++)?"
+)
 
 MAX_HOST_LENGTH: Final = 253
+MAX_HOST_AND_PORT_LENGTH: Final = MAX_HOST_LENGTH + len(":65535")
 MAX_LABEL_LENGTH: Final = 63
 MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024
@@ -42,11 +78,12 @@ MAX_HEADER_VALUE_BYTES: Final = 1024
 HEADER_NAME: Final = r"[A-Za-z0-9.!%*_+`'~-]+"
 """`token` of RFC 3261 section 25.1: what the name of a SIP header is made of."""
 
-WITHOUT_CONTROLS: Final = r"[^\x00-\x1f\x7f-\x9f]*"
-WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = r"(?:[^\x00-\x20\x7f-\xa0](?:[^\x00-\x1f\x7f-\x9f]*[^\x00-\x20\x7f-\xa0])?)?"
-USER_NAME: Final = (
-    r"(?:[^\x00-\x20\x7f-\xa0\x22\x5c:](?:[^\x00-\x1f\x7f-\x9f\x22\x5c:]*[^\x00-\x20\x7f-\xa0\x22\x5c:])?)?"
-)
+WITHOUT_CONTROLS: Final = rf"[^{CONTROLS}]*"
+_EDGE: Final = rf"[^{CONTROLS}{BLANKS}]"
+WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{_EDGE}(?:[^{CONTROLS}]*{_EDGE})?)?"
+_NOT_QUOTED: Final = r"\x22\x5c:"
+_USER_EDGE: Final = rf"[^{CONTROLS}{BLANKS}{_NOT_QUOTED}]"
+USER_NAME: Final = rf"(?:{_USER_EDGE}(?:[^{CONTROLS}{_NOT_QUOTED}]*{_USER_EDGE})?)?"
 """Goes into a quoted string and into `user:realm:password` (RFC 3261 section 22.4): no quote, backslash or colon."""
 
 DNS_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -62,7 +99,12 @@ COUNTRY: Final = r"[A-Za-z]{2}"
 
 _WIDEST_PREFIX: Final = {4: 8, 6: 16}
 _PREFIX_LENGTH: Final = r"0|[1-9][0-9]{0,2}"
-_DECORATION: Final = str.maketrans("", "", " -().")
+DECORATION: Final = " -().\xa0\u2011\u202a\u202c"
+"""What stands in phone numbers as people write them; the last two are put around them by contact lists."""
+
+_DECORATION: Final = str.maketrans("", "", DECORATION)
+WITHOUT_PLUS: Final = r"[1-9][0-9]{6,14}"
+"""A number that may have its country code and only lacks the plus."""
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -103,6 +145,25 @@ def is_host(text: str) -> bool:
     return len(text) <= MAX_HOST_LENGTH and (matches(HOST_NAME, text) or is_address(text))
 
 
+def is_from_host(text: str) -> bool:
+    """Whether the text is a host name or an IP address; IPv6 with or without brackets."""
+    if text.startswith("[") and text.endswith("]"):
+        return ":" in text and is_address(text[1:-1])
+    return is_host(text)
+
+
+def is_termination_host(text: str) -> bool:
+    """Whether hosts can end with the text: a host name, perhaps with `*.` or `.` before it, or an IP address."""
+    host = text.removeprefix("*.") if text.startswith("*") else text.removeprefix(".")
+    return is_address(text) or (len(text) <= MAX_HOST_LENGTH and matches(HOST_NAME, host))
+
+
+def canonical_host(host: str) -> str:
+    """One spelling for each host: lower-case, without a final dot; an address as short as can be, without brackets."""
+    bare = host.lower().removesuffix(".").removeprefix("[").removesuffix("]")
+    return str(ipaddress.ip_address(bare)) if is_address(bare) else bare
+
+
 def is_endpoint(text: str) -> bool:
     """Whether the text is `host`, `host:port`, `[IPv6]` or `[IPv6]:port`."""
     if matches(IPV6_AND_PORT, text):
@@ -124,16 +185,20 @@ def is_object_name(text: str) -> bool:
 
 
 def number_meant(text: str) -> str:
-    """The E.164 number in a text with blanks, dashes, dots or brackets, else an empty string."""
+    """The E.164 number in a text that writes it with blanks, dashes, dots, brackets or without plus, else nothing."""
     bare = text.translate(_DECORATION)
-    return bare if matches(E164, bare) else ""
+    if matches(E164, bare):
+        return bare
+    return f"+{bare}" if matches(WITHOUT_PLUS, bare) else ""
 
 
 def endpoint_meant(text: str) -> str:
     """The `host[:port]` within a pasted URI, else an empty string."""
+    if ":" in text and is_address(text):
+        return f"[{text}]"
     found = _ENDPOINT_WITHIN.search(text.rpartition("@")[2])
     meant = found.group() if found else ""
-    return meant if len(meant) <= MAX_HOST_LENGTH and matches(HOST_AND_PORT, meant) else ""
+    return meant if len(meant) <= MAX_HOST_AND_PORT_LENGTH and is_endpoint(meant) else ""
 
 
 def transport_meant(text: str) -> str:

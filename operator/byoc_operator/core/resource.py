@@ -7,6 +7,7 @@ from typing import Any
 
 from .carriers import host_of
 from .conditions import Reason, Verdict
+from .grammar import canonical_host
 from .keeping import kept_status
 from .ownership import RecordedIds
 from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
@@ -284,8 +285,8 @@ def _bounded(value: str) -> str:
 
 def refused_host(spec: PhoneNumberSpec, allowed: tuple[str, ...]) -> Verdict | None:
     """Whether the operator's settings forbid sending credentials and calls to the termination host."""
-    host = host_of(spec.termination_uri)
-    suffixes = tuple(suffix.lower().lstrip(".") for suffix in allowed)
+    host = canonical_host(host_of(spec.termination_uri))
+    suffixes = tuple(canonical_host(suffix.removeprefix("*.").removeprefix(".")) for suffix in allowed)
     if not suffixes or any(host == suffix or host.endswith(f".{suffix}") for suffix in suffixes):
         return None
     message = f"spec.terminationUri: host {host} is not allowed by this operator; allowed: {', '.join(suffixes)}"

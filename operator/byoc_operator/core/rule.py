@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from .characters import named, named_cel, re2
+
 OFFENDERS = "; wrong: "
 
 
@@ -24,6 +26,7 @@ class Rule:
     `reason`: how the API server heads its refusal; absent: as an invalid value.
     `kept`: an object from before the rule is used all the same, as the operator copes with what breaks it.
     `hint`: text appended to the message, made from the value; `message_cel`: CEL for the whole message, hint included.
+    `names_characters`: the hint names a character that the reader may not see by its code point.
     """
 
     node: str
@@ -35,6 +38,7 @@ class Rule:
     message_cel: str = ""
     hint: Callable[[Any], str] = no_hint
     kept: bool = False
+    names_characters: bool = False
 
 
 def cel_text(text: str) -> str:
@@ -46,7 +50,25 @@ def cel_text(text: str) -> str:
 
 def form(pattern: str, subject: str = "self") -> str:
     """CEL: the whole subject has the form of the pattern (CEL's `matches` alone would be content with a part)."""
-    return f"{subject}.matches({cel_text(f'^(?:{pattern})$')})"
+    return f"{subject}.matches({cel_text(re2(f'^(?:{pattern})$'))})"
+
+
+def has_any(characters: str, subject: str = "self") -> str:
+    """CEL: the subject has one of the characters of a class."""
+    return f"{subject}.matches({cel_text(re2(f'[{characters}]'))})"
+
+
+def text_rule(node: str, message: str, cel: str, holds: Callable[[str], bool]) -> Rule:
+    """A rule for a text, whose refusal names a character that the reader may not see."""
+    return Rule(
+        node=node,
+        message=message,
+        cel=cel,
+        holds=holds,
+        message_cel=f"{cel_text(message)} + {named_cel()}",
+        hint=named,
+        names_characters=True,
+    )
 
 
 def offenders_cel(message: str, entries: str) -> str:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from . import grammar
 from .carriers import PRESETS, Carrier, preset_for
+from .characters import named, named_cel
 from .grammar import matches
-from .rule import Rule, cel_text, form, offenders, offenders_cel
+from .rule import Rule, cel_text, form, offenders, offenders_cel, text_rule
 from .text_rules import HEADER_RULES, TEXT_RULES
 
 # --- phone numbers -------------------------------------------------------------------------------------------------
@@ -20,13 +21,21 @@ _NUMBER_MESSAGE = (
     "must be an E.164 number: a plus sign, the country code and at most 15 digits in all, nothing else, "
     "such as +19876543210"
 )
-_BARE_NUMBER = 'self.replace(" ", "").replace("-", "").replace("(", "").replace(")", "").replace(".", "")'
-_NUMBER_HINT_CEL = f'({form(grammar.E164, _BARE_NUMBER)} ? "; did you mean " + {_BARE_NUMBER} + "?" : "")'
+_BARE_NUMBER = "self" + "".join(
+    f'.replace("{character.encode("unicode_escape").decode()}", "")' for character in grammar.DECORATION
+)
+COUNTRY_CODE_HINT: Final = " (a number begins with its country code)"
+_NUMBER_HINT_CEL = (
+    f'({form(grammar.E164, _BARE_NUMBER)} ? "; did you mean " + {_BARE_NUMBER} + "?" : '
+    f'{form(grammar.WITHOUT_PLUS, _BARE_NUMBER)} ? "; did you mean +" + {_BARE_NUMBER} + "?{COUNTRY_CODE_HINT}" : "")'
+    f" + {named_cel()}"
+)
 
 
 def _number_hint(number: str) -> str:
     meant = grammar.number_meant(number)
-    return f"; did you mean {meant}?" if meant else ""
+    told = f"; did you mean {meant}?" if meant else ""
+    return told + (COUNTRY_CODE_HINT if meant and "+" not in number else "") + named(number)
 
 
 def _number_rule(node: str) -> Rule:
@@ -37,6 +46,7 @@ def _number_rule(node: str) -> Rule:
         holds=lambda number: matches(grammar.E164, number),
         message_cel=f"{cel_text(_NUMBER_MESSAGE)} + {_NUMBER_HINT_CEL}",
         hint=_number_hint,
+        names_characters=True,
     )
 
 
@@ -63,13 +73,19 @@ _ENDPOINT_MESSAGE = (
     "must be host, host:port or [IPv6]:port with a port from 1 to 65535, such as your-trunk.pstn.twilio.com, "
     "without sip:, user, blanks, path or parameters"
 )
-_IPV6_WITHIN = 'self.substring(1, self.indexOf("]"))'
-_HOST_PART = 'self.split(":")[0]'
-_ENDPOINT_CEL = (
-    f"{form(grammar.IPV6_AND_PORT)} ? isIP({_IPV6_WITHIN}) : "
-    f"{_HOST_PART}.size() <= {grammar.MAX_HOST_LENGTH} && "
-    f"({form(grammar.IPV4_AND_PORT)} ? isIP({_HOST_PART}) : {form(grammar.HOST_AND_PORT)})"
-)
+
+
+def _endpoint_cel(subject: str) -> str:
+    """CEL for `grammar.is_endpoint`."""
+    within = f'{subject}.substring(1, {subject}.indexOf("]"))'
+    host = f'{subject}.split(":")[0]'
+    return (
+        f"({form(grammar.IPV6_AND_PORT, subject)} ? isIP({within}) : "
+        f"{host}.size() <= {grammar.MAX_HOST_LENGTH} && "
+        f"({form(grammar.IPV4_AND_PORT, subject)} ? isIP({host}) : {form(grammar.HOST_AND_PORT, subject)}))"
+    )
+
+
 _TRANSPORT_CEL = (
     'self.lowerAscii().contains("transport=tls") ? " and transport: TLS" : '
     'self.lowerAscii().contains("transport=tcp") ? " and transport: TCP" : '
@@ -78,17 +94,17 @@ _TRANSPORT_CEL = (
 )
 _ENDPOINT_MEANT = f'self.substring(self.lastIndexOf("@") + 1).find({cel_text(grammar.ENDPOINT_WITHIN)})'
 _ENDPOINT_HINT_CEL = (
-    f"({_ENDPOINT_MEANT}.size() <= {grammar.MAX_HOST_LENGTH} && {form(grammar.HOST_AND_PORT, _ENDPOINT_MEANT)} ? "
-    f'"; write terminationUri: " + {_ENDPOINT_MEANT} + ({_TRANSPORT_CEL}) : "")'
+    '(isIP(self) ? "; write terminationUri: [" + self + "]" : '
+    f"[{_ENDPOINT_MEANT}].exists(meant, {_endpoint_cel('meant')}) ? "
+    f'"; write terminationUri: " + {_ENDPOINT_MEANT} + ({_TRANSPORT_CEL}) : "") + {named_cel()}'
 )
 
 
 def _endpoint_hint(termination_uri: str) -> str:
     endpoint = grammar.endpoint_meant(termination_uri)
     transport = grammar.transport_meant(termination_uri)
-    if not endpoint:
-        return ""
-    return f"; write terminationUri: {endpoint}" + (f" and transport: {transport}" if transport else "")
+    told = f"; write terminationUri: {endpoint}" if endpoint else ""
+    return told + (f" and transport: {transport}" if endpoint and transport else "") + named(termination_uri)
 
 
 _TOO_WIDE = "must not have ranges wider than /8 (IPv6: /16) unless allowAnyAddress is true"
@@ -99,21 +115,23 @@ def _wide(inbound: Mapping[str, Any]) -> list[str]:
     return [address for address in inbound.get("allowedAddresses") or () if grammar.is_wide(address)]
 
 
+_BRACKETED_CEL = r'self.matches(r"^\[.*:.*\]$") && isIP(self.substring(1, self.size() - 1))'
+
 HOST_RULES: Final = (
     Rule(
         node="terminationUri",
         message=_ENDPOINT_MESSAGE,
-        cel=_ENDPOINT_CEL,
+        cel=_endpoint_cel("self"),
         holds=grammar.is_endpoint,
         message_cel=f"{cel_text(_ENDPOINT_MESSAGE)} + {_ENDPOINT_HINT_CEL}",
         hint=_endpoint_hint,
+        names_characters=True,
     ),
-    Rule(
-        node="outbound.fromHost",
-        message="must be a host name or an IP address, such as voice.example.com, without sip:, user, port or "
-        "parameters",
-        cel=f'self == "" || isIP(self) || {form(grammar.HOST_NAME)}',
-        holds=lambda host: not host or grammar.is_host(host),
+    text_rule(
+        "outbound.fromHost",
+        "must be a host name or an IP address, such as voice.example.com, without sip:, user, port or parameters",
+        f'self == "" || isIP(self) || ({_BRACKETED_CEL}) || {form(grammar.HOST_NAME)}',
+        lambda host: not host or grammar.is_from_host(host),
     ),
     Rule(
         node="inbound.allowedAddresses",
@@ -122,12 +140,12 @@ HOST_RULES: Final = (
         cel="self.size() > 0",
         holds=bool,
     ),
-    Rule(
-        node="inbound.allowedAddresses[]",
-        message="must be a CIDR such as 54.172.60.0/30 or an IP address such as 203.0.113.7; host names are not "
-        "allowed, because LiveKit compares them with what the caller claims",
-        cel="isCIDR(self) || isIP(self)",
-        holds=lambda address: grammar.is_cidr(address) or grammar.is_address(address),
+    text_rule(
+        "inbound.allowedAddresses[]",
+        "must be a CIDR such as 54.172.60.0/30 or an IP address such as 203.0.113.7; host names are not allowed, "
+        "because LiveKit compares them with what the caller claims",
+        "isCIDR(self) || isIP(self)",
+        lambda address: grammar.is_cidr(address) or grammar.is_address(address),
     ),
     Rule(
         node="inbound",
@@ -188,8 +206,9 @@ DEPENDENCE_RULES: Final = (
     Rule(
         node="",
         field="inbound.authentication",
-        message=f"must be None with {_UNANSWERING_NAMES}, which cannot answer a digest challenge; restrict "
-        "inbound.allowedAddresses instead",
+        message=f"must be None with {_UNANSWERING_NAMES}, whose SIP trunks cannot answer a digest challenge; restrict "
+        "inbound.allowedAddresses instead. If its Programmable Voice calls with a user name and a password, which "
+        "can: set carrier: Generic and list the addresses it calls from",
         cel=f"!({_DIGEST_CEL} && ({_unanswering_cel()}))",
         holds=lambda spec: not _wants_digest(spec) or _answers_challenge(spec),
     ),

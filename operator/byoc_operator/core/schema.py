@@ -100,8 +100,8 @@ class InboundSpec(Model):
         max_length=64,
         json_schema_extra=ATOMIC,
         description="Addresses the carrier calls from: CIDRs or single addresses, IPv4 or IPv6, at least one. Absent: "
-        "the published ranges of the carrier; where there are none, anyone. An allow-list is hygiene, not "
-        "authentication. Example: [54.172.60.0/30]",
+        "the known ranges of the carrier (the reference lists them); where there are none, anyone. A list of yours "
+        "replaces those ranges. An allow-list is hygiene, not authentication. Example: [54.172.60.0/30]",
     )
     allow_any_address: bool = Field(
         default=False,
@@ -117,7 +117,7 @@ class InboundSpec(Model):
     authentication: Authentication = Field(
         default=Authentication.NONE,
         description="What a calling trunk must prove. None: nothing. Digest: it must answer a challenge with the "
-        "credentials of this number (needs `sipPasswordSecretRef`; Twilio cannot).",
+        "credentials of this number (needs `sipPasswordSecretRef`; Twilio's SIP trunks cannot).",
     )
     ring_timeout_seconds: int | None = Field(
         default=None,
@@ -164,8 +164,8 @@ class OutboundSpec(Model):
     from_host: str = Field(
         default="",
         max_length=253,
-        description="Host of the From address, if the carrier wants its own there: a host name or an IP address. "
-        "Absent: LiveKit's. Example: voice.example.com",
+        description="Host of the From address, if the carrier wants its own there: a host name or an IP address, "
+        "IPv6 with or without brackets. Absent: LiveKit's. Example: voice.example.com",
     )
     destination_country: str = Field(
         default="",
@@ -223,7 +223,9 @@ class PhoneNumberSpec(Model):
     media_encryption: MediaEncryption = Field(
         default=MediaEncryption.REQUIRED,
         description="SRTP, the encryption of audio. Required: calls without it fail (needs transport TLS, which "
-        "carries its keys). Allowed: used when the other side offers it. Disabled: never.",
+        "carries its keys). Allowed: calls in work with it and without; calls out offer it, and a carrier that has it "
+        "switched off refuses them (488). Disabled: calls out do without, and a caller that insists on it hears "
+        "silence.",
     )
     inbound: InboundSpec = Field(
         default_factory=InboundSpec, description="Which calls are accepted, and how. Needs `inboundAgentId`."

@@ -7,7 +7,8 @@ from typing import Any
 from .assessment import Assessment, made_too_early
 from .conditions import MAX_MESSAGE, Reason, Verdict, stamped, summarise
 from .credentials import Credentials
-from .desired import Installation, origination_uri, preset_of
+from .desired import Installation, preset_of
+from .origination import origination_uri
 from .ownership import Owned
 from .printable import printable
 from .resource import PhoneNumber

@@ -5,11 +5,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from . import grammar
+from .characters import HIDDEN, HIDDEN_IN_TEXT, has_hidden
 from .grammar import matches
-from .rule import Rule, cel_text, form, offenders, offenders_cel
+from .rule import Rule, cel_text, form, has_any, offenders, offenders_cel, text_rule
+
+_UNSEEN: Final = "such as a zero width space, a soft hyphen, a direction mark or a byte order mark"
 
 
-def _text_rule(node: str) -> Rule:
+def _without_controls(node: str) -> Rule:
     return Rule(
         node=node,
         message="must not have control characters such as line breaks or tabs",
@@ -27,10 +30,23 @@ def _identifier_rule(node: str) -> Rule:
     )
 
 
+def _visible_rule(node: str, hidden: str) -> Rule:
+    one = re.compile(f"[{hidden}]")
+    return text_rule(
+        node,
+        f"must not have characters that cannot be seen, {_UNSEEN}",
+        f"!{has_any(hidden)}",
+        lambda text: not one.search(text),
+    )
+
+
 TEXT_RULES: Final = (
-    _text_rule("friendlyName"),
+    _without_controls("friendlyName"),
+    _visible_rule("friendlyName", HIDDEN_IN_TEXT),
     _identifier_rule("inboundAgentId"),
+    _visible_rule("inboundAgentId", HIDDEN),
     _identifier_rule("outboundAgentId"),
+    _visible_rule("outboundAgentId", HIDDEN),
     Rule(
         node="sipUsername",
         message="must not have control characters, quotes, backslashes or colons and must not begin or end with a "
@@ -38,17 +54,18 @@ TEXT_RULES: Final = (
         cel=form(grammar.USER_NAME),
         holds=lambda name: matches(grammar.USER_NAME, name),
     ),
-    Rule(
-        node="sipPasswordSecretRef.name",
-        message="must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
-        cel=form(grammar.DNS_SUBDOMAIN),
-        holds=lambda name: matches(grammar.DNS_SUBDOMAIN, name),
+    _visible_rule("sipUsername", HIDDEN),
+    text_rule(
+        "sipPasswordSecretRef.name",
+        "must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
+        form(grammar.DNS_SUBDOMAIN),
+        lambda name: matches(grammar.DNS_SUBDOMAIN, name),
     ),
-    Rule(
-        node="sipPasswordSecretRef.key",
-        message="must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
-        cel=form(grammar.DATA_KEY),
-        holds=lambda key: matches(grammar.DATA_KEY, key),
+    text_rule(
+        "sipPasswordSecretRef.key",
+        "must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
+        form(grammar.DATA_KEY),
+        lambda key: matches(grammar.DATA_KEY, key),
     ),
     Rule(
         node="sipPasswordSecretRef.key",
@@ -139,6 +156,20 @@ def _map_rule(
     )
 
 
+def _visible_map_rule(node: str, values: str, *, keys: bool = False) -> Rule:
+    """Texts of a map without hidden characters: `values` says which; keys are identifiers, header names are ASCII."""
+    one = re.compile(f"[{values}]")
+    parts = (["keys"] if keys else []) + ["values"]
+    wrong_cel = has_any(values, "self[k]")
+    return _map_rule(
+        node,
+        f"must not have {' or '.join(parts)} with characters that cannot be seen, {_UNSEEN} "
+        "(U+00AD, U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF and others)",
+        f"{has_any(HIDDEN, 'k')} || {wrong_cel}" if keys else wrong_cel,
+        lambda key, value: (keys and has_hidden(key)) or one.search(value) is not None,
+    )
+
+
 def _header_name_rule(node: str) -> Rule:
     return _map_rule(
         node,
@@ -166,6 +197,7 @@ HEADER_RULES: Final = (
             or not matches(grammar.WITHOUT_CONTROLS, value)
         ),
     ),
+    _visible_map_rule("outbound.headers", HIDDEN),
     _header_name_rule("inbound.headersToAttributes"),
     _map_rule(
         "inbound.headersToAttributes",
@@ -173,6 +205,7 @@ HEADER_RULES: Final = (
         f'self[k] == "" || !{form(grammar.WITHOUT_CONTROLS, "self[k]")}',
         lambda _, attribute: not attribute or not matches(grammar.WITHOUT_CONTROLS, attribute),
     ),
+    _visible_map_rule("inbound.headersToAttributes", HIDDEN),
     _map_rule(
         "inbound.agentMetadata",
         "must not have the keys agentId, phoneNumber, direction, namespace and name, which the operator sets, in upper "
@@ -192,4 +225,5 @@ HEADER_RULES: Final = (
             or not matches(grammar.WITHOUT_CONTROLS, value)
         ),
     ),
+    _visible_map_rule("inbound.agentMetadata", HIDDEN_IN_TEXT, keys=True),
 )

@@ -133,7 +133,7 @@ def _unauthorized(what: str) -> Stalled:
 
 
 def _too_old() -> Stalled:
-    message = "LiveKit does not know this SIP method: upgrade livekit-server to 1.9.0 or newer."
+    message = "LiveKit does not know this SIP method: upgrade livekit-server to 1.13.2 or newer."
     return Stalled("LiveKitTooOld", message, server_wide=True)
 
 

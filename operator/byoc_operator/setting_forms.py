@@ -1,0 +1,95 @@
+"""The form of settings that are names, hosts or addresses: judged as the same values are in a `ByocPhoneNumber`."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from .core.characters import BLANKS, unseen
+from .core.grammar import (
+    WITHOUT_CONTROLS_AND_EDGE_BLANKS,
+    is_address,
+    is_cidr,
+    is_endpoint,
+    is_host,
+    is_namespace,
+    is_object_name,
+    is_termination_host,
+    matches,
+)
+from .core.origination import parse_endpoint
+from .core.ownership import MAX_INSTALLATION, is_installation
+
+_NAMESPACE_MESSAGE = "must be names of namespaces: lower-case letters, digits and dashes, at most 63, like voice,sales"
+_OBJECT_MESSAGE = "must be the name of an object: lower-case letters, digits, dashes and dots, like byoc-operator"
+_HOSTS_MESSAGE = (
+    "must be domains or IP addresses without sip:, port or path, like pstn.twilio.com,sip.telnyx.eu; a domain also "
+    "stands for all below it, and *.pstn.twilio.com is the same"
+)
+_BLANK: Final = re.compile(f"[{BLANKS}]")
+_ENDPOINTS_MESSAGE = (
+    "must be a host, perhaps with a port and a transport, like sip.example.com, sip.example.com:5061 or "
+    "sip.example.com;transport=tcp, or several of them with commas between"
+)
+
+
+def are_sip_endpoints(text: str) -> bool:
+    """Whether the text is one SIP endpoint of ours, or several with commas between."""
+    return all(parse_endpoint(part.strip()) for part in text.split(","))
+
+
+def is_livekit_url(text: str) -> bool:
+    """Whether LiveKit can be at this URL, which holds no credentials."""
+    parts = urlsplit(text)
+    known = parts.scheme in ("ws", "wss", "http", "https") and is_endpoint(parts.netloc)
+    return known and not _BLANK.search(text)
+
+
+def cannot_be_seen(text: str) -> str:
+    """What is wrong with the characters of a text, else nothing.
+
+    In no setting can a character be meant that nobody sees: it comes along when something is copied.
+    """
+    if unseen(text):
+        return f"contains {unseen(text)}, a character that cannot be seen"
+    if not matches(WITHOUT_CONTROLS_AND_EDGE_BLANKS, text):
+        return "must not have control characters and must not begin or end with a blank"
+    return ""
+
+
+FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
+    "sip_addresses": (
+        lambda part: is_cidr(part) or is_address(part),
+        "must be IP addresses or CIDR ranges, like 203.0.113.10,198.51.100.0/28",
+    ),
+    "installation_id": (is_installation, f"must have visible characters and no slash, {MAX_INSTALLATION} at most"),
+    "namespaces": (is_namespace, _NAMESPACE_MESSAGE),
+    "operator_namespace": (is_namespace, _NAMESPACE_MESSAGE),
+    "termination_hosts": (is_termination_host, _HOSTS_MESSAGE),
+    "admission_service": (is_host, "must be DNS names or IP addresses, like byoc-operator-admission.byoc-system.svc"),
+    "admission_webhook": (is_object_name, _OBJECT_MESSAGE),
+    "lease_name": (is_object_name, _OBJECT_MESSAGE),
+    "sip_uri": (are_sip_endpoints, _ENDPOINTS_MESSAGE),
+}
+"""By field: the form of each of its texts, and what is said of another. What had no form would match nothing, or fail
+only when it is used."""
+
+
+def texts(value: object) -> Iterator[str]:
+    """The texts in the value of a setting."""
+    match value:
+        case SecretStr():
+            yield value.get_secret_value()
+        case StrEnum():
+            return
+        case str():
+            yield value
+        case Path():
+            yield str(value)
+        case tuple():
+            for part in value:
+                yield from texts(part)
