@@ -66,15 +66,15 @@ class Gatherer:
     def remembered(self, number: PhoneNumber) -> Situation:
         """What is known of a number that nobody else holds, without asking anybody."""
         ports = self._ports
-        owned = ports.owned(number)
+        owned, adoptable = ports.owned(number), self._adoptable(number)
         ours = {trunk.id for trunk in owned.inbound}
         return Situation(
             number=number,
             owned=owned,
             foreign_inbound=tuple(sorted(ports.inventory.inbound_with(number.phone_number) - ours)),
-            foreign_wildcards=ports.inventory.wildcard_rules,
+            foreign_rules=ports.inventory.foreign_rules(number.phone_number, owned + adoptable),
             credentials=self._resolved(number, self._facts(number)),
-            adoptable=self._adoptable(number),
+            adoptable=adoptable,
         )
 
     async def gather(self, number: PhoneNumber) -> Situation:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from ..core.conditions import Reason
+from ..core.foreign_rules import ForeignRules, Wildcards
 from ..core.ownership import Owned, Owner, RecordedIds, claim, owner_of
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, normalised
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
@@ -45,8 +46,10 @@ class _Picture:
     by_id: dict[str, SipObject] = field(default_factory=dict)
     by_owner: dict[Owner, set[str]] = field(default_factory=dict)
     inbound_by_number: dict[str, set[str]] = field(default_factory=dict)
-    wildcards: set[str] = field(default_factory=set)
     nameless: set[Owner] = field(default_factory=set)
+    rules_by_trunk: dict[str, set[str]] = field(default_factory=dict)
+    wildcards: dict[str, DispatchRule] = field(default_factory=dict)
+    _sorted: Wildcards | None = None
 
     def put(self, sip_object: SipObject) -> None:
         if not sip_object.id:
@@ -61,8 +64,11 @@ class _Picture:
             self.by_owner.setdefault(owner, set()).add(sip_object.id)
         for number in _numbers(sip_object):
             self.inbound_by_number.setdefault(number, set()).add(sip_object.id)
+        for trunk in _trunks(sip_object):
+            self.rules_by_trunk.setdefault(trunk, set()).add(sip_object.id)
         if isinstance(sip_object, DispatchRule) and not sip_object.trunk_ids:
-            self.wildcards.add(sip_object.id)
+            self.wildcards[sip_object.id] = sip_object
+            self._sorted = None
 
     def drop(self, id: str) -> None:
         known = self.by_id.pop(id, None)
@@ -73,7 +79,16 @@ class _Picture:
             _discard(self.by_owner, owner, id)
         for number in _numbers(known):
             _discard(self.inbound_by_number, number, id)
-        self.wildcards.discard(id)
+        for trunk in _trunks(known):
+            _discard(self.rules_by_trunk, trunk, id)
+        if self.wildcards.pop(id, None):
+            self._sorted = None
+
+    def sorted_wildcards(self) -> Wildcards:
+        """The rules without a trunk, put in order once for all numbers."""
+        if self._sorted is None:
+            self._sorted = Wildcards.of(self.wildcards)
+        return self._sorted
 
 
 _Index = TypeVar("_Index", Owner, str)
@@ -90,6 +105,10 @@ def _numbers(sip_object: SipObject) -> frozenset[str]:
     if not isinstance(sip_object, InboundTrunk):
         return frozenset()
     return frozenset(normalised(number) for number in sip_object.numbers)
+
+
+def _trunks(sip_object: SipObject) -> frozenset[str]:
+    return frozenset(sip_object.trunk_ids) if isinstance(sip_object, DispatchRule) else frozenset()
 
 
 class Inventory:
@@ -220,10 +239,17 @@ class Inventory:
         """IDs of all inbound trunks, whoever's, with this number."""
         return frozenset(self._picture.inbound_by_number.get(phone_number, ()))
 
-    @property
-    def wildcard_rules(self) -> tuple[str, ...]:
-        """IDs of all rules that name no trunk."""
-        return tuple(sorted(self._picture.wildcards))
+    def foreign_rules(self, phone_number: str, owned: Owned) -> ForeignRules:
+        """Rules that are not the number's own and that calls to it may get; the work for all numbers is done once."""
+        picture, ours = self._picture, {rule.id for rule in owned.rules}
+        trunk = owned.inbound[0].id if owned.inbound else ""
+        named = [picture.by_id[each] for each in sorted(picture.rules_by_trunk.get(trunk, ())) if each not in ours]
+        wildcards = picture.sorted_wildcards()
+        return ForeignRules(
+            on_trunk=tuple(rule for rule in named if isinstance(rule, DispatchRule)),
+            wildcards=tuple(rule for rule in wildcards.for_number(phone_number) if rule.id not in ours),
+            contradicting=wildcards.contradicting,
+        )
 
     @property
     def by_id(self) -> Mapping[str, SipObject]:
