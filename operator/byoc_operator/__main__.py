@@ -39,6 +39,7 @@ from .errors import OperatorError, Unavailable
 from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
+from .livekit_sip.pacing import AdaptiveLimit
 from .livekit_sip.session import Endpoint, is_cloud
 from .settings import AdoptionPolicy, LogFormat, OrphanPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy, Settings
 from .telemetry.health import HealthServer
@@ -177,7 +178,11 @@ async def _wired(process: Process) -> Engine:
         lambda: client.unreadable,
     )
     guard = Guard(
-        process.client, _bucket(settings), _MountedKey(settings, process.client, (key, secret)).reload, leader.must_hold
+        process.client,
+        _bucket(settings),
+        _MountedKey(settings, process.client, (key, secret)).reload,
+        leader.must_hold,
+        AdaptiveLimit(max(1, settings.livekit_concurrency // 4), settings.livekit_concurrency),
     )
     events = Events(process.api, identity)
     ports = Ports(
