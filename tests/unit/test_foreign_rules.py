@@ -135,6 +135,37 @@ def test_two_rules_without_a_trunk_that_contradict_each_other_stop_every_call() 
     assert wildcard(rule("SDR_a", **elsewhere), rule("SDR_b", **elsewhere)).contradicting == ("SDR_a", "SDR_b")
 
 
+def catching(trunk: InboundTrunk, ours: InboundTrunk = TRUNK, **selection: Any) -> str:
+    foreign = ForeignRules(catch_alls=(trunk,), on_catch_alls=(rule(trunk_ids=(trunk.id,), **selection),))
+    return intrusion(PHONE, ours, OURS, foreign).catch_all
+
+
+ANY = InboundTrunk("theirs", "", (), username=PIN, password=PIN, id="ST_any")
+CLOSED = replace(OPEN, allowed_numbers=(CALLER,))
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "selection", "told"),
+    [
+        (ANY, TRUNK, {}, True),
+        (ANY, OPEN, {}, False),
+        (ANY, CLOSED, {}, True),
+        (ANY, CLOSED, {"callers": (CALLER,)}, False),
+        (ANY, TRUNK, {"numbers": (OTHER,)}, False),
+        (ANY, TRUNK, {"numbers": (PHONE,)}, True),
+        (replace(ANY, allowed_addresses=(CARRIER,)), TRUNK, {}, False),
+        (replace(ANY, allowed_addresses=("192.0.2.128/25",)), TRUNK, {}, False),
+        (replace(ANY, allowed_addresses=("10.1.0.0/16",)), TRUNK, {}, True),
+        (replace(ANY, allowed_numbers=(CALLER,)), CLOSED, {}, False),
+        (replace(ANY, allowed_numbers=(OTHER,)), CLOSED, {}, True),
+    ],
+)
+def test_a_trunk_without_numbers_is_told_where_it_gets_what_ours_keeps_out(
+    theirs: InboundTrunk, ours: InboundTrunk, selection: dict[str, Any], *, told: bool
+) -> None:
+    assert catching(theirs, ours, **selection) == ("ST_any" if told else "")
+
+
 # The judgement of one call
 
 
@@ -169,7 +200,7 @@ def test_a_pin_that_was_entered_leaves_only_the_rules_with_it() -> None:
 
 
 def told(world: World) -> dict[str, str]:
-    codes = ("ForeignRuleOnTrunk", "ForeignWildcardRule", "ContradictingRules")
+    codes = ("ForeignRuleOnTrunk", "ForeignWildcardRule", "ForeignCatchAllTrunk", "ContradictingRules")
     return {each["code"]: each["message"] for each in world.status()["findings"] if each["code"] in codes}
 
 
@@ -208,3 +239,18 @@ async def test_rules_that_contradict_each_other_are_told() -> None:
     await world.sweep()
     assert told(world)["ContradictingRules"].endswith(f"({', '.join(sorted((ours, foreign)))})")
     assert world.ready() == ("True", "Synced")
+
+
+@in_virtual_time
+async def test_a_foreign_trunk_without_numbers_is_told_once_it_has_a_rule() -> None:
+    world = await World.running()
+    await world.apply(inbound={"allowedAddresses": [CARRIER]})
+    trunk = world.livekit.put(replace(ANY, id=""))
+    await world.sweep()
+    assert told(world) == {}
+    world.livekit.put(rule("", (trunk,)))
+    await world.sweep()
+    assert told(world).keys() == {"ForeignCatchAllTrunk"}
+    world.livekit.drop(trunk)
+    await world.sweep()
+    assert told(world) == {}

@@ -30,6 +30,7 @@ class Code(StrEnum):
     CREDENTIALS_OLD = "CredentialsOld"
     FOREIGN_WILDCARD_RULE = "ForeignWildcardRule"
     FOREIGN_RULE_ON_TRUNK = "ForeignRuleOnTrunk"
+    FOREIGN_CATCH_ALL_TRUNK = "ForeignCatchAllTrunk"
     CONTRADICTING_RULES = "ContradictingRules"
     SIP_URI_NOT_CONFIGURED = "SipUriNotConfigured"
     LEFT_BEHIND = "LeftBehind"
@@ -55,6 +56,8 @@ MESSAGES: Mapping[Code, str] = {
     "that allowed addresses, callers and digest should keep out; delete it or give it trunk_ids.",
     Code.FOREIGN_RULE_ON_TRUNK: "LiveKit prefers a dispatch rule that is not ours and names the inbound trunk of this "
     "number; delete it or take the trunk out of its trunk_ids.",
+    Code.FOREIGN_CATCH_ALL_TRUNK: "An inbound trunk in LiveKit that is not ours has no numbers, so it also takes calls "
+    "to this number that allowed addresses, callers and digest should keep out; give it numbers or delete it.",
     Code.CONTRADICTING_RULES: "Dispatch rules in LiveKit are for the same calls, so LiveKit refuses all calls to this "
     "number (503); delete one of them.",
     Code.SIP_URI_NOT_CONFIGURED: "The operator does not know its public SIP endpoint, so there is no "
@@ -109,6 +112,7 @@ def findings(
         Code.CREDENTIALS_OLD: credentials is not None and 0 < limit_s < now_s - credentials.changed_at,
         Code.FOREIGN_WILDCARD_RULE: bool(intrusion.wildcard),
         Code.FOREIGN_RULE_ON_TRUNK: bool(intrusion.takers),
+        Code.FOREIGN_CATCH_ALL_TRUNK: bool(intrusion.catch_all),
         Code.CONTRADICTING_RULES: bool(intrusion.contradicting),
         Code.SIP_URI_NOT_CONFIGURED: inbound and not installation.sip_uri,
         Code.LEFT_BEHIND: bool(evidence.left_behind),
@@ -118,6 +122,7 @@ def findings(
     more = {
         Code.FOREIGN_WILDCARD_RULE: f" ({intrusion.wildcard})",
         Code.FOREIGN_RULE_ON_TRUNK: f" ({'; '.join(intrusion.takers)})",
+        Code.FOREIGN_CATCH_ALL_TRUNK: f" ({intrusion.catch_all})",
         Code.CONTRADICTING_RULES: f" ({', '.join(intrusion.contradicting)})",
         Code.LEFT_BEHIND: f" ({evidence.left_behind})",
         Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",

@@ -10,17 +10,19 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, product
 
-from .matching import Call, contradiction, judge, trunk_filter
+from .matching import Call, contradiction, preferred, trunk_filter, trunk_for
 from .trunk import DispatchRule, Form, InboundTrunk, normalised
 
 MOST_TOLD = 3
 """Rules that a finding names; the others it counts."""
 
-MOST_CALLS = 64
+MOST_CALLS = 16
 """Calls that are tried for one rule; a rule with a long list of callers is for all of them alike."""
 
 _ANY_TRUNK = "ST"
 _STRANGER = "a caller whom no rule names"
+_ANYWHERE = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
+"""Addresses of nobody (RFC 5737, RFC 3849), to ask whether a trunk lets in whoever calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +30,14 @@ class ForeignRules:
     """Rules that are not ours and that a call to one number may get.
 
     `on_trunk`: they name its inbound trunk. `wildcards`: they name none, and the number is not excluded.
+    `catch_alls`: foreign trunks without numbers, which get what no other trunk takes; `on_catch_alls`: rules for them.
     `contradicting`: IDs of two rules without a trunk between which LiveKit does not choose: it refuses all calls.
     """
 
     on_trunk: tuple[DispatchRule, ...] = ()
     wildcards: tuple[DispatchRule, ...] = ()
+    catch_alls: tuple[InboundTrunk, ...] = ()
+    on_catch_alls: tuple[DispatchRule, ...] = ()
     contradicting: tuple[str, ...] = ()
 
 
@@ -65,12 +70,13 @@ class Wildcards:
 class Intrusion:
     """What they do. `takers`: `ID what it does`, for rules that are preferred to ours.
 
-    `wildcard`: ID of a rule that gets calls which our trunk keeps out. `contradicting`: IDs of rules because of which
-    LiveKit refuses all calls.
+    `wildcard`, `catch_all`: ID of a rule, of a trunk, that gets calls which our trunk keeps out.
+    `contradicting`: IDs of rules because of which LiveKit refuses all calls.
     """
 
     takers: tuple[str, ...] = ()
     wildcard: str = ""
+    catch_all: str = ""
     contradicting: tuple[str, ...] = ()
 
 
@@ -78,7 +84,8 @@ def intrusion(phone_number: str, trunk: InboundTrunk, ours: DispatchRule, foreig
     """What foreign rules do to calls to this number, once trunk and rule are as they should be."""
     wildcard = next((rule.id for rule in foreign.wildcards if _gets_what_is_kept_out(rule, trunk)), "")
     takers, contradicting = _takers(phone_number, trunk, ours, foreign.on_trunk)
-    return Intrusion(takers, wildcard, contradicting or foreign.contradicting)
+    catch_all = _catch_all(phone_number, trunk, foreign)
+    return Intrusion(takers, wildcard, catch_all, contradicting or foreign.contradicting)
 
 
 def _takers(
@@ -105,7 +112,7 @@ def _takers(
 def _wins(rule: DispatchRule, trunk: InboundTrunk, rules: Sequence[DispatchRule], phone_number: str) -> bool:
     """Whether there is a call to the number that the rule gets."""
     calls = islice(_calls_for(rule, trunk, phone_number), MOST_CALLS)
-    return any(judge([trunk], rules, call).rule is rule for call in calls)
+    return any(preferred(rules, trunk, call) is rule for call in calls)
 
 
 def _calls_for(rule: DispatchRule, trunk: InboundTrunk, phone_number: str) -> Iterator[Call]:
@@ -125,6 +132,28 @@ def _effect(rule: DispatchRule, phone_number: str) -> str:
     if selection.pin:
         return f"asks {'some callers' if few else 'every caller'} for a PIN"
     return f"takes {'some' if few else 'all'} calls"
+
+
+def _catch_all(phone_number: str, trunk: InboundTrunk, foreign: ForeignRules) -> str:
+    """ID of the first trunk without numbers over which a call gets a rule after our trunk has kept it out."""
+    if contradiction(foreign.on_catch_alls):
+        return ""
+    trunks = (replace(trunk, id=_ANY_TRUNK), *foreign.catch_alls)
+    for each, rule in product(foreign.catch_alls, foreign.on_catch_alls):
+        if each.id not in rule.trunk_ids:
+            continue
+        numbers = [number for number in rule.selection.numbers if normalised(number) == phone_number]
+        callers = rule.selection.callers or each.allowed_numbers or (_STRANGER,)
+        dialled = numbers if rule.selection.numbers else [phone_number]
+        calls = (Call(*call) for call in product(dialled, callers, (*_sources(each.allowed_addresses), *_ANYWHERE)))
+        if any(trunk_for(trunks, call) is each for call in islice(calls, MOST_CALLS)):
+            return each.id
+    return ""
+
+
+def _sources(addresses: Sequence[str]) -> list[str]:
+    """An address of each range."""
+    return [entry.partition("/")[0] for entry in addresses]
 
 
 def _gets_what_is_kept_out(wildcard: DispatchRule, trunk: InboundTrunk) -> bool:

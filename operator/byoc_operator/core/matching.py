@@ -11,9 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from itertools import product
 
-from .trunk import DispatchRule, Form, InboundTrunk, Masked, normalised
+from .trunk import DispatchRule, Form, InboundTrunk, Masked, Selection, normalised
 
 _IGNORED_IN_ADDRESSES = re.compile(r"[()+*;, \t\n\r]|://")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
@@ -82,11 +81,21 @@ def judge(trunks: Iterable[InboundTrunk], rules: Iterable[DispatchRule], call: C
         return Judgement(Result.REFUSED, matched, stopped=stopped, contradict=contradict)
     filters = [(rule, rule_filter(rule, matched, call)) for rule in considered]
     stopped += tuple((rule.id, why) for rule, why in filters if why is not None)
-    chosen = _preferred([rule for rule, why in filters if why is None])
+    chosen = _first([rule for rule, why in filters if why is None])
     if chosen is None:
         return Judgement(Result.DROPPED, matched, stopped=stopped)
     asked = chosen.selection.pin is not None and call.pin is None
     return Judgement(Result.ASKED_FOR_PIN if asked else Result.ACCEPTED, matched, chosen, stopped)
+
+
+def trunk_for(trunks: Iterable[InboundTrunk], call: Call) -> InboundTrunk | None:
+    """The trunk that a call gets, None if it gets none or LiveKit does not choose."""
+    return _trunk_for(trunks, call)[0]
+
+
+def preferred(rules: Iterable[DispatchRule], trunk: InboundTrunk | None, call: Call) -> DispatchRule | None:
+    """The rule that a call over this trunk gets, of rules without a contradiction."""
+    return _first([rule for rule in rules if rule_filter(rule, trunk, call) is None])
 
 
 def trunk_filter(trunk: InboundTrunk, call: Call) -> Filter | None:
@@ -120,19 +129,39 @@ def rule_filter(rule: DispatchRule, trunk: InboundTrunk | None, call: Call) -> F
 
 def contradiction(rules: Iterable[DispatchRule]) -> tuple[str, ...]:
     """IDs of the first two rules that are for the same calls, so that LiveKit refuses all; empty if none are."""
-    taken: dict[tuple[str, str, str, str], str] = {}
+    before: dict[str, list[DispatchRule]] = {}
     for rule in rules:
-        selection = rule.selection
-        if selection.form is Form.UNKNOWN:
+        if rule.selection.form is Form.UNKNOWN or _names_one_twice(rule):
             return (rule.id, rule.id)
-        pin = selection.pin.digest if selection.pin else ""
-        numbers, callers = selection.numbers or ("",), selection.callers or ("",)
-        for trunk, caller, number in product(rule.trunk_ids or ("",), callers, numbers):
-            key = (pin, trunk, normalised(caller), normalised(number))
-            if key in taken:
-                return _both(rule.id, taken[key])
-            taken[key] = rule.id
+        for trunk in rule.trunk_ids or ("",):
+            for other in before.setdefault(trunk, []):
+                if _are_for_the_same(rule.selection, other.selection):
+                    return _both(rule.id, other.id)
+            before[trunk].append(rule)
     return ()
+
+
+def _names_one_twice(rule: DispatchRule) -> bool:
+    """Whether a rule names a trunk, a caller or a number twice: to LiveKit it is then for the same calls as itself."""
+    callers, numbers = rule.selection.callers, rule.selection.numbers
+    return (
+        len(set(rule.trunk_ids)) < len(rule.trunk_ids)
+        or len(_spelled_alike(callers)) < len(callers)
+        or len(_spelled_alike(numbers)) < len(numbers)
+    )
+
+
+def _are_for_the_same(one: Selection, other: Selection) -> bool:
+    if one.pin != other.pin:
+        return False
+    callers, numbers = _spelled_alike(one.callers), _spelled_alike(one.numbers)
+    return not (callers.isdisjoint(_spelled_alike(other.callers)) or numbers.isdisjoint(_spelled_alike(other.numbers)))
+
+
+@lru_cache(maxsize=1024)
+def _spelled_alike(numbers: tuple[str, ...]) -> frozenset[str]:
+    """Numbers as LiveKit compares them; that there are none it takes for one that is empty."""
+    return frozenset(map(normalised, numbers or ("",)))
 
 
 def _trunk_for(
@@ -153,7 +182,7 @@ def _both(one: str, other: str) -> tuple[str, ...]:
     return (min(one, other), max(one, other))
 
 
-def _preferred(rules: Sequence[DispatchRule]) -> DispatchRule | None:
+def _first(rules: Sequence[DispatchRule]) -> DispatchRule | None:
     """The rule that LiveKit takes: one that names the trunk before one that names none, then the smallest rank."""
     return min(rules, key=lambda rule: (not rule.trunk_ids, *_rank(rule)), default=None)
 

@@ -49,6 +49,7 @@ class _Picture:
     nameless: set[Owner] = field(default_factory=set)
     rules_by_trunk: dict[str, set[str]] = field(default_factory=dict)
     wildcards: dict[str, DispatchRule] = field(default_factory=dict)
+    catch_alls: dict[str, InboundTrunk] = field(default_factory=dict)
     _sorted: Wildcards | None = None
 
     def put(self, sip_object: SipObject) -> None:
@@ -64,6 +65,8 @@ class _Picture:
             self.by_owner.setdefault(owner, set()).add(sip_object.id)
         for number in _numbers(sip_object):
             self.inbound_by_number.setdefault(number, set()).add(sip_object.id)
+        if isinstance(sip_object, InboundTrunk) and not sip_object.numbers:
+            self.catch_alls[sip_object.id] = sip_object
         for trunk in _trunks(sip_object):
             self.rules_by_trunk.setdefault(trunk, set()).add(sip_object.id)
         if isinstance(sip_object, DispatchRule) and not sip_object.trunk_ids:
@@ -79,10 +82,16 @@ class _Picture:
             _discard(self.by_owner, owner, id)
         for number in _numbers(known):
             _discard(self.inbound_by_number, number, id)
+        self.catch_alls.pop(id, None)
         for trunk in _trunks(known):
             _discard(self.rules_by_trunk, trunk, id)
         if self.wildcards.pop(id, None):
             self._sorted = None
+
+    def rules_of(self, trunks: Iterable[str]) -> tuple[DispatchRule, ...]:
+        """The rules that name one of these trunks, by ID."""
+        named = sorted({rule for trunk in trunks for rule in self.rules_by_trunk.get(trunk, ())})
+        return tuple(rule for each in named if isinstance(rule := self.by_id[each], DispatchRule))
 
     def sorted_wildcards(self) -> Wildcards:
         """The rules without a trunk, put in order once for all numbers."""
@@ -243,11 +252,13 @@ class Inventory:
         """Rules that are not the number's own and that calls to it may get; the work for all numbers is done once."""
         picture, ours = self._picture, {rule.id for rule in owned.rules}
         trunk = owned.inbound[0].id if owned.inbound else ""
-        named = [picture.by_id[each] for each in sorted(picture.rules_by_trunk.get(trunk, ())) if each not in ours]
+        catch_alls = [each for _, each in sorted(picture.catch_alls.items()) if each.id not in owned.ids]
         wildcards = picture.sorted_wildcards()
         return ForeignRules(
-            on_trunk=tuple(rule for rule in named if isinstance(rule, DispatchRule)),
+            on_trunk=tuple(rule for rule in picture.rules_of([trunk]) if rule.id not in ours),
             wildcards=tuple(rule for rule in wildcards.for_number(phone_number) if rule.id not in ours),
+            catch_alls=tuple(catch_alls),
+            on_catch_alls=picture.rules_of([each.id for each in catch_alls]),
             contradicting=wildcards.contradicting,
         )
 
