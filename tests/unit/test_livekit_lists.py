@@ -60,7 +60,7 @@ def inbound(item: bytes) -> InboundTrunk:
 
 def rule(item: bytes) -> DispatchRule:
     got = read(SIPDispatchRuleInfo, memoryview(item))
-    return seen_as(got.info.sip_dispatch_rule_id, convert.rule_from_proto(got.info), got, len(item)).value
+    return seen_as(got.info.sip_dispatch_rule_id, convert.rule_from_proto(got.info, MASK), got, len(item)).value
 
 
 OURS = SIPOutboundTrunkInfo(
@@ -244,3 +244,10 @@ async def test_reading_an_object_of_many_fields_takes_one_look_at_each(monkeypat
         outbound(OURS + text_field(14, b"\xff") * 5000 * times)
         counts.append(looked)
     assert counts[2] <= 4.1 * counts[0]
+
+
+def test_what_is_kept_of_the_calls_that_a_rule_is_for_is_bounded() -> None:
+    numbers = [f"+1555{each:07d}" for each in range(100_000)]
+    theirs = bounded(rule(SIPDispatchRuleInfo(inbound_numbers=numbers, numbers=numbers).SerializeToString()))
+    assert (len(theirs.selection.callers), len(theirs.selection.numbers)) == (257, 10_001)
+    assert bounded(theirs) == theirs
