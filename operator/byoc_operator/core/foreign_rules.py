@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice, product
 
 from .matching import Call, contradiction, preferred, trunk_filter, trunk_for
-from .trunk import DispatchRule, Form, InboundTrunk, normalised
+from .trunk import UNREADABLE, DispatchRule, Form, InboundTrunk, normalised
 
 MOST_TOLD = 3
 """Rules that a finding names; the others it counts."""
@@ -52,7 +52,8 @@ class Wildcards:
     @classmethod
     def of(cls, wildcards: Mapping[str, DispatchRule]) -> "Wildcards":
         """Of rules without a trunk, by ID."""
-        rules = [rule for _, rule in sorted(wildcards.items())]
+        # One that was not read whole may be for other numbers only; the log names it.
+        rules = [rule for _, rule in sorted(wildcards.items()) if UNREADABLE not in rule.extra]
         by_number: dict[str, tuple[DispatchRule, ...]] = {}
         for rule in rules:
             for number in {normalised(number) for number in rule.selection.numbers}:

@@ -113,6 +113,9 @@ class Selection:
     numbers: tuple[str, ...] = ()
 
 
+UNREADABLE = "unreadable"
+"""Stands in an object's `extra` where parts of it could not be read and were left out."""
+
 OUR_SELECTION = Selection()
 """Every call over the rule's trunks."""
 
