@@ -27,6 +27,7 @@ from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
 from byoc_operator.livekit_sip.inventory import Inventory
+from byoc_operator.livekit_sip.pacing import AdaptiveLimit
 from byoc_operator.sealing import KeyRing
 from byoc_operator.telemetry.metrics import Metrics
 
@@ -80,6 +81,8 @@ class World:
     leader: Leadership | None = None
     reload_key: Callable[[], bool] = lambda: False
     per_minute: int = 0
+    workers: int = 4
+    most_at_once: int = 4
     deletes_orphans: bool = False
     ring: KeyRing | None = RING
     makes_keys: bool = True
@@ -136,7 +139,13 @@ class World:
         api = self.api
         clock = asyncio.get_running_loop().time
         leader = self.leader or Alone()
-        guard = Guard(self.livekit, Bucket(self.per_minute, clock), self.reload_key, leader.must_hold)
+        guard = Guard(
+            self.livekit,
+            Bucket(self.per_minute, clock),
+            self.reload_key,
+            leader.must_hold,
+            AdaptiveLimit(2, self.most_at_once, clock),
+        )
         keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
         events, metrics = Events(api, "operator-1"), Metrics()
         self._ports = Ports(
@@ -155,7 +164,7 @@ class World:
         )
         api.unreadable = self._ports.unread.told
         orphanage = Orphanage(self._ports, (), self._hear, deletes=self.deletes_orphans)
-        self._engine = engine = Engine(self._ports, Pace(4, 2, SWEEP_S), leader, orphanage, self._hear)
+        self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphanage, self._hear)
         self.api.watch_numbers.append(engine.number_event)
         self.api.watch_secrets.append(engine.secret_event)
         await engine.start()

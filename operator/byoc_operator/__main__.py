@@ -40,6 +40,7 @@ from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
+from .livekit_sip.pacing import AdaptiveLimit
 from .livekit_sip.session import Endpoint, is_cloud
 from .mounted_key import MountedKey
 from .settings import LogFormat, OrphanPolicy, Settings
@@ -222,7 +223,13 @@ async def _wired(process: Process) -> Engine:
         "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
         lambda: client.unreadable,
     )
-    guard = Guard(client, _bucket(settings), MountedKey(settings, client, (key, secret)).reload, leader.must_hold)
+    guard = Guard(
+        client,
+        _bucket(settings),
+        MountedKey(settings, client, (key, secret)).reload,
+        leader.must_hold,
+        AdaptiveLimit(max(1, settings.livekit_concurrency // 4), settings.livekit_concurrency),
+    )
     events = Events(process.api, identity)
     ports = Ports(
         cache=Cache(),

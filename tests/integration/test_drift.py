@@ -195,6 +195,30 @@ def test_a_foreign_rule_without_a_trunk_is_a_finding(scene: Scene) -> None:
     scene.until(lambda: findings(scene.get()) == [], "the finding is gone")
 
 
+def test_a_rule_with_a_pin_on_our_trunk_is_told_until_it_goes(scene: Scene) -> None:
+    _, held = _in_step(scene)
+    trunk, pin = held.ids[1], "48151623"
+    asks = SIPDispatchRule(dispatch_rule_individual=SIPDispatchRuleIndividual(room_prefix="theirs-", pin=pin))
+    foreign = scene.sip.create_rule(SIPDispatchRuleInfo(name="theirs", rule=asks, trunk_ids=[trunk]))
+    scene.until(lambda: findings(scene.get()) == ["ForeignRuleOnTrunk"], "a sweep has found it")
+    number = scene.get()
+    assert condition(number)["reason"] == "Synced"
+    assert number["status"]["findings"][0]["message"].endswith(f"({foreign} asks every caller for a PIN)")
+    assert pin not in json.dumps(number)
+    scene.sip.delete(foreign)
+    scene.until(lambda: findings(scene.get()) == [], "the finding is gone")
+
+
+def test_rules_for_another_called_number_are_no_finding(scene: Scene) -> None:
+    _, held = _in_step(scene)
+    elsewhere = SIPDispatchRule(dispatch_rule_individual=SIPDispatchRuleIndividual(room_prefix="theirs-"))
+    for trunk_ids in ([], [held.ids[1]]):
+        limited = SIPDispatchRuleInfo(name="theirs", rule=elsewhere, trunk_ids=trunk_ids, numbers=["+12025550198"])
+        scene.sip.create_rule(limited)
+    scene.after_a_sweep()
+    assert findings(scene.get()) == []
+
+
 def test_a_wiped_status_heals_without_a_write_to_livekit(scene: Scene) -> None:
     scene.secret(GOOD_SECRET)
     phone, held = _in_step(scene, sipPasswordSecretRef=REF)

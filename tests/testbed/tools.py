@@ -90,6 +90,19 @@ LIVEKIT_SERVER = Tool(
     source=GoSource("github.com/livekit/livekit-server/cmd/server@v1.13.5", _SMALL, 120),
     file_variable="LIVEKIT_SERVER_BIN",
 )
+SIP_MATCHER = Tool(
+    name="sip-matcher",
+    version=(
+        1,
+        13,
+        5,
+        1,
+    ),  # as the server whose protocol its go.mod pins; then a count that goes up with main.go
+    fits=lambda _: False,
+    install=_GO,
+    source=GoSource(".", _SMALL, 40, _GOMOD / "sip-matcher"),
+)
+"""LiveKit's own choice of trunk and rule for a call, without a call: `testbed/sip_matcher.py` asks it."""
 REDIS_SERVER = Tool(
     name="redis-server",
     version=(6, 2, 14),
@@ -124,7 +137,7 @@ ARGOCD = _go(
     ),
 )
 
-RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, LIVEKIT_SERVER, REDIS_SERVER)
+RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, LIVEKIT_SERVER, SIP_MATCHER, REDIS_SERVER)
 """What the operator is run and tested on."""
 INSTALLING = (KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD)
 """What its installation is tested with."""

@@ -110,7 +110,7 @@ def listed(made: SipObject, id: str) -> SipObject:
         return replace(seen_as(id, accepting, inbound, len(wire)).value, id=id)
     wire = convert.rule_to_proto(made).SerializeToString()
     rule = read(SIPDispatchRuleInfo, memoryview(wire))
-    return replace(seen_as(id, convert.rule_from_proto(rule.info), rule, len(wire)).value, id=id)
+    return replace(seen_as(id, convert.rule_from_proto(rule.info, MASK), rule, len(wire)).value, id=id)
 
 
 def strings_in(value: object) -> list[str]:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.core.ownership import Mark, RecordedIds
-from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
+from byoc_operator.core.foreign_rules import ForeignRules
+from byoc_operator.core.ownership import Mark, Owned, RecordedIds
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, Selection, SipObject, kind_of
 from byoc_operator.errors import Gone, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import ApplyLate, Hang, LoseReply, Refuse
@@ -275,7 +276,36 @@ async def test_indexes_follow_what_is_written() -> None:
     assert not inventory.owned([OWNER], "+15550100000", RecordedIds())
     wildcard = livekit.put(replace(RULE, name="theirs", trunk_ids=()))
     await refreshed(inventory)
-    assert list(inventory.wildcard_rules) == [wildcard]
+    assert [rule.id for rule in inventory.foreign_rules(PHONE, Owned()).wildcards] == [wildcard]
     await inventory.delete(Kind.DISPATCH_RULE, wildcard)
-    assert list(inventory.wildcard_rules) == []
+    assert inventory.foreign_rules(PHONE, Owned()) == ForeignRules()
     assert inventory.size == 1
+
+
+@in_virtual_time
+async def test_rules_of_others_are_found_by_trunk_and_by_called_number() -> None:
+    livekit = FakeLiveKit()
+    inventory = make(livekit)
+    await inventory.ensure()
+    trunk = await inventory.create(IN, OWNER)
+    ours = await inventory.create(replace(RULE, trunk_ids=(trunk.id,)), OWNER)
+    theirs = replace(RULE, name="theirs", selection=Selection(pin=MASK("1")))
+    on_ours = livekit.put(replace(theirs, trunk_ids=("ST_other", trunk.id)))
+    livekit.put(replace(theirs, trunk_ids=("ST_other",)))
+    elsewhere = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=("+15550100000",))))
+    here = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=("1 (987) 654-3210",))))
+    await refreshed(inventory)
+    owned = inventory.owned([OWNER], PHONE, RecordedIds())
+    assert owned.rules == (ours,)
+    found = inventory.foreign_rules(PHONE, owned)
+    assert ([rule.id for rule in found.on_trunk], [rule.id for rule in found.wildcards]) == ([on_ours], [here])
+    assert [rule.id for rule in inventory.foreign_rules("+15550100000", Owned()).wildcards] == [elsewhere]
+    assert found.contradicting == ()
+    twin = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=(PHONE,))))
+    await refreshed(inventory)
+    assert set(inventory.foreign_rules("+15550100000", Owned()).contradicting) == {here, twin}
+    livekit.drop(on_ours)
+    livekit.drop(twin)
+    await refreshed(inventory)
+    gone = inventory.foreign_rules(PHONE, owned)
+    assert (gone.on_trunk, gone.contradicting) == ((), ())

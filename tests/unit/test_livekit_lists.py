@@ -17,9 +17,10 @@ from livekit.protocol.sip import (
     SIPOutboundTrunkInfo,
 )
 
+from byoc_operator.core.foreign_rules import Wildcards
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owner, owner_of, rule_name
-from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk
+from byoc_operator.core.trunk import DispatchRule, Form, InboundTrunk, OutboundTrunk, Selection
 from byoc_operator.livekit_sip import bounds, convert, listing
 from byoc_operator.livekit_sip.bounds import Room, bounded
 from byoc_operator.livekit_sip.error_map import TooMuch
@@ -60,7 +61,7 @@ def inbound(item: bytes) -> InboundTrunk:
 
 def rule(item: bytes) -> DispatchRule:
     got = read(SIPDispatchRuleInfo, memoryview(item))
-    return seen_as(got.info.sip_dispatch_rule_id, convert.rule_from_proto(got.info), got, len(item)).value
+    return seen_as(got.info.sip_dispatch_rule_id, convert.rule_from_proto(got.info, MASK), got, len(item)).value
 
 
 OURS = SIPOutboundTrunkInfo(
@@ -244,3 +245,18 @@ async def test_reading_an_object_of_many_fields_takes_one_look_at_each(monkeypat
         outbound(OURS + text_field(14, b"\xff") * 5000 * times)
         counts.append(looked)
     assert counts[2] <= 4.1 * counts[0]
+
+
+def test_what_is_kept_of_the_calls_that_a_rule_is_for_is_bounded() -> None:
+    numbers = [f"+1555{each:07d}" for each in range(8_000)]
+    theirs = rule(SIPDispatchRuleInfo(inbound_numbers=numbers, numbers=numbers).SerializeToString())
+    assert (len(theirs.selection.callers), len(theirs.selection.numbers)) == (257, 8_000)
+    assert Wildcards.of({"SDR_long": theirs}).for_any == ()
+
+
+def test_a_rule_that_is_not_read_whole_is_not_taken_for_one_that_nothing_limits() -> None:
+    numbers = [f"+1555{each:07d}" for each in range(100_000)]
+    theirs = rule(SIPDispatchRuleInfo(inbound_numbers=numbers, numbers=numbers).SerializeToString())
+    assert theirs.selection == Selection(Form.UNKNOWN)
+    found = Wildcards.of({"SDR_long": theirs})
+    assert (found.for_any, found.by_number, found.contradicting) == ((), {}, ())

@@ -348,3 +348,45 @@ async def test_a_sweeps_key_that_a_user_changes_moves_up_into_the_users_row() ->
         waiting.add(f"a{count}", Lane.USER, "a")
     waiting.add("b0", Lane.USER, "b")
     assert "b0" in await taken(waiting, 2)
+
+
+@in_virtual_time
+async def test_what_can_wait_shares_a_limit_that_moves_and_users_do_not() -> None:
+    limit = 1
+    waiting = queue()
+    waiting.paced_limit = lambda: limit
+    for index in range(3):
+        waiting.add(f"s{index}", Lane.SWEEP)
+        waiting.add(f"f{index}", Lane.FOLLOW, "a")
+    assert await waiting.get() == "f0"
+    assert await idle(waiting)
+    waiting.add("u", Lane.USER, "b")
+    assert await waiting.get() == "u"
+    limit = 3
+    assert await taken(waiting, 2) == ["f1", "f2"]
+    waiting.done("f0")
+    assert await waiting.get() == "s0"
+    limit = 1
+    assert await idle(waiting)
+    waiting.done("s0")
+    assert await waiting.get() == "s1"
+
+
+@in_virtual_time
+async def test_what_follows_from_one_change_takes_turns_with_other_namespaces() -> None:
+    waiting = queue()
+    for index in range(50):
+        waiting.add(f"a{index}", Lane.FOLLOW, "a")
+    waiting.add("b0", Lane.FOLLOW, "b")
+    waiting.add("a7", Lane.USER, "a")
+    assert await taken(waiting, 4) == ["a7", "a0", "b0", "a1"]
+
+
+@in_virtual_time
+async def test_what_follows_from_one_change_and_must_come_back_waits_there_again() -> None:
+    waiting = queue()
+    waiting.add("f", Lane.FOLLOW, "a")
+    waiting.later(await waiting.get(), 1.0)
+    await asyncio.sleep(1.1)
+    waiting.paced_limit = lambda: 0
+    assert await idle(waiting)

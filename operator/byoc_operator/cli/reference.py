@@ -195,6 +195,7 @@ LATER_METRICS = (
     ("byoc_queue_depth", "gauge", "Phone numbers that could run now."),
     ("byoc_queue_delayed", "gauge", "Phone numbers in back-off."),
     ("byoc_queue_parked", "gauge", "Phone numbers that wait for LiveKit to answer."),
+    ("byoc_paced_limit", "gauge", "Most runs at once of what can wait for LiveKit."),
     ("byoc_queue_oldest_seconds", "gauge", "Wait of the oldest that could run."),
     ("byoc_run_oldest_seconds", "gauge", "Duration of the longest run under way."),
     ("byoc_leading", "gauge", "1 if this replica works, 0 if it stands by."),

@@ -10,6 +10,7 @@ from .conditions import Reason, Verdict
 from .credentials import Credentials
 from .desired import Desired, Installation, desired
 from .findings import Evidence, Finding, findings, left_behind
+from .foreign_rules import ForeignRules, Intrusion, intrusion
 from .ownership import Owned
 from .plan import Change, Create, Delete, Remark, Replace, Terms, losses, plan, recreation, retention, teardown
 from .resource import PhoneNumber, refused_host, trunk_of_refused_host
@@ -22,15 +23,15 @@ class Situation:
     """Everything that is known of a number at one moment.
 
     `owned`: what is ours in LiveKit; `foreign_inbound`: IDs of other people's inbound trunks with this number;
-    `foreign_wildcards`: IDs of rules without a trunk; `credentials`: None if none are referenced; `claimed`: why the
-    number is another's; `adoptable`: what the user asks to take over and may; `may_retain`: deletionPolicy Retain is
-    allowed.
+    `foreign_rules`: other people's rules that its calls may get; `credentials`: None if none are referenced;
+    `claimed`: why the number is another's; `adoptable`: what the user asks to take over and may; `may_retain`:
+    deletionPolicy Retain is allowed.
     """
 
     number: PhoneNumber
     owned: Owned
     foreign_inbound: tuple[str, ...] = ()
-    foreign_wildcards: tuple[str, ...] = ()
+    foreign_rules: ForeignRules = field(default_factory=ForeignRules)
     credentials: Credentials | Verdict | None = None
     claimed: Verdict | None = None
     adoptable: Owned = field(default_factory=Owned)
@@ -167,7 +168,7 @@ def _work(
     changes = (*plan(want, owned, terms), *teardown(early))
     behind = left_behind(number, owned.ids, installation)
     evidence = Evidence(
-        credentials, situation.foreign_wildcards, behind, number.wishes.unclear, situation.retain_refused
+        credentials, _intrusion(situation, spec, want), behind, number.wishes.unclear, situation.retain_refused
     )
     noted = findings(spec, installation, evidence, now_s)
     if number.observes:
@@ -182,6 +183,14 @@ def _work(
         needs_finalizer=not number.has_finalizer and bool(changes or owned),
         refreshes=refreshes or bool(terms.recreate),
     )
+
+
+def _intrusion(situation: Situation, spec: PhoneNumberSpec, want: Desired) -> Intrusion:
+    if want.inbound is None or want.rule is None:
+        return Intrusion()
+    kept = (situation.owned + situation.adoptable).rules
+    ours = replace(want.rule, id=kept[0].id) if kept else want.rule
+    return intrusion(spec.phone_number, want.inbound, ours, situation.foreign_rules)
 
 
 def _lost(want: Desired, adoptable: Owned) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """What works but should be better. A finding never keeps a number from being Ready."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 
@@ -10,6 +10,7 @@ import phonenumbers
 from .addresses import lets_everybody_in
 from .credentials import WATCH_LABEL, Credentials
 from .desired import Installation, allowed_addresses
+from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
 from .resource import PhoneNumber
 from .schema import MediaEncryption, PhoneNumberSpec, Transport
@@ -32,6 +33,9 @@ class Code(StrEnum):
     CREDENTIALS_PLAIN_TEXT = "CredentialsPlainText"
     CREDENTIALS_OLD = "CredentialsOld"
     FOREIGN_WILDCARD_RULE = "ForeignWildcardRule"
+    FOREIGN_RULE_ON_TRUNK = "ForeignRuleOnTrunk"
+    FOREIGN_CATCH_ALL_TRUNK = "ForeignCatchAllTrunk"
+    CONTRADICTING_RULES = "ContradictingRules"
     SIP_URI_NOT_CONFIGURED = "SipUriNotConfigured"
     LEFT_BEHIND = "LeftBehind"
     ANNOTATION_IGNORED = "AnnotationIgnored"
@@ -59,7 +63,13 @@ MESSAGES: Mapping[Code, str] = {
     Code.CREDENTIALS_OLD: "The SIP password has not been changed for longer than the operator's limit; change it at "
     "the carrier and in the Secret.",
     Code.FOREIGN_WILDCARD_RULE: "A dispatch rule in LiveKit that is not ours names no trunk, so it also takes calls "
-    "that allowed addresses and digest should keep out; delete it or give it trunk_ids.",
+    "that allowed addresses, callers and digest should keep out; delete it or give it trunk_ids.",
+    Code.FOREIGN_RULE_ON_TRUNK: "LiveKit prefers a dispatch rule that is not ours and names the inbound trunk of this "
+    "number; delete it or take the trunk out of its trunk_ids.",
+    Code.FOREIGN_CATCH_ALL_TRUNK: "An inbound trunk in LiveKit that is not ours has no numbers, so it also takes calls "
+    "to this number that allowed addresses, callers and digest should keep out; give it numbers or delete it.",
+    Code.CONTRADICTING_RULES: "Dispatch rules in LiveKit are for the same calls, so LiveKit refuses all calls to this "
+    "number (503); delete one of them.",
     Code.SIP_URI_NOT_CONFIGURED: "The operator does not know its public SIP endpoint, so there is no "
     "status.originationUri; set BYOC_SIP_URI.",
     Code.LEFT_BEHIND: "Objects of this number may still be on a LiveKit that the operator no longer talks to; delete "
@@ -70,7 +80,8 @@ MESSAGES: Mapping[Code, str] = {
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
     "Retain: the operator allows no (more) retained numbers in this namespace.",
 }
-"""What is said for each finding: fixed texts, so that what others do in LiveKit rewrites no status again and again."""
+"""What is said for each finding. Fixed texts, and few IDs behind them: what others do in LiveKit must not rewrite all
+statuses again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +94,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What findings are found in. `foreign_wildcard_rules`: their LiveKit IDs; `left_behind`: see `left_behind`.
+    """What findings are found in. `intrusion`: what foreign rules do; `left_behind`: see `left_behind`.
 
     `unclear`: of `Wishes`; `retain_refused`: deletionPolicy is Retain, and would not be followed.
     """
 
     credentials: Credentials | None = None
-    foreign_wildcard_rules: tuple[str, ...] = ()
+    intrusion: Intrusion = field(default_factory=Intrusion)
     left_behind: str = ""
     unclear: tuple[str, ...] = ()
     retain_refused: bool = False
@@ -101,7 +112,7 @@ def findings(
     """All findings for a valid spec. `now_s`: epoch seconds."""
     inbound = bool(spec.inbound_agent_id)
     credentials, limit_s = evidence.credentials, installation.credentials_max_age_days * _DAY_S
-    rules = evidence.foreign_wildcard_rules
+    intrusion = evidence.intrusion
     reserved = sorted(key for key in spec.inbound.agent_metadata if is_reserved_metadata(key))
     uri = origination_uri(installation.sip_uri, str(spec.transport)) if inbound else ""
     misplaced = _misplaced_ports(spec, uri)
@@ -118,7 +129,10 @@ def findings(
         Code.CREDENTIALS_NOT_WATCHED: credentials is not None and not credentials.watched,
         Code.CREDENTIALS_PLAIN_TEXT: credentials is not None and not credentials.sealed,
         Code.CREDENTIALS_OLD: credentials is not None and 0 < limit_s < now_s - credentials.changed_at,
-        Code.FOREIGN_WILDCARD_RULE: inbound and bool(rules),
+        Code.FOREIGN_WILDCARD_RULE: bool(intrusion.wildcard),
+        Code.FOREIGN_RULE_ON_TRUNK: bool(intrusion.takers),
+        Code.FOREIGN_CATCH_ALL_TRUNK: bool(intrusion.catch_all),
+        Code.CONTRADICTING_RULES: bool(intrusion.contradicting),
         Code.SIP_URI_NOT_CONFIGURED: inbound and not uri,
         Code.LEFT_BEHIND: bool(evidence.left_behind),
         Code.ANNOTATION_IGNORED: bool(evidence.unclear),
@@ -128,6 +142,10 @@ def findings(
     more = {
         Code.PORT_OF_ANOTHER_TRANSPORT: f" ({', '.join(misplaced)})",
         Code.SIP_URI_NOT_CONFIGURED: _no_uri_for(spec.transport) if installation.sip_uri else "",
+        Code.FOREIGN_WILDCARD_RULE: f" ({intrusion.wildcard})",
+        Code.FOREIGN_RULE_ON_TRUNK: f" ({'; '.join(intrusion.takers)})",
+        Code.FOREIGN_CATCH_ALL_TRUNK: f" ({intrusion.catch_all})",
+        Code.CONTRADICTING_RULES: f" ({', '.join(intrusion.contradicting)})",
         Code.LEFT_BEHIND: f" ({evidence.left_behind})",
         Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
         Code.METADATA_KEY_IGNORED: f" ({', '.join(reserved)})",

@@ -89,11 +89,43 @@ class InboundTrunk:
     id: str = field(default="", compare=False)
 
 
+class Form(StrEnum):
+    """Which room a dispatch rule brings a call to; UNKNOWN: a form that is newer than we are."""
+
+    INDIVIDUAL = "Individual"
+    DIRECT = "Direct"
+    CALLEE = "Callee"
+    UNKNOWN = "Unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which calls a dispatch rule is for, and what its place among others hangs on.
+
+    `room`: name or prefix of the room; `callers`, `numbers`: the only callers and called numbers, empty for any;
+    `pin`: what the caller must enter, by digest.
+    """
+
+    form: Form = Form.INDIVIDUAL
+    room: str = ""
+    pin: Masked | None = None
+    callers: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
+
+
+UNREADABLE = "unreadable"
+"""Stands in an object's `extra` where parts of it could not be read and were left out."""
+
+OUR_SELECTION = Selection()
+"""Every call over the rule's trunks."""
+
+
 @dataclass(frozen=True, slots=True)
 class DispatchRule:
     """What happens with an accepted call: a room of its own (`room_prefix`), one agent with JSON metadata.
 
     `trunk_ids` empty means a wildcard rule: it takes calls of every trunk and of none. We never make one.
+    `selection` takes no part in equality: what of it differs from ours is named in `extra`.
     """
 
     name: str
@@ -102,6 +134,7 @@ class DispatchRule:
     agent_name: str
     agent_metadata: str
     extra: tuple[str, ...] = ()
+    selection: Selection = field(default=OUR_SELECTION, compare=False)
     id: str = field(default="", compare=False)
 
 

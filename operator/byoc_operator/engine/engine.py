@@ -16,7 +16,7 @@ from .gather import Ports
 from .intake import SECRETS, Intake
 from .leader import Leadership
 from .orphanage import Announce, Orphanage
-from .queue import Lane, WorkQueue
+from .queue import Lane, WorkQueue, followers
 from .reconcile import Reconciler
 from .sweep import LiveKitState, Sweeper
 from .unread import Unread
@@ -64,7 +64,7 @@ class Engine:
     ) -> None:
         self._ports = ports
         self._pace = pace
-        self._queue = WorkQueue(refresh_limit=pace.refreshes)
+        self._queue = WorkQueue(refresh_limit=pace.refreshes, paced_limit=lambda: ports.guard.pace.value)
         self._reconciler = Reconciler(ports)
         self._sweeper = Sweeper(ports, self._queue, self._reconciler, orphanage, pace.sweep_interval_s, say)
         self._orphanage = orphanage
@@ -177,9 +177,13 @@ class Engine:
 
     def _other_keys(self) -> None:
         """There are other sealing keys than before: what could not be opened is asked for again."""
-        for name in self._ports.secrets.forget_unopened():
-            for number in self._ports.cache.users_of(*name):
-                self._add(number, Lane.USER)
+        names = self._ports.secrets.forget_unopened()
+        self._add_all([number for name in names for number in self._ports.cache.users_of(*name)])
+
+    def _add_all(self, numbers: list[PhoneNumber]) -> None:
+        """All whom one change concerns."""
+        for number in numbers:
+            self._add(number, followers(len(numbers)))
 
     def _freed(self, phone: str, released: bool) -> None:  # noqa: FBT001 - `Orphanage.freed`
         """A trunk that belonged to nobody is gone: who waits for its number may have it."""
@@ -283,6 +287,9 @@ class Engine:
         metrics.gauge("byoc_queue_depth", "Phone numbers that could run now.", lambda: queue.depth)
         metrics.gauge("byoc_queue_delayed", "Phone numbers in back-off.", lambda: queue.delayed)
         metrics.gauge("byoc_queue_parked", "Phone numbers that wait for LiveKit to answer.", lambda: queue.parked)
+        metrics.gauge(
+            "byoc_paced_limit", "Most runs at once of what can wait for LiveKit.", lambda: self._ports.guard.pace.value
+        )
         metrics.gauge("byoc_queue_oldest_seconds", "Wait of the oldest that could run.", lambda: queue.oldest_s)
         metrics.gauge("byoc_run_oldest_seconds", "Duration of the longest run under way.", self._oldest_run_s)
         metrics.gauge("byoc_leading", "1 if this replica works, 0 if it stands by.", lambda: self._leading)

@@ -128,14 +128,15 @@ class Gatherer:
         owned, may_retain = ports.owned(number), self._retentions.allowed(number)
         if claimed is not None:
             return Situation(number, owned, claimed=claimed, may_retain=may_retain)
+        adoptable = self._adoptable(number)
         ours = {trunk.id for trunk in owned.inbound}
         return Situation(
             number=number,
             owned=owned,
             foreign_inbound=tuple(sorted(ports.inventory.inbound_with(number.phone_number) - ours)),
-            foreign_wildcards=ports.inventory.wildcard_rules,
+            foreign_rules=ports.inventory.foreign_rules(number.phone_number, owned + adoptable),
             credentials=self._resolved(number, self._facts(number)),
-            adoptable=self._adoptable(number),
+            adoptable=adoptable,
             may_retain=may_retain,
         )
 

@@ -10,7 +10,7 @@ from ..cluster.reading import Unreadable
 from ..core.resource import PLURAL, Key, PhoneNumber
 from ..errors import OperatorError
 from .gather import Ports
-from .queue import Lane
+from .queue import Lane, followers
 
 log = logging.getLogger(__name__)
 
@@ -74,8 +74,9 @@ class Intake:
             secrets.forget(namespace, name)
         elif not secrets.seen(raw):
             return
-        for number in self._ports.cache.users_of(namespace, name):
-            self._add(number, Lane.USER)
+        users = self._ports.cache.users_of(namespace, name)
+        for number in users:
+            self._add(number, followers(len(users)))
 
     async def list_all(self) -> None:
         """Take in all that there is, the sealing keys with it."""

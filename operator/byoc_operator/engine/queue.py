@@ -4,9 +4,10 @@ The shape is that of client-go's workqueue; the lanes, the turns of namespaces a
 """
 
 import asyncio
+import math
 import random
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -21,11 +22,21 @@ NOBODY = ""
 
 
 class Lane(IntEnum):
-    """What a run is for; a smaller lane goes first. In the lane of users, namespaces take turns."""
+    """What a run is for; a smaller lane goes first.
+
+    USER: somebody changed this number. FOLLOW: one change concerns many numbers. In these two namespaces take turns.
+    All but USER can wait: they share `paced_limit`.
+    """
 
     USER = 0
-    REFRESH = 1
-    SWEEP = 2
+    FOLLOW = 1
+    REFRESH = 2
+    SWEEP = 3
+
+
+def followers(count: int) -> Lane:
+    """The lane of what follows from one change, by how many numbers it concerns: one goes at once."""
+    return Lane.USER if count == 1 else Lane.FOLLOW
 
 
 @dataclass(slots=True)
@@ -51,18 +62,24 @@ class _Item:
 class WorkQueue:
     """Keys waiting for a run. `refresh_limit`: how many of the refresh lane may run at once.
 
-    `jitter(a, b)`: a random number between a and b.
+    `jitter(a, b)`: a random number between a and b. `paced_limit`: how many of all lanes but the users' may run now.
     """
 
     refresh_limit: int = 2
     jitter: Callable[[float, float], float] = random.uniform
     clock: Callable[[], float] = time.monotonic
+    paced_limit: Callable[[], float] = lambda: math.inf
     _items: dict[str, _Item] = field(default_factory=dict)
     _lanes: dict[Lane, OrderedDict[str, None]] = field(default_factory=lambda: {lane: OrderedDict() for lane in Lane})
     _turns: Turns = field(default_factory=Turns)
-    _refreshing: int = 0
+    _turned: dict[Lane, Turns] = field(default_factory=dict)
+    _at_once: Counter[Lane] = field(default_factory=Counter)
     _stopped: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        """The lanes in which namespaces take turns."""
+        self._turned |= {Lane.USER: self._turns, Lane.FOLLOW: Turns()}
 
     def add(self, key: str, lane: Lane, asker: str = NOBODY) -> None:
         """Ask for a run, for the namespace `asker`. A user's change ends a back-off; a sweep never shortens one.
@@ -97,9 +114,10 @@ class WorkQueue:
 
     def later(self, key: str, delay_s: float) -> None:
         """The run went well as far as it could; run again after `delay_s`, or at once if the key changed meanwhile."""
+        lane = Lane.FOLLOW if self._items[key].running is Lane.FOLLOW else Lane.USER
         item = self._finish(key)
         item.failures = 0
-        self._schedule(key, item, delay_s)
+        self._schedule(key, item, delay_s, lane)
 
     def retry(self, key: str, at_least_s: float, at_most_s: float) -> float:
         """The run failed: run again after a back-off with full jitter; how long that is, in seconds."""
@@ -175,7 +193,8 @@ class WorkQueue:
             item.lane = item.again = None
         for lane in self._lanes.values():
             lane.clear()
-        self._turns.clear()
+        for turns in self._turned.values():
+            turns.clear()
 
     def _note(self, key: str, item: _Item, asker: str) -> None:
         """Remember who asked; a key that waits for somebody else already may be run at either's turn."""
@@ -183,8 +202,8 @@ class WorkQueue:
             item.again_for[asker] = None
             return
         item.askers[asker] = None
-        if item.lane is Lane.USER:
-            self._turns.add(asker, key)
+        if item.lane in self._turned:
+            self._turned[item.lane].add(asker, key)
 
     def _enqueue(self, key: str, item: _Item, lane: Lane) -> None:
         if self._stopped:
@@ -197,32 +216,44 @@ class WorkQueue:
         elif item.lane <= lane:
             return
         else:
-            del self._lanes[item.lane][key]
+            self._take_out(key, item, item.lane)
         item.lane = lane
         self._lanes[lane][key] = None
-        if lane is Lane.USER:
+        if lane in self._turned:
             item.askers = item.askers or {NOBODY: None}
             for asker in item.askers:
-                self._turns.add(asker, key)
+                self._turned[lane].add(asker, key)
         self._wake.set()
+
+    def _take_out(self, key: str, item: _Item, lane: Lane) -> None:
+        del self._lanes[lane][key]
+        if lane in self._turned:
+            self._turned[lane].drop(key, item.askers)
 
     def _pop(self) -> str | None:
         for lane, keys in self._lanes.items():
-            if not keys or (lane is Lane.REFRESH and self._refreshing >= self.refresh_limit):
+            if not keys or not self._has_room(lane):
                 continue
-            key = self._turns.next() if lane is Lane.USER else next(iter(keys))
-            del keys[key]
+            key = self._turned[lane].next() if lane in self._turned else next(iter(keys))
             item = self._items[key]
-            if lane is Lane.USER:
-                self._turns.drop(key, item.askers)
+            self._take_out(key, item, lane)
             item.lane, item.running = None, lane
-            self._refreshing += lane is Lane.REFRESH
+            self._at_once[lane] += 1
             return key
         return None
 
+    def _has_room(self, lane: Lane) -> bool:
+        """Whether one more of this lane may run."""
+        if lane is Lane.USER:
+            return True
+        if lane is Lane.REFRESH and self._at_once[lane] >= self.refresh_limit:
+            return False
+        return self._at_once.total() - self._at_once[Lane.USER] < self.paced_limit()
+
     def _finish(self, key: str) -> _Item:
         item = self._items[key]
-        self._refreshing -= item.running is Lane.REFRESH
+        if item.running is not None:
+            self._at_once[item.running] -= 1
         item.running = None
         self._wake.set()
         return item
@@ -236,7 +267,7 @@ class WorkQueue:
         elif item.lane is None and item.due is None and not item.failures and item.parked is None:
             del self._items[key]
 
-    def _schedule(self, key: str, item: _Item, delay_s: float) -> None:
+    def _schedule(self, key: str, item: _Item, delay_s: float, lane: Lane = Lane.USER) -> None:
         if self._stopped:
             return
         if item.again is not None and item.again is not Lane.SWEEP:
@@ -246,7 +277,7 @@ class WorkQueue:
 
         def run() -> None:
             item.due = None
-            self._enqueue(key, item, Lane.SWEEP if item.failures else Lane.USER)
+            self._enqueue(key, item, Lane.SWEEP if item.failures else lane)
 
         item.due = asyncio.get_running_loop().call_later(delay_s, run)
 

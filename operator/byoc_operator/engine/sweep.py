@@ -16,7 +16,7 @@ from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
 from .gather import Ports
 from .orphanage import Announce, Orphanage
-from .queue import Lane, WorkQueue
+from .queue import Lane, WorkQueue, followers
 from .report import was_in_step
 
 log = logging.getLogger(__name__)
@@ -218,8 +218,9 @@ class Sweeper:
             return Unavailable("KubernetesUnavailable", f"a Secret cannot be read ({type(exc).__name__})")
         after = secrets.known(namespace, name)
         if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
-            for number in self._ports.cache.users_of(namespace, name):
-                self._queue.add(number.phone_number, Lane.USER, namespace)  # news end a back-off
+            users = self._ports.cache.users_of(namespace, name)
+            for number in users:
+                self._queue.add(number.phone_number, followers(len(users)), namespace)  # news end a back-off
         return None
 
     def _queue_unseen(self) -> None:

@@ -11,14 +11,14 @@ from sys import getsizeof
 from typing import TypeVar
 
 from ..core.ownership import owner_of, parse_mark
-from ..core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk, SipObject
+from ..core.trunk import OUR_SELECTION, DispatchRule, InboundTrunk, Masked, OutboundTrunk, Selection, SipObject
 from .error_map import TooMuch
 
 MAX_KEPT_BYTES = 64 * 2**20
 """Of the texts of one list in memory; 10,000 ordinary trunks have 12 MB."""
 
 MAX_NUMBERS = 10_000
-"""Numbers of one inbound trunk that are known."""
+"""Numbers of one inbound trunk that are known; called numbers and trunks of one rule."""
 
 MAX_NUMBERS_IN_ALL = 250_000
 FEW_NUMBERS = 10
@@ -69,10 +69,11 @@ def bounded(listed: Listed) -> Listed:
         return replace(
             listed,
             name=_kept(listed.name, _NAME),
-            trunk_ids=_entries(listed.trunk_ids),
+            trunk_ids=_entries(listed.trunk_ids, MAX_NUMBERS),
             room_prefix=_kept(listed.room_prefix),
             agent_name=_kept(listed.agent_name),
             agent_metadata=_kept(listed.agent_metadata, most),
+            selection=_selected(listed.selection),
         )
     if isinstance(listed, InboundTrunk):
         return replace(
@@ -93,6 +94,17 @@ def bounded(listed: Listed) -> Listed:
         headers={_kept(name): _header(value) for name, value in _first(listed.headers)},
         from_host=_kept(listed.from_host),
         destination_country=_kept(listed.destination_country),
+    )
+
+
+def _selected(selection: Selection) -> Selection:
+    if selection is OUR_SELECTION:
+        return selection
+    return replace(
+        selection,
+        room=_kept(selection.room),
+        callers=_entries(selection.callers),
+        numbers=_entries(selection.numbers, MAX_NUMBERS),
     )
 
 
@@ -128,6 +140,9 @@ def _size(listed: SipObject) -> int:
     """Bytes that the texts of an object take in memory; entries of 3 bytes on the wire take 60."""
     if isinstance(listed, DispatchRule):
         texts = (listed.name, listed.room_prefix, listed.agent_name, listed.agent_metadata, *listed.trunk_ids)
+        selection = listed.selection
+        if selection is not OUR_SELECTION:
+            texts = (*texts, selection.room, *selection.callers, *selection.numbers)
         return sum(map(getsizeof, texts))
     if isinstance(listed, OutboundTrunk):
         headers: Mapping[str, object] = listed.headers

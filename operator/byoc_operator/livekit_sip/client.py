@@ -329,7 +329,7 @@ class LiveKitClient:
         return self._read(convert.inbound_from_proto(info, self._mask, lists_passwords=self._lists_passwords))
 
     def _read_rule(self, info: SIPDispatchRuleInfo) -> DispatchRule:
-        return self._read(convert.rule_from_proto(info))
+        return self._read(convert.rule_from_proto(info, self._mask))
 
     def _read(self, stored: _Object) -> _Object:
         if not stored.extra:

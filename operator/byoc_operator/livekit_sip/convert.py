@@ -28,7 +28,17 @@ from livekit.protocol.sip import (
 )
 
 from ..core.carriers import CREDENTIAL_HEADERS
-from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject
+from ..core.trunk import (
+    OUR_SELECTION,
+    DispatchRule,
+    Form,
+    InboundTrunk,
+    Mask,
+    Masked,
+    OutboundTrunk,
+    Selection,
+    SipObject,
+)
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """LiveKit's own are like `ST_4fEsJ2PbsEvk`. Others fit in no status and in no list of an annotation."""
@@ -161,7 +171,7 @@ def inbound_from_proto(info: SIPInboundTrunkInfo, mask: Mask, *, lists_passwords
     )
 
 
-def rule_from_proto(info: SIPDispatchRuleInfo) -> DispatchRule:
+def rule_from_proto(info: SIPDispatchRuleInfo, mask: Mask) -> DispatchRule:
     """The value of a listed dispatch rule; `extra` holds `rule` if it is not the plain individual kind."""
     individual = info.rule.dispatch_rule_individual
     agents = info.room_config.agents
@@ -182,12 +192,30 @@ def rule_from_proto(info: SIPDispatchRuleInfo) -> DispatchRule:
         agent_name=agent.agent_name,
         agent_metadata=agent.metadata,
         extra=tuple(sorted(extra)) if extra else (),
+        selection=_selection(info, mask),
     )
 
 
 def usable_id(text: str) -> str:
     """An ID as LiveKit makes them; empty for any other text: such an object can be seen, but not named."""
     return text if _ID.fullmatch(text) else ""
+
+
+def _selection(info: SIPDispatchRuleInfo, mask: Mask) -> Selection:
+    """Which calls a rule is for. The room of an individual rule is told by `room_prefix`."""
+    rule = info.rule
+    direct, callee = rule.dispatch_rule_direct, rule.dispatch_rule_callee
+    match rule.WhichOneof("rule"):
+        case "dispatch_rule_individual":
+            form, room, pin = Form.INDIVIDUAL, "", rule.dispatch_rule_individual.pin
+        case "dispatch_rule_direct":
+            form, room, pin = Form.DIRECT, direct.room_name, direct.pin
+        case "dispatch_rule_callee":
+            form, room, pin = Form.CALLEE, callee.room_prefix, callee.pin
+        case _:
+            form, room, pin = Form.UNKNOWN, "", ""
+    selection = Selection(form, room, _digest(pin, mask), tuple(info.inbound_numbers), tuple(info.numbers))
+    return OUR_SELECTION if selection == OUR_SELECTION else selection  # one value for thousands of rules
 
 
 def credential_texts(sip_object: SipObject) -> list[str]:

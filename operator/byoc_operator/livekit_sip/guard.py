@@ -1,4 +1,4 @@
-"""A guard in front of LiveKit: circuit breaker, token bucket, key rotation. A gateway around the gateway.
+"""A guard in front of LiveKit: circuit breaker, token bucket, pace, key rotation. A gateway around the gateway.
 
 While LiveKit is down, asking it once for every number would be a load of its own and tell nothing new. So after a clear
 sign the guard refuses at once; one probe asks for everybody, and whoever was refused is called when it answers.
@@ -7,12 +7,14 @@ sign the guard refuses at once; one probe asks for everybody, and whoever was re
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 from ..core.conditions import Reason
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, kind_of
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .gateway import Any_, SipGateway
+from .pacing import AdaptiveLimit
 
 FAILURES_TO_TRIP = 6
 """Timeouts, lost connections and 5xx in a row: one hung call, or one bad object, must not park everybody."""
@@ -57,11 +59,20 @@ class Bucket:
 
 
 class Guard:
-    """`SipGateway` with a breaker. `may_write` raises if this process must not write now (another one leads)."""
+    """`SipGateway` with a breaker. `may_write` raises if this process must not write now (another one leads).
+
+    `pace` hears how long writes take, and tells how many runs that can wait may be under way.
+    """
 
     def __init__(
-        self, gateway: SipGateway, bucket: Bucket, reload_key: Callable[[], bool], may_write: Callable[[], None]
+        self,
+        gateway: SipGateway,
+        bucket: Bucket,
+        reload_key: Callable[[], bool],
+        may_write: Callable[[], None],
+        pace: AdaptiveLimit | None = None,
     ) -> None:
+        self.pace = pace or AdaptiveLimit()
         self._gateway = gateway
         self._bucket = bucket
         self._reload_key = reload_key
@@ -109,28 +120,30 @@ class Guard:
 
     async def create(self, wanted: Any_) -> Any_:
         """As the gateway."""
-        return await self._call(lambda: self._gateway.create(wanted), writes=True)
+        return await self._call(lambda: self._gateway.create(wanted), f"create {kind_of(wanted)}")
 
     async def replace(self, wanted: Any_) -> Any_:
         """As the gateway."""
-        return await self._call(lambda: self._gateway.replace(wanted), writes=True)
+        return await self._call(lambda: self._gateway.replace(wanted), f"replace {kind_of(wanted)}")
 
     async def delete(self, kind: Kind, id: str) -> None:
         """As the gateway."""
-        await self._call(lambda: self._gateway.delete(kind, id), writes=True)
+        await self._call(lambda: self._gateway.delete(kind, id), f"delete {kind}")
 
     async def set_metadata(self, kind: Kind, id: str, metadata: str) -> None:
         """As the gateway."""
-        await self._call(lambda: self._gateway.set_metadata(kind, id, metadata), writes=True)
+        await self._call(lambda: self._gateway.set_metadata(kind, id, metadata), f"mark {kind}")
 
-    async def _call(self, call: Callable[[], Awaitable[_Result]], *, writes: bool = False) -> _Result:
+    async def _call(self, call: Callable[[], Awaitable[_Result]], write: str = "") -> _Result:
+        """`write`: what it writes, empty if nothing."""
         self._refuse_if_open()
         await self._bucket.take()
         self._refuse_if_open()
-        if writes:
+        if write:
             self._may_write()
         try:
-            result = await self._keyed(call)
+            with self.pace.timed(write) if write else nullcontext():
+                result = await self._keyed(call)
         except OperatorError as exc:
             self._count(exc)
             raise

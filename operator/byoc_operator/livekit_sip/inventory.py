@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from ..core.conditions import Reason
+from ..core.foreign_rules import ForeignRules
 from ..core.ownership import Owned, Owner, RecordedIds, claim
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
@@ -203,10 +204,19 @@ class Inventory:
         """Whose creates got no answer, and may still be applied."""
         return list(self._late)
 
-    @property
-    def wildcard_rules(self) -> tuple[str, ...]:
-        """IDs of all rules that name no trunk."""
-        return tuple(sorted(self._picture.wildcards))
+    def foreign_rules(self, phone_number: str, owned: Owned) -> ForeignRules:
+        """Rules that are not the number's own and that calls to it may get; the work for all numbers is done once."""
+        picture, ours = self._picture, {rule.id for rule in owned.rules}
+        trunk = owned.inbound[0].id if owned.inbound else ""
+        catch_alls = [each for _, each in sorted(picture.catch_alls.items()) if each.id not in owned.ids]
+        wildcards = picture.sorted_wildcards()
+        return ForeignRules(
+            on_trunk=tuple(rule for rule in picture.rules_of([trunk]) if rule.id not in ours),
+            wildcards=tuple(rule for rule in wildcards.for_number(phone_number) if rule.id not in ours),
+            catch_alls=tuple(catch_alls),
+            on_catch_alls=picture.rules_of([each.id for each in catch_alls]),
+            contradicting=wildcards.contradicting,
+        )
 
     @property
     def by_id(self) -> Mapping[str, SipObject]:

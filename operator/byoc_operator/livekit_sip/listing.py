@@ -15,6 +15,7 @@ from google.protobuf.message import DecodeError
 from livekit.protocol.sip import SIPDispatchRuleInfo, SIPInboundTrunkInfo, SIPOutboundTrunkInfo
 
 from ..core.printable import printable
+from ..core.trunk import UNREADABLE, DispatchRule, Form, Selection
 from .bounds import SHORT, Listed, bounded
 from .error_map import TooMuch
 
@@ -164,7 +165,9 @@ def seen_as(id: str, value: Listed, got: Read[Info], length: int) -> Seen[Listed
     if length > SHORT:
         value = bounded(value)
     if not got.whole:
-        value = replace(value, extra=(*value.extra, "unreadable"))
+        value = replace(value, extra=(*value.extra, UNREADABLE))
+        if isinstance(value, DispatchRule):  # what limits it may be among what was left out
+            value = replace(value, selection=Selection(Form.UNKNOWN))
     return Seen(id, value, got.whole)
 
 

@@ -1,0 +1,174 @@
+"""What other people's dispatch rules do to the calls of one number.
+
+LiveKit lets anybody make a rule that names our trunk, and prefers it to ours if it has a PIN or is limited to callers
+or called numbers. A rule that names no trunk gets what our trunk does not let in.
+"""
+
+import ipaddress
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice, product
+
+from .matching import Call, contradiction, preferred, trunk_filter, trunk_for
+from .trunk import UNREADABLE, DispatchRule, Form, InboundTrunk, normalised
+
+MOST_TOLD = 3
+"""Rules that a finding names; the others it counts."""
+
+MOST_CALLS = 16
+"""Calls that are tried for one rule; a rule with a long list of callers is for all of them alike."""
+
+_ANY_TRUNK = "ST"
+_STRANGER = "a caller whom no rule names"
+_ANYWHERE = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
+"""Addresses of nobody (RFC 5737, RFC 3849), to ask whether a trunk lets in whoever calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignRules:
+    """Rules that are not ours and that a call to one number may get.
+
+    `on_trunk`: they name its inbound trunk. `wildcards`: they name none, and the number is not excluded.
+    `catch_alls`: foreign trunks without numbers, which get what no other trunk takes; `on_catch_alls`: rules for them.
+    `contradicting`: IDs of two rules without a trunk between which LiveKit does not choose: it refuses all calls.
+    """
+
+    on_trunk: tuple[DispatchRule, ...] = ()
+    wildcards: tuple[DispatchRule, ...] = ()
+    catch_alls: tuple[InboundTrunk, ...] = ()
+    on_catch_alls: tuple[DispatchRule, ...] = ()
+    contradicting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wildcards:
+    """Rules without a trunk, put in order once for all numbers; `contradicting`: as in `ForeignRules`."""
+
+    for_any: tuple[DispatchRule, ...]
+    by_number: Mapping[str, tuple[DispatchRule, ...]]
+    contradicting: tuple[str, ...]
+
+    @classmethod
+    def of(cls, wildcards: Mapping[str, DispatchRule]) -> "Wildcards":
+        """Of rules without a trunk, by ID."""
+        # One that was not read whole may be for other numbers only; the log names it.
+        rules = [rule for _, rule in sorted(wildcards.items()) if UNREADABLE not in rule.extra]
+        by_number: dict[str, tuple[DispatchRule, ...]] = {}
+        for rule in rules:
+            for number in {normalised(number) for number in rule.selection.numbers}:
+                by_number[number] = (*by_number.get(number, ()), rule)
+        # A form that is newer than we are is known to the server that holds it.
+        known = [rule for rule in rules if rule.selection.form is not Form.UNKNOWN]
+        return cls(tuple(rule for rule in rules if not rule.selection.numbers), by_number, contradiction(known))
+
+    def for_number(self, phone_number: str) -> tuple[DispatchRule, ...]:
+        """Those that calls to a number may get."""
+        return self.for_any + self.by_number.get(phone_number, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Intrusion:
+    """What they do. `takers`: `ID what it does`, for rules that are preferred to ours.
+
+    `wildcard`, `catch_all`: ID of a rule, of a trunk, that gets calls which our trunk keeps out.
+    `contradicting`: IDs of rules because of which LiveKit refuses all calls.
+    """
+
+    takers: tuple[str, ...] = ()
+    wildcard: str = ""
+    catch_all: str = ""
+    contradicting: tuple[str, ...] = ()
+
+
+def intrusion(phone_number: str, trunk: InboundTrunk, ours: DispatchRule, foreign: ForeignRules) -> Intrusion:
+    """What foreign rules do to calls to this number, once trunk and rule are as they should be."""
+    wildcard = next((rule.id for rule in foreign.wildcards if _gets_what_is_kept_out(rule, trunk)), "")
+    takers, contradicting = _takers(phone_number, trunk, ours, foreign.on_trunk)
+    catch_all = _catch_all(phone_number, trunk, foreign)
+    return Intrusion(takers, wildcard, catch_all, contradicting or foreign.contradicting)
+
+
+def _takers(
+    phone_number: str, trunk: InboundTrunk, ours: DispatchRule, foreign: Sequence[DispatchRule]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The rules that are preferred to ours, and two that contradict each other.
+
+    Of the trunks that a rule names ours alone counts: two rules that meet on another one meet on ours as well.
+    """
+    strange = [rule for rule in foreign if rule.selection.form is Form.UNKNOWN]
+    known = [replace(rule, trunk_ids=(_ANY_TRUNK,)) for rule in foreign if rule.selection.form is not Form.UNKNOWN]
+    rules = sorted((replace(ours, trunk_ids=(_ANY_TRUNK,)), *known), key=lambda rule: rule.id)
+    contradicting = contradiction(rules)
+    if contradicting:
+        return (), tuple(dict.fromkeys(each or "ours" for each in contradicting))
+    there = replace(trunk, id=_ANY_TRUNK)
+    takers = [f"{rule.id} {_effect(rule, phone_number)}" for rule in known if _wins(rule, there, rules, phone_number)]
+    takers += [f"{rule.id} has a form that the operator does not know" for rule in strange]
+    if len(takers) > MOST_TOLD:
+        takers[MOST_TOLD:] = [f"{len(takers) - MOST_TOLD} more"]
+    return tuple(takers), ()
+
+
+def _wins(rule: DispatchRule, trunk: InboundTrunk, rules: Sequence[DispatchRule], phone_number: str) -> bool:
+    """Whether there is a call to the number that the rule gets."""
+    calls = islice(_calls_for(rule, trunk, phone_number), MOST_CALLS)
+    return any(preferred(rules, trunk, call) is rule for call in calls)
+
+
+def _calls_for(rule: DispatchRule, trunk: InboundTrunk, phone_number: str) -> Iterator[Call]:
+    """Calls to the number that both trunk and rule let through. Carriers dial a number in more than one spelling."""
+    selection = rule.selection
+    callers = selection.callers or trunk.allowed_numbers or (_STRANGER,)
+    numbers = selection.numbers or (phone_number,)
+    for called, caller in product(numbers, callers):
+        call = Call(called, caller)
+        if normalised(called) == phone_number and trunk_filter(trunk, call) is None:
+            yield call
+
+
+def _effect(rule: DispatchRule, phone_number: str) -> str:
+    selection = rule.selection
+    few = bool(selection.callers) or (bool(selection.numbers) and phone_number not in selection.numbers)
+    if selection.pin:
+        return f"asks {'some callers' if few else 'every caller'} for a PIN"
+    return f"takes {'some' if few else 'all'} calls"
+
+
+def _catch_all(phone_number: str, trunk: InboundTrunk, foreign: ForeignRules) -> str:
+    """ID of the first trunk without numbers over which a call gets a rule after our trunk has kept it out."""
+    if contradiction(foreign.on_catch_alls):
+        return ""
+    trunks = (replace(trunk, id=_ANY_TRUNK), *foreign.catch_alls)
+    for each, rule in product(foreign.catch_alls, foreign.on_catch_alls):
+        if each.id not in rule.trunk_ids:
+            continue
+        numbers = [number for number in rule.selection.numbers if normalised(number) == phone_number]
+        callers = rule.selection.callers or each.allowed_numbers or (_STRANGER,)
+        dialled = numbers if rule.selection.numbers else [phone_number]
+        calls = (Call(*call) for call in product(dialled, callers, (*_sources(each.allowed_addresses), *_ANYWHERE)))
+        if any(trunk_for(trunks, call) is each for call in islice(calls, MOST_CALLS)):
+            return each.id
+    return ""
+
+
+def _sources(addresses: Sequence[str]) -> list[str]:
+    """An address of each range."""
+    return [entry.partition("/")[0] for entry in addresses]
+
+
+def _gets_what_is_kept_out(wildcard: DispatchRule, trunk: InboundTrunk) -> bool:
+    if trunk.allowed_addresses and not _are_everything(trunk.allowed_addresses):
+        return True
+    callers = wildcard.selection.callers
+    kept_out = (caller for caller in callers if trunk_filter(trunk, Call(trunk.numbers[0], caller)) is not None)
+    return bool(trunk.allowed_numbers) and (not callers or next(kept_out, None) is not None)
+
+
+@lru_cache(maxsize=1024)
+def _are_everything(addresses: tuple[str, ...]) -> bool:
+    """Whether ranges cover all addresses there are; they are ours, and so CIDRs."""
+    networks = [ipaddress.ip_network(entry) for entry in addresses]
+    four = ipaddress.collapse_addresses(each for each in networks if isinstance(each, ipaddress.IPv4Network))
+    six = ipaddress.collapse_addresses(each for each in networks if isinstance(each, ipaddress.IPv6Network))
+    return any(each.prefixlen == 0 for each in four) and any(each.prefixlen == 0 for each in six)

@@ -1,0 +1,183 @@
+"""`core.matching` against LiveKit's own matcher: the same trunk, the same rule, the same refusals."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from livekit.protocol.sip import (
+    SIPDispatchRule,
+    SIPDispatchRuleCallee,
+    SIPDispatchRuleDirect,
+    SIPDispatchRuleIndividual,
+    SIPDispatchRuleInfo,
+    SIPInboundTrunkInfo,
+)
+
+from byoc_operator.core.masking import make_mask
+from byoc_operator.core.matching import Call, Judgement, Result, judge
+from byoc_operator.livekit_sip.convert import inbound_from_proto, rule_from_proto
+from testbed.sip_matcher import Answer, AskedCall, SipMatcher, running_matcher
+
+pytestmark = pytest.mark.bed
+
+MASK = make_mask(b"a key for tests")
+RESULTS = {
+    "ACCEPT": Result.ACCEPTED,
+    "REQUEST_PIN": Result.ASKED_FOR_PIN,
+    "DROP": Result.DROPPED,
+    "REFUSED": Result.REFUSED,
+}
+OURS, OTHER = "+15550100001", "+15550100002"
+CALLERS = ["+15559990000", "15559990000", "anonymous", ""]
+CALLED = [OURS, "15550100001", "1 (555) 010-0001", OTHER, "+", "", "alice"]
+SOURCES = ["", "192.0.2.1", "198.51.100.7", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0"]
+ADDRESSES = [
+    *("192.0.2.0/24", "192.0.2.1", "192.0.2.9/24", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1", "[::]"),
+    *("::ffff:192.0.2.1", "::ffff:192.0.2.0/120", "sip://192.0.2.1", "192.0.2.0/24;x", "bad host", "carrier.example"),
+    *("192.0.2.0/255.255.255.0", "192.0.2.0/024", "192.0.2.0/33", "192.0.02.1", "", "/", "fe80::1%eth0", "fe80::/10"),
+    *("fe80::1%eth0/64", "192.0.2.0/", "2001:DB8::/032", "192.0.2.1/+24", "192.0.2.1/ 24"),
+]
+
+
+@pytest.fixture(scope="module")
+def matcher() -> Iterator[SipMatcher]:
+    with running_matcher() as running:
+        yield running
+
+
+def form(kind: str, room: str, pin: str) -> SIPDispatchRule:
+    match kind:
+        case "direct":
+            return SIPDispatchRule(dispatch_rule_direct=SIPDispatchRuleDirect(room_name=room, pin=pin))
+        case "callee":
+            return SIPDispatchRule(dispatch_rule_callee=SIPDispatchRuleCallee(room_prefix=room, pin=pin))
+        case "individual":
+            return SIPDispatchRule(dispatch_rule_individual=SIPDispatchRuleIndividual(room_prefix=room, pin=pin))
+    return SIPDispatchRule()
+
+
+def some(values: Sequence[str], most: int = 2) -> st.SearchStrategy[list[str]]:
+    return st.just([]) | st.lists(st.sampled_from(values), max_size=most)
+
+
+trunks = st.lists(
+    st.builds(
+        SIPInboundTrunkInfo,
+        numbers=st.sampled_from([[OURS], [OTHER], [OURS, OTHER], ["15550100001"], [], [""]]),
+        allowed_numbers=some(CALLERS),
+        allowed_addresses=some(ADDRESSES, 3),
+    ),
+    max_size=3,
+)
+forms = st.builds(form, st.sampled_from(["direct", "individual", "callee"]), *[st.sampled_from(["", "1", "2"])] * 2)
+rules = st.lists(
+    st.builds(
+        SIPDispatchRuleInfo,
+        rule=st.one_of(forms, forms, forms, forms, forms, st.just(SIPDispatchRule())),
+        trunk_ids=st.sampled_from([[], ["ST_0"], ["ST_0"], ["ST_1"], ["ST_0", "ST_1"], ["ST_gone"], [""]]),
+        inbound_numbers=some(CALLERS),
+        numbers=some(CALLED),
+    ),
+    max_size=4,
+)
+calls = st.lists(
+    st.builds(
+        AskedCall,
+        called=st.sampled_from(CALLED),
+        caller=st.sampled_from(CALLERS),
+        host=st.sampled_from(["", "carrier.example", "192.0.2.0/24"]),
+        source=st.sampled_from(SOURCES),
+        pin=st.sampled_from(["", "", "1", "2", "3"]),
+        noPin=st.booleans(),
+    ),
+    min_size=8,
+    max_size=8,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(trunks, rules, calls)
+def test_every_call_gets_what_livekit_gives_it(
+    matcher: SipMatcher,
+    trunks: list[SIPInboundTrunkInfo],
+    rules: list[SIPDispatchRuleInfo],
+    calls: list[AskedCall],
+) -> None:
+    agree(matcher, trunks, rules, calls)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(ADDRESSES), max_size=2), st.sampled_from(SOURCES), st.sampled_from(ADDRESSES))
+@example(["::ffff:192.0.2.0/120"], "192.0.2.1", "")
+@example(["::ffff:192.0.2.0/120"], "::ffff:192.0.2.1", "")
+def test_every_address_is_let_in_as_livekit_lets_it_in(
+    matcher: SipMatcher, allowed: list[str], source: str, host: str
+) -> None:
+    trunk = SIPInboundTrunkInfo(numbers=[OURS], allowed_addresses=allowed)
+    agree(matcher, [trunk], [], [AskedCall(OURS, source=source, host=host)])
+
+
+def rule(kind: str = "individual", pin: str = "", room: str = "", **fields: Any) -> SIPDispatchRuleInfo:
+    return SIPDispatchRuleInfo(rule=form(kind, room, pin), **{"trunk_ids": ["ST_0"], **fields})
+
+
+@pytest.mark.parametrize(
+    ("theirs", "result", "chosen"),
+    [
+        ([rule(pin="1")], Result.ASKED_FOR_PIN, "SDR_1"),
+        ([rule("callee", pin="1")], Result.ASKED_FOR_PIN, "SDR_1"),
+        ([rule(inbound_numbers=[CALLERS[0]])], Result.ACCEPTED, "SDR_1"),
+        ([rule(inbound_numbers=["+1666"])], Result.ACCEPTED, "SDR_0"),
+        ([rule(numbers=[OURS])], Result.ACCEPTED, "SDR_1"),
+        ([rule(numbers=[OTHER])], Result.ACCEPTED, "SDR_0"),
+        ([rule("direct", pin="1"), rule(numbers=[OURS])], Result.ACCEPTED, "SDR_2"),
+        ([rule("direct")], Result.REFUSED, ""),
+        ([rule(pin="1"), rule("direct", pin="1")], Result.REFUSED, ""),
+        ([rule("none")], Result.REFUSED, ""),
+        ([rule(trunk_ids=[])], Result.ACCEPTED, "SDR_0"),
+        ([rule(trunk_ids=[], numbers=[OURS], inbound_numbers=[CALLERS[0]])], Result.ACCEPTED, "SDR_0"),
+        ([rule(trunk_ids=[], pin="1"), rule(trunk_ids=[], pin="1")], Result.REFUSED, ""),
+        ([rule(trunk_ids=["ST_0", "ST_1"], pin="1")], Result.ASKED_FOR_PIN, "SDR_1"),
+        ([rule(trunk_ids=["ST_1"], pin="1")], Result.ACCEPTED, "SDR_0"),
+    ],
+)
+def test_the_rule_that_gets_a_call_beside_ours(
+    matcher: SipMatcher, theirs: list[SIPDispatchRuleInfo], result: Result, chosen: str
+) -> None:
+    ours = rule(room="call-")
+    call = AskedCall(OURS, CALLERS[0], source="192.0.2.1")
+    (judged,) = agree(matcher, [SIPInboundTrunkInfo(numbers=[OURS])], [ours, *theirs], [call])
+    assert (judged.result, judged.rule.id if judged.rule else "") == (result, chosen)
+
+
+def agree(
+    matcher: SipMatcher,
+    trunks: list[SIPInboundTrunkInfo],
+    rules: list[SIPDispatchRuleInfo],
+    calls: list[AskedCall],
+) -> list[Judgement]:
+    """Our judgements, after LiveKit's matcher has said the same of each call."""
+    for position, trunk in enumerate(trunks):
+        trunk.sip_trunk_id = f"ST_{position}"
+    for position, each in enumerate(rules):
+        each.sip_dispatch_rule_id = f"SDR_{position}"
+    our_trunks = [inbound_from_proto(trunk, MASK, lists_passwords=True) for trunk in trunks]
+    our_rules = [rule_from_proto(each, MASK) for each in rules]
+    judged = [judge(our_trunks, our_rules, _call(call)) for call in calls]
+    assert [_answer(each) for each in judged] == [_named(each) for each in matcher.ask(trunks, rules, calls)]
+    return judged
+
+
+def _call(asked: AskedCall) -> Call:
+    pin = MASK(asked.pin) if asked.pin else None
+    return Call(asked.called, asked.caller, asked.source, asked.host, pin, asked.noPin)
+
+
+def _answer(judged: Judgement) -> tuple[str, str, Result]:
+    return judged.trunk.id if judged.trunk else "", judged.rule.id if judged.rule else "", judged.result
+
+
+def _named(answer: Answer) -> tuple[str, str, Result]:
+    return answer.trunk, answer.rule, RESULTS[answer.result]
