@@ -1,12 +1,15 @@
 """The whole engine: what users do to numbers and Secrets, what it costs, and what becomes of it in LiveKit."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from byoc_operator.cluster.fake import Fail
+from byoc_operator.cluster.fake import Fail, FakeApi, Hang
 from byoc_operator.core.ownership import owner_of
+from byoc_operator.core.resource import PLURAL
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Stalled, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
@@ -24,6 +27,7 @@ from operated import (
     USER,
     World,
     manifest,
+    now_s,
 )
 from virtual_time import in_virtual_time
 
@@ -184,6 +188,72 @@ async def test_a_secret_deleted_while_nobody_watched_is_missed_at_the_sweep() ->
     in_a_gap(world, lambda: world.api.delete_secret(NAMESPACE, "sip"))
     await world.sweep()
     assert world.ready() == ("False", "SecretNotFound")
+
+
+class SlowLists(FakeApi):
+    """An API server with which something happens after a LIST of Secrets was read, and before it arrives."""
+
+    def __init__(self) -> None:
+        super().__init__(now_s)
+        self.happens: Callable[[], object] = lambda: None
+
+    async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """As its base."""
+        items = [item async for item in FakeApi.pages(self, path, resource, query)]
+        if resource == "secrets":
+            self.happens()
+            await asyncio.sleep(0.1)  # watches tell of it first
+        for item in items:
+            yield item
+
+
+@in_virtual_time
+@pytest.mark.parametrize("deleted", [True, False])
+async def test_what_a_watch_tells_during_a_list_is_newer_than_the_list(*, deleted: bool) -> None:
+    api = SlowLists()
+    world = await World.running(api=api)
+    await world.apply()
+    values = {"username": USER, "password": PASSWORD}
+
+    def happens() -> None:
+        if deleted:
+            api.delete_secret(NAMESPACE, "sip")
+        else:
+            api.put_secret(NAMESPACE, "sip", values, watched=False)
+
+    api.happens = happens
+    world.engine.secrets_listed()
+    await world.elapse(1)
+    api.happens = lambda: None
+    await world.sweep()
+    assert (world.ready()[1] == "SecretNotFound") is deleted
+    assert ("CredentialsNotWatched" in codes(world)) is not deleted
+
+
+@in_virtual_time
+async def test_lists_that_become_due_together_are_made_once_each() -> None:
+    world = await World.in_step()
+    world.api.requests.clear()
+    for _ in range(3):
+        world.engine.secrets_listed()
+        world.engine.numbers_listed()
+    await world.elapse(1)
+    assert [world.api.requests["GET", resource] for resource in ("secrets", PLURAL)] == [1, 1]
+
+
+@in_virtual_time
+async def test_numbers_are_listed_while_secrets_cannot_be() -> None:
+    world = await World.in_step()
+    until = asyncio.Event()
+    world.api.inject(Hang(until), "GET", "secrets")
+    world.engine.secrets_listed()
+    await world.elapse(1)
+    world.api.watch_numbers.clear()
+    world.api.apply(manifest("new", phoneNumber="+15550100002"))
+    world.engine.numbers_listed()
+    await world.elapse(1)
+    until.set()
+    assert world.ready("new")[1] == "Synced"
 
 
 @in_virtual_time

@@ -162,7 +162,7 @@ class Engine:
     def _relist(self, resource: str) -> None:
         """List in the background, as often as it takes: a watch goes on meanwhile."""
         if self._intake.due(resource):
-            task = asyncio.create_task(self._intake.list_what_is_due(), name="list")
+            task = asyncio.create_task(self._intake.list_while_due(resource), name="list")
             task.add_done_callback(self._failed)
             self._tasks.add(task)
 

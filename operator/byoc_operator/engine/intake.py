@@ -27,25 +27,26 @@ class Intake:
     def __init__(self, ports: Ports, add: Callable[[PhoneNumber, Lane], None]) -> None:
         self._ports = ports
         self._add = add
-        self._to_list: set[str] = set()
-        self._listing = False
+        self._once_more: dict[str, bool] = {}
+        self._one_list = {PLURAL: asyncio.Lock(), SECRETS: asyncio.Lock()}
+        self._gone_meanwhile: set[tuple[str, str]] = set()
         self.trouble = "the lists of numbers and Secrets are not read yet"
         """What keeps the lists from being read, in words, empty if nothing does."""
 
     def due(self, resource: str) -> bool:
-        """A resource has to be listed; whether somebody has to call `list_what_is_due`."""
-        self._to_list.add(resource)
-        return not self._listing
+        """A resource has to be listed; whether somebody has to call `list_while_due` for it."""
+        is_listed = resource in self._once_more
+        self._once_more[resource] = True
+        return not is_listed
 
-    async def list_what_is_due(self) -> None:
-        """List whatever has to be; what becomes due meanwhile too."""
-        self._listing = True
+    async def list_while_due(self, resource: str) -> None:
+        """List a resource, and once more if it becomes due meanwhile."""
         try:
-            while self._to_list:
-                resource = self._to_list.pop()
+            while self._once_more[resource]:
+                self._once_more[resource] = False
                 await self.patiently(self.look_again if resource == PLURAL else self._look_at_labelled)
         finally:
-            self._listing = False
+            del self._once_more[resource]
 
     def number_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch or a LIST told of a number; `kind` is DELETED, ADDED, MODIFIED or None."""
@@ -72,6 +73,8 @@ class Intake:
         secrets = self._ports.secrets
         if kind == "DELETED":
             secrets.forget(namespace, name)
+            if self._one_list[SECRETS].locked():
+                self._gone_meanwhile.add((namespace, name))
         elif not secrets.seen(raw):
             return
         users = self._ports.cache.users_of(namespace, name)
@@ -85,28 +88,36 @@ class Intake:
         await self.look_again()
 
     async def _look_at_labelled(self) -> None:
-        """Take in all labelled Secrets, and forget those that vanished, or lost their label, while nobody told."""
-        listed: set[tuple[str, str]] = set()
-        self._ports.unread.listing(SECRETS)
-        async for raw in self._ports.secrets.labelled():
-            listed.add((raw["metadata"]["namespace"], raw["metadata"]["name"]))
-            self._take_in(self.secret_event, raw, SECRETS)
-        self._ports.unread.listed(SECRETS)
-        for namespace, name in self._ports.secrets.labelled_but(listed):
-            if not self._ports.unread.hides(SECRETS, namespace, name):
-                self.secret_event("DELETED", {"metadata": {"namespace": namespace, "name": name}})
+        """Take in all labelled Secrets, and forget those that vanished, or lost their label, while nobody told.
+
+        A LIST is of the moment at which it began: a Secret that was deleted since, as a watch told, is in it.
+        """
+        async with self._one_list[SECRETS]:
+            listed: set[tuple[str, str]] = set()
+            self._gone_meanwhile.clear()
+            self._ports.unread.listing(SECRETS)
+            async for raw in self._ports.secrets.labelled():
+                at = (raw["metadata"]["namespace"], raw["metadata"]["name"])
+                listed.add(at)
+                if at not in self._gone_meanwhile:
+                    self._take_in(self.secret_event, raw, SECRETS)
+            self._ports.unread.listed(SECRETS)
+            for namespace, name in self._ports.secrets.labelled_but(listed):
+                if not self._ports.unread.hides(SECRETS, namespace, name):
+                    self.secret_event("DELETED", {"metadata": {"namespace": namespace, "name": name}})
 
     async def look_again(self) -> None:
         """Take in all numbers, and forget those that vanished: of what a broken watch missed kopf tells nothing."""
-        listed: set[Key] = set()
-        self._ports.unread.listing(PLURAL)
-        async for raw in self._ports.numbers.all():
-            listed.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
-            self._take_in(self.number_event, raw, PLURAL)
-        self._ports.unread.listed(PLURAL)
-        for number in list(self._ports.cache.all()):
-            if number.key not in listed and await self._is_gone(number.key):
-                self._vanished(number.key, number.uid)
+        async with self._one_list[PLURAL]:
+            listed: set[Key] = set()
+            self._ports.unread.listing(PLURAL)
+            async for raw in self._ports.numbers.all():
+                listed.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
+                self._take_in(self.number_event, raw, PLURAL)
+            self._ports.unread.listed(PLURAL)
+            for number in list(self._ports.cache.all()):
+                if number.key not in listed and await self._is_gone(number.key):
+                    self._vanished(number.key, number.uid)
 
     def _take_in(
         self, event: Callable[[str | None, Mapping[str, Any]], None], raw: Mapping[str, Any], resource: str
