@@ -133,13 +133,14 @@ async def test_of_a_secret_the_values_the_label_and_the_time_of_the_data_are_rea
 class Server:
     """Lists numbers as an API server does. `slow`: how long each takes; `expires`: how many continue tokens are old.
 
-    `asked`: limit and form of each request.
+    `loses_place`: the token is too old where a name is asked for; `asked`: limit and form of each request.
     """
 
     objects: dict[str, bytes]
     slow: dict[str, float] = field(default_factory=dict)
     expires: int = 0
     names_too: bool = True
+    loses_place: bool = False
     asked: list[tuple[int, str]] = field(default_factory=list)
 
     async def fetch(self, url: str, *, accept: str, timeout_s: float, most_bytes: int) -> bytes:
@@ -159,6 +160,8 @@ class Server:
             items = b",".join(self.objects[name] for name in page)
             if took > timeout_s or len(items) > most_bytes:
                 raise TooMuch("KubernetesUnavailable", "it takes too long")
+        elif self.loses_place:
+            raise Expired("")
         elif not self.names_too:
             raise TooMuch("KubernetesUnavailable", "even that takes too long")
         more = json.dumps({"start": f"voice/{page[-1]}\0"}).encode() if len(rest) > limit else b""
@@ -228,6 +231,12 @@ async def test_where_not_even_a_name_comes_the_list_ends() -> None:
 
 
 @in_virtual_time
+async def test_a_list_that_loses_its_place_where_it_steps_over_is_not_taken_for_whole() -> None:
+    with pytest.raises(Unavailable):
+        await listed(Server(plain(), slow={"n050": 1000.0}, loses_place=True))
+
+
+@in_virtual_time
 @pytest.mark.parametrize("times", [1, STARTS])
 async def test_a_list_that_loses_its_place_goes_on(times: int) -> None:
     assert await listed(Server(plain(), expires=times)) == (NAMES, [])
@@ -276,10 +285,11 @@ def event(kind: bytes, text: bytes) -> bytes:
     return b'{"type":"%s","object":%s}' % (kind, text)
 
 
-async def watched(lines: list[bytes], size: int = 40_000) -> tuple[list[Any], list[Unreadable]]:
-    """What kopf makes of a watch with these lines, and what it is spared."""
+async def watched(lines: list[bytes], size: int = 40_000, rest: bytes = b"") -> tuple[list[Any], list[Unreadable]]:
+    """What kopf makes of a watch with these lines, and a rest that has no end, and what it is spared."""
     told: list[Unreadable] = []
-    body: Any = Lines(Body(b"\n".join(lines), size), PLURAL, told.append)  # type: ignore[arg-type]  # as much as is used
+    text = b"".join(line + b"\n" for line in lines) + rest
+    body: Any = Lines(Body(text, size), PLURAL, told.append)  # type: ignore[arg-type]  # as much as is used
     return [json.loads(line.decode("utf-8")) async for line in iter_jsonlines(body)], told
 
 
@@ -312,6 +322,13 @@ async def test_a_line_that_kopf_could_not_take_is_told_and_left_out(line: bytes)
     events, told = await watched([line, event(b"ADDED", stored("b"))], 1_000_000)
     assert [each["object"]["metadata"]["name"] for each in events] == ["b"]
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("size", [7, 40_000])
+async def test_a_line_that_was_cut_off_is_left_to_the_next_watch(size: int) -> None:
+    events, told = await watched([event(b"ADDED", stored("a"))], size, rest=event(b"ADDED", stored("b"))[:-9])
+    assert [each["object"]["metadata"]["name"] for each in events] == ["a"]
+    assert told == []
 
 
 @in_virtual_time

@@ -26,6 +26,8 @@ SHRINK = 4
 STARTS = 5
 """How often a LIST may lose its place (410) before it is given up for now."""
 
+_LOST = "the API server loses the place in its list"
+
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 """Asks for names in place of objects."""
 
@@ -82,7 +84,7 @@ class Pages:
             except Expired as exc:
                 starts += 1
                 if starts > STARTS:
-                    raise Unavailable("KubernetesUnavailable", "the API server loses the place in its list") from None
+                    raise Unavailable("KubernetesUnavailable", _LOST) from None
                 token = exc.token
                 continue
             quick = self._clock() - began <= QUICK_S and 2 * len(text) <= PAGE_BYTES
@@ -103,6 +105,8 @@ class Pages:
         try:
             text = await self._fetch(f"{url}&includeObject=None", accept=TABLE, timeout_s=ONE_S, most_bytes=PAGE_BYTES)
         except Expired as exc:
+            if not exc.token:
+                raise Unavailable("KubernetesUnavailable", _LOST) from None
             return exc.token
         table = decoded(text)
         table = table if isinstance(table, dict) else {}

@@ -80,7 +80,10 @@ class Lines:
                 yield readable + b"\n"
 
     async def _lines(self) -> AsyncIterator[bytes]:
-        """Lines as they come; of one that is longer than any object may be nothing is kept."""
+        """Lines as they come; of one that is longer than any object may be nothing is kept.
+
+        What has no end of line was cut off: the next watch begins before it.
+        """
         kept, length = [], 0
         async for chunk in self._content.iter_chunked(CHUNK):
             first, *others = chunk.split(b"\n")
@@ -95,8 +98,6 @@ class Lines:
                 else:
                     self._pass_over(f"it is longer than {MAX_OBJECT} bytes")
                 kept, length = [other], len(other)
-        if kept and length <= MAX_OBJECT:
-            yield b"".join(kept)
 
     async def _readable(self, line: bytes) -> bytes:
         """A line for kopf, empty if there is none to be made of it."""
