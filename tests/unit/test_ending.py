@@ -41,6 +41,7 @@ class ApiServer:
         }
         self.refusal = 0
         self.asked = 0
+        self.lists: list[dict[str, str]] = []
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Any request."""
@@ -50,6 +51,7 @@ class ApiServer:
         if request.path in self._fixed:
             return web.json_response(self._fixed[request.path])
         if "watch" not in request.query:
+            self.lists.append(dict(request.query))
             return web.json_response({"metadata": {"resourceVersion": "1"}, "items": []})
         stream = web.StreamResponse()
         await stream.prepare(request)
@@ -58,6 +60,10 @@ class ApiServer:
         while (line := await lines.get()) is not None:
             await stream.write(line + b"\n")
         return stream
+
+    def watched(self, path: str) -> int:
+        """How many watches of a path there were."""
+        return len(self._told[path])
 
     def tell(self, path: str, line: bytes | None) -> None:
         """Send it; None closes the watches."""
@@ -83,6 +89,7 @@ class StandIn:
         self.unread = Unread()
         self.starting: asyncio.Future[None] | None = None
         self.stopped = 0
+        self.listed: list[str] = []
         self.breaks = False
 
     async def start(self) -> None:
@@ -103,10 +110,12 @@ class StandIn:
         """Nothing."""
 
     def secrets_listed(self) -> None:
-        """Nothing."""
+        """Remember."""
+        self.listed.append(SECRETS)
 
     def numbers_listed(self) -> None:
-        """Nothing."""
+        """Remember."""
+        self.listed.append(NUMBERS)
 
 
 class Operator:
@@ -241,6 +250,21 @@ async def test_a_stop_while_the_engine_waits_for_the_api_server_is_one_too(opera
     await asyncio.sleep(0.1)
     operator.stop.set()
     assert await operator.ended() == ""
+    assert operator.lost == []
+
+
+async def test_objects_are_listed_anew_whenever_a_watch_cannot_go_on_and_kopf_lists_none(operator: Operator) -> None:
+    await operator.begun()
+    assert sorted(operator.engine.listed) == [SECRETS, NUMBERS]
+    for path in (NUMBERS, SECRETS, SECRETS):
+        before, watched = len(operator.engine.listed), operator.api.watched(path)
+        operator.api.tell(path, b'{"type": "ERROR", "object": {"kind": "Status", "code": 410}}')
+        async with asyncio.timeout(DEADLINE_S):
+            while operator.api.watched(path) == watched:  # noqa: ASYNC110 - kopf tells nobody
+                await asyncio.sleep(0.02)
+        assert operator.engine.listed[before:] == [path]
+    asked = [(each["fieldSelector"], each["resourceVersion"], "limit" in each) for each in operator.api.lists]
+    assert asked == [("metadata.name=-", "0", False)] * 5
     assert operator.lost == []
 
 

@@ -19,8 +19,7 @@ class Session:
     """Requests that nobody sends."""
 
     def __init__(self) -> None:
-        self.listed: list[str] = []
-        self.watches = Watches(1, asyncio.get_running_loop().time, self.listed.append)
+        self.watches = Watches(1, asyncio.get_running_loop().time)
         self._trace = self.watches.tracing()
         self._trace.freeze()
         self.closed = False
@@ -44,22 +43,6 @@ class Session:
     def _told(self, path: str, query: dict[str, str], **more: Any) -> tuple[aiohttp.ClientSession, Any, Any]:
         url = URL.build(scheme="https", host="localhost", path=path, query=query)
         return cast("aiohttp.ClientSession", None), SimpleNamespace(), SimpleNamespace(method="GET", url=url, **more)
-
-
-@in_virtual_time
-async def test_every_list_that_a_watch_begins_with_is_told() -> None:
-    session = Session()
-    for path, query, status in (
-        ("/api/v1", {}, 200),
-        (SECRETS, LIST, 503),
-        (SECRETS, LIST, 200),
-        (SECRETS, WATCH, 200),
-        (SECRETS, WATCH, 200),
-        (SECRETS, LIST, 200),
-        (SECRETS, WATCH, 410),
-    ):
-        await session.answers(path, query, status)
-    assert session.listed == [SECRETS, SECRETS]
 
 
 @in_virtual_time

@@ -38,15 +38,10 @@ class _Watcher:
 
 @dataclass(slots=True)
 class Watches:
-    """State of every watch by its path. `expected`: how many there must be; `clock`: monotonic seconds.
-
-    `listed`: told of the path whenever a watch begins with a LIST, at its start or because it was away for too long
-    (410): what vanished before that it never tells.
-    """
+    """State of every watch by its path. `expected`: how many there must be; `clock`: monotonic seconds."""
 
     expected: int
     clock: Callable[[], float] = time.monotonic
-    listed: Callable[[str], None] = lambda _: None
     _open: set[str] = field(default_factory=set)
     _trouble: dict[str, str] = field(default_factory=dict)
     _opening: dict[str, float] = field(default_factory=dict)
@@ -124,8 +119,6 @@ class Watches:
             self._watchers[path].stream = request.response
             if self._trouble.pop(path, None):
                 log.info("the watch %s is open again", path)
-        elif "limit" in request.url.query:
-            self.listed(path)  # each page is of the first one's moment
 
     async def _failed(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestExceptionParams
