@@ -36,8 +36,11 @@ LINGER_S = 1.0
 STOP_S = 3.0
 """How long requests under way may go on when the port is closed."""
 
-STUCK_S = 60.0
-"""A request that is worked on for so long is waiting for something that does not come."""
+STUCK_LOOKS = 60
+"""Looks, one a second: a request that is worked on for so long is waiting for something that does not come.
+
+Looks and no clock: a process that was suspended in the middle of a request is well.
+"""
 
 _QUIET = logging.getLogger(f"{__name__}.aiohttp")
 _QUIET.setLevel(logging.CRITICAL)  # else a line for each request that is none; what our own code raises is told here
@@ -74,7 +77,7 @@ class Port:
         self._limits = limits
         self._tls = tls
         self._connections: dict[asyncio.BaseProtocol, _Connection] = {}
-        self._worked_on: dict[int, float] = {}
+        self._looks: dict[int, int] = {}
         self._requests = 0
         self._told: set[str] = set()
         self._listener: socket.socket | None = None
@@ -122,14 +125,14 @@ class Port:
             connection.end()
 
     def problem(self) -> str:
-        """Why nobody is answered here, or will not be for long; empty: all is well."""
+        """Why nobody is answered here, or will not be for long, to be asked once a second; empty: all is well."""
         if self._serving is None or self._listener is None:
             return ""  # not begun yet
         if self._serving.done() or self._listener.fileno() < 0:
             return f"port {self._number} takes no connections any more"
-        now = asyncio.get_running_loop().time()
-        if self._worked_on and now - min(self._worked_on.values()) > STUCK_S:
-            return f"a request to port {self._number} has been worked on for more than {STUCK_S:.0f} s"
+        self._looks = {request: looks + 1 for request, looks in self._looks.items()}
+        if max(self._looks.values(), default=0) > STUCK_LOOKS:
+            return f"a request to port {self._number} has been worked on for more than {STUCK_LOOKS} s"
         return ""
 
     async def _serve(self) -> None:
@@ -200,7 +203,7 @@ class Port:
                 connection.begins()
             self._requests += 1
             number = self._requests
-            self._worked_on[number] = asyncio.get_running_loop().time()
+            self._looks[number] = 0
             try:
                 return await handler(request)
             except (web.HTTPException, ConnectionError):
@@ -209,7 +212,7 @@ class Port:
                 self._tell(exc)
                 raise
             finally:
-                del self._worked_on[number]
+                del self._looks[number]
                 if connection is not None:
                     connection.answers()
 

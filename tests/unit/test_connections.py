@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 
 from byoc_operator.admission.certificates import renewed
-from byoc_operator.connections import HEADERS, Limits, Port
+from byoc_operator.connections import HEADERS, STUCK_LOOKS, Limits, Port
 from testbed.part import free_port
 
 DEADLINE_S = 20.0
@@ -174,6 +174,18 @@ async def test_a_port_says_that_it_takes_no_connections_any_more() -> None:
         assert there.port._listener is not None
         there.port._listener.close()
         assert "takes no connections" in there.port.problem()
+
+
+async def test_a_request_that_never_ends_is_told_after_so_many_looks_and_one_that_ends_is_not() -> None:
+    async with served(PATIENT) as there:
+        await there.connected()
+        there.send(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: bool(there.port._looks))
+        assert {there.port.problem() for _ in range(STUCK_LOOKS)} == {""}
+        assert "has been worked on" in there.port.problem()
+        there.stay.set()
+        await until(lambda: not there.port._looks)
+        assert there.port.problem() == ""
 
 
 async def test_a_port_that_is_taken_is_told() -> None:
