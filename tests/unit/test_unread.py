@@ -132,4 +132,10 @@ async def test_what_is_remembered_of_unreadable_objects_has_a_bound() -> None:
     unread = Unread(world.ports.events, lambda *_: None)
     for index in range(2 * REMEMBERED):
         unread.told(Unreadable("Unreadable", "it is garbled", "secrets", "n", str(index)))
-    assert len(unread._known) == REMEMBERED
+    assert len(unread._known) == REMEMBERED + 1, "one stands for the rest"
+    assert unread.hides("secrets", "n", str(2 * REMEMBERED - 1)), "it is there all the same"
+    assert not unread.hides(PLURAL, "n", "0")
+    unread.listing("secrets")
+    unread.told(Unreadable("Unreadable", "it is garbled", "secrets", "n", "7"))
+    unread.listed("secrets")
+    assert [unread.hides("secrets", "n", str(index)) for index in (7, 8, 1999)] == [True, False, False]

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable
 
 from ..cluster.events import Events
@@ -12,7 +11,7 @@ from ..core.resource import PLURAL, Key
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000
-"""More unreadable objects than that are still counted as unreadable, but may be told of again."""
+"""For more unreadable objects than that one without a name stands, for each resource; they may be told of again."""
 
 Place = tuple[str, str, str]
 """Resource, namespace and name; empty where it could not be had."""
@@ -24,7 +23,7 @@ class Unread:
     def __init__(self, events: Events, count: Callable[[str, int], None]) -> None:
         self._events = events
         self._count = count
-        self._known: OrderedDict[Place, tuple[str, str]] = OrderedDict()
+        self._known: dict[Place, tuple[str, str]] = {}
         self._unconfirmed: set[Place] = set()
         self._telling: set[asyncio.Task[None]] = set()
         for resource in (PLURAL, "secrets"):
@@ -33,13 +32,12 @@ class Unread:
     def told(self, found: Unreadable) -> None:
         """An object was passed over. Once per object and version: a line in the log, and an Event on a number."""
         place = (found.resource, found.namespace, found.name)
+        if place not in self._known and len(self._known) >= REMEMBERED:
+            place = (found.resource, "", "")
         said = (found.version, found.message)
         self._unconfirmed.discard(place)
         known = self._known.get(place)
         self._known[place] = said
-        self._known.move_to_end(place)
-        while len(self._known) > REMEMBERED:
-            self._unconfirmed.discard(self._known.popitem(last=False)[0])
         self._recount(found.resource)
         if known == said:
             return
