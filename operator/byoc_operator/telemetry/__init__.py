@@ -1,1 +1,1 @@
-"""What the outside sees of the process: metrics, health, logs. Imports nothing of ours but core and errors."""
+"""What the outside sees of the process: metrics, health, logs. May import connections, core and errors."""
