@@ -42,7 +42,10 @@ GRACE_S = 20.0
 
 
 class _AllTasks:
-    """The tasks that kopf is not to wait for and to cancel in the end: those that are left are ours, or end with us."""
+    """Every task: in the end kopf waits for tasks that it is not told to ignore, and cancels them.
+
+    It is told to ignore all. Those that are left then are ours, or end with the process.
+    """
 
     def __contains__(self, task: object) -> bool:
         return True
@@ -143,7 +146,8 @@ def registered(engine: Engine, ending: Ending, watches: Watches) -> kopf.Operato
             return None
         server = found.server if kubeconfig else _in_cluster_server()
         session = _session(found, server, watches, reading(engine.unread.told, listed))
-        ending.sessions.append(session.aiohttp_session)
+        still_open = [each for each in ending.sessions if not each.closed]  # kopf closes those that it gives up
+        ending.sessions[:] = [*still_open, session.aiohttp_session]
         return session
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)

@@ -33,8 +33,8 @@ BEGIN_ANEW = b'{"type": "ERROR", "object": {"kind": "Status", "code": 410}}'
 def reading(told: Told, listed: Callable[[str], None]) -> aiohttp.ClientMiddlewareType:
     """For the session that kopf works with. `listed` hears of the path of each LIST, once it is answered.
 
-    What happens to objects after that is told by the watch that begins with it; what was before, a LIST of our own
-    has to tell that begins then.
+    The watch that follows tells what happens to objects after that LIST. What was there before is told by a LIST of our
+    own, which has to begin once kopf's is answered.
     """
 
     async def read(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

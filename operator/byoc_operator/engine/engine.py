@@ -152,11 +152,11 @@ class Engine:
         self._intake.secret_event(kind, raw)
 
     def secrets_listed(self) -> None:
-        """A watch of labelled Secrets begins: they are listed, as of what was before it tells nothing."""
+        """A watch of labelled Secrets begins. It tells nothing of what was before it, so they are listed."""
         self._relist(SECRETS)
 
     def numbers_listed(self) -> None:
-        """A watch of numbers begins: they are listed, as of what was before it tells nothing."""
+        """A watch of numbers begins. It tells nothing of what was before it, so they are listed."""
         self._relist(PLURAL)
 
     def _relist(self, resource: str) -> None:

@@ -107,7 +107,7 @@ class Intake:
                     self.secret_event("DELETED", {"metadata": {"namespace": namespace, "name": name}})
 
     async def look_again(self) -> None:
-        """Take in all numbers, and forget those that vanished: of what a broken watch missed kopf tells nothing."""
+        """Take in all numbers, and forget those that vanished: kopf tells nothing of what a broken watch missed."""
         async with self._one_list[PLURAL]:
             listed: set[Key] = set()
             self._ports.unread.listing(PLURAL)
