@@ -115,9 +115,10 @@ class Port:
 
     async def stop(self) -> None:
         """Take no more connections, answer what was asked, and close all."""
-        if self._serving is not None:
-            self._serving.cancel()
-            await asyncio.wait([self._serving])
+        serving, self._serving = self._serving, None  # that it ends now is no problem
+        if serving is not None:
+            serving.cancel()
+            await asyncio.wait([serving])
         if self._listener is not None:
             self._listener.close()
         await self._runner.cleanup()
@@ -127,7 +128,7 @@ class Port:
     def problem(self) -> str:
         """Why nobody is answered here, or will not be for long, to be asked once a second; empty: all is well."""
         if self._serving is None or self._listener is None:
-            return ""  # not begun yet
+            return ""  # not begun yet, or closed on purpose
         if self._serving.done() or self._listener.fileno() < 0:
             return f"port {self._number} takes no connections any more"
         self._looks = {request: looks + 1 for request, looks in self._looks.items()}

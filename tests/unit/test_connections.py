@@ -176,6 +176,17 @@ async def test_a_port_says_that_it_takes_no_connections_any_more() -> None:
         assert "takes no connections" in there.port.problem()
 
 
+async def test_a_port_that_is_being_closed_is_no_problem() -> None:
+    async with served(PATIENT) as there:
+        await there.connected()
+        there.send(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+        await until(lambda: bool(there.port._looks))
+        closing = asyncio.create_task(there.port.stop())
+        while not closing.done():
+            assert there.port.problem() == ""
+            await asyncio.sleep(0.01)
+
+
 async def test_a_request_that_never_ends_is_told_after_so_many_looks_and_one_that_ends_is_not() -> None:
     async with served(PATIENT) as there:
         await there.connected()

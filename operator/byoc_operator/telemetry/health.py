@@ -15,8 +15,8 @@ CONNECTIONS = 32
 """The kubelet opens one for each probe, Prometheus keeps one."""
 
 KEPT = 20
-"""Every scrape gets the same answer for so many times as long as it took to make. So scrapes take at most a twentieth of
-the process's time, however often somebody asks."""
+"""Every scrape gets the same answer for so many times as long as it took to make. So scrapes take at most a twentieth
+of the process's time, however often somebody asks."""
 
 
 class HealthServer:
