@@ -65,10 +65,12 @@ class Reconciler:
         failures: list[OperatorError] = []
         async for number in unhurried(due.now):
             failed = await self._guarded(number, tenure, unreachable)
-            if not failed:
+            if failed:
+                self._told.failed(number.key)
+            else:
                 self._told.tell(number.key, tenure, reached=reached)
             failures += failed
-        if due.more:
+        if due.more and not failures:  # else objects that fail for ever would be tried without a pause
             failures.append(Waiting(Reason.PENDING, "More objects are to be told who has the number.", delay_s=SOON_S))
         if due.waits and not tenure.blind:
             left_s = max(0.0, tenure.until_s - self._ports.clock())
