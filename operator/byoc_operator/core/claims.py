@@ -19,12 +19,14 @@ NAMED = 4
 class Kept:
     """Trunks of ours in LiveKit with the phone number, and no object that looks after them.
 
-    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain, else a lost finalizer's.
+    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain, else because the object lost
+    its finalizer; `unread`: the object may be there, and cannot be read.
     """
 
     owner: Owner
     ids: tuple[str, ...]
     retained: bool
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +160,12 @@ def _released(number: PhoneNumber) -> Verdict:
 def _kept(kept: Kept, number: PhoneNumber) -> Verdict:
     here = kept.owner.namespace == number.key.namespace
     who = f"ByocPhoneNumber {kept.owner.name}" if here else "an object in another namespace"
+    trunks = f"LiveKit has trunks with the number {number.phone_number} of {who}"
+    ids = ", ".join(kept.ids[:NAMED])
+    if kept.unread:
+        message = f"{trunks} that the operator cannot read: {ids}. Delete that object, or make it anew."
+        return Verdict(Reason.NUMBER_CLAIMED, message)
     why = "kept by deletionPolicy Retain" if kept.retained else "left behind without its finalizer"
     mine = f"Apply {kept.owner.name} again to take them over, or adopt them. " if here else ""
-    message = (
-        f"LiveKit has trunks with the number {number.phone_number} of {who} that is gone, {why}: "
-        f"{', '.join(kept.ids[:NAMED])}. {mine}An administrator can release them: kubectl byoc release."
-    )
+    message = f"{trunks} that is gone, {why}: {ids}. {mine}An administrator can release them: kubectl byoc release."
     return Verdict(Reason.NUMBER_CLAIMED, message)
