@@ -34,9 +34,9 @@ class Tenure:
     """Who has a phone number at one moment, and why others have to wait.
 
     `holder`: the object that has it, None if nobody has. `kept`: what LiveKit has of gone objects. `reserved_for`: the
-    namespace that had the number last and may have it back, empty for none. `unsettled`: soon after a start, when
-    nobody knows who had it last: who was told to wait goes on waiting. `until_s`: when a wait of these two ends.
-    `blind`: LiveKit was never listed, so that nothing new can be said.
+    namespace that had the number last and may have it back, empty for none. `unsettled`: the operator started a short
+    while ago and does not know who had the number last, so an object that was told to wait goes on waiting. `until_s`:
+    when the reservation, or that while, ends (clock). `blind`: LiveKit was never listed; messages stay as they are.
     """
 
     holder: PhoneNumber | None = None
@@ -54,7 +54,7 @@ class Tenure:
         return (holder, self.kept, self.reserved_for, self.blind)
 
     def waits(self, number: PhoneNumber) -> bool:
-        """Whether the number may be this object's once a time is over, with nothing else to tell of it."""
+        """Whether nothing but a time keeps the number from this object: a reservation, or the while after a start."""
         if self.holder is not None or self._in_the_way(number):
             return False
         reserved = self.reserved_for not in ("", number.key.namespace)

@@ -35,7 +35,7 @@ class Claims:
         self._began_s = self._ports.clock()
 
     def forget(self, phone: str) -> None:
-        """Somebody who may decide it has freed the number: it is reserved for nobody, and nobody waits."""
+        """An administrator released the number: it is reserved for nobody, and no object waits for a time to end."""
         self._held.pop(phone, None)
         self._released[phone] = _Released("", self._began_s + self._ports.installation.reservation_s)
 
@@ -79,7 +79,7 @@ class Claims:
         return any(number.key.namespace == namespace for number in self._ports.cache.claiming(phone))
 
     def _in_livekit(self, phone: str) -> Tenure | None:
-        """Whoever has trunks there with its mark and this number has it, whatever became of it."""
+        """The object whose trunks LiveKit has, by their mark and the number; also if it observes or is paused."""
         found = self._ports.inventory.owners_with(phone)
         holders = [number for owner in found if (number := self._living(owner, phone)) is not None]
         if not holders:

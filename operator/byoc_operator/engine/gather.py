@@ -78,7 +78,7 @@ RECOUNT_S = 1.0
 
 
 class Moved(Exception):
-    """Not an error: an object is no longer the one that is being judged, and all is judged anew."""
+    """Not an error: an object changed while it was judged. All objects of its phone number are judged again."""
 
 
 class Retentions:

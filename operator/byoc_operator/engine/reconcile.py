@@ -59,7 +59,7 @@ class Reconciler:
         _come_back(failures)
 
     async def _others(self, phone: str, tenure: Tenure, unreachable: OperatorError | None) -> list[OperatorError]:
-        """Whoever has not the number: a few a run, so that thousands never keep the holder or the process waiting."""
+        """Judge the objects that do not hold the number: a few in a run, so that thousands never delay the holder."""
         reached = unreachable is None
         due = await self._told.due(phone, tenure, self._leaves, reached=reached)
         failures: list[OperatorError] = []
