@@ -1,13 +1,16 @@
 """However many objects name one phone number: work grows with what changes, and the loop gets its turns."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.core.conditions import Reason
 from byoc_operator.core.ownership import Mark, Owner, rule_name
+from byoc_operator.core.resource import PhoneNumber
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.engine.breath import STEPS
 from byoc_operator.engine.gather import Gatherer
@@ -173,6 +176,52 @@ async def test_all_observers_hear_of_a_change_in_livekit_in_the_end() -> None:
     reasons = {world.ready(f"copy-{count}")[1] for count in range(120) if count != 9}
     assert reasons == {"NumberClaimed"}
     assert world.ids("copy-9") == ("ST_out", "ST_in", "SDR_r")
+
+
+# Who fails again and again
+
+
+def _refuse_statuses(world: World, prefix: str) -> list[str]:
+    """The API server stores no status of these objects, as when one is too large; every attempt by name."""
+    numbers, tried = world.ports.numbers, list[str]()
+    patch_status = numbers.patch_status
+
+    async def hooked(number: PhoneNumber, patch: Mapping[str, Any]) -> dict[str, Any]:
+        if not number.key.name.startswith(prefix):
+            return await patch_status(number, patch)
+        tried.append(number.key.name)
+        raise ApiRefused("KubernetesRefused", "PATCH byocphonenumbers/status: 413", status=413)
+
+    object.__setattr__(numbers, "patch_status", hooked)
+    return tried
+
+
+@in_virtual_time
+async def test_statuses_that_can_never_be_written_are_tried_ever_more_seldom_and_keep_nobody_waiting() -> None:
+    world = await World.in_step()
+    tried = _refuse_statuses(world, "large-")
+    for count in range(60):
+        world.api.apply(manifest(f"large-{count:02}"))
+    await world.elapse(600)
+    assert len(set(tried)) == 60
+    assert len(tried) <= 20 * PER_RUN
+    await world.apply("one-more")
+    assert world.ready("one-more") == ("False", "NumberClaimed")
+    assert world.ready() == SYNCED
+
+
+@in_virtual_time
+async def test_observers_whose_secrets_are_missing_do_not_have_them_asked_for_without_a_pause() -> None:
+    world = await World.running()
+    for count in range(60):
+        secret = {"name": f"missing-{count}", "key": "password"}
+        world.api.apply(manifest(f"copy-{count}", managementPolicy="Observe", sipPasswordSecretRef=secret))
+    await world.elapse(60)
+    assert {world.ready(f"copy-{count}") for count in range(60)} == {("False", "SecretNotFound")}
+    world.forget_counts()
+    await world.elapse(300)
+    # Every 30 s at most, and a sweep that asks for each.
+    assert world.api.requests["GET", "secrets"] <= 300 / 30 * 2 * PER_RUN + 3 * 60
 
 
 # Who wants to adopt

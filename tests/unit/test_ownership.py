@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator.core import ownership
 from byoc_operator.core.ownership import (
     Mark,
     Owner,
@@ -165,3 +166,16 @@ def rule(name: str, *trunk_ids: str) -> DispatchRule:
 
 def digits(number: str) -> str:
     return "".join(character for character in number if character.isdigit())
+
+
+def test_absurd_marks_are_not_remembered() -> None:
+    """What is remembered is never longer than a few thousand characters, however long a metadata is."""
+    long = Mark(Owner("cluster-a", "voice", "main"), outbound_agent_id="a" * 100_000).dump()
+    for part in (ownership._known_mark, ownership._owner_in):
+        part.cache_clear()
+    mark = parse_mark(long)
+    assert mark is not None
+    assert (mark.owner.name, mark.outbound_agent_id) == ("main", "")
+    assert owner_of(DispatchRule(f"byoc:cluster-a/voice/{'a' * 100_000}", (), "call-", "a", "{}")) is None
+    assert ownership._known_mark.cache_info().currsize == 0
+    assert ownership._owner_in.cache_info().currsize == 1  # that of the first

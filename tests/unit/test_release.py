@@ -12,8 +12,10 @@ from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.cluster.lease import RELEASE
+from byoc_operator.cluster.reading import Unreadable
 from byoc_operator.core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
 from byoc_operator.core.ownership import Mark, Owner
+from byoc_operator.core.resource import Key
 from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Unavailable
 from operated import LEASE, NAME, NAMESPACE, PHONE, SYSTEM, World, candidate
@@ -142,6 +144,49 @@ async def test_while_livekit_is_down_it_waits_for_a_sweep() -> None:
     await world.sweep()
     await world.sweep()
     assert world.livekit.objects() == []
+
+
+@in_virtual_time
+async def test_an_id_that_cannot_be_judged_keeps_no_other_one_and_is_no_word_about_livekit() -> None:
+    world = await elected()
+    first = await retained(world)
+    await world.apply("second", phoneNumber="+15550100000", deletionPolicy="Retain")
+    second = world.ids("second")
+    world.api.delete(NAMESPACE, "second")
+    await world.settle()
+    down = True
+    get = world.ports.numbers.get
+
+    async def hooked(key: Key) -> Any:
+        if down and key.name == NAME:
+            raise Unavailable("KubernetesUnavailable", "down")
+        return await get(key)
+
+    object.__setattr__(world.ports.numbers, "get", hooked)
+    await release(world, *first, *second)
+    await world.sweep()
+    assert sorted(each.id for each in world.livekit.objects()) == sorted(first)
+    assert world.engine.livekit.trouble is None
+    assert not any("Kubernetes" in each for each in world.troubles)
+    down = False
+    await world.sweep()
+    assert world.livekit.objects() == []
+
+
+@in_virtual_time
+async def test_an_object_that_cannot_be_read_is_there() -> None:
+    world = await elected()
+    first = await retained(world)
+    before = world.livekit.objects()
+
+    async def hooked(key: Key) -> Any:
+        raise Unreadable("Unreadable", "too deep", "byocphonenumbers", key.namespace, key.name, "1")
+
+    object.__setattr__(world.ports.numbers, "get", hooked)
+    await release(world, *first)
+    await world.sweep()
+    assert world.livekit.objects() == before
+    assert world.engine.livekit.trouble is None
 
 
 @QUICK

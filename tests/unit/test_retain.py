@@ -99,6 +99,38 @@ async def test_deletions_at_once_leave_no_more_than_the_limit() -> None:
 
 
 @in_virtual_time
+async def test_a_sweep_counts_what_is_left_once_however_many_numbers_there_are() -> None:
+    world = await running(2)
+    await left(world, "gone", OTHER_PHONE)
+    for count in range(100):
+        world.api.apply(manifest(f"n{count}", phoneNumber=f"+155502{count:05}", deletionPolicy="Retain"))
+    await world.settle()
+    inventory, counts = world.ports.inventory, list[str]()
+    retained_in = inventory.retained_in
+
+    def counted(namespace: str) -> list[tuple[str, Owner]]:
+        counts.append(namespace)
+        return retained_in(namespace)
+
+    object.__setattr__(inventory, "retained_in", counted)
+    await world.sweep()
+    assert 0 < len(counts) <= 3
+
+
+@in_virtual_time
+async def test_what_was_taken_over_a_moment_ago_makes_room_at_once() -> None:
+    world = await running(1)
+    await left(world, "a", PHONE)
+    await world.apply("b", phoneNumber=OTHER_PHONE, deletionPolicy="Retain")
+    assert "RetainNotAllowed" in codes(world, "b")
+    world.api.apply(manifest("a"))
+    world.api.delete(NAMESPACE, "b")
+    await world.settle()
+    assert not world.exists("b")
+    assert OTHER_PHONE in phones(world)
+
+
+@in_virtual_time
 async def test_another_namespace_has_a_limit_of_its_own_and_what_is_taken_over_counts_no_longer() -> None:
     world = await running(1)
     world.livekit.put(

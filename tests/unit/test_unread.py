@@ -103,6 +103,19 @@ async def test_a_holder_that_cannot_be_read_keeps_its_number() -> None:
 
 
 @in_virtual_time
+async def test_after_a_restart_too_and_who_waits_is_told_what_is_in_the_way() -> None:
+    world = await World.in_step()
+    trunk = world.ids()[0]
+    world.api.garbled.add(MAIN)
+    await world.restart()
+    await world.apply("twin")
+    assert world.ready("twin") == ("False", "NumberClaimed")
+    assert f"of ByocPhoneNumber {NAME} that the operator cannot read" in world.message("twin")
+    assert trunk in world.message("twin")
+    assert not {"gone", "release"} & set(world.message("twin").split())
+
+
+@in_virtual_time
 async def test_a_deletion_ends_although_the_object_cannot_be_read() -> None:
     world = await World.in_step()
     world.api.garbled.add(MAIN)

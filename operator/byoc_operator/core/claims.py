@@ -19,12 +19,14 @@ NAMED = 4
 class Kept:
     """Trunks of ours in LiveKit with the phone number, and no object that looks after them.
 
-    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain, else a lost finalizer's.
+    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain, else because the object lost
+    its finalizer; `unread`: the object may be there, and cannot be read.
     """
 
     owner: Owner
     ids: tuple[str, ...]
     retained: bool
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,9 @@ class Tenure:
     """Who has a phone number at one moment, and why others have to wait.
 
     `holder`: the object that has it, None if nobody has. `kept`: what LiveKit has of gone objects. `reserved_for`: the
-    namespace that had the number last and may have it back, empty for none. `unsettled`: soon after a start, when
-    nobody knows who had it last: who was told to wait goes on waiting. `until_s`: when a wait of these two ends.
-    `blind`: LiveKit was never listed, so that nothing new can be said.
+    namespace that had the number last and may have it back, empty for none. `unsettled`: the operator started a short
+    while ago and does not know who had the number last, so an object that was told to wait goes on waiting. `until_s`:
+    when the reservation, or that while, ends (clock). `blind`: LiveKit was never listed; messages stay as they are.
     """
 
     holder: PhoneNumber | None = None
@@ -52,7 +54,7 @@ class Tenure:
         return (holder, self.kept, self.reserved_for, self.blind)
 
     def waits(self, number: PhoneNumber) -> bool:
-        """Whether the number may be this object's once a time is over, with nothing else to tell of it."""
+        """Whether nothing but a time keeps the number from this object: a reservation, or the while after a start."""
         if self.holder is not None or self._in_the_way(number):
             return False
         reserved = self.reserved_for not in ("", number.key.namespace)
@@ -158,10 +160,12 @@ def _released(number: PhoneNumber) -> Verdict:
 def _kept(kept: Kept, number: PhoneNumber) -> Verdict:
     here = kept.owner.namespace == number.key.namespace
     who = f"ByocPhoneNumber {kept.owner.name}" if here else "an object in another namespace"
+    trunks = f"LiveKit has trunks with the number {number.phone_number} of {who}"
+    ids = ", ".join(kept.ids[:NAMED])
+    if kept.unread:
+        message = f"{trunks} that the operator cannot read: {ids}. Delete that object, or make it anew."
+        return Verdict(Reason.NUMBER_CLAIMED, message)
     why = "kept by deletionPolicy Retain" if kept.retained else "left behind without its finalizer"
     mine = f"Apply {kept.owner.name} again to take them over, or adopt them. " if here else ""
-    message = (
-        f"LiveKit has trunks with the number {number.phone_number} of {who} that is gone, {why}: "
-        f"{', '.join(kept.ids[:NAMED])}. {mine}An administrator can release them: kubectl byoc release."
-    )
+    message = f"{trunks} that is gone, {why}: {ids}. {mine}An administrator can release them: kubectl byoc release."
     return Verdict(Reason.NUMBER_CLAIMED, message)

@@ -17,7 +17,7 @@ _MAX_NAME = 253
 def kept_status(stored: Mapping[str, Any]) -> Mapping[str, Any]:
     """The status if it is of a size that we could have written, else its smaller fields.
 
-    A field without room reads null, so that it is never what is wanted, and is written anew or taken away.
+    A field without room is kept as null. It then differs from what it should be, and is written anew or taken away.
     """
     room = MAX_STATUS
     if _weight(stored, room) <= room:

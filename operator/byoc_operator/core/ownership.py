@@ -7,6 +7,7 @@ everybody in the callers' rooms. A mark holds nothing secret: LiveKit Cloud show
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar
 
 from . import grammar
@@ -21,6 +22,8 @@ MAX_INSTALLATION = 253
 MAX_NAMESPACE = 63
 MAX_NAME = 253
 """Characters of an owner's parts: of an installation ID as the setting allows it, of names as Kubernetes does."""
+
+_MAX_OWNER = MAX_INSTALLATION + MAX_NAMESPACE + MAX_NAME + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +62,21 @@ class Mark:
         )
 
 
+_REMEMBERED = 1024
+"""Marks that are not parsed again: one judgement of a number asks six times whose its two trunks and its rule are."""
+
+_MAX_REMEMBERED = 2048
+"""Characters of a metadata that is remembered with its mark; ours have a few hundred."""
+
+
 def parse_mark(metadata: str) -> Mark | None:
     """The mark in a trunk's metadata, or None for anything else that may stand there."""
     if MANAGED_BY not in metadata:
         return None
+    return _known_mark(metadata) if len(metadata) <= _MAX_REMEMBERED else _mark_in(metadata)
+
+
+def _mark_in(metadata: str) -> Mark | None:
     try:
         raw = json.loads(metadata)
     except (ValueError, RecursionError):
@@ -78,6 +92,9 @@ def parse_mark(metadata: str) -> Mark | None:
         recreate=_text(raw.get("recreate")),
         deletion_policy="Retain" if raw.get("deletionPolicy") == "Retain" else "Delete",
     )
+
+
+_known_mark = lru_cache(_REMEMBERED)(_mark_in)
 
 
 def _text(value: object) -> str:
@@ -108,8 +125,11 @@ def owner_of(sip_object: SipObject) -> Owner | None:
 
 def _parse_owner(text: object) -> Owner | None:
     """The owner that a mark names; None where a part is no name that we could have written."""
-    if not isinstance(text, str):
-        return None
+    return _owner_in(text) if isinstance(text, str) and len(text) <= _MAX_OWNER else None
+
+
+@lru_cache(_REMEMBERED)
+def _owner_in(text: str) -> Owner | None:
     parts = text.split("/", 3)
     if len(parts) != 3:  # noqa: PLR2004 - installation, namespace, name
         return None

@@ -6,7 +6,7 @@ MOST = 100_000
 
 
 class RetainPolicy(StrEnum):
-    """Without a limit, or not at all."""
+    """`Allow`: any number of them may stay; `Deny`: none may."""
 
     ALLOW = "Allow"
     DENY = "Deny"

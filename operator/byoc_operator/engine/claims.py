@@ -35,7 +35,7 @@ class Claims:
         self._began_s = self._ports.clock()
 
     def forget(self, phone: str) -> None:
-        """Somebody who may decide it has freed the number: it is reserved for nobody, and nobody waits."""
+        """An administrator released the number: it is reserved for nobody, and no object waits for a time to end."""
         self._held.pop(phone, None)
         self._released[phone] = _Released("", self._began_s + self._ports.installation.reservation_s)
 
@@ -79,12 +79,12 @@ class Claims:
         return any(number.key.namespace == namespace for number in self._ports.cache.claiming(phone))
 
     def _in_livekit(self, phone: str) -> Tenure | None:
-        """Whoever has trunks there with its mark and this number has it, whatever became of it."""
+        """The object whose trunks LiveKit has, by their mark and the number; also if it observes or is paused."""
         found = self._ports.inventory.owners_with(phone)
         holders = [number for owner in found if (number := self._living(owner, phone)) is not None]
         if not holders:
             return None
-        inbound = [each for each in holders if self._ports.owned(each).inbound]
+        inbound = [each for each in holders if len(holders) > 1 and self._ports.owned(each).inbound]
         return self._has(phone, oldest(inbound or holders))
 
     def _living(self, owner: Owner, phone: str) -> PhoneNumber | None:
@@ -152,10 +152,11 @@ class Claims:
         for owner, ids in ports.inventory.owners_with(phone).items():
             if owner.installation not in ports.installation.ids:
                 continue
-            left = [each for each in ids if ports.hides(owner) or not ports.looks_after(owner, each)]
+            unread = ports.hides(owner)
+            left = [each for each in ids if unread or not ports.looks_after(owner, each)]
             if left:
                 retained = any(is_retained(ports.inventory.by_id[each]) for each in left)
-                found.append(Kept(owner, tuple(sorted(left)), retained))
+                found.append(Kept(owner, tuple(sorted(left)), retained, unread))
         return tuple(sorted(found, key=lambda kept: (not kept.retained, str(kept.owner))))
 
     def _has(self, phone: str, holder: PhoneNumber | None) -> Tenure:

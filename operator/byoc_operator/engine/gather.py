@@ -73,9 +73,12 @@ class Ports:
 
 FORBIDDEN = 403
 
+RECOUNT_S = 1.0
+"""How long a count of what a namespace has left in LiveKit is believed."""
+
 
 class Moved(Exception):
-    """Not an error: an object is no longer the one that is being judged, and all is judged anew."""
+    """Not an error: an object changed while it was judged. All objects of its phone number are judged again."""
 
 
 class Retentions:
@@ -84,7 +87,8 @@ class Retentions:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._leaving: dict[str, tuple[str, str]] = {}
-        ports.cache.forgotten.append(lambda uid: self._leaving.pop(uid, None))
+        self._counted: dict[str, tuple[float, frozenset[str]]] = {}
+        ports.cache.forgotten.append(self._forget)
 
     def allowed(self, number: PhoneNumber) -> bool:
         """Whether this number may be left, or already is. One that leaves counts from now on, not once it is marked."""
@@ -93,22 +97,41 @@ class Retentions:
             return True
         if limit == 0:
             return False
-        namespace = number.key.namespace
-        left = {phone for space, phone in self._leaving.values() if space == namespace} | self._left_in(namespace)
-        if len(left - {number.phone_number}) >= limit:
-            return False
-        if number.deleting:
-            self._leaving[number.uid] = (namespace, number.phone_number)
-        return True
+        allowed = self._others(number) < limit
+        if not allowed and number.deleting:  # what is refused now is deleted: no old count decides that
+            self._counted.pop(number.key.namespace, None)
+            allowed = self._others(number) < limit
+        if allowed and number.deleting:
+            self._leaving[number.uid] = (number.key.namespace, number.phone_number)
+        return allowed
 
-    def _left_in(self, namespace: str) -> set[str]:
-        ports = self._ports
-        return {
+    def _others(self, number: PhoneNumber) -> int:
+        """How many other numbers its namespace has left, or is about to leave."""
+        namespace = number.key.namespace
+        leaving = {phone for space, phone in self._leaving.values() if space == namespace}
+        return len((self._left_in(namespace) | leaving) - {number.phone_number})
+
+    def _left_in(self, namespace: str) -> frozenset[str]:
+        """Counted once for many: a sweep asks for each number, and each count looks at all trunks of the namespace."""
+        ports, now = self._ports, self._ports.clock()
+        at, known = self._counted.get(namespace, (float("-inf"), frozenset()))
+        if now < at + RECOUNT_S:
+            return known
+        known = frozenset(
             phone
             for trunk, owner in ports.inventory.retained_in(namespace)
             if owner.installation in ports.installation.ids and not ports.looks_after(owner, trunk)
             for phone in numbers_of(ports.inventory.by_id[trunk])
-        }
+        )
+        self._counted = {name: each for name, each in self._counted.items() if now < each[0] + RECOUNT_S}
+        self._counted[namespace] = (now, known)
+        return known
+
+    def _forget(self, uid: str) -> None:
+        """The object is gone: what it left is in LiveKit from now on."""
+        leaving = self._leaving.pop(uid, None)
+        if leaving is not None:
+            self._counted.pop(leaving[0], None)
 
 
 class Gatherer:

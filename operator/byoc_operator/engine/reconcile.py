@@ -59,16 +59,18 @@ class Reconciler:
         _come_back(failures)
 
     async def _others(self, phone: str, tenure: Tenure, unreachable: OperatorError | None) -> list[OperatorError]:
-        """Whoever has not the number: a few a run, so that thousands never keep the holder or the process waiting."""
+        """Judge the objects that do not hold the number: a few in a run, so that thousands never delay the holder."""
         reached = unreachable is None
         due = await self._told.due(phone, tenure, self._leaves, reached=reached)
         failures: list[OperatorError] = []
         async for number in unhurried(due.now):
             failed = await self._guarded(number, tenure, unreachable)
-            if not failed:
+            if failed:
+                self._told.failed(number.key)
+            else:
                 self._told.tell(number.key, tenure, reached=reached)
             failures += failed
-        if due.more:
+        if due.more and not failures:  # else objects that fail for ever would be tried without a pause
             failures.append(Waiting(Reason.PENDING, "More objects are to be told who has the number.", delay_s=SOON_S))
         if due.waits and not tenure.blind:
             left_s = max(0.0, tenure.until_s - self._ports.clock())

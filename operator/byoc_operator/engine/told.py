@@ -1,4 +1,4 @@
-"""Who was told last why it has not its number: nobody is judged again for nothing, however many name one number."""
+"""Remembers which objects were told why they have not their number, so that nobody is judged again for nothing."""
 
 import heapq
 from collections.abc import Callable
@@ -11,6 +11,9 @@ from .cache import Cache
 
 PER_RUN = 20
 """How many objects one run tells something new: anybody can make thousands with somebody's number."""
+
+_NEVER = -1
+"""No object has this resourceVersion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +41,47 @@ class Told:
         self._turn = 0
 
     async def due(self, phone: str, tenure: Tenure, leaves: Callable[[PhoneNumber], bool], *, reached: bool) -> Due:
-        """A few of those that changed, or that something else is to be told.
+        """A few of those that changed, or that something else is to be told; those that were tried last come last.
 
-        Who is in nobody's way hangs on LiveKit and on Secrets: if nothing is new, those that were judged longest ago
-        are judged again. `leaves`: whether a deletion needs us; `reached`: LiveKit could be asked.
+        An object that nothing keeps from the number depends on LiveKit and on Secrets: if nothing is new, those that
+        were judged longest ago are judged again. `leaves`: whether a deletion needs us; `reached`: LiveKit could be
+        asked.
         """
-        fresh: list[PhoneNumber] = []
+        fresh: list[tuple[int, str, PhoneNumber]] = []
         stale: list[tuple[int, str, PhoneNumber]] = []
         waits = False
         async for number in unhurried(self._cache.claiming(phone)):
             if tenure.holder is not None and number.key == tenure.holder.key:
                 continue
+            known = self._known.get(number.uid)
+            at = (known.turn if known else 0, number.uid, number)
             if number.deleting:
-                fresh += [number] if leaves(number) else []
+                fresh += [at] if leaves(number) else []
                 continue
             waits = waits or tenure.waits(number)
-            known, token = self._known.get(number.uid), _token(tenure, number, reached=reached)
+            token = _token(tenure, number, reached=reached)
             if known is None or known.version != number.resource_version or known.token != token:
-                fresh.append(number)
+                fresh.append(at)
             elif tenure.holder is None and tenure.open_to(number):
-                stale.append((known.turn, number.uid, number))
-        again = [] if fresh else [number for _, _, number in heapq.nsmallest(STEPS, stale)]
-        return Due(fresh[:PER_RUN] + again, len(fresh) > PER_RUN, waits)
+                stale.append(at)
+        now = heapq.nsmallest(PER_RUN, fresh) or heapq.nsmallest(STEPS, stale)
+        return Due([number for _, _, number in now], len(fresh) > PER_RUN, waits)
 
     def tell(self, key: Key, tenure: Tenure, *, reached: bool) -> None:
         """An object was judged, and its status says so."""
         number = self._cache.get(key)
         if number is not None:
-            self._turn += 1
-            token = _token(tenure, number, reached=reached)
-            self._known[number.uid] = _Known(token, number.resource_version, self._turn)
+            self._note(number.uid, _token(tenure, number, reached=reached), number.resource_version)
+
+    def failed(self, key: Key) -> None:
+        """An object could not be judged or told: it is tried again, after the others."""
+        number = self._cache.get(key)
+        if number is not None:
+            self._note(number.uid, (), _NEVER)
+
+    def _note(self, uid: str, token: tuple[object, ...], version: int) -> None:
+        self._turn += 1
+        self._known[uid] = _Known(token, version, self._turn)
 
     def forget(self, uid: str) -> None:
         """The object is gone."""
