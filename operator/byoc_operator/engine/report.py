@@ -146,7 +146,7 @@ class Reporter:
             return
         if in_step:
             message = "LiveKit is in step with this object."
-        harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING)
+        harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING, Reason.DELETING)
         log.log(logging.INFO if harmless else logging.WARNING, "%s: %s", reason, message, extra={"number": number.key})
         if reason in SERVER_WIDE or (in_step and before in SERVER_WIDE):
             return  # one Event on the Lease tells it for all numbers
