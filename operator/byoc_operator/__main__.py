@@ -33,6 +33,7 @@ from .engine.cache import Cache
 from .engine.engine import Ended, Engine, Pace
 from .engine.gather import Ports
 from .engine.leader import Alone, Leader, Leadership
+from .engine.left_alone import LeftAlone
 from .engine.orphanage import Orphanage
 from .engine.unread import Unread
 from .errors import NotLeading, OperatorError
@@ -248,6 +249,7 @@ async def _wired(process: Process) -> Engine:
         mask=mask,
         metrics=process.metrics,
         unread=Unread(events, process.metrics.count_unreadable),
+        left_alone=LeftAlone(LeaseApi(process.api, settings.operator_namespace, settings.lease_name)),
     )
     process.api.unreadable = ports.unread.told
     pace = Pace(

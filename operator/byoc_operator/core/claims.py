@@ -19,12 +19,21 @@ NAMED = 4
 class Kept:
     """Trunks of ours in LiveKit with the phone number, and no object that looks after them.
 
-    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain, else a lost finalizer's.
+    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain; `left_alone`: on purpose
+    too, by Observe say; neither: a lost finalizer's.
     """
 
     owner: Owner
     ids: tuple[str, ...]
     retained: bool
+    left_alone: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why they are there, in words."""
+        if self.retained:
+            return "kept by deletionPolicy Retain"
+        return "not to be touched by its managementPolicy" if self.left_alone else "left behind without its finalizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +167,9 @@ def _released(number: PhoneNumber) -> Verdict:
 def _kept(kept: Kept, number: PhoneNumber) -> Verdict:
     here = kept.owner.namespace == number.key.namespace
     who = f"ByocPhoneNumber {kept.owner.name}" if here else "an object in another namespace"
-    why = "kept by deletionPolicy Retain" if kept.retained else "left behind without its finalizer"
     mine = f"Apply {kept.owner.name} again to take them over, or adopt them. " if here else ""
     message = (
-        f"LiveKit has trunks with the number {number.phone_number} of {who} that is gone, {why}: "
+        f"LiveKit has trunks with the number {number.phone_number} of {who} that is gone, {kept.why}: "
         f"{', '.join(kept.ids[:NAMED])}. {mine}An administrator can release them: kubectl byoc release."
     )
     return Verdict(Reason.NUMBER_CLAIMED, message)

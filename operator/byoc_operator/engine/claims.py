@@ -155,7 +155,8 @@ class Claims:
             left = [each for each in ids if ports.hides(owner) or not ports.looks_after(owner, each)]
             if left:
                 retained = any(is_retained(ports.inventory.by_id[each]) for each in left)
-                found.append(Kept(owner, tuple(sorted(left)), retained))
+                alone = any(each in ports.left_alone for each in left)
+                found.append(Kept(owner, tuple(sorted(left)), retained, alone))
         return tuple(sorted(found, key=lambda kept: (not kept.retained, str(kept.owner))))
 
     def _has(self, phone: str, holder: PhoneNumber | None) -> Tenure:

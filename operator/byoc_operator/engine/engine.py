@@ -299,7 +299,7 @@ class Engine:
         )
         metrics.gauge(
             "byoc_retained_numbers",
-            "Phone numbers that deletionPolicy Retain left in LiveKit, without an object; 0 where a replica stands by.",
+            "Phone numbers that Retain or Observe left in LiveKit, without an object; 0 where a replica stands by.",
             lambda: self._orphanage.retained_count,
         )
         metrics.by_reason(self._reasons)

@@ -10,6 +10,7 @@ from ..core.credentials import Credentials
 from ..core.ownership import Owner, RecordedIds
 from ..core.plan import Change, Replace, needs_credentials
 from ..core.resource import Key, PhoneNumber
+from ..core.schema import DeletionPolicy
 from ..core.status import Outcome
 from ..errors import Conflict, Gone, NotLeading, OperatorError, Parked, Stalled, Unavailable, Waiting
 from .apply import Applied, Applier
@@ -115,6 +116,7 @@ class Reconciler:
             assessment = self._gatherer.assess(situation)
         if not self._ports.inventory.loaded:
             assessment = replace(assessment, changes=())  # planned against nothing
+        await self._remember_left(number)
         if assessment.needs_finalizer and unreachable is None:
             number = await self._reporter.hold(number)
         changes = assessment.changes if unreachable is None else ()
@@ -139,6 +141,8 @@ class Reconciler:
             return applied.retry or failure
         if failure is not None:
             await self._reporter.orphan(number)
+            if number.deletion_policy is DeletionPolicy.RETAIN and not assessment.retain_refused:
+                await self._ports.left_alone.keep(self._left_by(number))  # its marks may not say so
         elif owned := self._ports.owned(number):
             self._reporter.tell_left(number, owned)
         if assessment.retain_refused and applied.done:
@@ -163,6 +167,23 @@ class Reconciler:
         except Unavailable as exc:
             return exc
         return None
+
+    async def _remember_left(self, number: PhoneNumber) -> None:
+        """What an observing number has our mark on is left alone from now on, and when the number is gone."""
+        if not number.observes:
+            return
+        try:
+            await self._ports.left_alone.keep(self._left_by(number))
+        except Unavailable:
+            if number.deleting:  # later nobody could know
+                raise
+
+    def _left_by(self, number: PhoneNumber) -> tuple[str, ...]:
+        """What stays in LiveKit when this number goes; where LiveKit was never listed, what its status names."""
+        if self._ports.inventory.loaded:
+            return self._ports.owned(number).marked.ids
+        recorded = number.recorded
+        return tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
 
     def in_step(self, phone: str) -> bool:
         """Whether a run would find nothing to do, as far as is known; what a sweep asks of every phone number.
