@@ -23,6 +23,7 @@ from byoc_operator.engine.gather import Ports
 from byoc_operator.engine.leader import Alone, Leader, Leadership
 from byoc_operator.engine.left_alone import LeftAlone
 from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.engine.rights import Rights
 from byoc_operator.engine.unread import Unread
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
@@ -162,6 +163,7 @@ class World:
             metrics=metrics,
             unread=Unread(events, metrics.count_unreadable),
             left_alone=LeftAlone(LeaseApi(api, SYSTEM, LEASE)),
+            rights=Rights(self.namespaces, None, self._hear),
             clock=clock,
             wall=now_s,
         )

@@ -100,6 +100,7 @@ class Engine:
     async def start(self) -> None:
         """List what there is, then begin to work as soon as this process leads. Waits for the API server."""
         await self._list()
+        await self._ports.rights.look()
         self._spawn(self._lead(), "leader")
 
     async def _lead(self) -> None:

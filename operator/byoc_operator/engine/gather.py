@@ -23,6 +23,7 @@ from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
 from .cache import Cache
 from .left_alone import LeftAlone
+from .rights import Rights
 from .unread import Unread
 
 
@@ -41,6 +42,7 @@ class Ports:
     metrics: Metrics
     unread: Unread
     left_alone: LeftAlone = field(default_factory=LeftAlone)
+    rights: Rights = field(default_factory=Rights)
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 

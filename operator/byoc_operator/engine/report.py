@@ -13,7 +13,7 @@ from ..core.resource import PhoneNumber
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
-from .gather import Moved, Ports
+from .gather import FORBIDDEN, Moved, Ports
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +101,11 @@ class Reporter:
         try:
             await self._ports.numbers.remove_finalizer(number)
         except ApiRefused as exc:
+            if exc.status == FORBIDDEN:
+                await self._ports.rights.refused(number.key.namespace, exc.message)
             await self._look_again(number, exc)
             raise Moved from exc
+        self._ports.rights.used(number.key.namespace)
         log.info("deleted", extra={"number": number.key})
 
     async def orphan(self, number: PhoneNumber) -> None:
