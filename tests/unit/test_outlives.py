@@ -359,6 +359,38 @@ async def test_a_lease_that_refuses_holds_no_deletion_and_deletes_no_orphan() ->
 
 
 @in_virtual_time
+async def test_while_the_lease_cannot_be_reached_a_deletion_waits_and_livekit_is_not_blamed() -> None:
+    world = await World.in_step()
+    away = Unavailable("KubernetesUnavailable", "the API server does not answer")
+    for _ in range(3):
+        world.api.inject(Fail(away), "GET", "leases")
+    await OBSERVE(world)
+    assert world.ready() == SYNCED
+    world.api.delete(NAMESPACE, NAME)
+    await world.settle()
+    assert world.exists()
+    await world.elapse(60)
+    assert (world.exists(), len(left_alone(remembered(world)))) == (False, 3)
+    for _ in range(3):
+        await world.sweep()
+    assert (world.engine.livekit.trouble, len(left(world)), told_of_orphans(world)) == (None, 3, False)
+
+
+@in_virtual_time
+async def test_a_sweep_does_not_fail_for_the_lease() -> None:
+    world = await World.in_step()
+    away = Unavailable("KubernetesUnavailable", "the API server does not answer")
+    await OBSERVE(world)
+    await world.crash()
+    for _ in range(2):
+        world.api.inject(Fail(away), "GET", "leases")
+    await world.start()
+    await world.elapse(30)
+    assert world.engine.livekit.trouble is None
+    assert world.troubles == []
+
+
+@in_virtual_time
 async def test_more_than_the_lease_can_hold_deletes_no_orphan_at_all() -> None:
     world = World(deletes_orphans=True)
     many = frozenset(f"ST_{count:012}" for count in range(MAX_LEFT_ALONE + 1))

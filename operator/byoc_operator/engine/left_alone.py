@@ -42,8 +42,11 @@ class LeftAlone:
         return self._loaded and MORE not in self.ids
 
     async def keep(self, ids: Iterable[str]) -> None:
-        """Remember these. What is remembered already costs nothing. Raises `Unavailable`."""
-        new = {each for each in ids if each not in self}
+        """Remember these; they are written when this returns, unless the Lease refuses us. Raises `Unavailable`.
+
+        What is written already costs nothing.
+        """
+        new = {each for each in ids if each in self._added or each not in self}
         if new:
             self._added |= new
             self._dropped -= new

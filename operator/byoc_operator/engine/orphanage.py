@@ -8,7 +8,7 @@ from ..core.orphans import MAX_LEFT_ALONE, MORE, Orphan, kept_on_purpose, number
 from ..core.ownership import Owner
 from ..core.resource import Key
 from ..core.trunk import DispatchRule, SipObject, kind_of
-from ..errors import Conflict, Stalled
+from ..errors import Conflict, Stalled, Unavailable
 from .breath import unhurried
 from .gather import Ports
 
@@ -133,7 +133,10 @@ class Orphanage:
                 (kept if number.observes else managed).append(known)
         full = len(ports.left_alone.ids) > MAX_LEFT_ALONE // 2
         gone = [each for each in ports.left_alone.ids if full and each != MORE and each not in by_id]
-        await ports.left_alone.settle(kept, [*managed, *gone])
+        try:
+            await ports.left_alone.settle(kept, [*managed, *gone])
+        except Unavailable as exc:  # the API server's fault, not LiveKit's; what is to be written stays so
+            log.debug("what is left on purpose cannot be written down just now: %s", exc.message)
         if self._deletes and not ports.left_alone.complete and not self._told_incomplete:
             log.error("orphans are not deleted: the Lease does not tell all that is left in LiveKit on purpose")
         self._told_incomplete = not ports.left_alone.complete
