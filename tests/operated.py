@@ -21,7 +21,9 @@ from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.gather import Ports
 from byoc_operator.engine.leader import Alone, Leader, Leadership
+from byoc_operator.engine.left_alone import LeftAlone
 from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.engine.rights import Rights
 from byoc_operator.engine.unread import Unread
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
@@ -84,6 +86,7 @@ class World:
     workers: int = 4
     most_at_once: int = 4
     deletes_orphans: bool = False
+    namespaces: tuple[str, ...] = ()
     ring: KeyRing | None = RING
     makes_keys: bool = True
     _engine: Engine | None = None
@@ -153,17 +156,19 @@ class World:
             inventory=Inventory(guard, clock),
             guard=guard,
             secrets=Secrets(api, (), MASK, keys, clock, labelled_only=self.installation.secret_rules.labelled_only),
-            numbers=NumberApi(api, ()),
+            numbers=NumberApi(api, self.namespaces),
             events=events,
             installation=self.installation,
             mask=MASK,
             metrics=metrics,
             unread=Unread(events, metrics.count_unreadable),
+            left_alone=LeftAlone(LeaseApi(api, SYSTEM, LEASE)),
+            rights=Rights(self.namespaces, None, self._hear),
             clock=clock,
             wall=now_s,
         )
         api.unreadable = self._ports.unread.told
-        orphanage = Orphanage(self._ports, (), self._hear, deletes=self.deletes_orphans)
+        orphanage = Orphanage(self._ports, self.namespaces, self._hear, deletes=self.deletes_orphans)
         self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphanage, self._hear)
         self.api.watch_numbers.append(engine.number_event)
         self.api.watch_secrets.append(engine.secret_event)

@@ -33,7 +33,9 @@ from .engine.cache import Cache
 from .engine.engine import Ended, Engine, Pace
 from .engine.gather import Ports
 from .engine.leader import Alone, Leader, Leadership
+from .engine.left_alone import LeftAlone
 from .engine.orphanage import Orphanage
+from .engine.rights import Rights
 from .engine.unread import Unread
 from .errors import NotLeading, OperatorError
 from .installation import installation_of
@@ -231,6 +233,10 @@ async def _wired(process: Process) -> Engine:
         AdaptiveLimit(max(1, settings.livekit_concurrency // 4), settings.livekit_concurrency),
     )
     events = Events(process.api, identity)
+
+    async def say(reason: str, note: str) -> None:
+        await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
+
     ports = Ports(
         cache=Cache(),
         inventory=Inventory(guard),
@@ -248,6 +254,8 @@ async def _wired(process: Process) -> Engine:
         mask=mask,
         metrics=process.metrics,
         unread=Unread(events, process.metrics.count_unreadable),
+        left_alone=LeftAlone(LeaseApi(process.api, settings.operator_namespace, settings.lease_name)),
+        rights=Rights(settings.namespaces, process.api, say),
     )
     process.api.unreadable = ports.unread.told
     pace = Pace(
@@ -255,9 +263,6 @@ async def _wired(process: Process) -> Engine:
         refreshes=max(1, settings.livekit_concurrency // 4),
         sweep_interval_s=settings.sweep_interval_s,
     )
-
-    async def say(reason: str, note: str) -> None:
-        await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
     deletes = settings.orphans is OrphanPolicy.DELETE
     orphanage = Orphanage(ports, settings.namespaces, say, deletes=deletes)

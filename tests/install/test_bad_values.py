@@ -59,6 +59,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("namespaces", ["voice,phones"], "/namespaces/0"),
     ("namespaces", ["Voice"], "/namespaces/0"),
     ("namespaces", ["voice", "voice"], "/namespaces"),
+    ("namespacedNumbersEverywhere", "yes", "/namespacedNumbersEverywhere"),
     ("refusedHosts", "Drop", "/refusedHosts"),
     ("terminationHosts", ["*.*.twilio.com"], "/terminationHosts/0"),
     ("terminationHosts", ["twilio.com:5061"], "/terminationHosts/0"),

@@ -445,7 +445,10 @@ def _sorted_environment(deployment: Json) -> None:
 
 @pytest.mark.parametrize(
     ("values", "policies"),
-    [({"finalizerPolicy": "Off"}, False), ({"finalizerPolicy": "On", **POLICIES}, True)],
+    [
+        ({"finalizerPolicy": "Off"}, False),
+        ({"finalizerPolicy": "On", **POLICIES, "namespacedNumbersEverywhere": True}, True),
+    ],
     ids=["bare", "policies"],
 )
 def test_in_one_namespace_too(deploy: Path, values: Json, policies: bool) -> None:  # noqa: FBT001 (as above)

@@ -1,11 +1,13 @@
 """Taking it away again: in the right order nothing stays, in the wrong one there are two ways out."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from install.cluster import CHART, CRD, NAME, Cluster
-from install.test_runs_as_told import own_namespace
+from install.cluster import CHART, CRD, NAME, ROOT, Cluster
+from install.test_runs_as_told import applied, own_manifests, own_namespace
 from testbed.kubelet import Kubelet, Pod
 
 POLICIES = "mutatingadmissionpolicy,mutatingadmissionpolicybinding"
@@ -75,6 +77,87 @@ def test_without_an_operator_the_finalizer_is_taken_away_by_hand_and_livekit_kee
         cluster.kubectl("patch", "bpn", "a", "-n", voice, *patch)
         cluster.kubectl("wait", "bpn/a", "-n", voice, "--for=delete", "--timeout=20s")
         assert cluster.sip.of(phone).counts == (1, 1, 1)
+
+
+SYSTEM = "byoc-system"
+
+
+@contextmanager
+def namespaced(cluster: Cluster, node: Kubelet, parent: Path, *, everywhere: bool = False) -> Iterator[tuple[str, Pod]]:
+    """The overlay for one namespace, that namespace and the pod, ready. `everywhere`: with rights that outlive it."""
+    cluster.remove_everything()
+    voice = cluster.namespace("voice")
+    more = {"BYOC_NAMESPACES": voice, "BYOC_INSTALLATION_ID": "one"}
+    folder = own_manifests(cluster, parent, "overlays/namespaced", more) / "overlays" / "namespaced"
+    if everywhere:
+        kustomization = folder / "kustomization.yaml"
+        kustomization.write_text(f"{kustomization.read_text()}\ncomponents: [../../components/numbers-everywhere]\n")
+    with applied(cluster, folder):
+        cluster.livekit_secret(SYSTEM)
+        pod = node.start(SYSTEM, NAME)
+        pod.wait_ready()
+        cluster.bed.wait_for_crd()
+        yield voice, pod
+        pod.stop()
+
+
+def documented(heading: str, namespace: str) -> list[list[str]]:
+    """The kubectl commands of docs/outlives.md behind these words, for this namespace."""
+    text = (ROOT / "docs/outlives.md").read_text().partition(heading)[2]
+    block = text.partition("```sh\n")[2].partition("```")[0].replace("\\\n", " ")
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    assert lines
+    assert all(line[0] == "kubectl" for line in lines)
+    return [
+        [
+            part.replace("namespace/voice", f"namespace/{namespace}") if part != "voice" else namespace
+            for part in line[1:]
+        ]
+        for line in lines
+    ]
+
+
+def test_numbers_first_and_their_namespace_goes(cluster: Cluster, node: Kubelet, tmp_path: Path) -> None:
+    with namespaced(cluster, node, tmp_path) as (voice, pod):
+        assert "delete its numbers first" in pod.log_text()
+        phone = cluster.number(voice)
+        cluster.ready(voice)
+        for command in documented("**The order that always works**", voice):
+            cluster.kubectl(*command, "--timeout=60s")
+        assert cluster.sip.of(phone).counts == (0, 0, 0)
+        assert "RightsGone" not in cluster.kubectl("get", "events", "-n", SYSTEM)
+
+
+def test_a_namespace_that_took_the_rights_along_is_told_of_and_let_go_with_rights_for_the_time(
+    cluster: Cluster, node: Kubelet, tmp_path: Path
+) -> None:
+    with namespaced(cluster, node, tmp_path) as (voice, pod):
+        phones = [cluster.number(voice, name) for name in ("a", "b")]
+        cluster.ready(voice, "a")
+        cluster.ready(voice, "b")
+        cluster.kubectl("delete", "rolebinding", f"{NAME}-numbers", "-n", voice)  # as Kubernetes may do it
+        cluster.kubectl("delete", "namespace", voice, "--wait=false")
+        told = ("get", "events", "-n", SYSTEM, "--field-selector", "reason=RightsGone", "-o", "json")
+        cluster.until(lambda: json.loads(cluster.kubectl(*told))["items"], "an Event tells of it", within_s=30)
+        assert voice in json.loads(cluster.kubectl(*told))["items"][0]["message"]
+        assert pod.log_text().count(f"to let numbers of namespace {voice} go") == 1
+        for command in documented("**The way out**", voice):
+            cluster.kubectl(*command)
+        assert [cluster.sip.of(phone).counts for phone in phones] == [(0, 0, 0)] * 2
+        assert cluster.get("namespace", voice) == {}
+
+
+def test_with_rights_on_numbers_everywhere_a_namespace_goes_as_in_a_cluster_wide_install(
+    cluster: Cluster, node: Kubelet, tmp_path: Path
+) -> None:
+    with namespaced(cluster, node, tmp_path, everywhere=True) as (voice, pod):
+        assert "delete its numbers first" not in pod.log_text()
+        phone = cluster.number(voice)
+        cluster.ready(voice)
+        cluster.kubectl("delete", "rolebinding", f"{NAME}-numbers", "-n", voice)
+        cluster.kubectl("delete", "namespace", voice, "--timeout=60s")
+        assert cluster.sip.of(phone).counts == (0, 0, 0)
+        assert "no right any more" not in pod.log_text()
 
 
 def left_of_the_release(cluster: Cluster, place: str) -> list[str]:

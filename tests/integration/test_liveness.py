@@ -161,6 +161,11 @@ def _left_behind(scene: Scene, deployment: Deployment, settings: dict[str, str])
     scene.ready("retained")
     scene.delete("retained")
     assert scene.held(retained).counts == (1, 1, 1)
+    observed = scene.number("observed")
+    scene.ready("observed")
+    scene.change("observed", managementPolicy="Observe")
+    scene.delete("observed")
+    assert scene.held(observed).counts == (1, 1, 1)
     deployment.stop()
     ids = scene.held(phone).ids
     scene.kubectl("patch", "bpn", "lost", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
@@ -193,6 +198,7 @@ def test_orphans_are_told_and_stay(stage: Scene, deployment: Deployment) -> None
         assert all(id_ in note for id_ in ids)
         assert f"{scene.namespace}/lost" in note
         assert "retained" not in note
+        assert "observed" not in note
         assert note in deployment.process.log_text()
         assert _all_ids(scene) == before
     (phone,) = [trunk.numbers[0] for trunk in scene.sip.outbound() if trunk.sip_trunk_id == ids[0]]
@@ -217,6 +223,7 @@ def test_orphans_are_deleted_where_the_setting_says_so_and_nothing_else_is(
         scene.after_a_sweep()
         assert _all_ids(scene) == before - set(ids)
         assert deployment.process.metrics()["byoc_orphans"] == 0
+        assert deployment.process.metrics()["byoc_retained_numbers"] == 2
         assert condition(scene.get("kept"))["reason"] == "Synced"
 
 

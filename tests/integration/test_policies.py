@@ -192,3 +192,18 @@ def test_force_orphan_changes_nothing_where_livekit_answers(scene: Scene) -> Non
     scene.delete()
     assert scene.held(phone).counts == (0, 0, 0)
     assert [reason for reason, _ in scene.events()] == []
+
+
+def test_a_deleted_number_that_another_finalizer_keeps_hands_out_no_dead_id(scene: Scene) -> None:
+    phone = scene.number()
+    scene.ready()
+    add = {"metadata": {"finalizers": ["byoc.talkifai.dev/finalizer", "example.com/audit"]}}
+    scene.kubectl("patch", "bpn", "a", "--type=merge", "-p", json.dumps(add))
+    scene.kubectl("delete", "bpn", "a", "--wait=false")
+    number = scene.told("Deleting")
+    scene.until(lambda: scene.get()["metadata"]["finalizers"] == ["example.com/audit"], "ours is gone")
+    assert condition(number)["status"] == "False"
+    assert recorded(number) == ()
+    assert scene.held(phone).counts == (0, 0, 0)
+    scene.kubectl("patch", "bpn", "a", "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+    scene.until(lambda: scene.find() is None, "it is gone")

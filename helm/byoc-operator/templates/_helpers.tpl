@@ -50,7 +50,7 @@ yes
 {{- end -}}
 
 {{/* Rights in the watched namespaces; the same whether they are given in all of them or in some. */}}
-{{- define "byoc.rules" -}}
+{{- define "byoc.numberRules" -}}
 # Numbers: watched, and given and relieved of the finalizer.
 - apiGroups: [byoc.talkifai.dev]
   resources: [byocphonenumbers]
@@ -58,6 +58,10 @@ yes
 - apiGroups: [byoc.talkifai.dev]
   resources: [byocphonenumbers/status]
   verbs: [patch]
+{{- end -}}
+
+{{- define "byoc.rules" -}}
+{{ include "byoc.numberRules" . }}
 # SIP credentials. RBAC cannot narrow this by label; the watch itself does.
 - apiGroups: [""]
   resources: [secrets]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ..cluster.lease import RELEASE
+from ..cluster.lease import LEFT_ALONE, RELEASE
 from ..core.carriers import PRESETS
 from ..core.conditions import REMEDIES
 from ..core.crd import DESCRIPTION
@@ -134,13 +134,22 @@ LEASE_ANNOTATIONS = (
             "object looks after stay. `kubectl byoc release` adds to it."
         ),
     ),
+    (
+        LEFT_ALONE,
+        "`ST_…,SDR_…`, perhaps `more`",
+        (
+            "The operator's own: what an observing object, or Retain with force-orphan, leaves or will leave in "
+            "LiveKit, and what is therefore no orphan. With `more` at the end there was no room for all, and no orphan "
+            "is deleted."
+        ),
+    ),
 )
-"""Name, value and meaning of what the leader reads on its Lease."""
+"""Name, value and meaning of what the leader reads, or keeps, on its Lease."""
 
 
 def lease_annotations() -> str:
-    """A table of the annotations by which administrators ask for something."""
-    text = "On the operator's Lease (`BYOC_LEASE_NAME`), which only administrators write."
+    """A table of the annotations on the Lease: what administrators ask for, and what the operator remembers."""
+    text = "On the operator's Lease (`BYOC_LEASE_NAME`), which only administrators and the operator write."
     rows = [(f"`{name}`", value, meaning) for name, value, meaning in LEASE_ANNOTATIONS]
     return _table("Annotations of the Lease", text, ("annotation", "value", "meaning"), rows)
 

@@ -1,17 +1,24 @@
 """A Lease of `coordination.k8s.io`: read, take, renew, release, each by the version that was read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from ..core.resource import GROUP
+from ..errors import Unavailable
 from .api import ApiRefused
 from .numbers import CONFLICT, NOT_FOUND
 from .port import JsonApi
 
 RELEASE = f"{GROUP}/release"
 """Annotation on the Lease: LiveKit IDs, comma list, that the leader is to delete. Only administrators write there."""
+
+LEFT_ALONE = f"{GROUP}/left-alone"
+"""Annotation on the Lease: LiveKit IDs, comma list, that the leader remembers as left on purpose."""
+
+ATTEMPTS = 5
+"""How often a write to the Lease is tried that somebody else's, the leader's renewal say, comes before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,40 @@ class LeaseApi:
             if exc.status in (CONFLICT, NOT_FOUND):
                 return None
             raise
+
+    async def amend(self, annotation: str, change: Callable[[str], str]) -> None:
+        """Change one annotation, whoever holds the Lease, or nobody. Nothing is written where the text stays equal.
+
+        `change` gets the text as stored, empty if there is none, and may be asked again if somebody else was faster.
+        """
+        for _ in range(ATTEMPTS):
+            raw = await self._stored()
+            annotations = raw["metadata"].get("annotations") or {}
+            before = annotations.get(annotation, "")
+            wanted = change(before)
+            if wanted == before:
+                return
+            raw["metadata"]["annotations"] = {**annotations, annotation: wanted}
+            there = "resourceVersion" in raw["metadata"]
+            method, path = ("PUT", f"{self._base}/{self._name}") if there else ("POST", self._base)
+            try:
+                await self._api.request(method, path, resource="leases", body=raw)
+            except ApiRefused as exc:
+                if exc.status not in (CONFLICT, NOT_FOUND):
+                    raise
+                continue
+            return
+        raise Unavailable("KubernetesUnavailable", "the Lease changes all the time")
+
+    async def _stored(self) -> dict[str, Any]:
+        """The Lease as stored, else one that nobody holds and that has yet to be made."""
+        try:
+            return await self._api.request("GET", f"{self._base}/{self._name}", resource="leases")
+        except ApiRefused as exc:
+            if exc.status != NOT_FOUND:
+                raise
+        metadata = {"name": self._name, "namespace": self._namespace}
+        return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}}
 
 
 def _holding(raw: dict[str, Any]) -> Holding:

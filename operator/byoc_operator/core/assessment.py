@@ -129,6 +129,18 @@ def _farewell(situation: Situation) -> Assessment:
     return Assessment(changes=teardown(owned), lets_go=True, retain_refused=situation.retain_refused)
 
 
+def departed(assessment: Assessment, owned: Owned | None) -> Assessment:
+    """The judgement of an object that we have let go, while somebody else's finalizer keeps it.
+
+    `owned`: what stays in LiveKit, None if LiveKit could not be asked.
+    """
+    message = "Finalizers of others in metadata.finalizers keep this object; this operator has let it go."
+    if owned is not None:
+        left = f"In LiveKit stays: {', '.join(owned.ids[:NAMED])}" if owned else "LiveKit has nothing of it any more"
+        message = f"{message} {left}."
+    return replace(assessment, verdict=Verdict(Reason.DELETING, message, stalled=False), lets_go=True)
+
+
 def _without_claim(situation: Situation, claimed: Verdict) -> Assessment:
     """The number is another's: what this object still has there goes, unless it may not write or is to keep it."""
     left = situation.owned.marked

@@ -19,14 +19,22 @@ NAMED = 4
 class Kept:
     """Trunks of ours in LiveKit with the phone number, and no object that looks after them.
 
-    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain, else because the object lost
-    its finalizer; `unread`: the object may be there, and cannot be read.
+    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain; `left_alone`: on purpose
+    too, by Observe say; neither: a lost finalizer's; `unread`: the object may be there, and cannot be read.
     """
 
     owner: Owner
     ids: tuple[str, ...]
     retained: bool
     unread: bool = False
+    left_alone: bool = False
+
+    @property
+    def why(self) -> str:
+        """Why they are there, in words."""
+        if self.retained:
+            return "kept by deletionPolicy Retain"
+        return "not to be touched by its managementPolicy" if self.left_alone else "left behind without its finalizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +173,8 @@ def _kept(kept: Kept, number: PhoneNumber) -> Verdict:
     if kept.unread:
         message = f"{trunks} that the operator cannot read: {ids}. Delete that object, or make it anew."
         return Verdict(Reason.NUMBER_CLAIMED, message)
-    why = "kept by deletionPolicy Retain" if kept.retained else "left behind without its finalizer"
     mine = f"Apply {kept.owner.name} again to take them over, or adopt them. " if here else ""
-    message = f"{trunks} that is gone, {why}: {ids}. {mine}An administrator can release them: kubectl byoc release."
+    message = (
+        f"{trunks} that is gone, {kept.why}: {ids}. {mine}An administrator can release them: kubectl byoc release."
+    )
     return Verdict(Reason.NUMBER_CLAIMED, message)

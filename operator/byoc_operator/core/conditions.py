@@ -52,7 +52,10 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     Reason.CREATING: ("LiveKit objects are being created.", "Wait."),
     Reason.UPDATING: ("LiveKit objects are being replaced in place.", "Wait."),
     Reason.REFRESHING: ("A refresh or recreate that was asked for is under way.", "Wait."),
-    Reason.DELETING: ("LiveKit objects are being deleted.", "Wait; see `force-orphan` if LiveKit is gone for good."),
+    Reason.DELETING: (
+        "The object is being deleted: its LiveKit objects are on their way out, or gone and other finalizers keep it.",
+        "Wait; the message names what is missing. See `force-orphan` if LiveKit is gone for good.",
+    ),
     Reason.RETRYING: ("LiveKit changed under the operator's hands; it looks again.", "Wait."),
     Reason.PAUSED: (
         "The annotation `byoc.talkifai.dev/paused` stops all writes to LiveKit.",

@@ -10,6 +10,13 @@ from .trunk import DispatchRule, Kind, SipObject, kind_of, normalised
 MAX_RELEASED = 256
 """LiveKit IDs that the operator is asked to release at once."""
 
+MAX_LEFT_ALONE = 4096
+"""LiveKit IDs that are remembered as left on purpose: 64 KiB of the 256 that an object's annotations may take."""
+
+MORE = "more"
+"""Beside the IDs: there were others, for which there was no room."""
+
+_MAX_REMEMBERED = 64 * MAX_LEFT_ALONE
 _MAX_ASKED = 64 * MAX_RELEASED
 _ID = re.compile(r"(ST|SDR)_[A-Za-z0-9]{1,40}")
 _ORDER = (Kind.DISPATCH_RULE, Kind.INBOUND_TRUNK, Kind.OUTBOUND_TRUNK)
@@ -73,3 +80,16 @@ def asked_to_release(text: str) -> tuple[str, ...]:
     """The LiveKit IDs in the annotation on the Lease, each once; noise is ignored."""
     parts = dict.fromkeys(part.strip() for part in text[:_MAX_ASKED].split(","))
     return tuple(part for part in parts if is_livekit_id(part))[:MAX_RELEASED]
+
+
+def left_alone(text: str) -> frozenset[str]:
+    """The LiveKit IDs in an annotation that says what was left on purpose, perhaps with `MORE`; noise is ignored."""
+    parts = (part.strip() for part in text[:_MAX_REMEMBERED].split(","))
+    return frozenset(part for part in parts if part == MORE or is_livekit_id(part))
+
+
+def as_left_alone(ids: frozenset[str]) -> str:
+    """The same as text: what has no room is replaced by `MORE`."""
+    named = sorted(ids - {MORE})
+    more = [MORE] if MORE in ids or len(named) > MAX_LEFT_ALONE else []
+    return ",".join(named[:MAX_LEFT_ALONE] + more)

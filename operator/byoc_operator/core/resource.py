@@ -102,6 +102,11 @@ class PhoneNumber:
         return self.finalizer_at is not None
 
     @property
+    def others_hold(self) -> bool:
+        """Whether a deletion waits for somebody else's finalizer too."""
+        return self.finalizers > (1 if self.has_finalizer else 0)
+
+    @property
     def observes(self) -> bool:
         """Whether we may only look."""
         return self.management_policy is ManagementPolicy.OBSERVE

@@ -60,7 +60,7 @@ def status_of(
     if verdict is None and not number.observes:
         status["lastHandledRefresh"] = number.wishes.refresh or status.get("lastHandledRefresh", "")
         status["lastHandledRecreate"] = number.wishes.recreate or status.get("lastHandledRecreate", "")
-    status["credentials"] = _credentials(number, assessment, outcome, verdict)
+    status["credentials"] = None if _is_empty(outcome, verdict) else _credentials(number, assessment, outcome, verdict)
     if outcome.owned is None or (verdict and verdict.reason in _UNTOUCHED):  # not judged: what was said stays
         status |= {field: number.status.get(field) for field in ("pendingChanges", "findings")}
         return _filled(status)
@@ -70,6 +70,11 @@ def status_of(
         for finding in assessment.findings
     ]
     return _filled(status)
+
+
+def _is_empty(outcome: Outcome, verdict: Verdict | None) -> bool:
+    """Whether the number is leaving, and LiveKit has nothing of it any more."""
+    return verdict is not None and verdict.reason is Reason.DELETING and outcome.owned == Owned()
 
 
 def _filled(status: Mapping[str, Any]) -> dict[str, Any]:

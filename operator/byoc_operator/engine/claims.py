@@ -156,7 +156,8 @@ class Claims:
             left = [each for each in ids if unread or not ports.looks_after(owner, each)]
             if left:
                 retained = any(is_retained(ports.inventory.by_id[each]) for each in left)
-                found.append(Kept(owner, tuple(sorted(left)), retained, unread))
+                alone = any(each in ports.left_alone for each in left)
+                found.append(Kept(owner, tuple(sorted(left)), retained, unread=unread, left_alone=alone))
         return tuple(sorted(found, key=lambda kept: (not kept.retained, str(kept.owner))))
 
     def _has(self, phone: str, holder: PhoneNumber | None) -> Tenure:

@@ -100,6 +100,7 @@ class Engine:
     async def start(self) -> None:
         """List what there is, then begin to work as soon as this process leads. Waits for the API server."""
         await self._list()
+        await self._ports.rights.look()
         self._spawn(self._lead(), "leader")
 
     async def _lead(self) -> None:
@@ -299,7 +300,7 @@ class Engine:
         )
         metrics.gauge(
             "byoc_retained_numbers",
-            "Phone numbers that deletionPolicy Retain left in LiveKit, without an object; 0 where a replica stands by.",
+            "Phone numbers that Retain or Observe left in LiveKit, without an object; 0 where a replica stands by.",
             lambda: self._orphanage.retained_count,
         )
         metrics.by_reason(self._reasons)

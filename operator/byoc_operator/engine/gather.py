@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..cluster.api import ApiRefused
 from ..cluster.events import Events
@@ -22,6 +22,8 @@ from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
 from .cache import Cache
+from .left_alone import LeftAlone
+from .rights import Rights
 from .unread import Unread
 
 
@@ -39,6 +41,8 @@ class Ports:
     mask: Mask
     metrics: Metrics
     unread: Unread
+    left_alone: LeftAlone = field(default_factory=LeftAlone)
+    rights: Rights = field(default_factory=Rights)
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 

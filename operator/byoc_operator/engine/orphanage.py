@@ -5,11 +5,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from ..cluster.reading import Unreadable
-from ..core.orphans import Orphan, kept_on_purpose, numbers_of, rules_of
+from ..core.orphans import MAX_LEFT_ALONE, MORE, Orphan, kept_on_purpose, numbers_of, rules_of
 from ..core.ownership import Owner
 from ..core.resource import Key
-from ..core.trunk import kind_of
-from ..errors import Conflict, OperatorError, Stalled
+from ..core.trunk import DispatchRule, SipObject, kind_of
+from ..errors import Conflict, OperatorError, Stalled, Unavailable
 from .breath import unhurried
 from .gather import Ports
 
@@ -22,7 +22,7 @@ NAMED = 20
 """How many IDs, or numbers, an Event names at most."""
 
 Retained = tuple[str, str]
-"""Namespace and phone number of what deletionPolicy Retain left."""
+"""Namespace and phone number of what deletionPolicy Retain, or Observe, left."""
 
 DELETED_A_SWEEP = 500
 """How many are deleted at once: anybody with LiveKit's key can make thousands, and numbers must not wait for them."""
@@ -51,6 +51,7 @@ class Orphanage:
         self._told: frozenset[Orphan] = frozenset()
         self._retained: dict[Retained, tuple[str, ...]] = {}
         self._told_retained: frozenset[Retained] = frozenset()
+        self._told_incomplete = False
         self.asked: tuple[str, ...] = ()
         self._refused: frozenset[str] = frozenset()
         self.freed: Callable[[str, bool], None] = lambda _phone, _released: None
@@ -62,7 +63,7 @@ class Orphanage:
 
     @property
     def retained_count(self) -> int:
-        """How many phone numbers were retained without an object at the last look."""
+        """How many phone numbers were left on purpose, without an object, at the last look."""
         return len(self._retained)
 
     async def look(self) -> None:
@@ -71,6 +72,7 @@ class Orphanage:
         Only what two sweeps in a row found is believed: a number may be on its way between the two lists.
         """
         await self.release()
+        await self._remember()
         found, retained = await self._left()
         settled = [orphan for orphan in found if orphan in self._known]
         self._known = frozenset(found)
@@ -79,7 +81,7 @@ class Orphanage:
             await self._tell(new)
         self._told = frozenset(settled)
         await self._tell_retained(retained)
-        if self._deletes:
+        if self._deletes and self._ports.left_alone.complete:
             for orphan in settled[:DELETED_A_SWEEP]:
                 await self._delete(orphan, released=False)
 
@@ -129,6 +131,33 @@ class Orphanage:
         if new:
             log.warning("not released, as an object or another installation looks after them: %s", ", ".join(new))
 
+    async def _remember(self) -> None:
+        """What an observing object has our mark on stays when the object goes; what is managed goes by its mark again.
+
+        Whoever is gone cannot be asked: so it is remembered while the object is there.
+        """
+        ports, by_id = self._ports, self._ports.inventory.by_id
+        kept: list[str] = []
+        managed: list[str] = []
+        async for known, owner in unhurried(ports.inventory.owners()):
+            number = ports.cache.get(Key(owner.namespace, owner.name))
+            if number is not None and owner.installation in ports.installation.ids and ports.looks_after(owner, known):
+                (kept if number.observes else managed).append(known)
+        full = len(ports.left_alone.ids) > MAX_LEFT_ALONE // 2
+        gone = [each for each in ports.left_alone.ids if full and each != MORE and each not in by_id]
+        try:
+            await ports.left_alone.settle(kept, [*managed, *gone])
+        except Unavailable as exc:  # the API server's fault, not LiveKit's; what is to be written stays so
+            log.debug("what is left on purpose cannot be written down just now: %s", exc.message)
+        if self._deletes and not ports.left_alone.complete and not self._told_incomplete:
+            log.error("orphans are not deleted: the Lease does not tell all that is left in LiveKit on purpose")
+        self._told_incomplete = not ports.left_alone.complete
+
+    def _is_left_alone(self, each: SipObject) -> bool:
+        """Whether Observe, or force-orphan, left it; a rule is judged by the trunk it names, too."""
+        trunks = each.trunk_ids if isinstance(each, DispatchRule) else ()
+        return any(known in self._ports.left_alone for known in (each.id, *trunks))
+
     async def _left(self) -> tuple[list[Orphan], dict[Retained, tuple[str, ...]]]:
         """Orphans in the order of deletion, and what was retained, by number."""
         by_id = self._ports.inventory.by_id
@@ -138,7 +167,7 @@ class Orphanage:
             each = by_id.get(known)
             if each is None or not self._is_left(owner, known):
                 continue
-            if not kept_on_purpose(each, by_id):
+            if not (kept_on_purpose(each, by_id) or self._is_left_alone(each)):
                 found.append(Orphan(kind_of(each), known, owner))
                 continue
             for phone in numbers_of(each):
@@ -170,7 +199,9 @@ class Orphanage:
 
     async def _tell(self, new: list[Orphan]) -> None:
         named = _some(f"{orphan.id} (of {orphan.owner.namespace}/{orphan.owner.name})" for orphan in new)
-        what = "are deleted" if self._deletes else "can be deleted, or are deleted with BYOC_ORPHANS=Delete"
+        what = "can be deleted, or are deleted with BYOC_ORPHANS=Delete"
+        if self._deletes:
+            what = "are deleted" if self._ports.left_alone.complete else "can be deleted"
         note = f"LiveKit objects with our mark belong to no number and {what}: {named}"
         log.warning(note)
         await self._say("OrphansFound", note)
@@ -183,7 +214,7 @@ class Orphanage:
         if not new:
             return
         named = _some(f"{phone} of {namespace} ({', '.join(retained[namespace, phone])})" for namespace, phone in new)
-        note = f"LiveKit keeps numbers by deletionPolicy Retain; kubectl byoc release frees them: {named}"
+        note = f"LiveKit keeps numbers of gone objects (Retain, Observe); kubectl byoc release frees them: {named}"
         log.warning(note)
         await self._say("RetainedFound", note)
 

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from ..cluster.api import ApiRefused
-from ..core.assessment import Assessment
+from ..core.assessment import Assessment, departed
 from ..core.claims import Tenure
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials
-from ..core.ownership import Owner
+from ..core.ownership import Owner, RecordedIds
 from ..core.plan import Change, Replace, needs_credentials
 from ..core.resource import Key, PhoneNumber
+from ..core.schema import DeletionPolicy
 from ..core.status import Outcome
 from ..errors import Conflict, Gone, NotLeading, OperatorError, Parked, Stalled, Unavailable, Waiting
 from .apply import Applied, Applier
@@ -78,11 +79,13 @@ class Reconciler:
         return failures
 
     def _leaves(self, number: PhoneNumber) -> bool:
-        """Whether a deletion needs us; one that something else holds up does not."""
+        """Whether a deletion needs us; one that something else holds up does not, once its status says so."""
         if number.has_finalizer:
             return True
-        named = number.recorded.outbound or number.recorded.inbound
-        return bool((named or self._ports.inventory.has_of(self._ports.owners(number))) and self._ports.owned(number))
+        named = number.recorded != RecordedIds()
+        if (named or self._ports.inventory.has_of(self._ports.owners(number))) and self._ports.owned(number):
+            return True
+        return number.others_hold and (named or number.ready_reason != Reason.DELETING)
 
     async def _guarded(
         self, number: PhoneNumber, tenure: Tenure | None, unreachable: OperatorError | None
@@ -115,6 +118,7 @@ class Reconciler:
             assessment = self._gatherer.assess(situation)
         if not self._ports.inventory.loaded:
             assessment = replace(assessment, changes=())  # planned against nothing
+        await self._remember_left(number)
         if assessment.needs_finalizer and unreachable is None:
             number = await self._reporter.hold(number)
         changes = assessment.changes if unreachable is None else ()
@@ -139,12 +143,49 @@ class Reconciler:
             return applied.retry or failure
         if failure is not None:
             await self._reporter.orphan(number)
+            if number.deletion_policy is DeletionPolicy.RETAIN and not assessment.retain_refused:
+                await self._ports.left_alone.keep(self._left_by(number))  # its marks may not say so
         elif owned := self._ports.owned(number):
             self._reporter.tell_left(number, owned)
         if assessment.retain_refused and applied.done:
             await self._reporter.tell_not_retained(number)
+        untold = await self._tell_departed(number, assessment, applied, seen=unreachable is None)
         await self._reporter.let_go(number)
+        return untold
+
+    async def _tell_departed(
+        self, number: PhoneNumber, assessment: Assessment, applied: Applied, *, seen: bool
+    ) -> OperatorError | None:
+        """Have the status say that nothing is to be had of a number that others keep; an object that goes needs none.
+
+        Before our finalizer goes, as who reads the status must not find dead IDs meanwhile. A status that is refused
+        does not hold the deletion: it is what comes back.
+        """
+        if not number.others_hold:
+            return None
+        gone = departed(assessment, self._ports.owned(number) if seen else None)
+        try:
+            await self._reporter.report(number, gone, replace(applied, failure=None), seen=seen)
+        except Unavailable as exc:
+            return exc
         return None
+
+    async def _remember_left(self, number: PhoneNumber) -> None:
+        """What an observing number has our mark on is left alone from now on, and when the number is gone."""
+        if not number.observes:
+            return
+        try:
+            await self._ports.left_alone.keep(self._left_by(number))
+        except Unavailable:
+            if number.deleting:  # later nobody could know
+                raise
+
+    def _left_by(self, number: PhoneNumber) -> tuple[str, ...]:
+        """What stays in LiveKit when this number goes; where LiveKit was never listed, what its status names."""
+        if self._ports.inventory.loaded:
+            return self._ports.owned(number).marked.ids
+        recorded = number.recorded
+        return tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
 
     def in_step(self, phone: str) -> bool:
         """Whether a run would find nothing to do, as far as is known; what a sweep asks of every phone number.
@@ -164,7 +205,9 @@ class Reconciler:
     def _is_in_step(self, number: PhoneNumber, tenure: Tenure) -> bool:
         assessment = self._gatherer.assess(self._gatherer.remembered(number, tenure.verdict(number)))
         if number.deleting:
-            return not number.has_finalizer and not assessment.changes
+            if number.has_finalizer or assessment.changes or not number.others_hold:
+                return not number.has_finalizer and not assessment.changes
+            assessment = departed(assessment, self._ports.owned(number))
         if assessment.changes or assessment.needs_finalizer:
             return False
         wanted = self._reporter.wanted(number, assessment, Outcome(self._ports.owned(number)))

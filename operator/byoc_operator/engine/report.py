@@ -13,7 +13,7 @@ from ..core.resource import PhoneNumber
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
-from .gather import Moved, Ports
+from .gather import FORBIDDEN, Moved, Ports
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +101,11 @@ class Reporter:
         try:
             await self._ports.numbers.remove_finalizer(number)
         except ApiRefused as exc:
+            if exc.status == FORBIDDEN:
+                await self._ports.rights.refused(number.key.namespace, exc.message)
             await self._look_again(number, exc)
             raise Moved from exc
+        self._ports.rights.used(number.key.namespace)
         log.info("deleted", extra={"number": number.key})
 
     async def orphan(self, number: PhoneNumber) -> None:
@@ -146,7 +149,7 @@ class Reporter:
             return
         if in_step:
             message = "LiveKit is in step with this object."
-        harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING)
+        harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING, Reason.DELETING)
         log.log(logging.INFO if harmless else logging.WARNING, "%s: %s", reason, message, extra={"number": number.key})
         if reason in SERVER_WIDE or (in_step and before in SERVER_WIDE):
             return  # one Event on the Lease tells it for all numbers

@@ -1,0 +1,68 @@
+"""A namespaced install, whose rights go with the namespace: told before, when it happens, and when they are back."""
+
+import logging
+
+import pytest
+
+from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.fake import Fail
+from byoc_operator.engine.rights import Rights
+from operated import NAMESPACE, World, manifest
+from virtual_time import in_virtual_time
+
+FORBIDDEN = ApiRefused("KubernetesRefused", "byocphonenumbers is forbidden", status=403)
+
+
+class Answers:
+    """The API server's answer to one question; None: it refuses to say."""
+
+    def __init__(self, *, allowed: bool | None) -> None:
+        self.allowed = allowed
+        self.asked = 0
+        self.unreadable = None
+
+    async def request(self, method: str, path: str, **more: object) -> dict[str, object]:
+        self.asked += 1
+        assert (method, path.rpartition("/")[2]) == ("POST", "selfsubjectaccessreviews")
+        assert more["resource"] == "selfsubjectaccessreviews"
+        if self.allowed is None:
+            raise FORBIDDEN
+        return {"status": {"allowed": self.allowed}}
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "allowed", "warns"),
+    [((NAMESPACE,), False, True), ((NAMESPACE,), None, True), ((NAMESPACE,), True, False), ((), False, False)],
+)
+@in_virtual_time
+async def test_the_start_says_that_a_namespace_may_take_the_rights_along(
+    namespaces: tuple[str, ...], *, allowed: bool | None, warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    api = Answers(allowed=allowed)
+    with caplog.at_level(logging.WARNING):
+        await Rights(namespaces, api).look()  # type: ignore[arg-type]
+    assert ("delete its numbers first" in caplog.text) == warns
+    assert api.asked == len(namespaces)
+
+
+@pytest.mark.parametrize("watched", [(NAMESPACE,), ()], ids=["namespaced", "everywhere"])
+@in_virtual_time
+async def test_rights_that_are_gone_are_told_once_a_namespace_and_again_when_they_go_again(
+    watched: tuple[str, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = await World.running(namespaces=watched)
+    for round_ in range(2):
+        for count in range(3):
+            world.api.apply(manifest(f"n{count}", phoneNumber=f"+1555010000{count}"))
+        await world.elapse(2)
+        for _ in range(6):
+            world.api.inject(Fail(FORBIDDEN), "PATCH", "byocphonenumbers")
+        for count in range(3):
+            world.api.delete(NAMESPACE, f"n{count}")
+        await world.elapse(600)
+        assert (world.api.numbers(), world.livekit.objects()) == ([], [])
+        told = [each for each in world.troubles if each.startswith("RightsGone")]
+        assert len(told) == (round_ + 1 if watched else 0)
+        assert all(NAMESPACE in each and "forbidden" in each and "docs/outlives.md" in each for each in told)
+    assert ("may let numbers of namespace voice go again" in caplog.text) == bool(watched)
