@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .conditions import Reason, Verdict
 from .desired import Installation
 from .ownership import Owner
-from .resource import PhoneNumber, refused_host
+from .resource import ADOPT, PhoneNumber, refused_host
 
 NAMED = 4
 """How many LiveKit IDs a message names at most."""
@@ -65,7 +65,7 @@ class Tenure:
             return _held(self.holder, number)
         kept = self._in_the_way(number)
         if kept is not None:
-            return _kept(kept, number)
+            return _kept(kept, number, adoption_allowed=self.adoption_allowed)
         if not self.waits(number):
             return None
         return Verdict(Reason.NUMBER_CLAIMED, number.ready_message) if self.blind else _released(number)
@@ -155,11 +155,12 @@ def _released(number: PhoneNumber) -> Verdict:
     return Verdict(Reason.NUMBER_CLAIMED, message)
 
 
-def _kept(kept: Kept, number: PhoneNumber) -> Verdict:
+def _kept(kept: Kept, number: PhoneNumber, *, adoption_allowed: bool) -> Verdict:
     here = kept.owner.namespace == number.key.namespace
     who = f"ByocPhoneNumber {kept.owner.name}" if here else "an object in another namespace"
     why = "kept by deletionPolicy Retain" if kept.retained else "left behind without its finalizer"
-    mine = f"Apply {kept.owner.name} again to take them over, or adopt them. " if here else ""
+    adopted = f", or adopt them ({ADOPT}={','.join(kept.ids[:NAMED])})" if adoption_allowed else ""
+    mine = f"Apply {kept.owner.name} again to take them over{adopted}. " if here else ""
     message = (
         f"LiveKit has trunks with the number {number.phone_number} of {who} that is gone, {why}: "
         f"{', '.join(kept.ids[:NAMED])}. {mine}An administrator can release them: kubectl byoc release."

@@ -41,7 +41,7 @@ def status_of(
         "observedGeneration": number.generation,
         "conditions": stamped(_conditions(number, assessment, verdict), _previous(number), number.generation, now),
         **_kept(number, ("inboundTrunkId", "outboundTrunkId", "dispatchRuleId", "liveKit")),
-        **_kept(number, ("carrier", "originationUri", "lastHandledRefresh", "lastHandledRecreate")),
+        **_kept(number, ("carrier", "originationUri", "lastHandledRefresh", "lastHandledRecreate", "lastHandledAdopt")),
     }
     if outcome.owned is not None and verdict and verdict.reason is Reason.NUMBER_CLAIMED:
         status |= _ids(Owned(), installation)  # whoever reads an ID here would call with it
@@ -60,6 +60,7 @@ def status_of(
     if verdict is None and not number.observes:
         status["lastHandledRefresh"] = number.wishes.refresh or status.get("lastHandledRefresh", "")
         status["lastHandledRecreate"] = number.wishes.recreate or status.get("lastHandledRecreate", "")
+        status["lastHandledAdopt"] = assessment.adopted or status["lastHandledAdopt"]
     status["credentials"] = _credentials(number, assessment, outcome, verdict)
     if outcome.owned is None or (verdict and verdict.reason in _UNTOUCHED):  # not judged: what was said stays
         status |= {field: number.status.get(field) for field in ("pendingChanges", "findings")}
