@@ -9,31 +9,32 @@ from . import adoption as adopting
 from .adoption import Adoption
 from .claims import NAMED
 from .conditions import Reason, Verdict
+from .conflict import Conflict, Trunk, is_twin
 from .conflict import conflict as conflict_of
 from .credentials import Credentials
 from .desired import Desired, Installation, desired
 from .findings import Evidence, Finding, findings, left_behind
 from .foreign_rules import ForeignRules, Intrusion, intrusion
-from .ownership import Owned
+from .ownership import Owned, owner_of
 from .plan import Change, Create, Delete, Remark, Replace, Terms, plan, recreation, retention, teardown
 from .resource import PhoneNumber, refused_host, trunk_of_refused_host
 from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
-from .trunk import InboundTrunk, Kind, Mask, kind_of
+from .trunk import Kind, Mask, kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that is known of a number at one moment.
 
-    `owned`: what is ours in LiveKit; `foreign_inbound`: other people's inbound trunks with this number;
-    `foreign_rules`: other people's rules that its calls may get; `credentials`: None if none are referenced;
-    `claimed`: why the number is another's; `adoption`: what becomes of the wish to take objects over; `may_retain`:
-    deletionPolicy Retain is allowed.
+    `owned`: what is ours in LiveKit; `foreign`: other people's inbound trunks with this number, and every trunk with it
+    that another installation has for an object of this namespace and name; `foreign_rules`: other people's rules that
+    its calls may get; `credentials`: None if none are referenced; `claimed`: why the number is another's; `adoption`:
+    what becomes of the wish to take objects over; `may_retain`: deletionPolicy Retain is allowed.
     """
 
     number: PhoneNumber
     owned: Owned
-    foreign_inbound: tuple[InboundTrunk, ...] = ()
+    foreign: tuple[Trunk, ...] = ()
     foreign_rules: ForeignRules = field(default_factory=ForeignRules)
     credentials: Credentials | Verdict | None = None
     claimed: Verdict | None = None
@@ -150,8 +151,8 @@ def _work(
 ) -> Assessment:
     number, state, adoption = situation.number, situation.credentials, situation.adoption
     credentials = state if isinstance(state, Credentials) else None
-    conflict = conflict_of(number, situation.foreign_inbound, adoption, installation)
-    verdict = (state if isinstance(state, Verdict) else conflict) or adoption.verdict
+    conflict = conflict_of(number, situation.owned, situation.foreign, adoption, installation)
+    verdict = state if isinstance(state, Verdict) else conflict.verdict if conflict else adoption.verdict
     owned = situation.owned + adoption.taken
     handled = number.answered("lastHandledRecreate")
     anew = recreation(owned, number.wishes.recreate, handled, now=verdict is None and not adoption.taken)
@@ -163,7 +164,7 @@ def _work(
     verdict = verdict or adopting.waits(lost)
     refreshes = number.refresh_due and verdict is None
     early = made_too_early(situation.owned, number) if conflict else Owned()
-    blocked = _blocked(spec, state, conflict, situation.owned) | adoption.withheld
+    blocked = _blocked(spec, state, conflict) | adoption.withheld
     blocked |= {kind_of(each) for each in adoption.taken.all if lost}
     terms = Terms(
         blocked=blocked | {kind_of(each) for each in early.outbound},
@@ -180,6 +181,7 @@ def _work(
         number.wishes.unclear,
         situation.retain_refused,
         adoption.absent,
+        () if conflict else _other_installations(situation, installation),
     )
     noted = findings(spec, installation, evidence, now_s)
     if number.observes:
@@ -212,23 +214,21 @@ def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
 
 
 def _blocked(
-    spec: PhoneNumberSpec, credentials: Credentials | Verdict | None, conflict: Verdict | None, owned: Owned
+    spec: PhoneNumberSpec, credentials: Credentials | Verdict | None, conflict: Conflict | None
 ) -> frozenset[Kind]:
-    """Kinds that must stay exactly as they are; the others go on.
-
-    With somebody else's inbound trunk in LiveKit the number is theirs: who has no trunk yet gets none, to call with
-    neither.
-    """
-    blocked: set[Kind] = set()
+    """Kinds that must stay exactly as they are; the others go on."""
+    blocked = set(conflict.blocked) if conflict else set()
     if isinstance(credentials, Verdict):
         blocked.add(Kind.OUTBOUND_TRUNK)
         if spec.inbound_agent_id and spec.inbound.authentication is Authentication.DIGEST:
             blocked.add(Kind.INBOUND_TRUNK)
-    if conflict:
-        blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
-        if not owned.trunks:
-            blocked.add(Kind.OUTBOUND_TRUNK)
     return frozenset(blocked)
+
+
+def _other_installations(situation: Situation, installation: Installation) -> tuple[str, ...]:
+    """`ID: trunk` of what another installation has for an object of this namespace and name."""
+    twins = (trunk for trunk in situation.foreign if is_twin(trunk, situation.number, installation))
+    return tuple(sorted(f"{owner.installation}: {trunk.id}" for trunk in twins if (owner := owner_of(trunk))))
 
 
 def made_too_early(owned: Owned, number: PhoneNumber) -> Owned:

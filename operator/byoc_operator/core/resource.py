@@ -56,8 +56,8 @@ class Key:
 class Wishes:
     """Our annotations. `refresh` and `recreate`: any value, empty if absent, long ones by their digest.
 
-    `adopt`: LiveKit IDs to take over, and perhaps the word `force`; `adopt_over`: those that are too many. `unclear`:
-    annotations that take `true` and say something else.
+    `adopt`: LiveKit IDs to take over, with a few of those that are too many, and perhaps the word `force`. `unclear`:
+    those that take `true` and say something else.
     """
 
     refresh: str = ""
@@ -65,7 +65,6 @@ class Wishes:
     paused: bool = False
     force_orphan: bool = False
     adopt: tuple[str, ...] = ()
-    adopt_over: tuple[str, ...] = ()
     unclear: tuple[str, ...] = ()
 
     @property
@@ -76,12 +75,21 @@ class Wishes:
     @property
     def adopt_ids(self) -> tuple[str, ...]:
         """What is asked for, without the word `force`."""
+        return self._named[:MAX_ADOPTED]
+
+    @property
+    def adopt_over(self) -> tuple[str, ...]:
+        """A few of those that are too many."""
+        return self._named[MAX_ADOPTED:]
+
+    @property
+    def _named(self) -> tuple[str, ...]:
         return tuple(each for each in self.adopt if each != FORCE)
 
     @property
     def adopted_as(self) -> str:
         """What the status repeats of `adopt` once the wish is fulfilled, long ones by their digest; empty for none."""
-        return _bounded(",".join(self.adopt_ids))
+        return _bounded(",".join(self._named))
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +287,7 @@ def _wishes(annotations: Mapping[str, Any]) -> Wishes:
     switches = {name: said[name] for name in (_PAUSED, _FORCE_ORPHAN)}
     paused, force_orphan = (_true(value) for value in switches.values())
     return Wishes(
-        adopt=(*asked[:MAX_ADOPTED], *((FORCE,) if FORCE in adopt else ())),
-        adopt_over=tuple(asked[MAX_ADOPTED:]),
+        adopt=(*asked, *((FORCE,) if FORCE in adopt else ())),
         refresh=_bounded(said[_REFRESH]),
         recreate=_bounded(said[_RECREATE]),
         paused=paused,

@@ -12,13 +12,14 @@ from ..cluster.secrets import Secrets
 from ..core.adoption import Adoption, judge
 from ..core.assessment import Assessment, Situation, assess
 from ..core.conditions import Reason, Verdict
+from ..core.conflict import Trunk
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.orphans import numbers_of
 from ..core.ownership import Owned, Owner
 from ..core.resource import PLURAL, Key, PhoneNumber
 from ..core.schema import DeletionPolicy
-from ..core.trunk import InboundTrunk, Mask
+from ..core.trunk import DispatchRule, Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
@@ -133,7 +134,7 @@ class Gatherer:
         return Situation(
             number=number,
             owned=owned,
-            foreign_inbound=self._foreign_inbound(number, owned),
+            foreign=self._foreign(number, owned),
             foreign_rules=ports.inventory.foreign_rules(number.phone_number, owned + adoption.taken),
             credentials=self._resolved(number, self._facts(number)),
             adoption=adoption,
@@ -186,12 +187,15 @@ class Gatherer:
             return Verdict(Reason.SECRET_INVALID, message)
         return self._resolved(number, facts)
 
-    def _foreign_inbound(self, number: PhoneNumber, owned: Owned) -> tuple[InboundTrunk, ...]:
-        """Inbound trunks with the number that are not this object's."""
-        inventory = self._ports.inventory
+    def _foreign(self, number: PhoneNumber, owned: Owned) -> tuple[Trunk, ...]:
+        """Trunks with the number that are not this object's, as `Situation` has them."""
+        inventory, installation = self._ports.inventory, self._ports.installation
         ids = inventory.inbound_with(number.phone_number) - {trunk.id for trunk in owned.inbound}
+        for owner, marked in inventory.owners_with(number.phone_number).items():
+            twin = owner.installation not in installation.ids and Key(owner.namespace, owner.name) == number.key
+            ids = ids.union(marked) if twin else ids
         found = (inventory.by_id[each] for each in sorted(ids))
-        return tuple(trunk for trunk in found if isinstance(trunk, InboundTrunk))
+        return tuple(trunk for trunk in found if not isinstance(trunk, DispatchRule))
 
     def _adoption(self, number: PhoneNumber, owned: Owned) -> Adoption:
         """What becomes of what the user asks to take over."""
