@@ -9,6 +9,7 @@ import pytest
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.ownership import Mark, Owner, owner_of, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
+from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, World, foreign, manifest
 from virtual_time import in_virtual_time
 
@@ -458,6 +459,19 @@ async def test_a_typing_error_is_told_at_once_also_while_a_new_list_has_to_wait(
     world.livekit.put(replace(OUT, id="ST_two", numbers=(OTHER,)))
     await world.elapse(40)
     assert (world.ready("second"), world.ids("second")[0]) == (SYNCED, "ST_two")
+
+
+@in_virtual_time
+async def test_as_long_as_livekit_was_never_listed_nothing_is_said_of_what_it_has() -> None:
+    world = World(installation=OPEN)
+    world.livekit.always = Unavailable("LiveKitUnavailable", "down")
+    await world.start()
+    await world.apply(annotations={"adopt": "ST_out"}, inboundAgentId=None, sipPasswordSecretRef=None)
+    await world.elapse(5)
+    assert world.ready() == ("False", "LiveKitUnavailable")
+    world.livekit.always = None
+    await world.elapse(60)
+    assert (world.ready(), world.outbound()) == (("False", "AdoptionRefused"), [])
 
 
 @in_virtual_time

@@ -82,8 +82,8 @@ _UNTOUCHED = frozenset({Reason.PAUSED, Reason.INVALID_SPEC, Reason.NUMBER_CLAIME
 
 
 def _first(assessed: Verdict | None, failure: Verdict | None) -> Verdict | None:
-    """A user's mistake comes before LiveKit's fault, and LiveKit's fault before pending changes."""
-    if assessed is None or (failure and assessed.reason is Reason.CHANGES_PENDING):
+    """A user's mistake comes before LiveKit's fault, and LiveKit's fault before what is judged by what LiveKit has."""
+    if assessed is None or (failure and assessed.reason in (Reason.CHANGES_PENDING, Reason.ADOPTION_REFUSED)):
         return failure
     return assessed
 

@@ -198,8 +198,10 @@ class Gatherer:
         return tuple(trunk for trunk in found if not isinstance(trunk, DispatchRule))
 
     def _adoption(self, number: PhoneNumber, owned: Owned) -> Adoption:
-        """What becomes of what the user asks to take over."""
+        """What becomes of what the user asks to take over; nothing, as long as nobody knows what LiveKit has."""
         ports = self._ports
+        if not ports.inventory.loaded:
+            return Adoption()
         return judge(
             number,
             owned,
