@@ -17,8 +17,8 @@ from .trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, k
 SHOWN = 3
 """How many phone numbers of a trunk, or kinds of its marks, a message shows at most."""
 
-_MAX_SHOWN = 64
-"""Characters of an ID in a message: those of LiveKit have 15."""
+_MAX_SHOWN = 128
+"""Characters of a text in a message: IDs of LiveKit have 15, and a few of them may stand between wrong separators."""
 
 _NAMES = {
     Kind.OUTBOUND_TRUNK: "outbound trunk",
