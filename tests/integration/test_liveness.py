@@ -360,7 +360,35 @@ def test_what_belongs_to_another_number_or_to_somebody_is_never_adopted(stage: S
     )
     before = (scene.held(owned).bytes, scene.held("+12025550178").bytes)
     _adopting(scene, "+12025550177", ",".join((shared, *scene.held(owned).ids, "ST_nobody", "force")))
-    number = scene.ready()
-    assert not {shared, *scene.held(owned).ids} & {*recorded(number)}
+    number = scene.told("AdoptionRefused")
+    for told in (f"{shared} carries other numbers too (+12025550178)", "belongs to ByocPhoneNumber owner", "ST_nobody"):
+        assert told in condition(number)["message"]
+    assert recorded(number) == ()
     scene.after_a_sweep()
+    assert scene.held("+12025550177").bytes == scene.held("+12025550178").bytes, "nothing is made beside it"
     assert (scene.held(owned).bytes, scene.held("+12025550178").bytes) == before
+
+
+def _of_cluster(ids: str) -> dict[str, str]:
+    return ALONE | {"BYOC_INSTALLATION_ID": ids}
+
+
+def test_the_same_object_of_another_installation_is_told_the_way_over_and_nothing_is_doubled(
+    stage: Scene, deployment: Deployment
+) -> None:
+    scene = stage
+    deployment.ensure(_of_cluster("cluster-old"))
+    phone = scene.number(inboundAgentId=None)
+    ids, untouched = recorded(scene.ready()), scene.held(phone).bytes
+    deployment.ensure(_of_cluster("cluster-new"))
+    number = scene.told("NumberConflict")
+    assert "BYOC_INSTALLATION_ID=cluster-new,cluster-old" in condition(number)["message"]
+    scene.after_a_sweep()
+    assert (scene.held(phone).bytes, recorded(scene.get())) == (untouched, ())
+    deployment.ensure(_of_cluster("cluster-new,cluster-old"))
+    assert recorded(scene.ready()) == ids
+    deployment.ensure(_of_cluster("cluster-old"))
+    scene.told("NumberConflict")
+    scene.delete()
+    assert scene.held(phone).ids == ids, "what the new one took over outlives the old one's object"
+    scene.sip.delete(*ids)

@@ -76,7 +76,8 @@ ANNOTATIONS = (
         "`ST_…,ST_…,SDR_…` and perhaps `,force`",
         (
             "Take over LiveKit objects that nobody owns and that have exactly this number, if `BYOC_ADOPTION` allows "
-            "it. What would be erased is listed in `status.pendingChanges` and waits for `,force`."
+            "it. What would be erased is listed in `status.pendingChanges` and waits for `,force`. What cannot be "
+            "taken over gives `AdoptionRefused`. See `status.lastHandledAdopt`."
         ),
     ),
 )

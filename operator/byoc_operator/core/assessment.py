@@ -5,36 +5,40 @@ Used by the reconcile (to act), by the sweep (to see who needs a run) and by Obs
 
 from dataclasses import dataclass, field, replace
 
+from . import adoption as adopting
+from .adoption import Adoption
 from .claims import NAMED
 from .conditions import Reason, Verdict
+from .conflict import Conflict, Trunk, is_twin
+from .conflict import conflict as conflict_of
 from .credentials import Credentials
 from .desired import Desired, Installation, desired
 from .findings import Evidence, Finding, findings, left_behind
 from .foreign_rules import ForeignRules, Intrusion, intrusion
-from .ownership import Owned
-from .plan import Change, Create, Delete, Remark, Replace, Terms, losses, plan, recreation, retention, teardown
+from .ownership import Owned, owner_of
+from .plan import Change, Create, Delete, Remark, Replace, Terms, plan, recreation, retention, teardown
 from .resource import PhoneNumber, refused_host, trunk_of_refused_host
 from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
-from .trunk import Kind, Mask, SipObject, kind_of
+from .trunk import Kind, Mask, kind_of
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
     """Everything that is known of a number at one moment.
 
-    `owned`: what is ours in LiveKit; `foreign_inbound`: IDs of other people's inbound trunks with this number;
-    `foreign_rules`: other people's rules that its calls may get; `credentials`: None if none are referenced;
-    `claimed`: why the number is another's; `adoptable`: what the user asks to take over and may; `may_retain`:
-    deletionPolicy Retain is allowed.
+    `owned`: what is ours in LiveKit; `foreign`: other people's inbound trunks with this number, and every trunk with it
+    that another installation has for an object of this namespace and name; `foreign_rules`: other people's rules that
+    its calls may get; `credentials`: None if none are referenced; `claimed`: why the number is another's; `adoption`:
+    what becomes of the wish to take objects over; `may_retain`: deletionPolicy Retain is allowed.
     """
 
     number: PhoneNumber
     owned: Owned
-    foreign_inbound: tuple[str, ...] = ()
+    foreign: tuple[Trunk, ...] = ()
     foreign_rules: ForeignRules = field(default_factory=ForeignRules)
     credentials: Credentials | Verdict | None = None
     claimed: Verdict | None = None
-    adoptable: Owned = field(default_factory=Owned)
+    adoption: Adoption = field(default_factory=Adoption)
     may_retain: bool = True
 
     @property
@@ -56,7 +60,8 @@ class Assessment:
     `changes`: to be applied now, in order. `pending`: paths that would change, were we allowed to write.
     `verdict`: the first thing in the way, None if nothing is. `needs_finalizer`: it must be there before any change.
     `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it; `retain_refused`: they
-    delete what its deletionPolicy was to leave.
+    delete what its deletionPolicy was to leave. `adopted`: the wish to adopt that is fulfilled once
+    `changes` are applied.
     """
 
     changes: tuple[Change, ...] = ()
@@ -68,6 +73,7 @@ class Assessment:
     lets_go: bool = False
     retain_refused: bool = False
     refreshes: bool = False
+    adopted: str = ""
 
     @property
     def activity(self) -> Reason:
@@ -155,22 +161,23 @@ def _without_claim(situation: Situation, claimed: Verdict) -> Assessment:
 def _work(
     situation: Situation, spec: PhoneNumberSpec, installation: Installation, mask: Mask, now_s: float
 ) -> Assessment:
-    number, state = situation.number, situation.credentials
+    number, state, adoption = situation.number, situation.credentials, situation.adoption
     credentials = state if isinstance(state, Credentials) else None
-    conflict = _conflict(situation, spec, installation)
-    verdict = state if isinstance(state, Verdict) else conflict
-    owned = situation.owned + situation.adoptable
+    conflict = conflict_of(number, situation.owned, situation.foreign, adoption, installation)
+    verdict = state if isinstance(state, Verdict) else conflict.verdict if conflict else adoption.verdict
+    owned = situation.owned + adoption.taken
     handled = number.answered("lastHandledRecreate")
-    anew = recreation(owned, number.wishes.recreate, handled, now=verdict is None and not situation.adoptable)
+    anew = recreation(owned, number.wishes.recreate, handled, now=verdict is None and not adoption.taken)
     owner = installation.owners(number.key.namespace, number.key.name)[0]
     want = desired(spec, owner, installation, credentials, anew.values, mask)
-    lost = () if number.wishes.adopt_by_force else _lost(want, situation.adoptable)
+    lost = () if number.wishes.adopt_by_force else adopting.lost(want, adoption.taken)
     if lost:
         owned = situation.owned
-    verdict = verdict or _adoption_waits(lost)
+    verdict = verdict or adopting.waits(lost)
     refreshes = number.refresh_due and verdict is None
     early = made_too_early(situation.owned, number) if conflict else Owned()
-    blocked = _blocked(spec, state, conflict, owned) | {kind_of(each) for each in situation.adoptable.all if lost}
+    blocked = _blocked(spec, state, conflict) | adoption.withheld
+    blocked |= {kind_of(each) for each in adoption.taken.all if lost}
     terms = Terms(
         blocked=blocked | {kind_of(each) for each in early.outbound},
         recreate=anew.due,
@@ -180,7 +187,13 @@ def _work(
     changes = (*plan(want, owned, terms), *teardown(early))
     behind = left_behind(number, owned.ids, installation)
     evidence = Evidence(
-        credentials, _intrusion(situation, spec, want), behind, number.wishes.unclear, situation.retain_refused
+        credentials,
+        _intrusion(situation, spec, want),
+        behind,
+        number.wishes.unclear,
+        situation.retain_refused,
+        adoption.absent,
+        () if conflict else _other_installations(situation, installation),
     )
     noted = findings(spec, installation, evidence, now_s)
     if number.observes:
@@ -194,34 +207,16 @@ def _work(
         findings=noted,
         needs_finalizer=not number.has_finalizer and bool(changes or owned),
         refreshes=refreshes or bool(terms.recreate),
+        adopted="" if adoption.absent else number.wishes.adopted_as,
     )
 
 
 def _intrusion(situation: Situation, spec: PhoneNumberSpec, want: Desired) -> Intrusion:
     if want.inbound is None or want.rule is None:
         return Intrusion()
-    kept = (situation.owned + situation.adoptable).rules
+    kept = (situation.owned + situation.adoption.taken).rules
     ours = replace(want.rule, id=kept[0].id) if kept else want.rule
     return intrusion(spec.phone_number, want.inbound, ours, situation.foreign_rules)
-
-
-def _lost(want: Desired, adoptable: Owned) -> tuple[str, ...]:
-    """What taking objects over would erase."""
-    wanted: tuple[SipObject | None, ...] = (want.outbound, want.inbound, want.rule)
-    by_kind = {kind_of(each): each for each in wanted if each is not None}
-    return tuple(
-        path for each in adoptable.all if kind_of(each) in by_kind for path in losses(by_kind[kind_of(each)], each)
-    )
-
-
-def _adoption_waits(lost: tuple[str, ...]) -> Verdict | None:
-    if not lost:
-        return None
-    message = (
-        "Taking the objects over would erase fields that status.pendingChanges lists. Put them into the spec where it "
-        "has them, or add `,force` to the annotation byoc.talkifai.dev/adopt."
-    )
-    return Verdict(Reason.CHANGES_PENDING, message, stalled=False)
 
 
 def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
@@ -231,23 +226,21 @@ def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
 
 
 def _blocked(
-    spec: PhoneNumberSpec, credentials: Credentials | Verdict | None, conflict: Verdict | None, owned: Owned
+    spec: PhoneNumberSpec, credentials: Credentials | Verdict | None, conflict: Conflict | None
 ) -> frozenset[Kind]:
-    """Kinds that must stay exactly as they are; the others go on.
-
-    With somebody else's inbound trunk in LiveKit the number is theirs: who has no trunk yet gets none, to call with
-    neither.
-    """
-    blocked: set[Kind] = set()
+    """Kinds that must stay exactly as they are; the others go on."""
+    blocked = set(conflict.blocked) if conflict else set()
     if isinstance(credentials, Verdict):
         blocked.add(Kind.OUTBOUND_TRUNK)
         if spec.inbound_agent_id and spec.inbound.authentication is Authentication.DIGEST:
             blocked.add(Kind.INBOUND_TRUNK)
-    if conflict:
-        blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
-        if not owned.trunks:
-            blocked.add(Kind.OUTBOUND_TRUNK)
     return frozenset(blocked)
+
+
+def _other_installations(situation: Situation, installation: Installation) -> tuple[str, ...]:
+    """`ID: trunk` of what another installation has for an object of this namespace and name."""
+    twins = (trunk for trunk in situation.foreign if is_twin(trunk, situation.number, installation))
+    return tuple(sorted(f"{owner.installation}: {trunk.id}" for trunk in twins if (owner := owner_of(trunk))))
 
 
 def made_too_early(owned: Owned, number: PhoneNumber) -> Owned:
@@ -259,22 +252,6 @@ def made_too_early(owned: Owned, number: PhoneNumber) -> Owned:
     if owned.inbound or any(trunk.id == recorded for trunk in owned.outbound):
         return Owned()
     return Owned(outbound=owned.outbound).marked
-
-
-def _conflict(situation: Situation, spec: PhoneNumberSpec, installation: Installation) -> Verdict | None:
-    """LiveKit would accept some of these writes (its check has holes), and then refuse every call."""
-    ours = {trunk.id for trunk in situation.adoptable.inbound}
-    foreign = [trunk for trunk in situation.foreign_inbound if trunk not in ours]
-    if not spec.inbound_agent_id or not foreign:
-        return None
-    message = (
-        f"LiveKit has an inbound trunk with the number {spec.phone_number} that this object does not manage: "
-        f"{', '.join(foreign[:3])}. "
-        "Delete it there; if it was kept by deletionPolicy Retain, apply the former object again to take it over."
-    )
-    if situation.number.wishes.adopt and not installation.adoption_allowed:
-        message += " It cannot be adopted, as this operator allows no adoption (BYOC_ADOPTION)."
-    return Verdict(Reason.NUMBER_CONFLICT, message)
 
 
 def _pending(changes: tuple[Change, ...]) -> Verdict | None:

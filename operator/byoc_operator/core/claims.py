@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .conditions import Reason, Verdict
 from .desired import Installation
 from .ownership import Owner
-from .resource import PhoneNumber, refused_host
+from .resource import ADOPT, PhoneNumber, refused_host
 
 NAMED = 4
 """How many LiveKit IDs a message names at most."""
@@ -75,7 +75,7 @@ class Tenure:
             return _held(self.holder, number)
         kept = self._in_the_way(number)
         if kept is not None:
-            return _kept(kept, number)
+            return _kept(kept, number, adoption_allowed=self.adoption_allowed)
         if not self.waits(number):
             return None
         return Verdict(Reason.NUMBER_CLAIMED, number.ready_message) if self.blind else _released(number)
@@ -165,7 +165,7 @@ def _released(number: PhoneNumber) -> Verdict:
     return Verdict(Reason.NUMBER_CLAIMED, message)
 
 
-def _kept(kept: Kept, number: PhoneNumber) -> Verdict:
+def _kept(kept: Kept, number: PhoneNumber, *, adoption_allowed: bool) -> Verdict:
     here = kept.owner.namespace == number.key.namespace
     who = f"ByocPhoneNumber {kept.owner.name}" if here else "an object in another namespace"
     trunks = f"LiveKit has trunks with the number {number.phone_number} of {who}"
@@ -173,7 +173,8 @@ def _kept(kept: Kept, number: PhoneNumber) -> Verdict:
     if kept.unread:
         message = f"{trunks} that the operator cannot read: {ids}. Delete that object, or make it anew."
         return Verdict(Reason.NUMBER_CLAIMED, message)
-    mine = f"Apply {kept.owner.name} again to take them over, or adopt them. " if here else ""
+    adopted = f", or adopt them ({ADOPT}={','.join(kept.ids[:NAMED])})" if adoption_allowed else ""
+    mine = f"Apply {kept.owner.name} again to take them over{adopted}. " if here else ""
     message = (
         f"{trunks} that is gone, {kept.why}: {ids}. {mine}An administrator can release them: kubectl byoc release."
     )

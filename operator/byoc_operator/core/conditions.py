@@ -29,6 +29,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     NUMBER_CLAIMED = "NumberClaimed"
     NUMBER_CONFLICT = "NumberConflict"
+    ADOPTION_REFUSED = "AdoptionRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a password
     SECRET_INVALID = "SecretInvalid"  # noqa: S105 - a reason, not a password
@@ -62,8 +63,8 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
         "Take the annotation away to go on.",
     ),
     Reason.CHANGES_PENDING: (
-        "`managementPolicy: Observe` and LiveKit differs from the object.",
-        "Read `status.pendingChanges`; set `managementPolicy: Manage` to apply them.",
+        "`managementPolicy: Observe` and LiveKit differs from the object; or an adoption would erase something.",
+        "Read `status.pendingChanges`; set `managementPolicy: Manage` to apply them, or add `,force` to `adopt`.",
     ),
     Reason.INVALID_SPEC: (
         "The spec breaks a rule, or the termination host is not allowed by the operator's settings.",
@@ -75,7 +76,11 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     ),
     Reason.NUMBER_CONFLICT: (
         "An inbound trunk in LiveKit that is not ours holds this phone number; nothing new is made for it.",
-        "Delete that trunk in LiveKit; the operator looks again at each sweep.",
+        "Delete that trunk in LiveKit, or do what else the message says; the operator looks again at each sweep.",
+    ),
+    Reason.ADOPTION_REFUSED: (
+        "The annotation `byoc.talkifai.dev/adopt` names what cannot be taken over; nothing is made beside it.",
+        "Correct the annotation or take it away; the message names each ID with the reason.",
     ),
     Reason.SECRET_NOT_FOUND: ("The Secret does not exist or may not be read.", "Create it in the same namespace."),
     Reason.SECRET_KEY_MISSING: ("The Secret has no such key.", "Add the key, or name the right one in the reference."),

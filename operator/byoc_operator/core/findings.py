@@ -17,6 +17,7 @@ from .schema import MediaEncryption, PhoneNumberSpec, Transport
 from .text_rules import is_reserved_metadata
 
 _DAY_S = 86_400
+_SHOWN = 4
 
 
 class Code(StrEnum):
@@ -41,6 +42,8 @@ class Code(StrEnum):
     ANNOTATION_IGNORED = "AnnotationIgnored"
     METADATA_KEY_IGNORED = "MetadataKeyIgnored"
     RETAIN_NOT_ALLOWED = "RetainNotAllowed"
+    ADOPTED_ID_ABSENT = "AdoptedIdAbsent"
+    OTHER_INSTALLATION = "OtherInstallation"
 
 
 MESSAGES: Mapping[Code, str] = {
@@ -79,6 +82,10 @@ MESSAGES: Mapping[Code, str] = {
     "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
     "Retain: the operator allows no (more) retained numbers in this namespace.",
+    Code.ADOPTED_ID_ABSENT: "The annotation byoc.talkifai.dev/adopt names IDs that LiveKit does not have; the object "
+    "has all that it needs. Take them out of the annotation, or correct them.",
+    Code.OTHER_INSTALLATION: "Another installation of the operator has trunks with this number in LiveKit too, for an "
+    "object of this namespace and name; let only one of the two manage it, or delete the other's.",
 }
 """What is said for each finding. Fixed texts, and few IDs behind them: what others do in LiveKit must not rewrite all
 statuses again and again."""
@@ -96,7 +103,8 @@ class Finding:
 class Evidence:
     """What findings are found in. `intrusion`: what foreign rules do; `left_behind`: see `left_behind`.
 
-    `unclear`: of `Wishes`; `retain_refused`: deletionPolicy is Retain, and would not be followed.
+    `unclear`: of `Wishes`; `absent`: of `Adoption`; `other_installations`: what they have for the same object;
+    `retain_refused`: deletionPolicy is Retain, and would not be followed.
     """
 
     credentials: Credentials | None = None
@@ -104,6 +112,8 @@ class Evidence:
     left_behind: str = ""
     unclear: tuple[str, ...] = ()
     retain_refused: bool = False
+    absent: tuple[str, ...] = ()
+    other_installations: tuple[str, ...] = ()
 
 
 def findings(
@@ -138,6 +148,8 @@ def findings(
         Code.ANNOTATION_IGNORED: bool(evidence.unclear),
         Code.METADATA_KEY_IGNORED: inbound and bool(reserved),
         Code.RETAIN_NOT_ALLOWED: evidence.retain_refused,
+        Code.ADOPTED_ID_ABSENT: bool(evidence.absent),
+        Code.OTHER_INSTALLATION: bool(evidence.other_installations),
     }
     more = {
         Code.PORT_OF_ANOTHER_TRANSPORT: f" ({', '.join(misplaced)})",
@@ -150,6 +162,8 @@ def findings(
         Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
         Code.METADATA_KEY_IGNORED: f" ({', '.join(reserved)})",
         Code.RETAIN_NOT_ALLOWED: f" (BYOC_RETAIN={installation.retain_setting})",
+        Code.ADOPTED_ID_ABSENT: f" ({', '.join(evidence.absent)})",
+        Code.OTHER_INSTALLATION: f" ({'; '.join(evidence.other_installations[:_SHOWN])})",
     }
     return tuple(Finding(code, MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
 

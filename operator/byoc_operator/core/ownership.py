@@ -5,7 +5,7 @@ everybody in the callers' rooms. A mark holds nothing secret: LiveKit Cloud show
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -271,28 +271,6 @@ def _for_another(sip_object: SipObject, phone_number: str, by_id: Mapping[str, S
 
 def _has(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
     return phone_number in map(normalised, trunk.numbers)
-
-
-def adoptable(
-    phone_number: str,
-    asked: Iterable[str],
-    by_id: Mapping[str, SipObject],
-    free: Callable[[Owner], bool],
-) -> Owned:
-    """Which of the objects that a user asks to take over may be: nobody's, with exactly our number.
-
-    `free`: whether the owner in a mark is gone, and was one of this installation and namespace. A rule must name
-    exactly one trunk, and that one must be taken over too.
-    """
-    found = [by_id[each] for each in dict.fromkeys(asked) if each in by_id]
-    unowned = [each for each in found if (owner := owner_of(each)) is None or free(owner)]
-    inbound = tuple(each for each in unowned if isinstance(each, InboundTrunk) and _only(each, phone_number))
-    trunk_ids = {(trunk.id,) for trunk in inbound}
-    return Owned(
-        outbound=tuple(each for each in unowned if isinstance(each, OutboundTrunk) and _only(each, phone_number)),
-        inbound=inbound,
-        rules=tuple(each for each in unowned if isinstance(each, DispatchRule) and each.trunk_ids in trunk_ids),
-    )
 
 
 def _only(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:

@@ -25,9 +25,9 @@ MAX_ANSWER = 253
 UNREAD = f"{GROUP}/unread"
 """Where, beside spec and status, whoever read an object says what of it could not be read."""
 
-_REFRESH, _RECREATE, _ADOPT = (f"{GROUP}/{name}" for name in ("refresh", "recreate", "adopt"))
+_REFRESH, _RECREATE, ADOPT = (f"{GROUP}/{name}" for name in ("refresh", "recreate", "adopt"))
 _PAUSED, _FORCE_ORPHAN = (f"{GROUP}/{name}" for name in ("paused", "force-orphan"))
-ANNOTATIONS = (_REFRESH, _RECREATE, _ADOPT, _PAUSED, _FORCE_ORPHAN)
+ANNOTATIONS = (_REFRESH, _RECREATE, ADOPT, _PAUSED, _FORCE_ORPHAN)
 """All that we read."""
 
 MAX_TIME = 64
@@ -35,7 +35,10 @@ MAX_TIME = 64
 
 FORCE = "force"
 MAX_ADOPTED = 16
-"""A number has three LiveKit objects; duplicates may be taken over with them, and removed."""
+"""A number has three LiveKit objects; duplicates that a former object left may be taken over with them, and removed."""
+
+MAX_OVER = 4
+"""How many of those beyond are remembered, to be named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,8 @@ class Key:
 class Wishes:
     """Our annotations. `refresh` and `recreate`: any value, empty if absent, long ones by their digest.
 
-    `adopt`: LiveKit IDs to take over, and perhaps the word `force`. `unclear`: those that take `true` and say something
-    else.
+    `adopt`: LiveKit IDs to take over, with a few of those that are too many, and perhaps the word `force`. `unclear`:
+    those that take `true` and say something else.
     """
 
     refresh: str = ""
@@ -68,6 +71,25 @@ class Wishes:
     def adopt_by_force(self) -> bool:
         """Whether to take objects over even if fields of theirs are lost by it."""
         return FORCE in self.adopt
+
+    @property
+    def adopt_ids(self) -> tuple[str, ...]:
+        """What is asked for, without the word `force`."""
+        return self._named[:MAX_ADOPTED]
+
+    @property
+    def adopt_over(self) -> tuple[str, ...]:
+        """A few of those that are too many."""
+        return self._named[MAX_ADOPTED:]
+
+    @property
+    def _named(self) -> tuple[str, ...]:
+        return tuple(each for each in self.adopt if each != FORCE)
+
+    @property
+    def adopted_as(self) -> str:
+        """What the status repeats of `adopt` once the wish is fulfilled, long ones by their digest; empty for none."""
+        return _bounded(",".join(self._named))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,11 +287,12 @@ def _text(value: object) -> str:
 
 def _wishes(annotations: Mapping[str, Any]) -> Wishes:
     said = {name: _text(annotations.get(name)) for name in ANNOTATIONS}
-    adopt = [part.strip() for part in said[_ADOPT].split(",")]
+    adopt = [part for part in dict.fromkeys(part.strip() for part in said[ADOPT].split(",")) if part]
+    asked = [_bounded(part) for part in adopt if part != FORCE][: MAX_ADOPTED + MAX_OVER]
     switches = {name: said[name] for name in (_PAUSED, _FORCE_ORPHAN)}
     paused, force_orphan = (_true(value) for value in switches.values())
     return Wishes(
-        adopt=tuple(_bounded(part) for part in [part for part in adopt if part][:MAX_ADOPTED]),
+        adopt=(*asked, *((FORCE,) if FORCE in adopt else ())),
         refresh=_bounded(said[_REFRESH]),
         recreate=_bounded(said[_RECREATE]),
         paused=paused,

@@ -76,6 +76,9 @@ class PhoneNumberStatus(Model):
     last_handled_recreate: str = Field(
         default="", max_length=1024, description="Value of the `recreate` annotation that was last carried out."
     )
+    last_handled_adopt: str = Field(
+        default="", max_length=1024, description="IDs of the `adopt` annotation that was last carried out."
+    )
     credentials: CredentialsStatus | None = Field(
         default=None, description="Which credentials were last written to LiveKit."
     )

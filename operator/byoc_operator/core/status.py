@@ -41,7 +41,7 @@ def status_of(
         "observedGeneration": number.generation,
         "conditions": stamped(_conditions(number, assessment, verdict), _previous(number), number.generation, now),
         **_kept(number, ("inboundTrunkId", "outboundTrunkId", "dispatchRuleId", "liveKit")),
-        **_kept(number, ("carrier", "originationUri", "lastHandledRefresh", "lastHandledRecreate")),
+        **_kept(number, ("carrier", "originationUri", "lastHandledRefresh", "lastHandledRecreate", "lastHandledAdopt")),
     }
     if outcome.owned is not None and verdict and verdict.reason is Reason.NUMBER_CLAIMED:
         status |= _ids(Owned(), installation)  # whoever reads an ID here would call with it
@@ -60,6 +60,7 @@ def status_of(
     if verdict is None and not number.observes:
         status["lastHandledRefresh"] = number.wishes.refresh or status.get("lastHandledRefresh", "")
         status["lastHandledRecreate"] = number.wishes.recreate or status.get("lastHandledRecreate", "")
+        status["lastHandledAdopt"] = assessment.adopted or status["lastHandledAdopt"]
     status["credentials"] = None if _is_empty(outcome, verdict) else _credentials(number, assessment, outcome, verdict)
     if outcome.owned is None or (verdict and verdict.reason in _UNTOUCHED):  # not judged: what was said stays
         status |= {field: number.status.get(field) for field in ("pendingChanges", "findings")}
@@ -86,8 +87,8 @@ _UNTOUCHED = frozenset({Reason.PAUSED, Reason.INVALID_SPEC, Reason.NUMBER_CLAIME
 
 
 def _first(assessed: Verdict | None, failure: Verdict | None) -> Verdict | None:
-    """A user's mistake comes before LiveKit's fault, and LiveKit's fault before pending changes."""
-    if assessed is None or (failure and assessed.reason is Reason.CHANGES_PENDING):
+    """A user's mistake comes before LiveKit's fault, and LiveKit's fault before what is judged by what LiveKit has."""
+    if assessed is None or (failure and assessed.reason in (Reason.CHANGES_PENDING, Reason.ADOPTION_REFUSED)):
         return failure
     return assessed
 

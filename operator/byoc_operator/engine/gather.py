@@ -9,15 +9,17 @@ from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.reading import Unreadable
 from ..cluster.secrets import Secrets
+from ..core.adoption import Adoption, judge
 from ..core.assessment import Assessment, Situation, assess
 from ..core.conditions import Reason, Verdict
+from ..core.conflict import Trunk
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.orphans import numbers_of
-from ..core.ownership import Owned, Owner, adoptable
+from ..core.ownership import Owned, Owner
 from ..core.resource import PLURAL, Key, PhoneNumber
 from ..core.schema import DeletionPolicy
-from ..core.trunk import Mask
+from ..core.trunk import DispatchRule, Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
@@ -155,15 +157,14 @@ class Gatherer:
         owned, may_retain = ports.owned(number), self._retentions.allowed(number)
         if claimed is not None:
             return Situation(number, owned, claimed=claimed, may_retain=may_retain)
-        adoptable = self._adoptable(number)
-        ours = {trunk.id for trunk in owned.inbound}
+        adoption = self._adoption(number, owned)
         return Situation(
             number=number,
             owned=owned,
-            foreign_inbound=tuple(sorted(ports.inventory.inbound_with(number.phone_number) - ours)),
-            foreign_rules=ports.inventory.foreign_rules(number.phone_number, owned + adoptable),
+            foreign=self._foreign(number, owned),
+            foreign_rules=ports.inventory.foreign_rules(number.phone_number, owned + adoption.taken),
             credentials=self._resolved(number, self._facts(number)),
-            adoptable=adoptable,
+            adoption=adoption,
             may_retain=may_retain,
         )
 
@@ -213,19 +214,28 @@ class Gatherer:
             return Verdict(Reason.SECRET_INVALID, message)
         return self._resolved(number, facts)
 
-    def _adoptable(self, number: PhoneNumber) -> Owned:
-        """What the user asks to take over, if this installation allows it at all."""
-        asked = number.wishes.adopt
-        if not asked or not self._ports.installation.adoption_allowed:
-            return Owned()
-        return adoptable(
-            number.phone_number, asked, self._ports.inventory.by_id, lambda owner: self._free(number, owner)
-        )
+    def _foreign(self, number: PhoneNumber, owned: Owned) -> tuple[Trunk, ...]:
+        """Trunks with the number that are not this object's, as `Situation` has them."""
+        inventory, installation = self._ports.inventory, self._ports.installation
+        ids = inventory.inbound_with(number.phone_number) - {trunk.id for trunk in owned.inbound}
+        for owner, marked in inventory.owners_with(number.phone_number).items():
+            twin = owner.installation not in installation.ids and Key(owner.namespace, owner.name) == number.key
+            ids = ids.union(marked) if twin else ids
+        found = (inventory.by_id[each] for each in sorted(ids))
+        return tuple(trunk for trunk in found if not isinstance(trunk, DispatchRule))
 
-    def _free(self, number: PhoneNumber, owner: Owner) -> bool:
-        """Whether the owner in a mark was one of ours in this namespace, and its object is gone."""
-        ours = owner.installation in self._ports.installation.ids and owner.namespace == number.key.namespace
-        return ours and self._ports.is_gone(Key(owner.namespace, owner.name))
+    def _adoption(self, number: PhoneNumber, owned: Owned) -> Adoption:
+        """What becomes of what the user asks to take over; nothing, as long as nobody knows what LiveKit has."""
+        ports = self._ports
+        if not ports.inventory.loaded:
+            return Adoption()
+        return judge(
+            number,
+            owned,
+            ports.inventory.by_id,
+            ports.installation,
+            lambda owner: ports.is_gone(Key(owner.namespace, owner.name)),
+        )
 
     def _use(self, number: PhoneNumber) -> SecretUse | None:
         spec = number.spec

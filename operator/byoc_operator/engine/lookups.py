@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Callable
 
-from ..core.resource import FORCE, PhoneNumber
+from ..core.orphans import is_livekit_id
+from ..core.resource import PhoneNumber
 from ..livekit_sip.inventory import Inventory
 
 PAUSE_S = 30.0
@@ -24,11 +25,12 @@ class Lookups:
 
         Once a wish, and seldom for all wishes of a namespace together.
         """
-        asked = number.wishes.adopt
+        asked = number.wishes.adopt_ids
         digest = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if not asked or self._looked_for.get(number.uid) == digest:
             return None
-        if all(each in self._inventory.by_id for each in asked if each != FORCE):
+        unknown = [each for each in asked if each not in self._inventory.by_id and is_livekit_id(each)]
+        if not unknown or number.wishes.adopted_as == number.answered("lastHandledAdopt"):
             self._looked_for[number.uid] = digest
             return None
         now, namespace = self._clock(), number.key.namespace

@@ -109,8 +109,6 @@ class Reconciler:
     ) -> OperatorError | None:
         """Gather, desired, observe, plan, apply, report. What says when to come back, None if nothing does."""
         looked_up = None if number.deleting or claimed or unreachable else await self._looked_up(number)
-        if isinstance(looked_up, Waiting):
-            return looked_up  # what it asks to take over may be there, and is not to be made again
         situation = await self._gatherer.gather(number, claimed)
         assessment = self._gatherer.assess(situation)
         if unreachable is None and needs_credentials(assessment.changes):

@@ -1,0 +1,82 @@
+"""Trunks in LiveKit that have the number and belong to somebody else: what is said of them, what is not made beside."""
+
+from dataclasses import dataclass
+
+from .adoption import SHOWN, Adoption, of_another_installation, other_numbers
+from .conditions import Reason, Verdict
+from .desired import Installation
+from .ownership import Owned, owner_of
+from .resource import ADOPT, PhoneNumber
+from .trunk import InboundTrunk, Kind, OutboundTrunk
+
+Trunk = InboundTrunk | OutboundTrunk
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """What is told, and the kinds of object that stay exactly as they are, or are not made."""
+
+    verdict: Verdict
+    blocked: frozenset[Kind]
+
+
+def conflict(
+    number: PhoneNumber, owned: Owned, foreign: tuple[Trunk, ...], adoption: Adoption, installation: Installation
+) -> Conflict | None:
+    """LiveKit would accept some writes beside an inbound trunk (its check has holes), and then refuse every call.
+
+    `foreign`: of `Situation`; what is taken over does not count. With somebody else's inbound trunk the number is
+    theirs: who has no trunk yet gets none, to call with neither. With trunks that another installation has for the same
+    object, nothing is made that is not there.
+    """
+    taken = set(adoption.taken.ids)
+    foreign = tuple(trunk for trunk in foreign if trunk.id not in taken)
+    calls_in = number.spec is not None and bool(number.spec.inbound_agent_id)
+    inbound = [trunk for trunk in foreign if isinstance(trunk, InboundTrunk)] if calls_in else []
+    twins = [] if owned.outbound else [trunk for trunk in foreign if is_twin(trunk, number, installation)]
+    blocked: set[Kind] = set()
+    if inbound:
+        blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
+    if twins or (inbound and not owned.trunks):
+        blocked.add(Kind.OUTBOUND_TRUNK)
+    if twins and not owned.inbound:
+        blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
+    if not blocked:
+        return None
+    return Conflict(_verdict(number, [*inbound, *twins], adoption, installation), frozenset(blocked))
+
+
+def is_twin(trunk: Trunk, number: PhoneNumber, installation: Installation) -> bool:
+    """Whether another installation has it for an object of this namespace and name: the same in another cluster."""
+    owner = owner_of(trunk)
+    if owner is None or owner.installation in installation.ids:
+        return False
+    return (owner.namespace, owner.name) == (number.key.namespace, number.key.name)
+
+
+def _verdict(number: PhoneNumber, trunks: list[Trunk], adoption: Adoption, installation: Installation) -> Verdict:
+    by_remedy: dict[str, list[str]] = {}
+    for trunk in sorted({trunk.id: trunk for trunk in trunks}.values(), key=lambda trunk: trunk.id):
+        by_remedy.setdefault(_remedy(trunk, number, installation), []).append(trunk.id)
+    told = "; ".join(f"{_each(ids)} {remedy}" for remedy, ids in list(by_remedy.items())[:SHOWN])
+    what = "an inbound trunk" if any(isinstance(trunk, InboundTrunk) for trunk in trunks) else "an outbound trunk"
+    message = f"LiveKit has {what} with the number {number.phone_number} that this object does not manage: {told}."
+    refused = adoption.verdict
+    return Verdict(Reason.NUMBER_CONFLICT, f"{message} {refused.message}" if refused else message)
+
+
+def _each(ids: list[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"each of {', '.join(ids[:SHOWN])}"
+
+
+def _remedy(trunk: Trunk, number: PhoneNumber, installation: Installation) -> str:
+    owner, phone = owner_of(trunk), number.phone_number
+    if owner is not None and owner.installation not in installation.ids:
+        return of_another_installation(owner, number, installation)
+    if owner is not None:
+        return "carries the mark of another object of this operator"
+    others = other_numbers(trunk, phone)
+    if others:
+        return f"{others}; it serves the other numbers"
+    adopted = f", or take it over with the annotation {ADOPT}={trunk.id}" if installation.adoption_allowed else ""
+    return f"has nobody's mark: delete it there{adopted}"
