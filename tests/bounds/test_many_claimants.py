@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.conditions import Reason
 from byoc_operator.core.ownership import Mark, Owner, rule_name
 from byoc_operator.core.resource import PhoneNumber
@@ -15,7 +16,7 @@ from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundT
 from byoc_operator.engine.breath import STEPS
 from byoc_operator.engine.gather import Gatherer
 from byoc_operator.engine.told import PER_RUN
-from operated import NAME, NAMESPACE, PHONE, World, manifest
+from operated import NAME, NAMESPACE, PHONE, World, manifest, now_s
 from virtual_time import in_virtual_time
 
 SYNCED = ("True", "Synced")
@@ -299,3 +300,27 @@ async def test_reasons_are_counted_as_they_change() -> None:
     await world.settle()
     assert world.engine._reasons() == {"Synced": 2}
     assert set(world.engine._reasons()) <= set(map(str, Reason))
+
+
+class SlowForOthers(FakeApi):
+    """Whoever waits for a number has made an object that takes the API server seconds to write."""
+
+    async def request(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        """As it is, but late for some."""
+        if method == "PATCH" and "/copy-" in path:
+            await asyncio.sleep(4)
+        return await super().request(method, path, **more)
+
+
+@in_virtual_time
+async def test_objects_that_take_seconds_to_write_do_not_keep_the_holder_waiting() -> None:
+    world = await World.running(api=SlowForOthers(now_s))
+    await world.apply()
+    for count in range(20):
+        world.api.apply(manifest(f"copy-{count}"))
+    await asyncio.sleep(6)
+    world.api.edit(NAMESPACE, NAME, friendlyName="Support")
+    await asyncio.sleep(9)
+    assert [trunk.name for trunk in world.outbound()] == ["Support"]
+    await world.elapse(200)
+    assert {world.ready(f"copy-{count}") for count in range(20)} == {("False", "NumberClaimed")}

@@ -24,6 +24,10 @@ from .told import Told
 SECRET_RETRY_S = 30.0
 """The longest pause between two looks at a Secret that is missing or unusable and would not tell when it changes."""
 
+OTHERS_S = 1.0
+"""How long a run goes on with those who have not the number: their objects may be such that each write takes seconds,
+and the holder's next change waits for the end of the run."""
+
 SOON_S = 0.2
 """The pause before a contradiction (not found, conflict) is looked at again, with a new snapshot."""
 
@@ -60,18 +64,22 @@ class Reconciler:
         _come_back(failures)
 
     async def _others(self, phone: str, tenure: Tenure, unreachable: OperatorError | None) -> list[OperatorError]:
-        """Judge the objects that do not hold the number: a few in a run, so that thousands never delay the holder."""
+        """Judge the objects that do not hold the number: a few in a run and not for long: none delays the holder."""
         reached = unreachable is None
         due = await self._told.due(phone, tenure, self._leaves, reached=reached)
         failures: list[OperatorError] = []
+        until_s, more = self._ports.clock() + OTHERS_S, due.more
         async for number in unhurried(due.now):
+            if self._ports.clock() > until_s:
+                more = True
+                break
             failed = await self._guarded(number, tenure, unreachable)
             if failed:
                 self._told.failed(number.key)
             else:
                 self._told.tell(number.key, tenure, reached=reached)
             failures += failed
-        if due.more and not failures:  # else objects that fail for ever would be tried without a pause
+        if more and not failures:  # else objects that fail for ever would be tried without a pause
             failures.append(Waiting(Reason.PENDING, "More objects are to be told who has the number.", delay_s=SOON_S))
         if due.waits and not tenure.blind:
             left_s = max(0.0, tenure.until_s - self._ports.clock())
