@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.engine.queue import Lane, WorkQueue
+from byoc_operator.engine.queue import AHEAD, Lane, WorkQueue
 from strategies import QUICK
 from virtual_time import in_virtual_time
 
@@ -93,6 +93,22 @@ async def test_users_go_before_refreshes_before_sweeps() -> None:
     for key, lane in (("s", Lane.SWEEP), ("r", Lane.REFRESH), ("u", Lane.USER), ("u2", Lane.USER)):
         waiting.add(key, lane)
     assert [await waiting.get() for _ in range(4)] == ["u", "u2", "r", "s"]
+
+
+@in_virtual_time
+async def test_changes_without_end_do_not_keep_refreshes_and_sweeps_waiting_for_ever() -> None:
+    waiting = queue()
+    waiting.add("s", Lane.SWEEP)
+    await asyncio.sleep(1)
+    waiting.add("r", Lane.REFRESH)
+    order = []
+    for count in range(4 * AHEAD):
+        for more in range(2):
+            waiting.add(f"u{count}-{more}", Lane.USER, "a")
+        key = await waiting.get()
+        order.append(key[0])
+        waiting.done(key)
+    assert "".join(order[: 2 * AHEAD + 2]) == "u" * AHEAD + "s" + "u" * AHEAD + "r"
 
 
 @in_virtual_time

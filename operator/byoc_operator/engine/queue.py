@@ -20,9 +20,13 @@ FIRST_RETRY_S = 1.0
 NOBODY = ""
 """Who asks for a run that the operator itself wants; a row like a namespace's."""
 
+AHEAD = 8
+"""So many runs of the first lane go before one of the others, if one waits: changes of one namespace that never end
+must not keep everybody's refreshes, repairs and retries from ever being run."""
+
 
 class Lane(IntEnum):
-    """What a run is for; a smaller lane goes first.
+    """What a run is for; a smaller lane goes first, nearly always.
 
     USER: somebody changed this number. FOLLOW: one change concerns many numbers. In these two namespaces take turns.
     All but USER can wait: they share `paced_limit`.
@@ -74,6 +78,7 @@ class WorkQueue:
     _turns: Turns = field(default_factory=Turns)
     _turned: dict[Lane, Turns] = field(default_factory=dict)
     _at_once: Counter[Lane] = field(default_factory=Counter)
+    _ahead: int = 0
     _stopped: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -231,16 +236,27 @@ class WorkQueue:
             self._turned[lane].drop(key, item.askers)
 
     def _pop(self) -> str | None:
-        for lane, keys in self._lanes.items():
-            if not keys or not self._has_room(lane):
-                continue
-            key = self._turned[lane].next() if lane in self._turned else next(iter(keys))
-            item = self._items[key]
-            self._take_out(key, item, lane)
-            item.lane, item.running = None, lane
-            self._at_once[lane] += 1
-            return key
-        return None
+        lane = self._next_lane()
+        if lane is None:
+            return None
+        key = self._turned[lane].next() if lane in self._turned else next(iter(self._lanes[lane]))
+        item = self._items[key]
+        self._take_out(key, item, lane)
+        item.lane, item.running = None, lane
+        self._at_once[lane] += 1
+        return key
+
+    def _next_lane(self) -> Lane | None:
+        """The first lane with a key that may run; after `AHEAD` keys of it, the other one that waits for longest."""
+        ready = [lane for lane, keys in self._lanes.items() if keys and self._has_room(lane)]
+        if len(ready) <= 1:
+            self._ahead = 0
+            return next(iter(ready), None)
+        if self._ahead < AHEAD:
+            self._ahead += 1
+            return ready[0]
+        self._ahead = 0
+        return min(ready[1:], key=lambda lane: self._items[next(iter(self._lanes[lane]))].since)
 
     def _has_room(self, lane: Lane) -> bool:
         """Whether one more of this lane may run."""
