@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from byoc_operator.admission import server as admission
 from byoc_operator.admission.certificates import renewed
 from byoc_operator.connections import HEADERS, STUCK_LOOKS, Limits, Port
 from testbed.part import free_port
@@ -151,6 +152,18 @@ async def test_who_holds_many_loses_their_own_and_nobody_elses() -> None:
             await there.connected(source="127.0.0.9")
         kept.write(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (await resting.readuntil(b"here")).startswith(b"HTTP/1.1 200")
+
+
+async def test_an_api_server_that_has_all_it_takes_answered_at_once_loses_none() -> None:
+    at_once = 200 + 25  # of Kubernetes: --max-mutating-requests-inflight, and what a client keeps for later
+    async with served(Limits(admission.CONNECTIONS, head_s=60)) as there:
+        readers = []
+        for _ in range(at_once):
+            readers.append(await there.connected())
+            there.send(b"GET /never HTTP/1.1\r\nHost: a\r\n\r\n")
+        there.stay.set()
+        answers = await asyncio.gather(*(reader.readuntil(b"late") for reader in readers))
+        assert {answer.split(b"\r\n")[0] for answer in answers} == {b"HTTP/1.1 200 OK"}
 
 
 async def test_a_head_is_bounded_and_one_that_is_none_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

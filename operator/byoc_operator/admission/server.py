@@ -33,8 +33,9 @@ LARGE_AT_ONCE = 4
 READ_WITHIN_S, PLACE_WITHIN_S, TURN_WITHIN_S = 2.0, 2.0, 4.0
 """How long a body may take to come, and a request waits for a place and for its turn. The API server waits for 5 s."""
 
-CONNECTIONS = 128
-"""An API server keeps one for each review that it waits for, and some for the next ones. One takes up to 300 kB."""
+CONNECTIONS = 384
+"""An API server keeps one for each review that it waits for: one tenant can have it wait for 200 and more, and a
+connection that is closed for another one fails somebody's write. One takes 120 kB with a body, 300 kB at most."""
 
 _OK, _NOT_READY = 200, 503
 
