@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.engine.breath import STEPS
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PHONE, World, manifest
 from rivals import ELSEWHERE, RESERVED_S, RIVAL, Rivals, namespaces_with, rival
@@ -390,3 +391,21 @@ async def test_a_foreign_trunk_that_goes_leaves_the_number_to_its_first_claimant
     await world.sweep()
     assert (world.ready(), world.told_rival()[0]) == (SYNCED, "NumberClaimed")
     assert PHONE in world.outbound()[0].numbers
+
+
+@in_virtual_time
+async def test_what_a_run_lets_go_while_a_sweep_tidies_up_disturbs_nothing() -> None:
+    world = await World.running()
+    phones = [f"+1202556{count:04}" for count in range(3 * STEPS)]
+    claims = world.engine._reconciler.claims
+    claims._held.update(dict.fromkeys(phones, NAMESPACE))  # of objects that are gone, all at once
+    tidying = asyncio.create_task(claims.tidy())
+    await asyncio.sleep(0)
+    for phone in phones:
+        claims.at_once(phone)
+    await tidying
+    assert claims._held == {}
+    assert {claims.at_once(phone).reserved_for for phone in phones} == {NAMESPACE}
+    await world.elapse(RESERVED_S + 1)
+    await claims.tidy()
+    assert claims._released == {}

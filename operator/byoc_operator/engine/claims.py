@@ -68,7 +68,7 @@ class Claims:
     async def tidy(self) -> None:
         """Let go what no object names any more, and forget what is reserved no longer; once a sweep is enough."""
         async for phone in unhurried(list(self._held)):
-            if not self._ports.cache.rivals(phone):
+            if phone in self._held and not self._ports.cache.rivals(phone):  # a run may have been faster
                 self._let_go(phone)
         async for phone, past in unhurried(list(self._released.items())):
             if past.until_s <= self._ports.clock() and not self._is_asked_for(phone, past.namespace):
