@@ -5,6 +5,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ TIMEOUT_S = 15.0
 
 CONNECTIONS = 20
 """As many as there are workers: more only lengthens the API server's queue."""
+
+LEASE, LEASE_CONNECTIONS = "leases", 2
+"""The Lease's own: objects that take the API server seconds may hold all others, and who cannot renew leads no more."""
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -54,6 +58,7 @@ class _Request:
     headers: Mapping[str, str]
     timeout_s: float
     most_bytes: int
+    resource: str
 
 
 class ClusterApi:
@@ -65,6 +70,7 @@ class ClusterApi:
     def __init__(self, client: ApiClient, observe: Observer) -> None:
         self._client = client
         self._observe = observe
+        self._free = asyncio.Semaphore(CONNECTIONS)
         self.unreadable: Told = pass_over
 
     async def close(self) -> None:
@@ -78,9 +84,9 @@ class ClusterApi:
 
         Raises `ApiRefused` (4xx), `Unavailable` (everything passing), `Unreadable` for an object that is none.
         """
-        request = _Request(method, path, body, {"Content-Type": content_type, "Accept": JSON}, TIMEOUT_S, MAX_OBJECT)
+        headers = {"Content-Type": content_type, "Accept": JSON}
         try:
-            answer = await self._answer(request, resource)
+            answer = await self._answer(_Request(method, path, body, headers, TIMEOUT_S, MAX_OBJECT, resource))
         except TooMuch as exc:
             if exc.outcome_unknown:
                 raise Unavailable(exc.reason, exc.message) from exc
@@ -92,16 +98,18 @@ class ClusterApi:
 
         async def fetch(url: str, *, accept: str, timeout_s: float, most_bytes: int) -> bytes:
             headers = {"Content-Type": JSON, "Accept": accept}
-            return await self._answer(_Request("GET", url, None, headers, timeout_s, most_bytes), resource)
+            return await self._answer(_Request("GET", url, None, headers, timeout_s, most_bytes, resource))
 
         return Pages(fetch, resource, self.unreadable).all(path, query)
 
-    async def _answer(self, request: _Request, resource: str) -> bytes:
+    async def _answer(self, request: _Request) -> bytes:
         """The body of the answer. Raises `ApiRefused`, `Expired`, `TooMuch` and `Unavailable`."""
+        resource, place = request.resource, nullcontext() if request.resource == LEASE else self._free
         started = time.monotonic()
         outcome = "error"
         try:
-            status, answer = await self._send(request)
+            async with asyncio.timeout(request.timeout_s), place:
+                status, answer = await self._send(request)
             outcome = str(status)
         except TimeoutError as exc:
             message = "the API server does not answer (TimeoutError)"
@@ -128,15 +136,14 @@ class ClusterApi:
     async def _send(self, request: _Request) -> tuple[int, bytes]:
         headers, path = dict(request.headers), request.path
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, request.method, request.body)
-        async with asyncio.timeout(request.timeout_s):
-            response = await self._client.call_api(
-                request.method,
-                self._client.configuration.host + path,
-                header_params=headers,
-                body=request.body,
-                _request_timeout=request.timeout_s,
-            )
-            return response.status, await _body(response.response, request.most_bytes)
+        response = await self._client.call_api(
+            request.method,
+            self._client.configuration.host + path,
+            header_params=headers,
+            body=request.body,
+            _request_timeout=request.timeout_s,
+        )
+        return response.status, await _body(response.response, request.most_bytes)
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
@@ -188,7 +195,9 @@ async def connect_as_user(kubeconfig: str | None, context: str | None) -> tuple[
 async def connect(observe: Observer) -> ClusterApi:
     """Connect with `KUBECONFIG` if it is set, else as the pod's service account. Raises OperatorError if neither is."""
     # `trust_env`: aiohttp would read environment and netrc at every request, which costs more than the request.
-    configuration = Configuration(connection_pool_maxsize=CONNECTIONS, client_session_kwargs={"trust_env": False})
+    configuration = Configuration(
+        connection_pool_maxsize=CONNECTIONS + LEASE_CONNECTIONS, client_session_kwargs={"trust_env": False}
+    )
     path = os.environ.get("KUBECONFIG", "")
     try:
         if path:
