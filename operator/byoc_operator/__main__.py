@@ -25,6 +25,8 @@ from .cluster.api import ClusterApi, connect
 from .cluster.events import Events
 from .cluster.lease import LeaseApi
 from .cluster.numbers import NumberApi
+from .cluster.refusals import Refusals
+from .cluster.rights import Rights
 from .cluster.sealing_keys import SealingKeys
 from .cluster.secrets import Secrets
 from .core.masking import make_mask
@@ -106,6 +108,7 @@ class Process:
     vitals: Vitals
     watches: Watches
     keys: SealingKeys
+    refusals: Refusals
     closing: AsyncExitStack
     engine: Engine | None = None
 
@@ -114,7 +117,7 @@ class Process:
         failure = [self.watchdog.failure] if self.watchdog.failure else []
         engine = self.engine
         if engine is None:
-            return [*failure, "the API server has not been asked yet"], {}
+            return [*failure, "the API server has not been asked yet", *self.refusals.problems()], {}
         trouble = engine.livekit.trouble
         shown = (
             f"{trouble.reason}: {trouble.message}" if trouble else ("ok" if engine.livekit.asked else "not asked yet")
@@ -172,7 +175,10 @@ async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, clos
     metrics.gauge(
         "byoc_sealing_keys_readable", "1 if the last look found the sealing keys, 0 if not.", lambda: not keys.problem
     )
-    process = Process(settings, api, metrics, watchdog, vitals, watches, keys, closing)
+    refusals = Refusals()
+    api.answered = refusals.answered
+    watches.answered = refusals.watch_answered
+    process = Process(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
     health = HealthServer(settings.http_port, metrics.registry, process.ready, lambda: watchdog.failure)
     try:
         await health.start()
@@ -218,11 +224,6 @@ async def _wired(process: Process) -> Engine:
     leader = _leadership(settings, process.api, identity)
     client = LiveKitClient(endpoint, mask, process.metrics.livekit_request, may_write=leader.must_hold)
     process.closing.push_async_callback(client.aclose)
-    process.metrics.gauge(
-        "byoc_livekit_unreadable",
-        "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
-        lambda: client.unreadable,
-    )
     guard = Guard(
         client,
         _bucket(settings),
@@ -248,6 +249,7 @@ async def _wired(process: Process) -> Engine:
         mask=mask,
         metrics=process.metrics,
         unread=Unread(events, process.metrics.count_unreadable),
+        rights=Rights(process.api, process.refusals),
     )
     process.api.unreadable = ports.unread.told
     pace = Pace(
@@ -264,6 +266,7 @@ async def _wired(process: Process) -> Engine:
     _spare_collector()
     engine = process.engine = Engine(ports, pace, leader, orphanage, say)
     engine.died.add_done_callback(process.died)
+    process.metrics.led("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
     process.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))
     log.info(
         "starting: installation %s, LiveKit %s, %s",
