@@ -240,6 +240,7 @@ class Engine:
             found.append(f"a run has taken more than {STUCK_RUN_S:.0f} s")
         if self._leading and self._queue.oldest_s > STUCK_QUEUE_S:
             found.append(f"a number has waited for more than {STUCK_QUEUE_S:.0f} s for its run")
+        found += [self._leader.problem()] if self.listed and self._leader.problem() else []
         return [*found, *self._ports.rights.refusals.problems()]
 
     def _oldest_run_s(self) -> float:
