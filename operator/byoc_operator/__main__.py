@@ -111,10 +111,16 @@ class Process:
     refusals: Refusals
     closing: AsyncExitStack
     engine: Engine | None = None
+    webhook: Webhook | None = None
+
+    async def leave(self) -> None:
+        """Let the API server find another webhook; whoever has none needs no time for that."""
+        if self.webhook is not None:
+            await self.webhook.leave()
 
     def ready(self) -> tuple[list[str], dict[str, str]]:
         """What keeps us from being ready, and what else is worth showing."""
-        failure = [self.watchdog.failure] if self.watchdog.failure else []
+        failure = [self.watchdog.failure or "the process was told to end"] if self.watchdog.ending else []
         engine = self.engine
         if engine is None:
             return [*failure, "the API server has not been asked yet", *self.refusals.problems()], {}
@@ -147,10 +153,13 @@ async def _run(settings: Settings, watchdog: Watchdog) -> None:
             stopped = asyncio.create_task(ending.stop.wait(), name="stop")
             await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
+            leaving = asyncio.create_task(process.leave(), name="leave")
+            closing.callback(leaving.cancel)
             if process.engine is None:
                 working.cancel()  # it waits for the API server, and nothing of it needs time to end
             with suppress(asyncio.CancelledError):
                 await working
+            await leaving
     except Exception as exc:
         if not watchdog.failure:
             raise
@@ -298,6 +307,7 @@ async def _webhook(process: Process) -> None:
         message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
         raise OperatorError("Settings", message) from exc
     process.closing.push_async_callback(webhook.stop)
+    process.webhook = webhook
     process.vitals.add(Vital(webhook.problem))
 
 
