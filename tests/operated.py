@@ -11,7 +11,7 @@ from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.cluster.numbers import NumberApi
 from byoc_operator.cluster.refusals import Refusals
-from byoc_operator.cluster.rights import Rights
+from byoc_operator.cluster.regained import Regained
 from byoc_operator.cluster.sealing_keys import DATA_KEY, SealingKeys
 from byoc_operator.cluster.secrets import Secrets
 from byoc_operator.core.credentials import KEYS_SECRET, Field
@@ -163,7 +163,7 @@ class World:
             mask=MASK,
             metrics=metrics,
             unread=Unread(events, metrics.count_unreadable),
-            rights=Rights(api, refusals),
+            regained=Regained(api, refusals),
             clock=clock,
             wall=now_s,
         )

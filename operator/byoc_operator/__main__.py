@@ -26,7 +26,7 @@ from .cluster.events import Events
 from .cluster.lease import LeaseApi
 from .cluster.numbers import NumberApi
 from .cluster.refusals import Refusals
-from .cluster.rights import Rights
+from .cluster.regained import Regained
 from .cluster.sealing_keys import SealingKeys
 from .cluster.secrets import Secrets
 from .core.masking import make_mask
@@ -258,7 +258,7 @@ async def _wired(process: Process) -> Engine:
         mask=mask,
         metrics=process.metrics,
         unread=Unread(events, process.metrics.count_unreadable),
-        rights=Rights(process.api, process.refusals),
+        regained=Regained(process.api, process.refusals),
     )
     process.api.unreadable = ports.unread.told
     pace = Pace(

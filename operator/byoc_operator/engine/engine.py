@@ -83,8 +83,8 @@ class Engine:
         ports.secrets.keys.changed = self._other_keys
         orphanage.freed = self._freed
         leader.heard = self._asked_to_release
-        ports.rights.refusals.begun = self._look_for_rights
-        ports.rights.refusals.regained = self._may_again
+        ports.regained.refusals.begun = self._look_for_rights
+        ports.regained.refusals.regained = self._may_again
         self._looks_for_rights = False
         self._measure()
 
@@ -216,16 +216,16 @@ class Engine:
 
     def _look_for_rights(self) -> None:
         """A right is missing: ask from now and then whether it is back, until none is missing."""
-        if not self._looks_for_rights and not self._stopping and self._ports.rights.refusals.missing():
+        if not self._looks_for_rights and not self._stopping and self._ports.regained.refusals.missing():
             self._looks_for_rights = True
             task = asyncio.create_task(self._rights_are_back(), name="rights")
             task.add_done_callback(self._failed)
             self._tasks.add(task)
 
     async def _rights_are_back(self) -> None:
-        while self._ports.rights.refusals.missing():
+        while self._ports.regained.refusals.missing():
             await asyncio.sleep(RIGHTS_S)
-            await self._ports.rights.look()
+            await self._ports.regained.look()
         self._looks_for_rights = False
 
     def _may_again(self) -> None:
@@ -241,7 +241,7 @@ class Engine:
         if self._leading and self._queue.oldest_s > STUCK_QUEUE_S:
             found.append(f"a number has waited for more than {STUCK_QUEUE_S:.0f} s for its run")
         found += [self._leader.problem()] if self.listed and self._leader.problem() else []
-        return [*found, *self._ports.rights.refusals.problems()]
+        return [*found, *self._ports.regained.refusals.problems()]
 
     def _oldest_run_s(self) -> float:
         now = self._ports.clock()

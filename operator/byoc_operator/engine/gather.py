@@ -8,7 +8,7 @@ from ..cluster.api import ApiRefused
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.reading import Unreadable
-from ..cluster.rights import Rights
+from ..cluster.regained import Regained
 from ..cluster.secrets import Secrets
 from ..core.assessment import Assessment, Situation, assess
 from ..core.conditions import Reason, Verdict
@@ -40,7 +40,7 @@ class Ports:
     mask: Mask
     metrics: Metrics
     unread: Unread
-    rights: Rights
+    regained: Regained
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 

@@ -19,7 +19,7 @@ def measure(ports: Ports, leading: Callable[[], bool], known: Mapping[str, Read]
     metrics.led("byoc_livekit_objects", _led(leading, lambda: ports.inventory.size))
     metrics.led("byoc_paced_limit", _led(leading, lambda: ports.guard.pace.value))
     metrics.by_reason(lambda: reasons(ports) if leading() else {})
-    metrics.refused(ports.rights.refusals.counts)
+    metrics.refused(ports.regained.refusals.counts)
 
 
 def _led(leading: Callable[[], bool], read: Read) -> Read:

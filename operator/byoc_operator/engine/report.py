@@ -169,7 +169,7 @@ class Reporter:
     def through(self, uid: str) -> None:
         """All that was to be written about an object was written, or the object is gone."""
         self._refused.discard(uid)
-        self._ports.rights.refusals.through(uid)
+        self._ports.regained.refusals.through(uid)
 
     async def _look_again(self, number: PhoneNumber, refused: ApiRefused, subresource: str = "") -> None:
         """A PATCH was refused: the object is gone, or newer than we knew. Anything else is a fault to back off from.
@@ -190,7 +190,7 @@ class Reporter:
     async def _refusal(self, number: PhoneNumber, refused: ApiRefused, subresource: str) -> Refused:
         """Have a refusal told: once per cause in the log, and in an Event where the status cannot tell it."""
         what = Asked("patch", GROUP, f"{PLURAL}{subresource}", number.key.namespace, number.key.name)
-        self._ports.rights.refusals.denied(what, number.uid, refused.message)
+        self._ports.regained.refusals.denied(what, number.uid, refused.message)
         if subresource and number.uid not in self._refused and len(self._refused) < REFUSED_EVENTS:
             self._refused.add(number.uid)
             note = f"The status of this object cannot be written: {refused.message}"

@@ -16,7 +16,7 @@ _PATH = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 _RESOURCE = "selfsubjectaccessreviews"
 
 
-class Rights:
+class Regained:
     """What `refusals` knows to be missing, looked at again."""
 
     def __init__(self, api: JsonApi, refusals: Refusals) -> None:
