@@ -10,6 +10,8 @@ from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.cluster.numbers import NumberApi
+from byoc_operator.cluster.refusals import Refusals
+from byoc_operator.cluster.regained import Regained
 from byoc_operator.cluster.sealing_keys import DATA_KEY, SealingKeys
 from byoc_operator.cluster.secrets import Secrets
 from byoc_operator.core.credentials import KEYS_SECRET, Field
@@ -151,6 +153,8 @@ class World:
         )
         keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
         events, metrics = Events(api, "operator-1"), Metrics()
+        refusals = Refusals(clock)
+        api.answered = refusals.answered
         self._ports = Ports(
             cache=Cache(now_s),
             inventory=Inventory(guard, clock),
@@ -164,6 +168,7 @@ class World:
             unread=Unread(events, metrics.count_unreadable),
             left_alone=LeftAlone(LeaseApi(api, SYSTEM, LEASE)),
             rights=Rights(self.namespaces, None, self._hear),
+            regained=Regained(api, refusals),
             clock=clock,
             wall=now_s,
         )

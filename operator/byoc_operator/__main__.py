@@ -25,6 +25,8 @@ from .cluster.api import ClusterApi, connect
 from .cluster.events import Events
 from .cluster.lease import LeaseApi
 from .cluster.numbers import NumberApi
+from .cluster.refusals import Refusals
+from .cluster.regained import Regained
 from .cluster.sealing_keys import SealingKeys
 from .cluster.secrets import Secrets
 from .core.masking import make_mask
@@ -108,15 +110,22 @@ class Process:
     vitals: Vitals
     watches: Watches
     keys: SealingKeys
+    refusals: Refusals
     closing: AsyncExitStack
     engine: Engine | None = None
+    webhook: Webhook | None = None
+
+    async def leave(self) -> None:
+        """Let the API server find another webhook; whoever has none needs no time for that."""
+        if self.webhook is not None:
+            await self.webhook.leave()
 
     def ready(self) -> tuple[list[str], dict[str, str]]:
         """What keeps us from being ready, and what else is worth showing."""
-        failure = [self.watchdog.failure] if self.watchdog.failure else []
+        failure = [self.watchdog.failure or "the process was told to end"] if self.watchdog.ending else []
         engine = self.engine
         if engine is None:
-            return [*failure, "the API server has not been asked yet"], {}
+            return [*failure, "the API server has not been asked yet", *self.refusals.problems()], {}
         trouble = engine.livekit.trouble
         shown = (
             f"{trouble.reason}: {trouble.message}" if trouble else ("ok" if engine.livekit.asked else "not asked yet")
@@ -146,10 +155,13 @@ async def _run(settings: Settings, watchdog: Watchdog) -> None:
             stopped = asyncio.create_task(ending.stop.wait(), name="stop")
             await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
+            leaving = asyncio.create_task(process.leave(), name="leave")
+            closing.callback(leaving.cancel)
             if process.engine is None:
                 working.cancel()  # it waits for the API server, and nothing of it needs time to end
             with suppress(asyncio.CancelledError):
                 await working
+            await leaving
     except Exception as exc:
         if not watchdog.failure:
             raise
@@ -174,7 +186,10 @@ async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, clos
     metrics.gauge(
         "byoc_sealing_keys_readable", "1 if the last look found the sealing keys, 0 if not.", lambda: not keys.problem
     )
-    process = Process(settings, api, metrics, watchdog, vitals, watches, keys, closing)
+    refusals = Refusals()
+    api.answered = refusals.answered
+    watches.answered = refusals.watch_answered
+    process = Process(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
     health = HealthServer(settings.http_port, metrics.registry, process.ready, lambda: watchdog.failure)
     try:
         await health.start()
@@ -220,11 +235,6 @@ async def _wired(process: Process) -> Engine:
     leader = _leadership(settings, process.api, identity)
     client = LiveKitClient(endpoint, mask, process.metrics.livekit_request, may_write=leader.must_hold)
     process.closing.push_async_callback(client.aclose)
-    process.metrics.gauge(
-        "byoc_livekit_unreadable",
-        "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
-        lambda: client.unreadable,
-    )
     guard = Guard(
         client,
         _bucket(settings),
@@ -256,6 +266,7 @@ async def _wired(process: Process) -> Engine:
         unread=Unread(events, process.metrics.count_unreadable),
         left_alone=LeftAlone(LeaseApi(process.api, settings.operator_namespace, settings.lease_name)),
         rights=Rights(settings.namespaces, process.api, say),
+        regained=Regained(process.api, process.refusals),
     )
     process.api.unreadable = ports.unread.told
     pace = Pace(
@@ -269,6 +280,7 @@ async def _wired(process: Process) -> Engine:
     _spare_collector()
     engine = process.engine = Engine(ports, pace, leader, orphanage, say)
     engine.died.add_done_callback(process.died)
+    process.metrics.led("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
     process.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))
     log.info(
         "starting: installation %s, LiveKit %s, %s",
@@ -300,6 +312,7 @@ async def _webhook(process: Process) -> None:
         message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
         raise OperatorError("Settings", message) from exc
     process.closing.push_async_callback(webhook.stop)
+    process.webhook = webhook
     process.vitals.add(Vital(webhook.problem))
 
 

@@ -1,7 +1,7 @@
 """What a port of ours takes from whoever can reach it: how many connections, and how long each may take.
 
 Nobody logs in at these ports. aiohttp has no limit for connections, for a request's head or for a handshake, so that
-connections are accepted here and only then handed to it. This module imports nothing of ours.
+connections are accepted here and only then handed to it.
 """
 
 import asyncio
@@ -15,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
+
+from .listening import listening
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,9 @@ LINGER_S = 1.0
 STOP_S = 3.0
 """How long requests under way may go on when the port is closed."""
 
+QUIET_S, LEAVING_S = 2.0, 8.0
+"""A port is left once nobody asked for so long, or after so long at most, while the engine ends within 20 s."""
+
 STUCK_LOOKS = 60
 """Looks, one a second: a request that is worked on for so long is waiting for something that does not come.
 
@@ -46,7 +51,6 @@ _QUIET = logging.getLogger(f"{__name__}.aiohttp")
 _QUIET.setLevel(logging.CRITICAL)  # else a line for each request that is none; what our own code raises is told here
 
 _PASSING = {errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPROTO, errno.EINTR}
-_NO_IPV6 = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +67,33 @@ class Limits:
     idle_s: float = 120.0  # Go's clients, the API server and the kubelet too, close after 90 s: they shall be first
 
 
+async def at_once(_step: str) -> None:
+    """Nothing stands between the steps of an end."""
+
+
 class Port:
     """An application on a port, on IPv4 and IPv6. With `tls` it speaks HTTPS.
+
+    `step` is awaited after each step of its end, and told which.
 
     A connection beyond the limit is taken, and another one is closed for it: of the address with the most, the one that
     waits for its peer for longest. Whoever holds connections open so loses their own, and not the API server's.
     """
 
     def __init__(
-        self, number: int, application: web.Application, limits: Limits, tls: ssl.SSLContext | None = None
+        self,
+        number: int,
+        application: web.Application,
+        limits: Limits,
+        tls: ssl.SSLContext | None = None,
+        *,
+        step: Callable[[str], Awaitable[None]] = at_once,
     ) -> None:
+        self._step = step
+        self._leaving = False
+        self._nobody = asyncio.Event()
+        self._used_at = float("-inf")
+        self._accepting: asyncio.Task[None] | None = None
         self._number = number
         self._limits = limits
         self._tls = tls
@@ -105,30 +126,51 @@ class Port:
 
     async def start(self) -> None:
         """Listen. Raises OSError if the port is taken."""
+        self._nobody.set()
         await self._runner.setup()
         try:
-            self._listener = _listening(self._number)
+            self._listener = listening(self._number)
         except OSError:
             await self._runner.cleanup()
             raise
         self._serving = asyncio.create_task(self._serve(), name=f"port {self._number}")
 
+    async def leave(self, quiet_s: float = QUIET_S, most_s: float = LEAVING_S) -> None:
+        """Go on serving, with each answer as the last one of its connection, until nobody asks any more.
+
+        Returns when nobody has for `quiet_s`, or after `most_s`. A connection that is closed under a request on its way
+        fails whoever asked; one whose answer said so is not used again.
+        """
+        loop, self._leaving = asyncio.get_running_loop(), True
+        await self._step("leaving")
+        began = loop.time()
+        while (now := loop.time()) - began < most_s:
+            if not self._looks and now - max(began, self._used_at) >= quiet_s:
+                return
+            await asyncio.sleep(min(LOOK_S, quiet_s) / 10)
+
     async def stop(self) -> None:
         """Take no more connections, answer what was asked, and close all."""
-        serving, self._serving = self._serving, None  # that it ends now is no problem
-        if serving is not None:
-            serving.cancel()
-            await asyncio.wait([serving])
+        self._leaving = True
+        if self._accepting is not None:
+            self._accepting.cancel()
+            await asyncio.wait([self._accepting])
         if self._listener is not None:
             self._listener.close()
+        await self._step("no more connections")
         await self._runner.cleanup()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._nobody.wait(), LINGER_S)  # TLS says goodbye
         for connection in list(self._connections.values()):
             connection.end()
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait([self._serving])
 
     def problem(self) -> str:
         """Why nobody is answered here, or will not be for long, to be asked once a second; empty: all is well."""
-        if self._serving is None or self._listener is None:
-            return ""  # not begun yet, or closed on purpose
+        if self._serving is None or self._listener is None or self._leaving:
+            return ""  # not begun yet, or at its end
         if self._serving.done() or self._listener.fileno() < 0:
             return f"port {self._number} takes no connections any more"
         self._looks = {request: looks + 1 for request, looks in self._looks.items()}
@@ -138,7 +180,7 @@ class Port:
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._accept(group))
+            self._accepting = group.create_task(self._accept(group))
             group.create_task(self._look())
 
     async def _accept(self, group: asyncio.TaskGroup) -> None:
@@ -167,8 +209,10 @@ class Port:
         if server is None:
             accepted.close()
             return
+        self._used_at = asyncio.get_running_loop().time()
         connection = _Connection(accepted, address, server(), self._limits, self._closed)
         self._connections[connection.handler] = connection
+        self._nobody.clear()
         group.create_task(connection.open(self._tls))
 
     def _idlest(self) -> "_Connection":
@@ -186,6 +230,8 @@ class Port:
 
     def _closed(self, connection: "_Connection") -> None:
         self._connections.pop(connection.handler, None)
+        if not self._connections:
+            self._nobody.set()
 
     def _tell(self, exc: Exception) -> None:
         """A bug that a request met, once per kind: whoever asks must not fill the log."""
@@ -204,9 +250,12 @@ class Port:
                 connection.begins()
             self._requests += 1
             number = self._requests
-            self._looks[number] = 0
+            self._looks[number], self._used_at = 0, asyncio.get_running_loop().time()
             try:
-                return await handler(request)
+                answer = await handler(request)
+                if self._leaving:
+                    answer.force_close()
+                return answer
             except (web.HTTPException, ConnectionError):
                 raise
             except Exception as exc:
@@ -299,15 +348,3 @@ class _Connection(asyncio.Protocol):
 
     def _waits(self, allowed_s: float, *, worked_on: bool = False) -> None:
         self.worked_on, self._allowed_s, self.since = worked_on, allowed_s, self._loop.time()
-
-
-def _listening(number: int) -> socket.socket:
-    """A socket that takes IPv4 and IPv6, or IPv4 where there is no IPv6."""
-    try:
-        listener = socket.create_server(("", number), family=socket.AF_INET6, backlog=128, dualstack_ipv6=True)
-    except (OSError, ValueError) as exc:
-        if isinstance(exc, OSError) and exc.errno not in _NO_IPV6:
-            raise
-        listener = socket.create_server(("", number), backlog=128)
-    listener.setblocking(False)
-    return listener

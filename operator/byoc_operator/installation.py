@@ -42,11 +42,14 @@ async def installation_of(settings: Settings, api: ClusterApi) -> Installation:
 
 async def _cluster_id(api: ClusterApi) -> str:
     """The UID of kube-system: the one name of a cluster that never changes."""
+    told = ""
     while True:
         try:
             namespace = await api.request("GET", "/api/v1/namespaces/kube-system", resource="namespaces")
         except Unavailable as exc:
-            log.warning("waiting for the API server: %s", exc.message)
+            if exc.message != told:
+                log.warning("waiting for the API server: %s", exc.message)
+            told = exc.message
             await asyncio.sleep(CLUSTER_RETRY_S)
         except ApiRefused as exc:
             message = f"BYOC_INSTALLATION_ID: must be set, as the UID of kube-system cannot be read (HTTP {exc.status})"

@@ -15,6 +15,7 @@ from byoc_operator.core.resource import PhoneNumber
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.engine.breath import STEPS
 from byoc_operator.engine.gather import Gatherer
+from byoc_operator.engine.measure import reasons
 from byoc_operator.engine.told import PER_RUN
 from operated import NAME, NAMESPACE, PHONE, World, manifest, now_s
 from virtual_time import in_virtual_time
@@ -291,15 +292,15 @@ async def test_the_memory_of_gone_objects_is_given_back() -> None:
 async def test_reasons_are_counted_as_they_change() -> None:
     world = await crowded(20)
     await world.apply("other", phoneNumber="+15550100000", terminationUri="sip:x")
-    cache, reasons = world.ports.cache, world.engine._reasons()
-    assert reasons == {"Synced": 1, "NumberClaimed": 20, "InvalidSpec": 1}
+    cache = world.ports.cache
+    assert reasons(world.ports) == {"Synced": 1, "NumberClaimed": 20, "InvalidSpec": 1}
     assert sum(cache.reasons().values()) == len(cache)
     for count in range(20):
         world.api.delete(NAMESPACE, f"copy-{count}")
     world.api.edit(NAMESPACE, "other", terminationUri="sip.example.com")
     await world.settle()
-    assert world.engine._reasons() == {"Synced": 2}
-    assert set(world.engine._reasons()) <= set(map(str, Reason))
+    assert reasons(world.ports) == {"Synced": 2}
+    assert set(reasons(world.ports)) <= set(map(str, Reason))
 
 
 class SlowForOthers(FakeApi):

@@ -1,7 +1,10 @@
 """Sealing at admission through the real API server; what is stored is read in etcd itself."""
 
 import base64
+import http.client
 import json
+import os
+import signal
 import ssl
 import time
 import urllib.request
@@ -362,3 +365,32 @@ def _certificate(scene: Scene) -> str:
 def _tried(scene: Scene, *, labelled: bool) -> str:
     body = plain(scene.namespace, labelled=labelled)
     return scene.kubectl("create", "-f", "-", "--dry-run=server", stdin=body, check=False)
+
+
+def test_on_its_way_out_it_is_ready_no_more_and_goes_on_answering(scene: Scene) -> None:
+    port = free_port()
+    leaving = scene.deployment.replica("leaving", scene.bed.livekit.url, settings(port))
+    unverified = ssl.create_default_context()
+    unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+
+    def connect() -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=5, context=unverified)
+
+    def ask(connection: http.client.HTTPSConnection) -> tuple[int, bool]:
+        """Status of the webhook's readiness, and whether the connection ends with the answer."""
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.will_close
+
+    try:
+        leaving.wait_ready()
+        kept = [connect() for _ in range(3)]
+        scene.until(lambda: all(ask(each) == (200, False) for each in kept), "the webhook is ready", READY_WITHIN_S)
+        os.kill(leaving.pid, signal.SIGTERM)
+        scene.until(lambda: not leaving.is_ready(), "it is ready no more")
+        assert leaving.exit_code is None
+        assert [ask(each) for each in (*kept, connect(), connect())] == [(503, True)] * 5
+        assert leaving.wait_ended(READY_WITHIN_S) == 0
+    finally:
+        leaving.kill()

@@ -240,3 +240,112 @@ async def test_handshakes_that_nobody_goes_on_with_are_closed_and_count(tmp_path
             for reader in held:
                 assert await closed(reader)
         await until(lambda: there.port.open == 0)
+
+
+# The end
+
+
+class Steps:
+    """Holds each step of an end until it is let go."""
+
+    def __init__(self) -> None:
+        self.reached: asyncio.Queue[str] = asyncio.Queue()
+        self._go = asyncio.Event()
+
+    async def __call__(self, step: str) -> None:
+        """What the port awaits."""
+        self.reached.put_nowait(step)
+        await self._go.wait()
+        self._go.clear()
+
+    def go(self) -> None:
+        """On to the next one."""
+        self._go.set()
+
+
+async def _asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    """A request on a connection; the head of its answer, empty if it was closed under it."""
+    writer.write(b"POST /seal HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    await reader.readexactly(2)
+    return head
+
+
+@pytest.mark.parametrize("speaks_tls", [False, True], ids=["plain", "TLS"])
+async def test_no_request_fails_while_a_port_is_left_however_slow_each_step_is(
+    tmp_path: Path, *, speaks_tls: bool
+) -> None:
+    steps, number = Steps(), free_port()
+    server_tls, client_tls = _tls(tmp_path) if speaks_tls else (None, None)
+    application = web.Application()
+    application.router.add_post("/seal", _ok)
+    port = Port(number, application, PATIENT, server_tls, step=steps)
+    await port.start()
+
+    async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection("127.0.0.1", number, ssl=client_tls)
+
+    async with asyncio.timeout(DEADLINE_S):
+        kept = [await connect() for _ in range(4)]
+        assert ["close" in (await _asked(*each)) for each in kept] == [False] * 4
+        leaving = asyncio.create_task(port.leave(quiet_s=0.3, most_s=10))
+        assert await steps.reached.get() == "leaving"
+        steps.go()
+        for reader, writer in kept[:3]:  # connections from before, and new ones: each answer is the last one
+            assert "Connection: close" in await _asked(reader, writer)
+            assert await reader.read() == b""
+            new, held = await connect()
+            assert "Connection: close" in await _asked(new, held)
+            held.close()
+            assert not leaving.done()
+        await leaving
+        stopping = asyncio.create_task(port.stop())
+        assert await steps.reached.get() == "no more connections"
+        assert await _is_refused(number)
+        assert "Connection: close" in await _asked(*kept[3]), "who is late on an old connection is answered, too"
+        steps.go()
+        await stopping
+    assert port.open == 0
+    for _, writer in kept:
+        writer.close()
+
+
+async def test_an_idle_connection_is_told_that_it_ends(tmp_path: Path) -> None:
+    number = free_port()
+    server_tls, client_tls = _tls(tmp_path)
+    application = web.Application()
+    application.router.add_post("/seal", _ok)
+    port = Port(number, application, PATIENT, server_tls)
+    await port.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", number, ssl=client_tls)
+    async with asyncio.timeout(DEADLINE_S):
+        await _asked(reader, writer)
+        await port.leave(quiet_s=0.1, most_s=1)
+        stopping = asyncio.create_task(port.stop())
+        assert await reader.read() == b"", "an end, and no reset"
+        await stopping
+    writer.close()
+
+
+async def test_a_port_that_is_asked_without_an_end_is_left_all_the_same() -> None:
+    async with served(PATIENT) as there:
+        leaving = asyncio.create_task(there.port.leave(quiet_s=0.5, most_s=1.5))
+        asked = 0
+        while not leaving.done():
+            assert await there.asks() == 200
+            asked += 1
+        assert asked > 1
+
+
+async def _is_refused(number: int) -> bool:
+    """Whether nobody takes a connection."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", number)
+    except OSError:
+        return True
+    writer.close()
+    return False
+
+
+async def _ok(_request: web.Request) -> web.Response:
+    return web.Response(text="ok")

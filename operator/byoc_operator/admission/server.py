@@ -61,6 +61,7 @@ class AdmissionServer:
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_3
         self._tls.num_tickets = 0  # the API server resumes no session
         self._ends: datetime | None = None
+        self._leaving = False
         self._places_for_large = Places(LARGE_AT_ONCE)
         self._desks = (_Desk("small"), _Desk("large"))
         application = web.Application(client_max_size=MAX_BODY)
@@ -70,6 +71,11 @@ class AdmissionServer:
     async def start(self) -> None:
         """Listen. Raises OSError if the port is taken."""
         await self._port.start()
+
+    async def leave(self) -> None:
+        """Be ready no more, and go on answering until nobody asks."""
+        self._leaving = True
+        await self._port.leave()
 
     async def stop(self) -> None:
         """Answer what was asked, and close the port."""
@@ -95,7 +101,7 @@ class AdmissionServer:
 
     async def problems(self) -> list[str]:
         """What keeps the webhook from being ready; empty: nothing."""
-        problems = []
+        problems = ["its end: the process was told to"] if self._leaving else []
         if self._ends is None or self._now() >= self._ends:
             problems.append("a valid certificate")
         keys = await self._keys()

@@ -37,6 +37,10 @@ class Webhook:
         self._task = asyncio.create_task(self._keep(), name="admission certificate")
         self._task.add_done_callback(lambda _: None if self._stopping else died())
 
+    async def leave(self) -> None:
+        """Be ready no more, and go on answering until nobody asks."""
+        await self._server.leave()
+
     async def stop(self) -> None:
         """Close the port. Raises what the task died of."""
         self._stopping = True

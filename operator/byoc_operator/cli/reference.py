@@ -19,7 +19,7 @@ from ..core.openapi import Schema, spec_schema, status_schema
 from ..core.resource import FINALIZER, GROUP
 from ..core.rules import RULES
 from ..settings import Settings
-from ..telemetry.metrics import Metrics
+from ..telemetry.metrics import LED, OF_REFUSED, REFUSED, Metrics
 
 Section = Callable[[], str]
 
@@ -201,26 +201,8 @@ def settings() -> str:
 
 
 LATER_METRICS = (
-    ("byoc_numbers", "gauge", "Numbers by the reason of their Ready condition."),
-    ("byoc_queue_depth", "gauge", "Phone numbers that could run now."),
-    ("byoc_queue_delayed", "gauge", "Phone numbers in back-off."),
-    ("byoc_queue_parked", "gauge", "Phone numbers that wait for LiveKit to answer."),
-    ("byoc_paced_limit", "gauge", "Most runs at once of what can wait for LiveKit."),
-    ("byoc_queue_oldest_seconds", "gauge", "Wait of the oldest that could run."),
-    ("byoc_run_oldest_seconds", "gauge", "Duration of the longest run under way."),
     ("byoc_leading", "gauge", "1 if this replica works, 0 if it stands by."),
-    ("byoc_orphans", "gauge", "LiveKit objects with our mark that belong to no number."),
-    (
-        "byoc_retained_numbers",
-        "gauge",
-        "Phone numbers that deletionPolicy Retain left in LiveKit, without an object; 0 where a replica stands by.",
-    ),
-    ("byoc_livekit_objects", "gauge", "SIP objects in LiveKit, whoever's."),
-    (
-        "byoc_livekit_unreadable",
-        "gauge",
-        "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
-    ),
+    (REFUSED, "gauge", OF_REFUSED),
     ("byoc_watches_broken", "gauge", "Watches that are not alive."),
     ("byoc_unhandled_errors", "gauge", "Errors that nobody caught, each a bug."),
     ("byoc_sealing_keys_readable", "gauge", "1 if the last look found the sealing keys, 0 if not."),
@@ -230,12 +212,16 @@ LATER_METRICS = (
 
 def metrics() -> str:
     """A table of the metrics."""
-    text = "At `/metrics` on `BYOC_HTTP_PORT`. No label holds a phone number, a name or a value of a user."
+    text = (
+        "At `/metrics` on `BYOC_HTTP_PORT`. No label holds a phone number, a name or a value of a user. "
+        "*Leader only*: a replica that stands by does not have the metric at all, so that sums over replicas are right."
+    )
     fixed = [
         (f"{family.name}_total" if family.type == "counter" else family.name, family.type, family.documentation)
         for family in Metrics().registry.collect()
     ]
-    rows = [(f"`{name}`", type_, meaning) for name, type_, meaning in (*LATER_METRICS, *fixed)]
+    led = ((name, "gauge", f"Leader only. {meaning}") for name, meaning in LED.items())
+    rows = [(f"`{name}`", type_, meaning) for name, type_, meaning in (*led, *LATER_METRICS, *fixed)]
     return _table("Metrics", text, ("metric", "type", "meaning"), rows)
 
 

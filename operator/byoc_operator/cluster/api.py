@@ -19,6 +19,7 @@ from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 from ..errors import OperatorError, Unavailable
 from .pages import JSON, Expired, Pages
 from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, pass_over, read, token_in
+from .refusals import Answered, asked, is_missing_right, nobody_asks
 
 TIMEOUT_S = 15.0
 """Well above the API server's own deadline for a slow etcd write, well below a user's patience."""
@@ -43,9 +44,13 @@ Observer = Callable[[str, str, str, float], None]
 
 @dataclass(eq=False)
 class ApiRefused(OperatorError):
-    """The API server said no with `status` (HTTP); the message is its own and holds no body of ours."""
+    """The API server said no with `status` (HTTP); the message is its own and holds no body of ours.
+
+    `missing_right`: an authorizer refused, and so refuses every request of the kind.
+    """
 
     status: int = 0
+    missing_right: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +69,14 @@ class _Request:
 class ClusterApi:
     """One connection pool to the API server. Build it with `connect`.
 
-    `unreadable` hears of every object that a LIST passes over.
+    `unreadable` hears of every object that a LIST passes over, `answered` of every answer.
     """
 
     def __init__(self, client: ApiClient, observe: Observer) -> None:
         self._client = client
         self._observe = observe
         self._free = asyncio.Semaphore(CONNECTIONS)
+        self.answered: Answered = nobody_asks
         self.unreadable: Told = pass_over
 
     async def close(self) -> None:
@@ -120,18 +126,22 @@ class ClusterApi:
             ) from exc
         finally:
             self._observe(request.method, resource, outcome, time.monotonic() - started)
+        what = asked(request.method, request.path.partition("?")[0])
         if status < 400:  # noqa: PLR2004 - HTTP
+            self.answered(what, status, "")
             return answer
         said = decoded(answer[:_MAX_REFUSAL])
         said = said if isinstance(said, dict) else {}
         told = str(said.get("message", ""))[:512]
+        self.answered(what, status, told)
         if status == _TOO_SLOW:
             raise TooMuch("KubernetesUnavailable", f"the API server answers {status}: {told}", outcome_unknown=True)
         if status == _TOO_MANY or status >= _SERVER_ERROR:
             raise Unavailable("KubernetesUnavailable", f"the API server answers {status}: {told}")
         if status == _GONE and request.method == "GET":
             raise Expired(token_in(said.get("metadata")))
-        raise ApiRefused("KubernetesRefused", f"{request.method} {resource}: {status}: {told}", status=status)
+        message = f"{request.method} {resource}: {status}: {told}"
+        raise ApiRefused("KubernetesRefused", message, status, is_missing_right(what, status, told))
 
     async def _send(self, request: _Request) -> tuple[int, bytes]:
         headers, path = dict(request.headers), request.path

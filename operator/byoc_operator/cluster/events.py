@@ -8,7 +8,9 @@ from typing import Any, Literal
 from ..core.printable import printable_bytes
 from ..core.resource import GROUP, KIND, VERSION, Key, PhoneNumber
 from ..errors import OperatorError
+from .api import ApiRefused
 from .port import JsonApi
+from .refusals import without_names
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ class Events:
     def __init__(self, api: JsonApi, instance: str) -> None:
         self._api = api
         self._instance = instance
+        self._told = ""
 
     async def about_number(
         self, number: PhoneNumber, type_: Literal["Normal", "Warning"], reason: str, action: str, note: str
@@ -80,6 +83,17 @@ class Events:
         try:
             await self._api.request("POST", path, resource="events", body=event)
         except OperatorError as exc:
-            log.warning("an Event could not be written: %s", exc.message)
+            self._tell(exc)
         except Exception as exc:  # noqa: BLE001 - as the class says: it never holds anything up
             log.error("a bug: an Event could not be written (%s)", type(exc).__name__)  # noqa: TRY400 - as in runs
+        else:
+            self._told = ""
+
+    def _tell(self, exc: OperatorError) -> None:
+        """Once per cause, until an Event can be written again."""
+        if isinstance(exc, ApiRefused) and exc.missing_right:
+            return  # `Refusals` tells that
+        cause = without_names(exc.message)
+        if cause != self._told:
+            self._told = cause
+            log.warning("an Event could not be written: %s", exc.message)

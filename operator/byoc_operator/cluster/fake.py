@@ -18,8 +18,9 @@ from .api import JSON_PATCH, ApiRefused
 from .fake_patch import PatchFailed, json_patched, merged
 from .fake_store import FakeCluster, Json, Name, copied, selected
 from .reading import Told, Unreadable, pass_over
+from .refusals import Answered, asked, is_missing_right, nobody_asks
 
-NOT_FOUND, CONFLICT, INVALID = 404, 409, 422
+FORBIDDEN, NOT_FOUND, CONFLICT, INVALID = 403, 404, 409, 422
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class FakeApi(FakeCluster):
 
     `requests`: how many came in, by method and resource; `writes`: those that were not GET, refused ones too;
     `garbled`: objects that are there and cannot be read; `events`: the Events that were posted; `admitting`: what a
-    mutating webhook makes of a Secret in a dry run.
+    mutating webhook makes of a Secret in a dry run; `without`: verbs and resources that RBAC refuses.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -64,6 +65,8 @@ class FakeApi(FakeCluster):
         self.admitting: Callable[[Json], Json] | None = None
         self.unreadable: Told = pass_over
         self.garbled: set[Name] = set()
+        self.answered: Answered = nobody_asks
+        self.without: set[tuple[str, str]] = set()
         self._faults: list[tuple[Fail | Hang, str | None, str | None]] = []
 
     # As ClusterApi
@@ -80,6 +83,18 @@ class FakeApi(FakeCluster):
         if method != "GET":
             self.writes.append(request)
         await asyncio.sleep(0)  # other tasks get their turn, as with a network between
+        what = asked(method, path.partition("?")[0])
+        try:
+            answer = await self._faulty(request)
+        except ApiRefused as exc:
+            words = exc.message.partition(f"{exc.status}: ")[2]
+            self.answered(what, exc.status, words)
+            raise replace(exc, missing_right=is_missing_right(what, exc.status, words)) from None
+        self.answered(what, 200, "")
+        return answer
+
+    async def _faulty(self, request: Request) -> Json:
+        method, resource = request.method, request.resource
         match self._take_fault(method, resource):
             case Hang(until):
                 await until.wait()
@@ -121,6 +136,14 @@ class FakeApi(FakeCluster):
 
     def _answer(self, request: Request) -> Json:
         parts = urlsplit(request.path)
+        what = asked(request.method, parts.path)
+        if (what.verb, what.resource) in self.without:
+            told = f'{what.resource} "{what.name}" is forbidden: User "operator" cannot {what.verb} resource'
+            raise _refused(request, FORBIDDEN, told)
+        if what.resource == "selfsubjectaccessreviews":
+            of = request.body["spec"]["resourceAttributes"]
+            named = "/".join(filter(None, (of["resource"], of.get("subresource"))))
+            return {"status": {"allowed": (of["verb"], named) not in self.without}}
         selector = parse_qs(parts.query).get("labelSelector", [""])[0]
         match parts.path.strip("/").split("/"):
             case ["api", "v1", "namespaces", name]:

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     REJECTED_BY_LIVEKIT = "RejectedByLiveKit"
     LIVEKIT_UNAVAILABLE = "LiveKitUnavailable"
     LIVEKIT_RATE_LIMITED = "LiveKitRateLimited"
+    KUBERNETES_REFUSED = "KubernetesRefused"
 
 
 REMEDIES: Mapping[Reason, tuple[str, str]] = {
@@ -112,6 +113,10 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     Reason.REJECTED_BY_LIVEKIT: ("LiveKit refuses the object; the message quotes it.", "Correct what it names."),
     Reason.LIVEKIT_UNAVAILABLE: ("LiveKit does not answer.", "The operator tries again by itself."),
     Reason.LIVEKIT_RATE_LIMITED: ("LiveKit limits the operator's requests.", "The operator tries again by itself."),
+    Reason.KUBERNETES_REFUSED: (
+        "The API server refuses to let the operator write to this object; the message quotes it.",
+        "Give the operator the right that is missing, or let the admission policy or webhook that is named allow it.",
+    ),
 }
 """Per reason: when it is given, what to do about it. The reference in docs/ is made of this."""
 

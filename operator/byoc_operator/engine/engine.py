@@ -8,16 +8,18 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.conditions import Reason
+from ..cluster.api import ApiRefused
 from ..core.orphans import asked_to_release
 from ..core.resource import PLURAL, PhoneNumber
 from ..errors import OperatorError, Parked, Unavailable, Waiting
 from .gather import Ports
 from .intake import SECRETS, Intake
 from .leader import Leadership
+from .measure import measure
 from .orphanage import Announce, Orphanage
 from .queue import Lane, WorkQueue, followers
 from .reconcile import Reconciler
+from .report import REFUSED_LONGEST_S
 from .sweep import LiveKitState, Sweeper
 from .unread import Unread
 
@@ -25,13 +27,14 @@ log = logging.getLogger(__name__)
 
 BUG_LONGEST_S = 600.0
 
-_REASONS = frozenset(Reason)
-
 RUN_LIMIT_S = 300.0
 """No run takes so long: each of its calls has a timeout of its own. One that does is ended and tried again."""
 
 FRESH_S = 2.0
 """Who leads so soon after the lists need not look again; what happened since is listed when the watches begin."""
+
+RIGHTS_S = 5.0
+"""How often it is asked whether a missing right is back."""
 
 STUCK_RUN_S = 120.0
 STUCK_QUEUE_S = 600.0
@@ -80,6 +83,9 @@ class Engine:
         ports.secrets.keys.changed = self._other_keys
         orphanage.freed = self._freed
         leader.heard = self._asked_to_release
+        ports.regained.refusals.begun = self._look_for_rights
+        ports.regained.refusals.regained = self._may_again
+        self._looks_for_rights = False
         self._measure()
 
     @property
@@ -99,6 +105,7 @@ class Engine:
 
     async def start(self) -> None:
         """List what there is, then begin to work as soon as this process leads. Waits for the API server."""
+        self._look_for_rights()
         await self._list()
         await self._ports.rights.look()
         self._spawn(self._lead(), "leader")
@@ -119,6 +126,7 @@ class Engine:
             await self._intake.patiently(self._intake.look_again)
         await self._sweeper.look_at_keys()
         self._reconciler.claims.begin()
+        self._sweeper.state.swept_at_s = self._ports.wall()
         self._leading = True
         for index in range(self._pace.workers):
             self._spawn(self._work(), f"worker {index}")
@@ -207,6 +215,25 @@ class Engine:
         except Exception as exc:  # noqa: BLE001 - what was asked for stays asked: it must not end one process after another
             log.error("a bug: %s while releasing what the Lease names", type(exc).__name__)  # noqa: TRY400 - as in runs
 
+    def _look_for_rights(self) -> None:
+        """A right is missing: ask from now and then whether it is back, until none is missing."""
+        if not self._looks_for_rights and not self._stopping and self._ports.regained.refusals.missing():
+            self._looks_for_rights = True
+            task = asyncio.create_task(self._rights_are_back(), name="rights")
+            task.add_done_callback(self._failed)
+            self._tasks.add(task)
+
+    async def _rights_are_back(self) -> None:
+        while self._ports.regained.refusals.missing():
+            await asyncio.sleep(RIGHTS_S)
+            await self._ports.regained.look()
+        self._looks_for_rights = False
+
+    def _may_again(self) -> None:
+        """A right is back: whatever backs off is tried at once."""
+        if self._leading:
+            self._queue.unpark()
+
     def problems(self) -> list[str]:
         """What looks as if work had come to a stop, one line each; empty: nothing does."""
         found = [] if self.listed else [self._intake.trouble]
@@ -214,7 +241,8 @@ class Engine:
             found.append(f"a run has taken more than {STUCK_RUN_S:.0f} s")
         if self._leading and self._queue.oldest_s > STUCK_QUEUE_S:
             found.append(f"a number has waited for more than {STUCK_QUEUE_S:.0f} s for its run")
-        return found
+        found += [self._leader.problem()] if self.listed and self._leader.problem() else []
+        return [*found, *self._ports.regained.refusals.problems()]
 
     def _oldest_run_s(self) -> float:
         now = self._ports.clock()
@@ -244,6 +272,9 @@ class Engine:
                 self._queue.park(phone)
                 return "parked"
             self._queue.retry(phone, exc.retry_after_s or 0.0, exc.longest_s)
+            return "unavailable"
+        except ApiRefused:  # `Refusals` tells it
+            self._queue.retry(phone, 0.0, REFUSED_LONGEST_S)
             return "unavailable"
         except Exception as exc:  # noqa: BLE001 - a bug that one number meets must not stop the others
             # The frames only: an exception's text may hold what it was handed.
@@ -284,31 +315,18 @@ class Engine:
         task.add_done_callback(self._tasks.discard)
 
     def _measure(self) -> None:
-        metrics, queue = self._ports.metrics, self._queue
-        metrics.gauge("byoc_queue_depth", "Phone numbers that could run now.", lambda: queue.depth)
-        metrics.gauge("byoc_queue_delayed", "Phone numbers in back-off.", lambda: queue.delayed)
-        metrics.gauge("byoc_queue_parked", "Phone numbers that wait for LiveKit to answer.", lambda: queue.parked)
-        metrics.gauge(
-            "byoc_paced_limit", "Most runs at once of what can wait for LiveKit.", lambda: self._ports.guard.pace.value
+        measure(
+            self._ports,
+            lambda: self._leading,
+            {
+                "byoc_queue_depth": lambda: self._queue.depth,
+                "byoc_queue_delayed": lambda: self._queue.delayed,
+                "byoc_queue_parked": lambda: self._queue.parked,
+                "byoc_queue_oldest_seconds": lambda: self._queue.oldest_s,
+                "byoc_run_oldest_seconds": self._oldest_run_s,
+                "byoc_orphans": lambda: self._orphanage.count,
+                "byoc_retained_numbers": lambda: self._orphanage.retained_count,
+                "byoc_livekit_up": lambda: self.livekit.up,
+                "byoc_last_sweep_timestamp_seconds": lambda: self.livekit.swept_at_s,
+            },
         )
-        metrics.gauge("byoc_queue_oldest_seconds", "Wait of the oldest that could run.", lambda: queue.oldest_s)
-        metrics.gauge("byoc_run_oldest_seconds", "Duration of the longest run under way.", self._oldest_run_s)
-        metrics.gauge("byoc_leading", "1 if this replica works, 0 if it stands by.", lambda: self._leading)
-        metrics.gauge("byoc_livekit_objects", "SIP objects in LiveKit, whoever's.", lambda: self._ports.inventory.size)
-        metrics.gauge(
-            "byoc_orphans", "LiveKit objects with our mark that belong to no number.", lambda: self._orphanage.count
-        )
-        metrics.gauge(
-            "byoc_retained_numbers",
-            "Phone numbers that Retain or Observe left in LiveKit, without an object; 0 where a replica stands by.",
-            lambda: self._orphanage.retained_count,
-        )
-        metrics.by_reason(self._reasons)
-
-    def _reasons(self) -> dict[str, int]:
-        """Kept by the cache as numbers change: whoever reads the metrics must not cost a walk over all of them."""
-        counts: dict[str, int] = {}
-        for stored, count in self._ports.cache.reasons().items():
-            reason = stored if stored in _REASONS else "Unseen"
-            counts[reason] = counts.get(reason, 0) + count
-        return counts

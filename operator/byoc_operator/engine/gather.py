@@ -8,6 +8,7 @@ from ..cluster.api import ApiRefused
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.reading import Unreadable
+from ..cluster.regained import Regained
 from ..cluster.secrets import Secrets
 from ..core.adoption import Adoption, judge
 from ..core.assessment import Assessment, Situation, assess
@@ -43,6 +44,7 @@ class Ports:
     mask: Mask
     metrics: Metrics
     unread: Unread
+    regained: Regained
     left_alone: LeftAlone = field(default_factory=LeftAlone)
     rights: Rights = field(default_factory=Rights)
     clock: Callable[[], float] = time.monotonic

@@ -149,8 +149,9 @@ class Intake:
             try:
                 await look()
             except OperatorError as exc:
+                if self.trouble != exc.message:
+                    log.warning("cannot list yet: %s", exc.message)
                 self.trouble = exc.message
-                log.warning("cannot list yet: %s", exc.message)
                 await asyncio.sleep(LIST_RETRY_S[min(attempt, len(LIST_RETRY_S) - 1)])
                 attempt += 1
             else:

@@ -27,6 +27,12 @@ STEP_S = 5.0
 LOOK_S = 1.0
 """A released Lease is noticed within a second."""
 
+MARGIN_S = 5.0
+"""What a take-over may take beyond the time that a leader has, before nobody leads."""
+
+TOLD_AGAIN_S = 300.0
+"""How often the log repeats what keeps this replica from the Lease."""
+
 
 class Leadership(Protocol):
     """Whether and for how long this process works. `heard`: told what the Lease asks to release, when that changes."""
@@ -49,6 +55,10 @@ class Leadership(Protocol):
         """Raise `NotLeading` unless this process may write to LiveKit right now."""
         ...
 
+    def problem(self) -> str:
+        """Why nobody works as far as this process knows; empty: this one does, or another one that lives."""
+        ...
+
 
 class Alone:
     """Leadership without election, for one replica. There is no Lease on which anybody could ask for something."""
@@ -69,6 +79,10 @@ class Alone:
     def must_hold(self) -> None:
         """Always."""
 
+    def problem(self) -> str:
+        """None."""
+        return ""
+
 
 class Leader:
     """One candidate. `identity` must differ between processes; `clock`: monotonic seconds."""
@@ -80,6 +94,9 @@ class Leader:
         self._held: Holding | None = None
         self._sure_until = float("-inf")
         self._seen: tuple[str, float] | None = None
+        self._lives_until = float("-inf")
+        self._trouble = ""
+        self._told = "", float("-inf")
         self._asked = ""
         self.heard: Callable[[str], None] = lambda _: None
 
@@ -92,6 +109,15 @@ class Leader:
         """Raise unless this process may write to LiveKit right now."""
         if not self.holds:
             raise NotLeading(Reason.PENDING, "This replica no longer holds the Lease.")
+
+    def problem(self) -> str:
+        """Why nobody works as far as this process knows.
+
+        That there is a Lease shows nothing: whoever holds it has to renew it. A take-over has time to happen.
+        """
+        if self.holds or self._clock() < self._lives_until:
+            return ""
+        return f"no replica is seen to lead: {self._trouble or 'whoever holds the Lease has not renewed it yet'}"
 
     async def acquire(self) -> None:
         """Wait until this process leads."""
@@ -118,14 +144,29 @@ class Leader:
 
     async def _tried(self, step: Callable[[], Awaitable[bool]]) -> bool:
         """One step within its time; what the API server cannot answer now is asked again later."""
+        trouble = ""
         try:
             async with asyncio.timeout(STEP_S):
                 return await step()
         except TimeoutError:
-            log.warning("the Lease could not be reached in time")
+            trouble = "the Lease could not be reached in time"
         except OperatorError as exc:
-            log.warning("the Lease could not be reached: %s", exc.message)
+            trouble = f"the Lease could not be reached: {exc.message}"
+        finally:
+            self._tell(trouble)
         return False
+
+    def _tell(self, trouble: str) -> None:
+        """Once when it begins or changes, and then seldom; and when it is over."""
+        now = self._clock()
+        told, at = self._told
+        if trouble and (trouble != told or now - at >= TOLD_AGAIN_S):
+            log.warning("%s", trouble)
+            self._told = trouble, now
+        elif self._trouble and not trouble and told:
+            log.info("the Lease can be reached again")
+            self._told = "", now
+        self._trouble = trouble
 
     async def _take(self) -> bool:
         """Take the Lease if nobody holds it, or its holder gave no sign of life for as long as it promised."""
@@ -133,6 +174,8 @@ class Leader:
         found = await self._lease.read()
         if found is not None and found.holder not in ("", self._identity):
             if self._seen is None or self._seen[0] != found.version:
+                if self._seen is not None:
+                    self._lives_until = started + max(found.duration_s, DURATION_S) + MARGIN_S
                 self._seen = (found.version, started)
             if started - self._seen[1] < max(found.duration_s, 1):
                 return False
@@ -157,6 +200,7 @@ class Leader:
         if holding is None:
             return False
         self._held, self._sure_until = holding, started + BELIEF_S
+        self._lives_until = started + DURATION_S + MARGIN_S
         asked = holding.annotations.get(RELEASE, "")
         if asked != self._asked:
             self._asked = asked

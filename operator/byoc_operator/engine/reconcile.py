@@ -18,7 +18,7 @@ from .breath import unhurried
 from .claims import Claims
 from .gather import Gatherer, Moved, Ports
 from .lookups import Lookups
-from .report import Reporter, was_in_step
+from .report import Refused, Reporter, was_in_step
 from .told import Told
 
 SECRET_RETRY_S = 30.0
@@ -110,6 +110,8 @@ class Reconciler:
             failure = await self._bring(now, claimed, unreachable)
         except OperatorError as exc:
             return [exc]
+        if not isinstance(failure, Refused):
+            self._reporter.through(now.uid)
         return [failure] if failure else []
 
     async def _bring(
@@ -126,7 +128,11 @@ class Reconciler:
             assessment = replace(assessment, changes=())  # planned against nothing
         await self._remember_left(number)
         if assessment.needs_finalizer and unreachable is None:
-            number = await self._reporter.hold(number)
+            try:
+                number = await self._reporter.hold(number)
+            except Refused as exc:
+                await self._reporter.report(number, assessment, Applied(failure=exc), seen=True)
+                return exc
         changes = assessment.changes if unreachable is None else ()
         applied = await self._applier.apply(changes, self._ports.owners(number)[0])
         if isinstance(applied.failure, NotLeading):
@@ -156,7 +162,12 @@ class Reconciler:
         if assessment.retain_refused and applied.done:
             await self._reporter.tell_not_retained(number)
         untold = await self._tell_departed(number, assessment, applied, seen=unreachable is None)
-        await self._reporter.let_go(number)
+        try:
+            await self._reporter.let_go(number)
+        except Refused as exc:
+            kept = replace(exc, reason=Reason.DELETING)
+            await self._reporter.report(number, assessment, Applied(failure=kept), seen=unreachable is None)
+            return exc
         return untold
 
     async def _tell_departed(

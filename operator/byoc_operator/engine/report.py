@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
+from ..cluster.refusals import Asked
 from ..core.assessment import Assessment, paths, verbs
 from ..core.conditions import Reason, Verdict
 from ..core.ownership import Owned
-from ..core.resource import PhoneNumber
+from ..core.resource import GROUP, PLURAL, PhoneNumber
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
@@ -29,6 +30,16 @@ SERVER_WIDE = frozenset(
 )
 """Faults of LiveKit as a whole: thousands of numbers may carry them, none of them is to blame."""
 
+REFUSED_LONGEST_S = 60.0
+"""The longest pause between two tries of a write that the API server refuses: nobody tells when that is over."""
+
+REFUSED_EVENTS = 100
+"""How many objects get an Event that their status cannot be written. What hits more is in the log and the metrics."""
+
+
+class Refused(Unavailable):
+    """The API server refuses a write about this object, which has not changed. The log has it."""
+
 
 class Reporter:
     """All writes to the cluster about one number."""
@@ -36,7 +47,8 @@ class Reporter:
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._otherwise: dict[str, dict[str, Any]] = {}
-        ports.cache.forgotten.append(lambda uid: self._otherwise.pop(uid, None))
+        self._refused: set[str] = set()
+        ports.cache.forgotten += [lambda uid: self._otherwise.pop(uid, None), self.through]
 
     def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, Any]:
         """What the status should read."""
@@ -58,12 +70,12 @@ class Reporter:
         try:
             raw = await ports.numbers.patch_status(number, status_patch(number.status, wanted))
         except ApiRefused as exc:
-            await self._look_again(number, exc)
+            await self._look_again(number, exc, "/status")
             raise Moved from exc
         if raw.get("status") != wanted:
             self._stored_otherwise(number, wanted)
         sighting = ports.cache.seen(raw)
-        await self._announce(number, wanted["conditions"][0])
+        await self._announce(number, wanted["conditions"][0], in_log=not isinstance(applied.failure, Refused))
         if sighting is not None and sighting.wakes:
             raise Moved  # the answer told of an edit before the watch did
 
@@ -141,7 +153,7 @@ class Reporter:
         log.info(note, extra={"number": number.key})
         await self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
 
-    async def _announce(self, number: PhoneNumber, ready: dict[str, Any]) -> None:
+    async def _announce(self, number: PhoneNumber, ready: dict[str, Any], *, in_log: bool) -> None:
         """An Event when a number falls out of step, for another reason than before, or comes back."""
         before, reason, message = number.ready_reason, ready["reason"], ready["message"]
         in_step = reason == Reason.SYNCED
@@ -150,16 +162,25 @@ class Reporter:
         if in_step:
             message = "LiveKit is in step with this object."
         harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING, Reason.DELETING)
-        log.log(logging.INFO if harmless else logging.WARNING, "%s: %s", reason, message, extra={"number": number.key})
+        level = logging.INFO if harmless else logging.WARNING if in_log else logging.DEBUG
+        log.log(level, "%s: %s", reason, message, extra={"number": number.key})
         if reason in SERVER_WIDE or (in_step and before in SERVER_WIDE):
             return  # one Event on the Lease tells it for all numbers
         kind: Literal["Normal", "Warning"] = "Normal" if harmless else "Warning"
         await self._ports.events.about_number(number, kind, reason, "Reconcile", message)
 
-    async def _look_again(self, number: PhoneNumber, refused: ApiRefused) -> None:
-        """A PATCH was refused: the object is gone, or newer than we knew. Anything else is a fault to back off from."""
+    def through(self, uid: str) -> None:
+        """All that was to be written about an object was written, or the object is gone."""
+        self._refused.discard(uid)
+        self._ports.regained.refusals.through(uid)
+
+    async def _look_again(self, number: PhoneNumber, refused: ApiRefused, subresource: str = "") -> None:
+        """A PATCH was refused: the object is gone, or newer than we knew. Anything else is a fault to back off from.
+
+        Raises `Refused`, `ApiRefused` where it cannot be looked at, and `Unavailable`.
+        """
         if refused.status not in (NOT_FOUND, CONFLICT, INVALID):
-            raise Unavailable("KubernetesRefused", refused.message) from refused
+            raise await self._refusal(number, refused, subresource) from refused
         raw = await self._ports.numbers.get(number.key)
         if raw is None:
             self._ports.cache.gone(number.key, number.uid)
@@ -167,7 +188,18 @@ class Reporter:
         self._ports.cache.seen(raw)
         if int(raw["metadata"]["resourceVersion"]) <= number.resource_version:
             # Refused although nothing changed: wait rather than go round in circles.
-            raise Unavailable("KubernetesRefused", refused.message) from refused
+            raise await self._refusal(number, refused, subresource) from refused
+
+    async def _refusal(self, number: PhoneNumber, refused: ApiRefused, subresource: str) -> Refused:
+        """Have a refusal told: once per cause in the log, and in an Event where the status cannot tell it."""
+        what = Asked("patch", GROUP, f"{PLURAL}{subresource}", number.key.namespace, number.key.name)
+        self._ports.regained.refusals.denied(what, number.uid, refused.message)
+        if subresource and number.uid not in self._refused and len(self._refused) < REFUSED_EVENTS:
+            self._refused.add(number.uid)
+            note = f"The status of this object cannot be written: {refused.message}"
+            reason = Reason.KUBERNETES_REFUSED
+            await self._ports.events.about_number(number, "Warning", reason, "Report", note)
+        return Refused(Reason.KUBERNETES_REFUSED, refused.message, longest_s=REFUSED_LONGEST_S)
 
 
 def _verdict(failure: OperatorError | None) -> Verdict | None:

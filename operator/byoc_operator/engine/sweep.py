@@ -48,10 +48,19 @@ class Judge(Protocol):
 
 @dataclass(slots=True)
 class LiveKitState:
-    """What the last sweep saw of LiveKit as a whole; `trouble` None: it answered."""
+    """What the last sweep saw of LiveKit as a whole; `trouble` None: it answered.
+
+    `swept_at_s`: when the last good sweep ended, or sweeps began; epoch seconds.
+    """
 
     trouble: OperatorError | None = None
     asked: bool = False
+    swept_at_s: float | None = None
+
+    @property
+    def up(self) -> bool | None:
+        """Whether it answered; None before anybody asked."""
+        return self.trouble is None if self.asked else None
 
 
 class Sweeper:
@@ -232,9 +241,8 @@ class Sweeper:
     def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:
         self._failures += 1
         before = self.state.trouble
-        self.state = LiveKitState(trouble=exc, asked=True)
+        self.state = LiveKitState(trouble=exc, asked=True, swept_at_s=self.state.swept_at_s)
         self._ports.metrics.sweeps.labels("failed").inc()
-        self._ports.metrics.livekit_up.set(0)
         if before is None or before.reason != exc.reason:
             log.error("LiveKit: %s: %s", exc.reason, exc.message)
             told(exc)
@@ -243,10 +251,8 @@ class Sweeper:
         if self.state.trouble is not None:
             log.info("LiveKit answers again")
         self._failures = 0
-        self.state = LiveKitState(asked=True)
+        self.state = LiveKitState(asked=True, swept_at_s=self._ports.wall())
         self._ports.metrics.sweeps.labels("done").inc()
-        self._ports.metrics.livekit_up.set(1)
-        self._ports.metrics.last_sweep.set(self._ports.wall())
 
     def _retry_s(self) -> float:
         return min(LONGEST_RETRY_S, self._interval_s, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 10))

@@ -1,6 +1,6 @@
 """Prometheus metrics. Every name starts with `byoc_`; no label holds a phone number, a name or a value of a user."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -14,6 +14,33 @@ OUTCOMES = ("sealed", "unchanged", "refused", "malformed")
 
 SWEEP_PARTS = ("keys", "secrets", "numbers", "orphans")
 """What a sweep looks at beside LiveKit."""
+
+
+LED: Mapping[str, str] = {
+    "byoc_numbers": (
+        "Numbers by the reason of their Ready condition. `Unseen`: they have none yet, or one of a newer operator."
+    ),
+    "byoc_queue_depth": "Phone numbers that could run now.",
+    "byoc_queue_delayed": "Phone numbers in back-off.",
+    "byoc_queue_parked": "Phone numbers that wait for LiveKit to answer.",
+    "byoc_paced_limit": "Most runs at once of what can wait for LiveKit.",
+    "byoc_queue_oldest_seconds": "Wait of the oldest that could run.",
+    "byoc_run_oldest_seconds": "Duration of the longest run under way.",
+    "byoc_orphans": "LiveKit objects with our mark that belong to no number.",
+    "byoc_retained_numbers": "Phone numbers that Retain or Observe left in LiveKit, without an object.",
+    "byoc_livekit_objects": "SIP objects in LiveKit, whoever's.",
+    "byoc_livekit_unreadable": "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
+    "byoc_livekit_up": "1 if LiveKit answered the last sweep, 0 if not. Absent before the first.",
+    "byoc_last_sweep_timestamp_seconds": (
+        "When the last good sweep ended; before the first, when this replica began to lead."
+    ),
+}
+"""What only the leader knows. A replica that stands by has no series of these: a 0 would look like a fault."""
+
+REFUSED = "byoc_refused_requests"
+OF_REFUSED = (
+    "Requests that the API server refuses at present: one for a missing right in each namespace, one for each object."
+)
 
 
 class Metrics:
@@ -72,13 +99,6 @@ class Metrics:
         )
         for part in SWEEP_PARTS:
             self.sweep_bugs.labels(part)
-        self.last_sweep = Gauge(
-            "byoc_last_sweep_timestamp_seconds", "When the last good sweep ended.", registry=self.registry
-        )
-        self.livekit_up = Gauge(
-            "byoc_livekit_up", "1 if LiveKit answered the last sweep, 0 if not.", registry=self.registry
-        )
-
         self.unreadable = Gauge(
             "byoc_unreadable_objects",
             "Objects that cannot be read and are passed over, by resource.",
@@ -108,17 +128,35 @@ class Metrics:
         gauge = Gauge(name, text, registry=self.registry)
         gauge.set_function(read)
 
+    def led(self, name: str, read: Callable[[], float | None]) -> None:
+        """One of `LED`: what only the leader knows. Without a series where `read` has None."""
+        self.registry.register(_Read(name, LED[name], (), lambda: {} if (now := read()) is None else {(): now}))
+
     def by_reason(self, read: Callable[[], dict[str, int]]) -> None:
         """How many numbers have which reason in their Ready condition, counted when somebody looks."""
-        self.registry.register(_ByReason(read))
+        name = "byoc_numbers"
+        self.registry.register(
+            _Read(name, LED[name], ("reason",), lambda: {(reason,): count for reason, count in read().items()})
+        )
+
+    def refused(self, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
+        """Which of our requests the API server refuses at present, by verb and resource."""
+        self.registry.register(_Read(REFUSED, OF_REFUSED, ("verb", "resource"), read))
 
 
-class _ByReason(Collector):
-    def __init__(self, read: Callable[[], dict[str, int]]) -> None:
+class _Read(Collector):
+    """Samples by the values of their labels, read when somebody looks."""
+
+    def __init__(
+        self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
+    ) -> None:
+        self._name = name
+        self._text = text
+        self._labels = labels
         self._read = read
 
     def collect(self) -> list[GaugeMetricFamily]:
-        family = GaugeMetricFamily("byoc_numbers", "Numbers by the reason of their Ready condition.", labels=["reason"])
-        for reason, count in sorted(self._read().items()):
-            family.add_metric([reason], count)
+        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
+        for values, count in sorted(self._read().items()):
+            family.add_metric(values, count)
         return [family]

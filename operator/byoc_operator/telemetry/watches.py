@@ -38,10 +38,14 @@ class _Watcher:
 
 @dataclass(slots=True)
 class Watches:
-    """State of every watch by its path. `expected`: how many there must be; `clock`: monotonic seconds."""
+    """State of every watch by its path. `expected`: how many there must be; `clock`: monotonic seconds.
+
+    `answered`: told of each answer, its path, whether it is to a watch, and the HTTP status.
+    """
 
     expected: int
     clock: Callable[[], float] = time.monotonic
+    answered: Callable[[str, bool, int], object] = lambda *_: None
     _open: set[str] = field(default_factory=set)
     _trouble: dict[str, str] = field(default_factory=dict)
     _opening: dict[str, float] = field(default_factory=dict)
@@ -111,6 +115,8 @@ class Watches:
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestEndParams
     ) -> None:
         path, status = request.url.path, request.response.status
+        if _is_watch(request.url.query) or "limit" in request.url.query:
+            self.answered(path, _is_watch(request.url.query), status)
         if status >= _REFUSED:
             self._broken(path, f"HTTP {status}", request.url.query)
         elif _is_watch(request.url.query):

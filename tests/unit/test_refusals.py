@@ -1,0 +1,263 @@
+"""Requests that the API server refuses: told once, where people look, and gone when it heals."""
+
+import asyncio
+import logging
+
+import pytest
+
+from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.fake import Fail
+from byoc_operator.cluster.refusals import FORGOTTEN_S, TOLD_AGAIN_S, Asked, Refusals, asked, is_missing_right
+from operated import NAME, NAMESPACE, World, manifest
+from virtual_time import in_virtual_time
+
+NUMBERS, STATUS = "byocphonenumbers", "byocphonenumbers/status"
+RBAC = (
+    'byocphonenumbers.byoc.talkifai.dev "a" is forbidden: User "system:serviceaccount:byoc-system:operator" cannot '
+    'patch resource "byocphonenumbers/status" in API group "byoc.talkifai.dev" in the namespace "voice"'
+)
+POLICY = (
+    "byocphonenumbers.byoc.talkifai.dev \"main\" is forbidden: ValidatingAdmissionPolicy 'labels' with binding "
+    "'labels' denied request: a label is missing"
+)
+PATCH = Asked("patch", "byoc.talkifai.dev", STATUS, "voice", "a")
+
+
+def refused(words: str, status: int = 403, method: str = "PATCH", resource: str = NUMBERS) -> ApiRefused:
+    return ApiRefused("KubernetesRefused", f"{method} {resource}: {status}: {words}", status=status)
+
+
+def gauge(world: World, verb: str, resource: str) -> float | None:
+    return world.ports.metrics.registry.get_sample_value("byoc_refused_requests", {"verb": verb, "resource": resource})
+
+
+def told(caplog: pytest.LogCaptureFixture, words: str) -> int:
+    return sum(words in record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/api/v1/namespaces/kube-system", Asked("get", "", "namespaces", "", "kube-system")),
+        ("GET", "/api/v1/secrets", Asked("list", "", "secrets")),
+        ("GET", "/api/v1/namespaces/voice/secrets", Asked("list", "", "secrets", "voice")),
+        ("GET", "/api/v1/namespaces/voice/secrets/sip", Asked("get", "", "secrets", "voice", "sip")),
+        ("POST", "/api/v1/namespaces/byoc/secrets", Asked("create", "", "secrets", "byoc")),
+        (
+            "PUT",
+            "/apis/coordination.k8s.io/v1/namespaces/b/leases/l",
+            Asked("update", "coordination.k8s.io", "leases", "b", "l"),
+        ),
+        ("PATCH", "/apis/byoc.talkifai.dev/v1alpha1/namespaces/voice/byocphonenumbers/a/status", PATCH),
+        (
+            "GET",
+            "/k8s/clusters/c-1/apis/byoc.talkifai.dev/v1alpha1/byocphonenumbers",
+            Asked("list", "byoc.talkifai.dev", NUMBERS),
+        ),
+        (
+            "PATCH",
+            "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/x",
+            Asked("patch", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "", "x"),
+        ),
+    ],
+)
+def test_what_a_request_needs_is_read_from_its_path(method: str, path: str, expected: Asked) -> None:
+    assert asked(method, path) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "expected"),
+    [
+        (403, RBAC, True),
+        (403, 'events.events.k8s.io is forbidden: User "x" cannot create resource "events" in API group "y"', True),
+        (403, 'forbidden: User "x" cannot patch path "/"', True),
+        (401, "Unauthorized", True),
+        (403, POLICY, False),
+        (403, 'byocphonenumbers "a" is forbidden: exceeded quota: q, requested: count/x=1', False),
+        (403, 'admission webhook "w" denied the request: forbidden: User "x" cannot patch resource', False),
+        (
+            403,
+            'x "a" is forbidden: ValidatingAdmissionPolicy \'p\' denied request: y is forbidden: User "x" cannot z',
+            False,
+        ),
+        (403, 'events "x" is forbidden: unable to create new content in namespace voice', False),
+        (422, RBAC, False),
+        (404, "not found", False),
+    ],
+)
+def test_a_missing_right_is_told_from_what_admission_says(status: int, words: str, *, expected: bool) -> None:
+    assert is_missing_right(PATCH, status, words) is expected
+
+
+def test_whoever_may_not_read_lacks_a_right_whatever_the_words() -> None:
+    assert is_missing_right(Asked("watch", "", "secrets"), 403, "")
+
+
+def test_a_right_is_told_once_and_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    refusals = Refusals(lambda: 0.0)
+    for number in range(1000):
+        refusals.answered(PATCH._replace(name=f"n{number}"), 403, RBAC)
+    assert told(caplog, "the API server refuses") == 1
+    assert refusals.problems() == [f"the API server refuses: patch {STATUS}: 403: {RBAC}"]
+    assert refusals.counts() == {("patch", STATUS): 1}
+    refusals.answered(PATCH, 422, "an older CRD")
+    assert (refusals.problems(), refusals.counts()) == ([], {})
+    assert told(caplog, f"patch {STATUS} is no longer refused") == 1
+
+
+def test_a_right_that_is_given_in_one_namespace_is_still_missing_in_another() -> None:
+    refusals = Refusals(lambda: 0.0)
+    for namespace in ("a", "b"):
+        refusals.answered(PATCH._replace(namespace=namespace), 403, RBAC)
+    refusals.answered(PATCH._replace(namespace="a"), 200)
+    assert [what.namespace for what in refusals.missing()] == ["b"]
+
+
+def test_a_right_that_comes_and_goes_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    for _ in range(50):
+        refusals.answered(PATCH, 403, RBAC)
+        refusals.answered(PATCH, 200)
+    assert told(caplog, "the API server refuses") == 1
+    now[0] += TOLD_AGAIN_S
+    refusals.answered(PATCH, 403, RBAC)
+    assert told(caplog, "the API server refuses") == 2
+
+
+def test_what_nobody_tries_any_more_is_forgotten() -> None:
+    now = [0.0]
+    refusals = Refusals(lambda: now[0])
+    refusals.answered(PATCH, 403, RBAC)
+    refusals.denied(PATCH, "uid", POLICY)
+    now[0] += FORGOTTEN_S + 1
+    assert (refusals.problems(), refusals.counts()) == ([], {})
+
+
+def test_the_words_are_bounded_and_visible(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = Refusals(lambda: 0.0)
+    refusals.denied(PATCH, "uid", "403: denied\x1b[31m\n\u202e" + "x" * 100_000)
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert len(line) < 700
+    assert line.isprintable()
+
+
+def test_causes_and_places_are_bounded() -> None:
+    refusals = Refusals(lambda: 0.0)
+    for number in range(3000):
+        refusals.denied(PATCH, f"uid-{number}", "the same for all")
+        refusals.denied(PATCH, "one", f"another cause {chr(0x4E00 + number)}")
+    assert sum(refusals.counts().values()) <= 1000 + 64
+
+
+@in_virtual_time
+async def test_a_status_that_may_not_be_written_is_told_in_an_event(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world = await World.running()
+    world.api.without = {("patch", STATUS)}
+    world.api.apply(manifest())
+    await world.elapse(240)
+    assert world.event_reasons() == ["KubernetesRefused"]
+    assert "cannot patch resource" in world.api.events[0]["note"]
+    assert told(caplog, "the API server refuses") == 1
+    assert any("patch byocphonenumbers/status" in each for each in world.engine.problems())
+    assert gauge(world, "patch", STATUS) == 1
+    world.api.without = set()
+    await world.elapse(10)
+    assert world.ready() == ("True", "Synced")
+    assert (world.engine.problems(), gauge(world, "patch", STATUS)) == ([], None)
+
+
+@in_virtual_time
+async def test_a_finalizer_that_may_not_be_written_is_told_in_the_status_and_nothing_is_made() -> None:
+    world = await World.running()
+    world.api.without = {("patch", NUMBERS)}
+    world.api.apply(manifest())
+    await world.elapse(30)
+    assert world.ready() == ("False", "KubernetesRefused")
+    assert "cannot patch resource" in world.status()["conditions"][0]["message"]
+    assert world.livekit.objects() == []
+    assert world.engine.problems() != []
+    world.api.without = set()
+    await world.elapse(10)
+    assert (world.ready(), world.engine.problems()) == (("True", "Synced"), [])
+
+
+@in_virtual_time
+async def test_a_deletion_that_is_refused_says_so_and_names_no_dead_trunk(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world = await World.in_step()
+    world.api.without = {("patch", NUMBERS)}
+    world.api.delete(NAMESPACE, NAME)
+    await world.elapse(240)
+    assert world.ready() == ("False", "Deleting")
+    assert "cannot patch resource" in world.status()["conditions"][0]["message"]
+    assert "outboundTrunkId" not in world.status()
+    assert world.livekit.objects() == []
+    assert told(caplog, "the API server refuses") == 1
+    world.api.without = set()
+    await world.elapse(10)
+    assert not world.exists()
+    assert gauge(world, "patch", NUMBERS) is None
+
+
+@in_virtual_time
+async def test_an_admission_policy_hits_one_object_and_not_the_readiness(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    world = await World.running()
+    for _ in range(3):
+        world.api.inject(Fail(refused(POLICY)), "PATCH", NUMBERS)
+    world.api.apply(manifest())
+    await world.settle()
+    assert world.ready() == ("False", "KubernetesRefused")
+    assert world.engine.problems() == []
+    assert gauge(world, "patch", NUMBERS) == 1
+    await world.elapse(240)
+    assert world.ready() == ("True", "Synced")
+    assert told(caplog, "a label is missing") == 1
+    assert gauge(world, "patch", NUMBERS) is None
+
+
+@in_virtual_time
+async def test_a_refused_object_that_is_gone_is_refused_no_longer() -> None:
+    world = await World.running()
+    for _ in range(50):
+        world.api.inject(Fail(refused(POLICY)), "PATCH", NUMBERS)
+    world.api.apply(manifest())
+    await world.settle()
+    assert gauge(world, "patch", NUMBERS) == 1
+    world.api.delete(NAMESPACE, NAME)
+    await world.settle()
+    assert gauge(world, "patch", NUMBERS) is None
+
+
+@in_virtual_time
+async def test_events_that_may_not_be_written_are_told_once_and_are_asked_for_by_themselves(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = await World.in_step()
+    world.api.without = {("create", "events")}
+    for turn in range(6):
+        world.api.annotate(NAMESPACE, NAME, paused="true" if turn % 2 == 0 else None)
+        await world.elapse(3)
+    assert told(caplog, "cannot create resource") == 1
+    assert world.engine.problems() != []
+    world.api.without = set()
+    await asyncio.sleep(11)
+    assert world.engine.problems() == []
+
+
+@in_virtual_time
+async def test_a_get_that_is_refused_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
+    world = await World.in_step()
+    world.api.without = {("get", NUMBERS)}
+    await world.apply("other")
+    await world.elapse(60)
+    assert told(caplog, "a bug") == 0
+    assert told(caplog, "the API server refuses") == 1
+    world.api.without = set()
+    await world.elapse(10)
+    assert world.ready("other") == ("False", "NumberClaimed")
