@@ -8,7 +8,7 @@ from ..core.claims import Tenure
 from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials
 from ..core.ownership import Owner, RecordedIds
-from ..core.plan import Change, Replace, needs_credentials
+from ..core.plan import needs_credentials
 from ..core.resource import Key, PhoneNumber
 from ..core.schema import DeletionPolicy
 from ..core.status import Outcome
@@ -18,6 +18,7 @@ from .breath import unhurried
 from .claims import Claims
 from .gather import Gatherer, Moved, Ports
 from .lookups import Lookups
+from .repairs import is_anothers, is_repair, secret_is_newer
 from .report import Refused, Reporter, was_in_step
 from .told import Told
 
@@ -138,7 +139,7 @@ class Reconciler:
         if isinstance(applied.failure, NotLeading):
             return applied.failure
         applied = self._judged(number, applied, _in_the_way(number, assessment, unreachable))
-        await self._reporter.tell_changes(number, applied, expected=not _is_repair(number, assessment, applied))
+        await self._reporter.tell_changes(number, applied, expected=not is_repair(number, assessment, applied))
         if number.deleting:
             return await self._part(number, assessment, applied, unreachable)
         if not isinstance(applied.failure, Waiting) and not (unreachable and _nothing_asked(number, assessment)):
@@ -294,11 +295,7 @@ class Reconciler:
 def _in_the_way(number: PhoneNumber, assessment: Assessment, unreachable: OperatorError | None) -> OperatorError | None:
     """A fault of LiveKit matters only to who wants something of it: not to an observer that leaves, say."""
     leaves = number.deleting and number.observes
-    return None if leaves or (_is_anothers(assessment) and not assessment.changes) else unreachable
-
-
-def _is_anothers(assessment: Assessment) -> bool:
-    return assessment.verdict is not None and assessment.verdict.reason is Reason.NUMBER_CLAIMED
+    return None if leaves or (is_anothers(assessment) and not assessment.changes) else unreachable
 
 
 def _nothing_asked(number: PhoneNumber, assessment: Assessment) -> bool:
@@ -307,34 +304,7 @@ def _nothing_asked(number: PhoneNumber, assessment: Assessment) -> bool:
         return False
     if number.wishes.recreate not in ("", number.answered("lastHandledRecreate")):
         return False
-    return assessment.verdict is None and not _secret_is_newer(number, assessment)
-
-
-def _is_repair(number: PhoneNumber, assessment: Assessment, applied: Applied) -> bool:
-    """Whether what was changed had been in step before: then somebody else changed it in LiveKit."""
-    if number.deleting or assessment.refreshes or _is_anothers(assessment) or not was_in_step(number):
-        return False
-    if assessment.verdict is not None and assessment.verdict.reason is Reason.INVALID_SPEC:
-        return False  # a refused host cost the outbound trunk
-    return not _follows_secret(number, assessment, applied.done)
-
-
-def _follows_secret(number: PhoneNumber, assessment: Assessment, done: tuple[Change, ...]) -> bool:
-    """Whether only credentials changed and the Secret is newer than what was last written."""
-    if not _secret_is_newer(number, assessment):
-        return False
-    return all(isinstance(change, Replace) and _credentials_only(change) for change in done)
-
-
-def _secret_is_newer(number: PhoneNumber, assessment: Assessment) -> bool:
-    """Whether credentials were written to LiveKit before, and the Secret has changed since."""
-    if not isinstance(assessment.credentials, Credentials):
-        return False
-    return number.written_secret_version not in (None, assessment.credentials.resource_version)
-
-
-def _credentials_only(change: Replace) -> bool:
-    return all(path.rpartition(".")[2] in ("username", "password", "headers") for path in change.fields)
+    return assessment.verdict is None and not secret_is_newer(number, assessment)
 
 
 def _come_back(failures: list[OperatorError]) -> None:

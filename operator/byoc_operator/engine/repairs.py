@@ -1,0 +1,41 @@
+"""Whether what a run changed in LiveKit was a repair: put right after somebody else, and asked for by nobody."""
+
+from ..core.assessment import Assessment
+from ..core.conditions import Reason
+from ..core.credentials import Credentials
+from ..core.plan import Change, Replace
+from ..core.resource import PhoneNumber
+from .apply import Applied
+from .report import was_in_step
+
+
+def is_anothers(assessment: Assessment) -> bool:
+    """Whether another object has the number."""
+    return assessment.verdict is not None and assessment.verdict.reason is Reason.NUMBER_CLAIMED
+
+
+def is_repair(number: PhoneNumber, assessment: Assessment, applied: Applied) -> bool:
+    """Whether what was changed had been in step before: then somebody else changed it in LiveKit."""
+    if number.deleting or assessment.refreshes or is_anothers(assessment) or not was_in_step(number):
+        return False
+    if assessment.verdict is not None and assessment.verdict.reason is Reason.INVALID_SPEC:
+        return False  # a refused host cost the outbound trunk
+    return not _follows_secret(number, assessment, applied.done)
+
+
+def _follows_secret(number: PhoneNumber, assessment: Assessment, done: tuple[Change, ...]) -> bool:
+    """Whether only credentials changed and the Secret is newer than what was last written."""
+    if not secret_is_newer(number, assessment):
+        return False
+    return all(isinstance(change, Replace) and _credentials_only(change) for change in done)
+
+
+def secret_is_newer(number: PhoneNumber, assessment: Assessment) -> bool:
+    """Whether credentials were written to LiveKit before, and the Secret has changed since."""
+    if not isinstance(assessment.credentials, Credentials):
+        return False
+    return number.written_secret_version not in (None, assessment.credentials.resource_version)
+
+
+def _credentials_only(change: Replace) -> bool:
+    return all(path.rpartition(".")[2] in ("username", "password", "headers") for path in change.fields)
