@@ -30,7 +30,7 @@ dev: $(READY) ## The same parts kept running, with the operator; prints what to 
 
 .PHONY: test
 test: check bed ## Everything: check, then all tests on the real parts
-	$(BIN)/python -Im pytest -q -n 2 tests/bounds
+	$(BIN)/python -Im pytest -q -n 2 tests/bounds tests/histories
 	$(BIN)/python -Im pytest tests/contract tests/integration tests/security
 	$(BIN)/python -Im pytest -m install tests/install
 
