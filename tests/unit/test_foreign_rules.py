@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from byoc_operator.core.foreign_rules import ForeignRules, Intrusion, Wildcards, intrusion
-from byoc_operator.core.matching import Call, Filter, Result, judge
+from byoc_operator.core.matching import Call, Filter, Result, contradiction, judge
 from byoc_operator.core.trunk import DispatchRule, Form, InboundTrunk, Selection
 from operated import MASK, World
 from strategies import PHONE
@@ -88,6 +88,20 @@ def test_rules_that_make_livekit_refuse_every_call_are_told(
     rules: tuple[DispatchRule, ...], told: tuple[str, ...]
 ) -> None:
     assert on_trunk(*rules) == Intrusion(contradicting=told)
+
+
+@pytest.mark.parametrize("limited", ["numbers", "callers", "trunk_ids"])
+def test_thousands_of_rules_are_compared_without_comparing_each_with_each(limited: str) -> None:
+    """Each with each would be 200 million comparisons, during which nothing else runs."""
+    many = [rule(f"SDR_{index:05}", **{limited: (f"+1555{index:07}",)}) for index in range(20_000)]
+    assert contradiction(many) == ()
+    assert contradiction([*many, replace(many[7], id="SDR_x")]) == ("SDR_00007", "SDR_x")
+
+
+def test_long_lists_of_numbers_and_callers_of_one_rule_are_not_multiplied() -> None:
+    """Of 400 million calls that the rule is for, none is to this number."""
+    many = tuple(f"+1666{index:07}" for index in range(20_000))
+    assert on_trunk(rule(callers=many, numbers=many)) == Intrusion()
 
 
 def test_a_finding_names_a_few_rules_and_counts_the_rest() -> None:

@@ -120,10 +120,10 @@ def _calls_for(rule: DispatchRule, trunk: InboundTrunk, phone_number: str) -> It
     """Calls to the number that both trunk and rule let through. Carriers dial a number in more than one spelling."""
     selection = rule.selection
     callers = selection.callers or trunk.allowed_numbers or (_STRANGER,)
-    numbers = selection.numbers or (phone_number,)
+    numbers = [each for each in selection.numbers or (phone_number,) if normalised(each) == phone_number]
     for called, caller in product(numbers, callers):
         call = Call(called, caller)
-        if normalised(called) == phone_number and trunk_filter(trunk, call) is None:
+        if trunk_filter(trunk, call) is None:
             yield call
 
 

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
+from itertools import chain, product
 
-from .trunk import DispatchRule, Form, InboundTrunk, Masked, Selection, normalised
+from .trunk import DispatchRule, Form, InboundTrunk, Masked, normalised
 
 _IGNORED_IN_ADDRESSES = re.compile(r"[()+*;, \t\n\r]|://")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
@@ -129,16 +130,50 @@ def rule_filter(rule: DispatchRule, trunk: InboundTrunk | None, call: Call) -> F
 
 def contradiction(rules: Iterable[DispatchRule]) -> tuple[str, ...]:
     """IDs of the first two rules that are for the same calls, so that LiveKit refuses all; empty if none are."""
-    before: dict[str, list[DispatchRule]] = {}
+    before = _Before()
     for rule in rules:
         if rule.selection.form is Form.UNKNOWN or _names_one_twice(rule):
             return (rule.id, rule.id)
-        for trunk in rule.trunk_ids or ("",):
-            for other in before.setdefault(trunk, []):
-                if _are_for_the_same(rule.selection, other.selection):
-                    return _both(rule.id, other.id)
-            before[trunk].append(rule)
+        other = before.for_the_same(rule)
+        if other is not None:
+            return _both(rule.id, other.id)
+        before.add(rule)
     return ()
+
+
+class _Before:
+    """Rules that do not contradict each other, found by what they are limited to.
+
+    There may be thousands: to compare each with each would stop everything else for minutes.
+    """
+
+    def __init__(self) -> None:
+        self._rules: list[DispatchRule] = []
+        self._by_caller: dict[tuple[str, Masked | None, str], list[int]] = {}
+        self._by_number: dict[tuple[str, Masked | None, str], list[int]] = {}
+
+    def add(self, rule: DispatchRule) -> None:
+        """Remember a rule."""
+        selection, place = rule.selection, len(self._rules)
+        self._rules.append(rule)
+        for index, limits in ((self._by_caller, selection.callers), (self._by_number, selection.numbers)):
+            for trunk, each in product(rule.trunk_ids or ("",), _spelled_alike(limits)):
+                index.setdefault((trunk, selection.pin, each), []).append(place)
+
+    def for_the_same(self, rule: DispatchRule) -> DispatchRule | None:
+        """The first one that shares trunk, PIN, a caller and a number with this rule."""
+        selection = rule.selection
+        callers, numbers = _spelled_alike(selection.callers), _spelled_alike(selection.numbers)
+        for trunk in rule.trunk_ids or ("",):
+            found = [self._by_caller.get((trunk, selection.pin, each), ()) for each in callers]
+            by_number = [self._by_number.get((trunk, selection.pin, each), ()) for each in numbers]
+            fewer = min(found, by_number, key=lambda places: sum(map(len, places)))
+            for place in sorted(set(chain.from_iterable(fewer))):
+                other = self._rules[place].selection
+                alike = not callers.isdisjoint(_spelled_alike(other.callers))
+                if alike and not numbers.isdisjoint(_spelled_alike(other.numbers)):
+                    return self._rules[place]
+        return None
 
 
 def _names_one_twice(rule: DispatchRule) -> bool:
@@ -149,13 +184,6 @@ def _names_one_twice(rule: DispatchRule) -> bool:
         or len(_spelled_alike(callers)) < len(callers)
         or len(_spelled_alike(numbers)) < len(numbers)
     )
-
-
-def _are_for_the_same(one: Selection, other: Selection) -> bool:
-    if one.pin != other.pin:
-        return False
-    callers, numbers = _spelled_alike(one.callers), _spelled_alike(one.numbers)
-    return not (callers.isdisjoint(_spelled_alike(other.callers)) or numbers.isdisjoint(_spelled_alike(other.numbers)))
 
 
 @lru_cache(maxsize=1024)
