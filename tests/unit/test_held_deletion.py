@@ -61,6 +61,22 @@ async def test_the_status_says_deleting_and_names_nothing_that_is_gone(others: l
 
 
 @in_virtual_time
+async def test_a_finalizer_that_may_not_go_is_told_whenever_anybody_looks() -> None:
+    world = await held()
+    world.api.without = {("patch", PLURAL)}
+    world.api.delete(NAMESPACE, NAME)
+    for _ in range(10):
+        await world.elapse(61)
+        assert (world.ready(), FINALIZER in finalizers(world)) == (DELETING, True)
+        assert "cannot patch resource" in world.message()
+        assert not set(IDS) & set(world.status())
+    world.api.without = set()
+    await world.elapse(10)
+    assert finalizers(world) == ["example.com/audit"]
+    assert "LiveKit has nothing of it" in world.message()
+
+
+@in_virtual_time
 async def test_an_ordinary_deletion_costs_no_status() -> None:
     world = await World.in_step()
     world.api.delete(NAMESPACE, NAME)

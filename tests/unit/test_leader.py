@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from byoc_operator.cluster.fake import Fail, FakeApi
-from byoc_operator.cluster.lease import LeaseApi
+from byoc_operator.cluster.lease import LEFT_ALONE, LeaseApi
 from byoc_operator.engine.leader import BELIEF_S, DURATION_S, Alone, Leader
 from byoc_operator.errors import Unavailable
 from operated import LEASE, SYSTEM, CutOff, candidate, held_by, now_s
@@ -148,6 +148,21 @@ async def test_a_release_that_fails_is_no_error_and_ends_leadership_all_the_same
     assert not leader.holds
     taking, began = Runs(follower.acquire()), now()
     assert await taking.ends(60) - began <= 20
+
+
+@in_virtual_time
+async def test_a_lease_that_was_annotated_since_its_renewal_is_released_all_the_same() -> None:
+    api = FakeApi(now_s)
+    leader, follower = two(api)
+    await leader.acquire()
+    await LeaseApi(api, SYSTEM, LEASE).amend(LEFT_ALONE, lambda _: "SDR_a")
+    await leader.release()
+    assert held_by(api) == ""
+    taking, began = Runs(follower.acquire()), now()
+    assert await taking.ends(60) - began <= 2
+    found = await LeaseApi(api, SYSTEM, LEASE).read()
+    assert found is not None
+    assert found.annotations == {LEFT_ALONE: "SDR_a"}
 
 
 @in_virtual_time

@@ -1,16 +1,22 @@
 """A namespaced install, whose rights go with the namespace: told before, when it happens, and when they are back."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail
 from byoc_operator.engine.rights import Rights
-from operated import NAMESPACE, World, manifest
+from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
 
-FORBIDDEN = ApiRefused("KubernetesRefused", "byocphonenumbers is forbidden", status=403)
+FORBIDDEN = ApiRefused(
+    "KubernetesRefused",
+    'PATCH byocphonenumbers: 403: byocphonenumbers "n" is forbidden: User "operator" cannot patch resource',
+    status=403,
+)
+DENIED = replace(FORBIDDEN, message='PATCH byocphonenumbers: 403: admission webhook "w" denied the request: on Fridays')
 
 
 class Answers:
@@ -66,3 +72,15 @@ async def test_rights_that_are_gone_are_told_once_a_namespace_and_again_when_the
         assert len(told) == (round_ + 1 if watched else 0)
         assert all(NAMESPACE in each and "forbidden" in each and "docs/outlives.md" in each for each in told)
     assert ("may let numbers of namespace voice go again" in caplog.text) == bool(watched)
+
+
+@in_virtual_time
+async def test_what_admission_refuses_is_no_right_that_is_gone() -> None:
+    world = await World.running(namespaces=(NAMESPACE,))
+    await world.apply()
+    for _ in range(3):
+        world.api.inject(Fail(DENIED), "PATCH", "byocphonenumbers")
+    world.api.delete(NAMESPACE, NAME)
+    await world.elapse(600)
+    assert world.api.numbers() == []
+    assert [each for each in world.troubles if each.startswith("RightsGone")] == []

@@ -138,7 +138,10 @@ class Leader:
         if held is None:
             return
         try:
-            await self._lease.write(held, "", 1)
+            if await self._lease.write(held, "", 1) is None:  # somebody wrote to it since, we ourselves perhaps
+                found = await self._lease.read()
+                if found is not None and found.holder == self._identity:
+                    await self._lease.write(found, "", 1)
         except OperatorError as exc:
             log.warning("the Lease could not be released: %s", exc.message)
 

@@ -166,8 +166,9 @@ class Reconciler:
         try:
             await self._reporter.let_go(number)
         except Refused as exc:
-            kept = replace(exc, reason=Reason.DELETING)
-            await self._reporter.report(number, assessment, Applied(failure=kept), seen=unreachable is None)
+            kept = Applied(failure=replace(exc, reason=Reason.DELETING))
+            number = self._ports.cache.get(number.key) or number  # with the status that was written a moment ago
+            await self._reporter.report(number, assessment, kept, seen=unreachable is None)
             return exc
         return untold
 

@@ -113,7 +113,7 @@ class Reporter:
         try:
             await self._ports.numbers.remove_finalizer(number)
         except ApiRefused as exc:
-            if exc.status == FORBIDDEN:
+            if exc.missing_right and exc.status == FORBIDDEN:  # not what admission refuses, or a token that has expired
                 await self._ports.rights.refused(number.key.namespace, exc.message)
             await self._look_again(number, exc)
             raise Moved from exc
