@@ -98,6 +98,17 @@ def test_thousands_of_rules_are_compared_without_comparing_each_with_each(limite
     assert contradiction([*many, replace(many[7], id="SDR_x")]) == ("SDR_00007", "SDR_x")
 
 
+def test_hundreds_of_trunks_without_numbers_are_not_compared_for_each_rule_anew() -> None:
+    """Each rule with each trunk and each trunk again would be 300 million comparisons for one number."""
+    trunks = tuple(
+        InboundTrunk("any", "{}", (), allowed_addresses=(f"10.{index}.0.0/16",), id=f"ST_{index:03}")
+        for index in range(256)
+    )
+    rules = tuple(rule(f"SDR_{each.id}", trunk_ids=(each.id,)) for each in trunks)
+    foreign = ForeignRules(catch_alls=trunks, on_catch_alls=rules)
+    assert [intrusion(PHONE, TRUNK, OURS, foreign).catch_all for _ in range(50)] == ["ST_000"] * 50
+
+
 def test_long_lists_of_numbers_and_callers_of_one_rule_are_not_multiplied() -> None:
     """Of 400 million calls that the rule is for, none is to this number."""
     many = tuple(f"+1666{index:07}" for index in range(20_000))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, product
 
-from .matching import Call, contradiction, preferred, trunk_filter, trunk_for
+from .matching import Call, contradiction, preferred, trunk_filter
 from .trunk import UNREADABLE, DispatchRule, Form, InboundTrunk, normalised
 
 MOST_TOLD = 3
@@ -18,6 +18,9 @@ MOST_TOLD = 3
 
 MOST_CALLS = 16
 """Calls that are tried for one rule; a rule with a long list of callers is for all of them alike."""
+
+MOST_TRIED = 64
+"""Calls that are tried for all trunks without numbers together: each is compared with every such trunk."""
 
 _ANY_TRUNK = "ST"
 _STRANGER = "a caller whom no rule names"
@@ -103,17 +106,22 @@ def _takers(
     if contradicting:
         return (), tuple(dict.fromkeys(each or "ours" for each in contradicting))
     there = replace(trunk, id=_ANY_TRUNK)
-    takers = [f"{rule.id} {_effect(rule, phone_number)}" for rule in known if _wins(rule, there, rules, phone_number)]
+    getters: dict[Call, DispatchRule | None] = {}  # most rules are tried by the same call
+
+    def wins(rule: DispatchRule) -> bool:
+        """Whether there is a call to the number that the rule gets."""
+        for call in islice(_calls_for(rule, there, phone_number), MOST_CALLS):
+            if call not in getters:
+                getters[call] = preferred(rules, there, call)
+            if getters[call] is rule:
+                return True
+        return False
+
+    takers = [f"{rule.id} {_effect(rule, phone_number)}" for rule in known if wins(rule)]
     takers += [f"{rule.id} has a form that the operator does not know" for rule in strange]
     if len(takers) > MOST_TOLD:
         takers[MOST_TOLD:] = [f"{len(takers) - MOST_TOLD} more"]
     return tuple(takers), ()
-
-
-def _wins(rule: DispatchRule, trunk: InboundTrunk, rules: Sequence[DispatchRule], phone_number: str) -> bool:
-    """Whether there is a call to the number that the rule gets."""
-    calls = islice(_calls_for(rule, trunk, phone_number), MOST_CALLS)
-    return any(preferred(rules, trunk, call) is rule for call in calls)
 
 
 def _calls_for(rule: DispatchRule, trunk: InboundTrunk, phone_number: str) -> Iterator[Call]:
@@ -139,17 +147,26 @@ def _catch_all(phone_number: str, trunk: InboundTrunk, foreign: ForeignRules) ->
     """ID of the first trunk without numbers over which a call gets a rule after our trunk has kept it out."""
     if contradiction(foreign.on_catch_alls):
         return ""
-    trunks = (replace(trunk, id=_ANY_TRUNK), *foreign.catch_alls)
-    for each, rule in product(foreign.catch_alls, foreign.on_catch_alls):
-        if each.id not in rule.trunk_ids:
-            continue
-        numbers = [number for number in rule.selection.numbers if normalised(number) == phone_number]
-        callers = rule.selection.callers or each.allowed_numbers or (_STRANGER,)
-        dialled = numbers if rule.selection.numbers else [phone_number]
-        calls = (Call(*call) for call in product(dialled, callers, (*_sources(each.allowed_addresses), *_ANYWHERE)))
-        if any(trunk_for(trunks, call) is each for call in islice(calls, MOST_CALLS)):
-            return each.id
-    return ""
+    by_id = {each.id: each for each in foreign.catch_alls}
+    pairs = ((by_id[at], rule) for rule in foreign.on_catch_alls for at in rule.trunk_ids if at in by_id)
+    tried = ((each, call) for each, rule in pairs for call in islice(_calls_over(each, rule, phone_number), MOST_CALLS))
+    found = [each.id for each, call in islice(tried, MOST_TRIED) if _is_caught(call, each, trunk, foreign.catch_alls)]
+    return min(found, default="")
+
+
+def _calls_over(each: InboundTrunk, rule: DispatchRule, phone_number: str) -> Iterator[Call]:
+    """Calls to the number that a rule may get over a trunk without numbers."""
+    numbers = [number for number in rule.selection.numbers if normalised(number) == phone_number]
+    dialled = numbers if rule.selection.numbers else [phone_number]
+    callers = rule.selection.callers or each.allowed_numbers or (_STRANGER,)
+    return (Call(*call) for call in product(dialled, callers, (*_sources(each.allowed_addresses), *_ANYWHERE)))
+
+
+def _is_caught(call: Call, by: InboundTrunk, ours: InboundTrunk, catch_alls: Sequence[InboundTrunk]) -> bool:
+    """Whether a trunk without numbers gets a call: ours does not take it, and of the others this one alone does."""
+    if trunk_filter(ours, call) is None or trunk_filter(by, call) is not None:
+        return False
+    return all(each is by or trunk_filter(each, call) is not None for each in catch_alls)
 
 
 def _sources(addresses: Sequence[str]) -> list[str]:

@@ -89,11 +89,6 @@ def judge(trunks: Iterable[InboundTrunk], rules: Iterable[DispatchRule], call: C
     return Judgement(Result.ASKED_FOR_PIN if asked else Result.ACCEPTED, matched, chosen, stopped)
 
 
-def trunk_for(trunks: Iterable[InboundTrunk], call: Call) -> InboundTrunk | None:
-    """The trunk that a call gets, None if it gets none or LiveKit does not choose."""
-    return _trunk_for(trunks, call)[0]
-
-
 def preferred(rules: Iterable[DispatchRule], trunk: InboundTrunk | None, call: Call) -> DispatchRule | None:
     """The rule that a call over this trunk gets, of rules without a contradiction."""
     return _first([rule for rule in rules if rule_filter(rule, trunk, call) is None])
@@ -247,6 +242,7 @@ def _covers(entry: str, source: ipaddress.IPv4Address | ipaddress.IPv6Address) -
     return network is not None and not scoped and source.version == network.version and source in network
 
 
+@lru_cache(maxsize=1024)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(text)
