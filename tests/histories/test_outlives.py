@@ -332,7 +332,7 @@ async def test_what_observe_left_keeps_its_number_is_counted_and_can_be_released
     assert (world.engine._orphanage.retained_count, world.engine._orphanage.count) == (1, 0)
     await world.apply("rival")
     assert world.ready("rival") == ("False", "NumberClaimed")
-    assert "not to be touched by its managementPolicy" in world.message("rival")
+    assert "left on purpose (Observe" in world.message("rival")
     world.engine._asked_to_release(",".join(each.id for each in world.outbound() + world.inbound()))
     await world.elapse(30)
     assert world.ready("rival") == SYNCED

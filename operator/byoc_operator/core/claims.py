@@ -34,7 +34,11 @@ class Kept:
         """Why they are there, in words."""
         if self.retained:
             return "kept by deletionPolicy Retain"
-        return "not to be touched by its managementPolicy" if self.left_alone else "left behind without its finalizer"
+        return (
+            "left on purpose (Observe, or force-orphan with Retain)"
+            if self.left_alone
+            else "left behind without its finalizer"
+        )
 
 
 @dataclass(frozen=True, slots=True)
