@@ -50,6 +50,12 @@ def told(caplog: pytest.LogCaptureFixture, words: str) -> int:
         ),
         ("PATCH", "/apis/byoc.talkifai.dev/v1alpha1/namespaces/voice/byocphonenumbers/a/status", PATCH),
         (
+            "PATCH",
+            "/apis/byoc.talkifai.dev/v1alpha1/namespaces/api/byocphonenumbers/api/status",
+            Asked("patch", "byoc.talkifai.dev", STATUS, "api", "api"),
+        ),
+        ("GET", "/version", Asked("list", "", "")),
+        (
             "GET",
             "/k8s/clusters/c-1/apis/byoc.talkifai.dev/v1alpha1/byocphonenumbers",
             Asked("list", "byoc.talkifai.dev", NUMBERS),

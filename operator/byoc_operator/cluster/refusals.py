@@ -22,6 +22,8 @@ UNAUTHORIZED, FORBIDDEN, TOO_MANY, SERVER_ERROR = 401, 403, 429, 500
 _BY_AUTHORIZER = re.compile(r'(?:[^\s"]+(?: "[^"\s]*")? is )?forbidden: User "[^"]*" cannot ', re.IGNORECASE)
 """How each refusal by an authorizer begins. What admission refuses names who refused before any word of theirs."""
 
+_ROOT = re.compile("/apis?/")
+
 _NAMES = re.compile(r'"[^"]*"|\d+')
 """What differs between objects that one cause hits."""
 
@@ -63,7 +65,8 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 
 def asked(method: str, path: str, *, watches: bool = False) -> Asked:
     """What a request to a path (without its query) needs."""
-    root, *parts = path[max(0, *(path.find(each) for each in ("/api/", "/apis/"))) :].strip("/").split("/")
+    begin = _ROOT.search(path)  # a proxy may have put something before it, and a namespace may be called api
+    root, *parts = path[begin.start() if begin else 0 :].strip("/").split("/")
     group = parts.pop(0) if root == "apis" and parts else ""
     parts = parts[1:]  # the version
     namespace = parts[1] if len(parts) > 2 and parts[0] == "namespaces" else ""  # noqa: PLR2004 - namespaces/NAME/RESOURCE
