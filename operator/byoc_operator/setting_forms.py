@@ -44,7 +44,10 @@ def are_sip_endpoints(text: str) -> bool:
 
 def is_livekit_url(text: str) -> bool:
     """Whether LiveKit can be at this URL, which holds no credentials."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # its words quote user and password
+        return False
     known = parts.scheme in ("ws", "wss", "http", "https") and is_endpoint(parts.netloc)
     return known and not _BLANK.search(text)
 

@@ -218,3 +218,12 @@ def test_typing_errors_are_found_and_service_variables_are_not() -> None:
 def test_retain_is_allowed_denied_or_limited(value: str, limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BYOC_RETAIN", value)
     assert at_most(load().retain) == limit
+
+
+@pytest.mark.parametrize("url", ["wss://user:hunter2@host", "wss://user:hunter2\u2100@host", "wss://user:hunter2@[::1"])
+def test_credentials_in_the_url_are_refused_and_not_repeated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVEKIT_URL", url)
+    with pytest.raises(OperatorError) as refused:
+        load()
+    assert "LIVEKIT_URL: must be a ws, wss, http or https URL without credentials" in refused.value.message
+    assert "hunter2" not in str(refused.value)
