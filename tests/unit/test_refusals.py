@@ -8,6 +8,7 @@ import pytest
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail
 from byoc_operator.cluster.refusals import FORGOTTEN_S, TOLD_AGAIN_S, Asked, Refusals, asked, is_missing_right
+from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
 
@@ -207,6 +208,22 @@ async def test_a_deletion_that_is_refused_says_so_and_names_no_dead_trunk(caplog
     await world.elapse(10)
     assert not world.exists()
     assert gauge(world, "patch", NUMBERS) is None
+
+
+@in_virtual_time
+async def test_what_stays_in_livekit_is_said_once_however_often_the_finalizer_is_refused(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    world = await World.in_step()
+    annotations = {"byoc.talkifai.dev/force-orphan": "true"}
+    world.api._merge(NAMESPACE, NAME, {"metadata": {"annotations": annotations}})
+    world.api.without = {("patch", NUMBERS)}
+    world.livekit.always = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached")
+    world.api.delete(NAMESPACE, NAME)
+    await world.elapse(1200)
+    assert world.ready() == ("False", "Deleting")
+    assert told(caplog, "force-orphan: the object goes") == 1
 
 
 @in_virtual_time

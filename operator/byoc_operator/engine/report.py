@@ -48,7 +48,12 @@ class Reporter:
         self._ports = ports
         self._otherwise: dict[str, dict[str, Any]] = {}
         self._refused: set[str] = set()
-        ports.cache.forgotten += [lambda uid: self._otherwise.pop(uid, None), self.through]
+        self._said_what_stays: set[str] = set()
+        ports.cache.forgotten += [
+            lambda uid: self._otherwise.pop(uid, None),
+            self.through,
+            self._said_what_stays.discard,
+        ]
 
     def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, Any]:
         """What the status should read."""
@@ -121,7 +126,10 @@ class Reporter:
         log.info("deleted", extra={"number": number.key})
 
     async def orphan(self, number: PhoneNumber) -> None:
-        """Say what stays in LiveKit when the user lets an object go although LiveKit failed."""
+        """Say what stays in LiveKit when the user lets an object go although LiveKit failed; once, not at each try."""
+        if number.uid in self._said_what_stays:
+            return
+        self._said_what_stays.add(number.uid)
         recorded = number.recorded
         ids = self._ports.owned(number).ids or tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
         note = f"force-orphan: the object goes; in LiveKit may stay: {', '.join(ids) or 'nothing that is known'}"
@@ -129,7 +137,10 @@ class Reporter:
         await self._ports.events.about_number(number, "Warning", "Orphaned", "Delete", note)
 
     def tell_left(self, number: PhoneNumber, owned: Owned) -> None:
-        """Say what stays in LiveKit on purpose, by Retain or Observe."""
+        """Say what stays in LiveKit on purpose, by Retain or Observe; once, not at each try."""
+        if number.uid in self._said_what_stays:
+            return
+        self._said_what_stays.add(number.uid)
         log.info("left in LiveKit: %s", ", ".join(owned.ids), extra={"number": number.key})
 
     async def tell_not_retained(self, number: PhoneNumber) -> None:
