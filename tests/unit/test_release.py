@@ -254,12 +254,19 @@ def test_the_oldest_are_dropped_where_there_are_too_many() -> None:
     assert annotation(api).split(",")[-1] == "ST_new"
 
 
-@pytest.mark.parametrize("wrong", ["main", "ST_", "ST_a,ST_b", "../x", "PN_abc", "ST_" + "a" * 100])
+@pytest.mark.parametrize("wrong", ["main", "ST_", ",", "ST_a,x", "../x", "PN_abc", "ST_" + "a" * 100])
 def test_the_command_refuses_what_is_no_id(wrong: str) -> None:
     api = with_lease()
     result = run(api, "release", "ST_good", wrong)
     assert (result.exit_code, annotation(api)) == (2, "")
     assert "ST_…" in result.output
+
+
+def test_the_command_takes_ids_as_messages_list_them() -> None:
+    api = with_lease()
+    result = run(api, "release", "ST_a,", "ST_b,SDR_c")
+    assert (result.exit_code, annotation(api)) == (0, "ST_a,ST_b,SDR_c")
+    assert "its log names what it deletes" in result.output
 
 
 def test_the_command_names_what_is_missing() -> None:

@@ -77,7 +77,8 @@ MESSAGES: Mapping[Code, str] = {
     "status.originationUri; set BYOC_SIP_URI.",
     Code.LEFT_BEHIND: "Objects of this number may still be on a LiveKit that the operator no longer talks to; delete "
     "them there.",
-    Code.ANNOTATION_IGNORED: "An annotation is ignored: its value must be true, and is neither that nor false.",
+    Code.ANNOTATION_IGNORED: "An annotation is ignored, as its value is neither true nor false; correct it or "
+    "take it away.",
     Code.METADATA_KEY_IGNORED: "The agent does not get a key of spec.inbound.agentMetadata that the operator sets "
     "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "

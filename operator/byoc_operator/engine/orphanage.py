@@ -180,15 +180,15 @@ class Orphanage:
         there = inventory.by_id.get(orphan.id)
         if there is None or inventory.owner(orphan.id) != orphan.owner or not self._is_left(orphan.owner, orphan.id):
             return
-        what = "what was released" if released else "the orphan"
+        what = "the released" if released else "the orphaned"
         try:
             await inventory.delete(orphan.kind, orphan.id)
         except (Conflict, Stalled) as exc:
             if isinstance(exc, Stalled) and exc.server_wide:
                 raise
-            log.warning("LiveKit keeps %s, %s %s: %s", what, orphan.kind, orphan.id, exc.message)
+            log.warning("LiveKit keeps %s %s %s: %s", what, orphan.kind, orphan.id, exc.message)
             return
-        log.warning("deleted %s, %s %s of %s", what, orphan.kind, orphan.id, orphan.owner)
+        log.warning("deleted %s %s %s of %s", what, orphan.kind, orphan.id, orphan.owner)
         for phone in numbers_of(there):
             self.freed(phone, released)
 
