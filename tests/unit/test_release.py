@@ -92,6 +92,24 @@ async def test_what_somebody_looks_after_stays_whatever_is_asked() -> None:
 
 
 @in_virtual_time
+async def test_an_id_that_is_not_there_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    world = await elected()
+    ids = await retained(world)
+    world.livekit.put(OutboundTrunk("theirs", "{}", "h", "TLS", (PHONE,), id="ST_theirs"))
+    await release(world, *ids, "ST_theirs", "ST_oops")
+    for _ in range(3):
+        await world.sweep()
+    told = [each.getMessage() for each in caplog.records if "nothing to release" in each.getMessage()]
+    assert [each.rpartition(": ")[2] for each in told] == ["ST_oops, ST_theirs"]
+    await release(world, "ST_oops")
+    await release(world, "ST_another", "ST_oops")
+    await world.sweep()
+    told = [each.getMessage() for each in caplog.records if "nothing to release" in each.getMessage()]
+    assert [each.rpartition(": ")[2] for each in told] == ["ST_oops, ST_theirs", "ST_another"]
+
+
+@in_virtual_time
 async def test_an_object_that_the_operator_has_not_heard_of_is_looked_for_first() -> None:
     world = await elected()
     ids = await retained(world)
