@@ -82,7 +82,8 @@ MESSAGES: Mapping[Code, str] = {
     Code.METADATA_KEY_IGNORED: "The agent does not get a key of spec.inbound.agentMetadata that the operator sets "
     "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
-    "Retain: the operator allows no (more) retained numbers in this namespace.",
+    "Retain: the operator allows no (more) retained numbers in this namespace. Set deletionPolicy to Delete, or ask "
+    "whoever runs the operator to allow it.",
     Code.ADOPTED_ID_ABSENT: "The annotation byoc.talkifai.dev/adopt names IDs that LiveKit does not have; the object "
     "has all that it needs. Take them out of the annotation, or correct them.",
     Code.OTHER_INSTALLATION: "Another installation of the operator has trunks with this number in LiveKit too, for an "
