@@ -330,7 +330,7 @@ def _line(exc: ValidationError) -> str:
     """The first error as one line. Never the value: it may be a secret in the wrong place."""
     error = exc.errors(include_input=False, include_url=False)[0]
     name = str(error["loc"][0]) if error["loc"] else ""
-    message = str(error["msg"]).removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
     if error["type"] == "missing":
         message = "is required"
     return f"{name}: {message}" if name else message

@@ -80,9 +80,8 @@ async def test_a_pause_that_is_none_is_told() -> None:
     await world.settle()
     assert world.ready() == ("True", "Synced")
     told = [each["message"] for each in world.status()["findings"] if each["code"] == "AnnotationIgnored"]
-    assert told == [
-        "An annotation is ignored: its value must be true, and is neither that nor false. (byoc.talkifai.dev/paused)"
-    ]
+    ignored = "An annotation is ignored, as its value is neither true nor false; correct it or take it away."
+    assert told == [f"{ignored} (byoc.talkifai.dev/paused)"]
     world.api.annotate(NAMESPACE, NAME, paused=None)
     await world.settle()
     assert "AnnotationIgnored" not in [each["code"] for each in world.status()["findings"]]

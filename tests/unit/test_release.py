@@ -92,6 +92,24 @@ async def test_what_somebody_looks_after_stays_whatever_is_asked() -> None:
 
 
 @in_virtual_time
+async def test_an_id_that_is_not_there_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    world = await elected()
+    ids = await retained(world)
+    world.livekit.put(OutboundTrunk("theirs", "{}", "h", "TLS", (PHONE,), id="ST_theirs"))
+    await release(world, *ids, "ST_theirs", "ST_oops")
+    for _ in range(3):
+        await world.sweep()
+    told = [each.getMessage() for each in caplog.records if "nothing to release" in each.getMessage()]
+    assert [each.rpartition(": ")[2] for each in told] == ["ST_oops, ST_theirs"]
+    await release(world, "ST_oops")
+    await release(world, "ST_another", "ST_oops")
+    await world.sweep()
+    told = [each.getMessage() for each in caplog.records if "nothing to release" in each.getMessage()]
+    assert [each.rpartition(": ")[2] for each in told] == ["ST_oops, ST_theirs", "ST_another"]
+
+
+@in_virtual_time
 async def test_an_object_that_the_operator_has_not_heard_of_is_looked_for_first() -> None:
     world = await elected()
     ids = await retained(world)
@@ -254,12 +272,19 @@ def test_the_oldest_are_dropped_where_there_are_too_many() -> None:
     assert annotation(api).split(",")[-1] == "ST_new"
 
 
-@pytest.mark.parametrize("wrong", ["main", "ST_", "ST_a,ST_b", "../x", "PN_abc", "ST_" + "a" * 100])
+@pytest.mark.parametrize("wrong", ["main", "ST_", ",", "ST_a,x", "../x", "PN_abc", "ST_" + "a" * 100])
 def test_the_command_refuses_what_is_no_id(wrong: str) -> None:
     api = with_lease()
     result = run(api, "release", "ST_good", wrong)
     assert (result.exit_code, annotation(api)) == (2, "")
     assert "ST_…" in result.output
+
+
+def test_the_command_takes_ids_as_messages_list_them() -> None:
+    api = with_lease()
+    result = run(api, "release", "ST_a,", "ST_b,SDR_c")
+    assert (result.exit_code, annotation(api)) == (0, "ST_a,ST_b,SDR_c")
+    assert "its log names what it deletes" in result.output
 
 
 def test_the_command_names_what_is_missing() -> None:

@@ -71,7 +71,7 @@ async def test_rights_that_are_gone_are_told_once_a_namespace_and_again_when_the
         told = [each for each in world.troubles if each.startswith("RightsGone")]
         assert len(told) == (round_ + 1 if watched else 0)
         assert all(NAMESPACE in each and "forbidden" in each and "docs/outlives.md" in each for each in told)
-    assert ("may let numbers of namespace voice go again" in caplog.text) == bool(watched)
+    assert ("has the right again to let numbers of namespace voice go" in caplog.text) == bool(watched)
 
 
 @in_virtual_time

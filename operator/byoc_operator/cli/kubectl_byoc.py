@@ -266,19 +266,22 @@ async def migrate(target: Target, tokens: Any, namespace: str | None, old_key_fi
 
 @kubectl_byoc.command(short_help="Have the operator delete what nobody looks after in LiveKit.")
 @click.argument("ids", nargs=-1, required=True)
-@click.option("--lease-name", envvar="BYOC_LEASE_NAME", default="byoc-operator", show_default=True, help="Its Lease.")
+@click.option(
+    "--lease-name", envvar="BYOC_LEASE_NAME", default="byoc-operator", show_default=True, help="Lease of the operator."
+)
 @_targeted
 async def release(target: Target, ids: tuple[str, ...], lease_name: str) -> int:
     """Have the operator delete LiveKit's objects IDS that deletionPolicy Retain or a lost finalizer left there.
 
-    Their number is then free for everybody. What belongs to an existing ByocPhoneNumber is not touched; the operator's
-    log says what was deleted. With a trunk goes the rule that leads to it. The Events RetainedFound and OrphansFound on
-    the Lease, and the message of NumberClaimed, name IDs.
+    Their number is then free for everybody. What belongs to an existing ByocPhoneNumber is not touched. The operator's
+    log names what it deletes, and what it leaves. With a trunk goes the rule that leads to it. The Events RetainedFound
+    and OrphansFound on the Lease, and the message of NumberClaimed, name IDs; commas between them do no harm.
     """
     lease = named("--lease-name", lease_name, LEASE)
+    wanted = [part for text in ids for part in text.strip(",").split(",")]  # as Events and messages list them
     async with target.reached() as (api, _):
-        await ask_to_release(api, target.operator_namespace, lease, ids)
-    tell(f"asked the operator to release {', '.join(ids)}")
+        await ask_to_release(api, target.operator_namespace, lease, wanted)
+    tell(f"asked the operator to release {', '.join(wanted)}; its log names what it deletes, and what it leaves")
     return 0
 
 

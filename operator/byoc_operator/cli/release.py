@@ -21,7 +21,9 @@ async def ask_to_release(api: JsonApi, namespace: str, lease: str, ids: Sequence
     """Add LiveKit IDs to the annotation; the oldest are dropped where there are too many. Raises `Refused`."""
     wrong = [each for each in ids if not is_livekit_id(each)]
     if wrong:
-        raise Refused("BadValue", f"no ID of a trunk or rule (ST_…, SDR_…): {wrong[0][:80]!r}", exit_code=USAGE)
+        raise Refused(
+            "BadValue", f"{wrong[0][:80]!r} is no LiveKit ID of a trunk or rule (ST_…, SDR_…)", exit_code=USAGE
+        )
     if len(set(ids)) > MAX_RELEASED:
         raise Refused("BadValue", f"at most {MAX_RELEASED} IDs at once", exit_code=USAGE)
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{lease}"

@@ -61,7 +61,7 @@ class Adoption:
             return None
         told = "; ".join(f"{_shown(each.id)} {each.why}" for each in self.refused)
         names = [name for kind, name in _NAMES.items() if kind in self.withheld]
-        until = f" Until then the operator makes no {' and no '.join(names)} for this object." if names else ""
+        until = f" Until then the operator makes no {', no '.join(names)} for this object." if names else ""
         message = f"Not all that the annotation {ADOPT} names can be taken over: {told}."
         return Verdict(Reason.ADOPTION_REFUSED, f"{message} Correct the annotation, or take it away.{until}")
 

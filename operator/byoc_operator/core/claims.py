@@ -164,7 +164,7 @@ def _held(holder: PhoneNumber, number: PhoneNumber) -> Verdict | None:
 def _released(number: PhoneNumber) -> Verdict:
     message = (
         f"The number {number.phone_number} was released, and is reserved for a while for the namespace that had it. If "
-        "nobody there takes it again, this object has it then."
+        "nobody there takes it again, this object takes it over."
     )
     return Verdict(Reason.NUMBER_CLAIMED, message)
 

@@ -77,11 +77,13 @@ MESSAGES: Mapping[Code, str] = {
     "status.originationUri; set BYOC_SIP_URI.",
     Code.LEFT_BEHIND: "Objects of this number may still be on a LiveKit that the operator no longer talks to; delete "
     "them there.",
-    Code.ANNOTATION_IGNORED: "An annotation is ignored: its value must be true, and is neither that nor false.",
+    Code.ANNOTATION_IGNORED: "An annotation is ignored, as its value is neither true nor false; correct it or "
+    "take it away.",
     Code.METADATA_KEY_IGNORED: "The agent does not get a key of spec.inbound.agentMetadata that the operator sets "
     "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
-    "Retain: the operator allows no (more) retained numbers in this namespace.",
+    "Retain: the operator allows no (more) retained numbers in this namespace. Set deletionPolicy to Delete, or ask "
+    "whoever runs the operator to allow it.",
     Code.ADOPTED_ID_ABSENT: "The annotation byoc.talkifai.dev/adopt names IDs that LiveKit does not have; the object "
     "has all that it needs. Take them out of the annotation, or correct them.",
     Code.OTHER_INSTALLATION: "Another installation of the operator has trunks with this number in LiveKit too, for an "

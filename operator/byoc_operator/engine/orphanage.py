@@ -54,6 +54,7 @@ class Orphanage:
         self._told_incomplete = False
         self.asked: tuple[str, ...] = ()
         self._refused: frozenset[str] = frozenset()
+        self._answered: frozenset[str] = frozenset()
         self.freed: Callable[[str, bool], None] = lambda _phone, _released: None
 
     @property
@@ -71,6 +72,7 @@ class Orphanage:
 
         Only what two sweeps in a row found is believed: a number may be on its way between the two lists.
         """
+        self._tell_absent()
         await self.release()
         await self._remember()
         found, retained = await self._left()
@@ -88,7 +90,8 @@ class Orphanage:
     async def release(self) -> None:
         """Delete, for a person who says so, what nobody looks after: orphans, and what was retained.
 
-        What somebody looks after stays. IDs that are not there do nothing; the next sweeps look for them again.
+        What somebody looks after stays. IDs that are not there do nothing; the next sweeps look for them again, and
+        say so.
         """
         by_id = self._ports.inventory.by_id
         wanted = [
@@ -130,6 +133,17 @@ class Orphanage:
         self._refused = frozenset(refused)
         if new:
             log.warning("not released, as an object or another installation looks after them: %s", ", ".join(new))
+
+    def _tell_absent(self) -> None:
+        """Say once of each ID that it is not there: a typing error would otherwise pass in silence."""
+        inventory = self._ports.inventory
+        absent = {each for each in self.asked if each not in inventory.by_id or inventory.owner(each) is None}
+        new = sorted(absent - self._answered)
+        self._answered = (self._answered | absent) & frozenset(self.asked)
+        if new:
+            log.info(
+                "nothing to release, as LiveKit has no object with our mark and this ID (any more): %s", _some(new)
+            )
 
     async def _remember(self) -> None:
         """What an observing object has our mark on stays when the object goes; what is managed goes by its mark again.
@@ -180,15 +194,16 @@ class Orphanage:
         there = inventory.by_id.get(orphan.id)
         if there is None or inventory.owner(orphan.id) != orphan.owner or not self._is_left(orphan.owner, orphan.id):
             return
-        what = "what was released" if released else "the orphan"
+        what = "the released" if released else "the orphaned"
         try:
             await inventory.delete(orphan.kind, orphan.id)
         except (Conflict, Stalled) as exc:
             if isinstance(exc, Stalled) and exc.server_wide:
                 raise
-            log.warning("LiveKit keeps %s, %s %s: %s", what, orphan.kind, orphan.id, exc.message)
+            log.warning("LiveKit keeps %s %s %s: %s", what, orphan.kind, orphan.id, exc.message)
             return
-        log.warning("deleted %s, %s %s of %s", what, orphan.kind, orphan.id, orphan.owner)
+        self._answered |= {orphan.id}
+        log.warning("deleted %s %s %s of %s", what, orphan.kind, orphan.id, orphan.owner)
         for phone in numbers_of(there):
             self.freed(phone, released)
 

@@ -132,7 +132,9 @@ class Reporter:
         self._said_what_stays.add(number.uid)
         recorded = number.recorded
         ids = self._ports.owned(number).ids or tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
-        note = f"force-orphan: the object goes; in LiveKit may stay: {', '.join(ids) or 'nothing that is known'}"
+        note = "force-orphan: the object goes; the operator knows of nothing of it that stays in LiveKit"
+        if ids:
+            note = f"force-orphan: the object goes; these may stay in LiveKit, to be deleted there: {', '.join(ids)}"
         log.warning(note, extra={"number": number.key})
         await self._ports.events.about_number(number, "Warning", "Orphaned", "Delete", note)
 

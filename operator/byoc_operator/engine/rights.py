@@ -59,4 +59,4 @@ class Rights:
         """We have the right, again or still."""
         if namespace in self._missing:
             self._missing.discard(namespace)
-            log.info("the operator may let numbers of namespace %s go again", namespace)
+            log.info("the operator has the right again to let numbers of namespace %s go", namespace)
