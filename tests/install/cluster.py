@@ -44,7 +44,7 @@ class Cluster:
     def helm(self, *args: str, tool: tools.Tool = tools.HELM) -> str:
         """Run helm as admin; its output. Raises CalledProcessError with helm's own words in a note."""
         command = [str(tools.find(tool)), *args]
-        done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=240, check=False)
         if done.returncode != 0:
             failed = subprocess.CalledProcessError(done.returncode, command, done.stdout, done.stderr)
             failed.add_note(done.stderr)
@@ -102,7 +102,7 @@ class Cluster:
         """`helm install --wait` with the bed's LiveKit; `args` are more of helm's."""
         self._adopt_crd(namespace)
         values = ("--set", f"livekit.url={self.bed.livekit.url}", "--set", "sip.uri=sip.voice.example:5061")
-        self.helm("install", NAME, str(chart), "-n", namespace, "--wait", "--timeout=60s", *values, *args, tool=tool)
+        self.helm("install", NAME, str(chart), "-n", namespace, "--wait", "--timeout=180s", *values, *args, tool=tool)
         self.bed.wait_for_crd()
 
     def remove_everything(self, *, crd: bool = False) -> None:

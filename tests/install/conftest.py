@@ -57,7 +57,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         port = free_port()
         sealing = {"BYOC_ADMISSION": "true", "BYOC_ADMISSION_PORT": str(port), "BYOC_ADMISSION_SERVICE": SERVICE_NAME}
         webhook = {"BYOC_ADMISSION_WEBHOOK": "byoc-operator-sealing"}
-        operator = start_operator(bed, {**_WITH_ARGOCD, **sealing, **webhook, "LIVEKIT_URL": proxy.url})
+        rights = _HERE.parents[1] / "deploy/components/sealing-admission/rbac.yaml"
+        operator = start_operator(bed, {**_WITH_ARGOCD, **sealing, **webhook, "LIVEKIT_URL": proxy.url}, rights)
         try:
             yield Platform(argocd, proxy, folder / "git", port)
         finally:

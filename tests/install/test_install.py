@@ -100,7 +100,8 @@ def test_helm_installs_and_upgrades_and_a_changed_setting_rolls_the_pods(cluster
     before = _template(cluster, place)
     assert _available(cluster, place) == 2
 
-    changed = ("upgrade", NAME, str(CHART), "-n", place, "--reuse-values", "--wait", "--timeout=60s")
+    # Two pods, each with its grace period.
+    changed = ("upgrade", NAME, str(CHART), "-n", place, "--reuse-values", "--wait", "--timeout=180s")
     cluster.helm(*changed, tool=tool)
     assert _template(cluster, place) == before, "an upgrade without a change restarts nothing"
     cluster.helm(*changed, "--set", "log.level=DEBUG", tool=tool)

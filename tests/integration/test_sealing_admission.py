@@ -36,7 +36,7 @@ Json = dict[str, Any]
 def component(installed: Bed) -> list[Json]:
     """The objects of the component."""
     folder = installed.directory / "sealing-admission"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)  # another module may have run before, on the same bed
     # kustomize takes relative paths only, and the component patches what is there.
     up = "../" * (len(folder.parts) - 1)
     parts = [f"{up.rstrip('/')}{ROOT}/deploy/components/sealing-admission"]

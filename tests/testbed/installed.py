@@ -11,9 +11,14 @@ _SYSTEM_NAMESPACE = "byoc-system"
 _SERVICE_ACCOUNT = "byoc-operator"
 
 
-def start_operator(bed: Bed, settings: Mapping[str, str]) -> OperatorProcess:
-    """Apply `deploy/base`, start the operator as its service account and wait until it is ready. Raises NotReady."""
+def start_operator(bed: Bed, settings: Mapping[str, str], *more: Path) -> OperatorProcess:
+    """Apply `deploy/base`, start the operator as its service account and wait until it is ready. Raises NotReady.
+
+    `more`: manifests that are applied too, with further rights say.
+    """
     bed.kubectl("apply", "-k", str(_BASE))
+    for each in more:
+        bed.kubectl("apply", "-f", str(each))
     bed.wait_for_crd()
     kubeconfig = bed.service_account_kubeconfig(_SYSTEM_NAMESPACE, _SERVICE_ACCOUNT)
     operator = OperatorProcess.on(bed, kubeconfig, settings=settings)
