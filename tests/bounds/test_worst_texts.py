@@ -114,6 +114,7 @@ WORST: dict[str, list[Text]] = {
     "cluster.refusals:_NAMES": [again('"'), again("a"), again("1"), again("a", "", '"'), again('a"')],
     "livekit_sip.convert:_ID": [again("A"), again("A", "!"), again("ST_")],
     # of bytes, as the API server sends them
+    "cluster.refusals:_ROOT": [again("/"), again("/a"), again("/api/v1"), again("a/")],
     "cluster.cutting:_FLAT": [
         again('\\"', "", '"'),
         again("[]"),

@@ -119,6 +119,8 @@ class Cluster:
                 patch = ("--type=merge", "-p", '{"metadata": {"finalizers": null}}')
                 self.kubectl("patch", "bpn", number["metadata"]["name"], *where, *patch)
             self.kubectl("delete", "bpn", "--all", "-A", "--timeout=30s")
+            # Of a namespace that goes slowly: with something sealed no operator makes keys.
+            self.kubectl("delete", "secrets", "-A", "-l", "byoc.talkifai.dev/sip-credentials=true", "--timeout=30s")
             if crd:
                 self.kubectl("delete", "crd", CRD)
         self.sip.clear()
