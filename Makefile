@@ -43,12 +43,12 @@ check: $(READY) ## Format, lint, types, generated files, unit tests: in seconds
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
-	$(BIN)/python -m byoc_operator.cli.generate --check
+	$(BIN)/python -m byoc_operator.generate --check
 	$(BIN)/python -Im pytest -q -n 2 tests/unit
 
 .PHONY: generate
 generate: $(READY) ## Make the CRD and the reference anew from the code
-	$(BIN)/python -m byoc_operator.cli.generate
+	$(BIN)/python -m byoc_operator.generate
 
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies anew into the lock files

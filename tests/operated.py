@@ -6,18 +6,17 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from byoc_operator.api.resource import GROUP
 from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.cluster.numbers import NumberApi
 from byoc_operator.cluster.refusals import Refusals
 from byoc_operator.cluster.regained import Regained
-from byoc_operator.cluster.sealing_keys import DATA_KEY, SealingKeys
 from byoc_operator.cluster.secrets import Secrets
 from byoc_operator.core.credentials import KEYS_SECRET, Field
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.masking import make_mask
-from byoc_operator.core.resource import GROUP
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
 from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
@@ -32,7 +31,8 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
 from byoc_operator.livekit_sip.inventory import Inventory
 from byoc_operator.livekit_sip.pacing import AdaptiveLimit
-from byoc_operator.sealing import KeyRing
+from byoc_operator.sealing.sealed import KeyRing
+from byoc_operator.sealing.store import DATA_KEY, SealingKeys
 from byoc_operator.telemetry.metrics import Metrics
 
 EPOCH_S = 1_800_000_000.0

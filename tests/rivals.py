@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from byoc_operator.api.resource import GROUP, PLURAL
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.ownership import owner_of
-from byoc_operator.core.resource import GROUP, PLURAL
 from byoc_operator.core.trunk import DispatchRule, SipObject
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest, now_s

@@ -7,13 +7,14 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from byoc_operator.api.resource import RecordedIds
+from byoc_operator.api.schema import PhoneNumberSpec
+from byoc_operator.api.validation import parse_spec
 from byoc_operator.core.credentials import Credentials
 from byoc_operator.core.desired import Desired, Installation, RecreateValues, desired
 from byoc_operator.core.masking import make_mask
-from byoc_operator.core.ownership import Mark, Owned, Owner, RecordedIds, claim, owner_of, rule_name
-from byoc_operator.core.schema import PhoneNumberSpec
+from byoc_operator.core.ownership import Mark, Owned, Owner, claim, owner_of, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject
-from byoc_operator.core.validation import parse_spec
 
 MASK = make_mask(b"a key for tests")
 PHONE = "+19876543210"

@@ -16,21 +16,19 @@ import uvloop
 
 from . import handlers
 from . import settings as settings_module
-from .admission.installation import Installation as AdmissionInstallation
-from .admission.ring import FreshKeys
 from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
+from .admission.webhook_configuration import Installation as AdmissionInstallation
+from .api.printable import printable
 from .cluster.api import ClusterApi, connect
 from .cluster.events import Events
 from .cluster.lease import LeaseApi
 from .cluster.numbers import NumberApi
 from .cluster.refusals import Refusals
 from .cluster.regained import Regained
-from .cluster.sealing_keys import SealingKeys
 from .cluster.secrets import Secrets
 from .core.masking import make_mask
-from .core.printable import printable
 from .engine.cache import Cache
 from .engine.engine import Ended, Engine, Pace
 from .engine.gather import Ports
@@ -47,13 +45,15 @@ from .livekit_sip.inventory import Inventory
 from .livekit_sip.pacing import AdaptiveLimit
 from .livekit_sip.session import Endpoint, is_cloud
 from .mounted_key import MountedKey
+from .process.vitals import Vital, Vitals
+from .process.watchdog import Watchdog
+from .sealing.freshness import FreshKeys
+from .sealing.store import SealingKeys
 from .settings import LogFormat, OrphanPolicy, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import MAX_MESSAGE, set_up
 from .telemetry.metrics import Metrics
 from .telemetry.watches import Watches
-from .vitals import Vital, Vitals
-from .watchdog import Watchdog
 
 log = logging.getLogger("byoc_operator.main")  # `python -m` would make it `__main__`
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)
 class OperatorError(Exception):
-    """Base: `reason` is one of `core.conditions.Reason`, `message` is for the user."""
+    """Base: `reason` is one of `api.conditions.Reason`, `message` is for the user."""
 
     reason: str
     message: str

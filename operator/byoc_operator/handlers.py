@@ -15,9 +15,9 @@ from typing import Any, cast
 import aiohttp
 import kopf
 
+from .api.resource import GROUP, PLURAL, VERSION
 from .cluster.secrets import LABEL_SELECTOR
 from .cluster.stream import reading
-from .core.resource import GROUP, PLURAL, VERSION
 from .engine.engine import Engine
 from .errors import OperatorError
 from .telemetry.watches import Watches

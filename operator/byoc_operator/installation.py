@@ -3,10 +3,10 @@
 import asyncio
 import logging
 
+from .api.retain import at_most
 from .cluster.api import ApiRefused, ClusterApi
 from .core.credentials import SecretRules
 from .core.desired import Installation
-from .core.retain import at_most
 from .errors import OperatorError, Unavailable
 from .settings import AdoptionPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy, Settings
 

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from .core.characters import BLANKS, unseen
-from .core.grammar import (
+from .api.characters import BLANKS, unseen
+from .api.grammar import (
     WITHOUT_CONTROLS_AND_EDGE_BLANKS,
     is_address,
     is_cidr,

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from .core.characters import unseen
-from .core.retain import RetainPolicy, parse_retain
+from .api.characters import unseen
+from .api.retain import RetainPolicy, parse_retain
 from .errors import OperatorError
 from .setting_forms import FORMS, cannot_be_seen, is_livekit_url, texts
 

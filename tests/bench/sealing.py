@@ -4,7 +4,7 @@ import time
 
 from bench.table import Row
 from byoc_operator.core.credentials import Field
-from byoc_operator.sealing import KeyRing
+from byoc_operator.sealing.sealed import KeyRing
 
 VALUES = 10_000
 BAR_S = 1.0

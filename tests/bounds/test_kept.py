@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from byoc_operator.api.conditions import Verdict
+from byoc_operator.api.resource import ANNOTATIONS, FINALIZER, PLURAL, PhoneNumber, parse
+from byoc_operator.api.status_bound import MAX_STATUS
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.reading import read
-from byoc_operator.cluster.sealing_keys import SealingKeys
 from byoc_operator.cluster.secrets import LABEL_SELECTOR, Secrets
-from byoc_operator.core.conditions import Verdict
 from byoc_operator.core.credentials import Field
-from byoc_operator.core.keeping import MAX_STATUS
-from byoc_operator.core.resource import ANNOTATIONS, FINALIZER, PLURAL, PhoneNumber, parse
 from byoc_operator.engine.cache import Cache
+from byoc_operator.sealing.store import SealingKeys
 from strategies import MASK
 
 MAX_NUMBER = 400 * 1024

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
+from byoc_operator.api.resource import PhoneNumber
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import FakeApi
-from byoc_operator.core.conditions import Reason
 from byoc_operator.core.ownership import Mark, Owner, rule_name
-from byoc_operator.core.resource import PhoneNumber
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.engine.breath import STEPS
 from byoc_operator.engine.gather import Gatherer

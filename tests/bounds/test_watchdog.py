@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.vitals import THREADS_BEATS, Vital, Vitals
-from byoc_operator.watchdog import BLOCKED_TICKS, ENDED, ENDING_TICKS, FINISHING_TICKS, Watchdog
+from byoc_operator.process.vitals import THREADS_BEATS, Vital, Vitals
+from byoc_operator.process.watchdog import BLOCKED_TICKS, ENDED, ENDING_TICKS, FINISHING_TICKS, Watchdog
 from virtual_time import in_virtual_time
 
 DEADLINE_S = 60
@@ -229,9 +229,9 @@ async def test_no_memory_fails_the_process(vitals: Vitals) -> None:
 
 PROGRAM = """
 import asyncio, logging, os, re, signal, sys, threading, time
-from byoc_operator import watchdog as module
+from byoc_operator.process import watchdog as module
 from byoc_operator.telemetry.logs import set_up
-from byoc_operator.vitals import Vitals
+from byoc_operator.process.vitals import Vitals
 
 module.BLOCKED_TICKS, module.ENDING_TICKS, module.FINISHING_TICKS, module.BLOCKED_CPU_S = 12, 4, 3, 6.0
 module.TICK_S = 0.3

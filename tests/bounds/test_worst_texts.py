@@ -24,18 +24,18 @@ import pytest
 import byoc_operator
 from byoc_operator.admission.asked import BOUNDS, Unreadable, asked_in
 from byoc_operator.admission.review import review
-from byoc_operator.admission.ring import Keys
-from byoc_operator.core import grammar
-from byoc_operator.core.carriers import preset_for
+from byoc_operator.api import grammar
+from byoc_operator.api.carriers import preset_for
+from byoc_operator.api.encoding import from_base64
+from byoc_operator.api.resource import parse
+from byoc_operator.api.rules import RULES
+from byoc_operator.api.validation import problems
+from byoc_operator.cluster.json_bounds import Bounds, decoded
 from byoc_operator.core.credentials import LAST_APPLIED, SEALED_PREFIX, WATCH_LABEL, Field, problem_of, sealed_keys
-from byoc_operator.core.encoding import from_base64
-from byoc_operator.core.json_bounds import Bounds, decoded
 from byoc_operator.core.ownership import parse_mark
-from byoc_operator.core.resource import parse
-from byoc_operator.core.rules import RULES
-from byoc_operator.core.validation import problems
 from byoc_operator.errors import Stalled
-from byoc_operator.sealing import KeyRing, is_token
+from byoc_operator.sealing.freshness import Keys
+from byoc_operator.sealing.sealed import KeyRing, is_token
 from byoc_operator.telemetry import logs
 
 Text = Callable[[int], str]
@@ -47,7 +47,7 @@ MEASURABLE_S = 0.0003
 LONGEST = 2**16
 TRIES = 4
 
-OURS = {"cli.chart", "cli.numbers_chart"}
+OURS = {"cli.chart", "generate.numbers_chart"}
 """Modules whose patterns read files of this repository alone, when files are generated."""
 
 
@@ -61,46 +61,46 @@ EDGES = [again("a", "\0"), again(" ", "", "a"), again("a ", ""), again(" a", " "
 PORTS = [again("1", ":65536"), again("1.", ":"), again("1:", ""), again(":1", "")]
 ADDRESSES = [again("1."), again("1"), again("a:"), again(":"), again("::"), again("0:", "g"), again("1.", "/8")]
 WORST: dict[str, list[Text]] = {
-    "core.characters:_ESCAPED": [again("\\u"), again("\\u200"), again("\\")],
-    "core.characters:_HIDDEN_ONE": [again("a")],
-    "core.characters:_STRANGE_ONE": [again("a")],
+    "api.characters:_ESCAPED": [again("\\u"), again("\\u200"), again("\\")],
+    "api.characters:_HIDDEN_ONE": [again("a")],
+    "api.characters:_STRANGE_ONE": [again("a")],
     "setting_forms:_BLANK": [again("a")],
-    "core.grammar:_OCTET": ADDRESSES,
-    "core.grammar:IPV4": ADDRESSES,
-    "core.grammar:_GROUP": ADDRESSES,
-    "core.grammar:_LAST": ADDRESSES,
-    "core.grammar:IPV6": ADDRESSES,
-    "core.grammar:IPV4_MAPPED": [*ADDRESSES, again("0"), again("0:", "ffff"), again("0", ":ffff:1:1")],
-    "core.grammar:CIDR": ADDRESSES,
-    "core.grammar:WIDE": ADDRESSES,
-    "core.grammar:ENDPOINT": [*ADDRESSES, *LABELS, *PORTS, again(":", "]", "[")],
-    "core.grammar:WITHOUT_PLUS": [again("1")],
-    "core.grammar:_EDGE": EDGES,
-    "core.grammar:_USER_EDGE": EDGES,
-    "core.grammar:COUNTRY": [again("A")],
-    "core.grammar:DATA_KEY": [again("a.", "!"), again("a", "!")],
-    "core.grammar:DNS_LABEL": LABELS,
-    "core.grammar:DNS_SUBDOMAIN": LABELS,
-    "core.grammar:E164": [again("1", "!", "+"), again("+1")],
-    "core.grammar:ENDPOINT_WITHIN": [],  # Go's alone (RE2, linear); Python has the next one
-    "core.grammar:_ENDPOINT_WITHIN": [*LABELS, *PORTS, again("a"), again("a", "", "."), again("a:"), again("a@a")],
-    "core.grammar:HEADER_NAME": [again("a", ":"), again("-a", "\0")],
-    "core.grammar:HOST_AND_PORT": [*LABELS, *PORTS, again("a.", ":65536")],
-    "core.grammar:HOST_NAME": LABELS,
-    "core.grammar:IPV4_AND_PORT": PORTS,
-    "core.grammar:IPV6_AND_PORT": [again(":", "!", "["), again("a", "]", "["), again("a:", ":", "["), again("[:]:1")],
-    "core.grammar:PORT": PORTS,
-    "core.grammar:USER_NAME": [*EDGES, again("a", ":")],
-    "core.grammar:WITHOUT_CONTROLS": EDGES,
-    "core.grammar:WITHOUT_CONTROLS_AND_EDGE_BLANKS": EDGES,
-    "core.grammar:_LABEL": LABELS,
-    "core.grammar:_PASTED": [again("a")],
-    "core.grammar:_PREFIX_LENGTH": [again("1")],
+    "api.grammar:_OCTET": ADDRESSES,
+    "api.grammar:IPV4": ADDRESSES,
+    "api.grammar:_GROUP": ADDRESSES,
+    "api.grammar:_LAST": ADDRESSES,
+    "api.grammar:IPV6": ADDRESSES,
+    "api.grammar:IPV4_MAPPED": [*ADDRESSES, again("0"), again("0:", "ffff"), again("0", ":ffff:1:1")],
+    "api.grammar:CIDR": ADDRESSES,
+    "api.grammar:WIDE": ADDRESSES,
+    "api.grammar:ENDPOINT": [*ADDRESSES, *LABELS, *PORTS, again(":", "]", "[")],
+    "api.grammar:WITHOUT_PLUS": [again("1")],
+    "api.grammar:_EDGE": EDGES,
+    "api.grammar:_USER_EDGE": EDGES,
+    "api.grammar:COUNTRY": [again("A")],
+    "api.grammar:DATA_KEY": [again("a.", "!"), again("a", "!")],
+    "api.grammar:DNS_LABEL": LABELS,
+    "api.grammar:DNS_SUBDOMAIN": LABELS,
+    "api.grammar:E164": [again("1", "!", "+"), again("+1")],
+    "api.grammar:ENDPOINT_WITHIN": [],  # Go's alone (RE2, linear); Python has the next one
+    "api.grammar:_ENDPOINT_WITHIN": [*LABELS, *PORTS, again("a"), again("a", "", "."), again("a:"), again("a@a")],
+    "api.grammar:HEADER_NAME": [again("a", ":"), again("-a", "\0")],
+    "api.grammar:HOST_AND_PORT": [*LABELS, *PORTS, again("a.", ":65536")],
+    "api.grammar:HOST_NAME": LABELS,
+    "api.grammar:IPV4_AND_PORT": PORTS,
+    "api.grammar:IPV6_AND_PORT": [again(":", "!", "["), again("a", "]", "["), again("a:", ":", "["), again("[:]:1")],
+    "api.grammar:PORT": PORTS,
+    "api.grammar:USER_NAME": [*EDGES, again("a", ":")],
+    "api.grammar:WITHOUT_CONTROLS": EDGES,
+    "api.grammar:WITHOUT_CONTROLS_AND_EDGE_BLANKS": EDGES,
+    "api.grammar:_LABEL": LABELS,
+    "api.grammar:_PASTED": [again("a")],
+    "api.grammar:_PREFIX_LENGTH": [again("1")],
     "core.credentials:_CONTROL": EDGES,
     "core.credentials:_FOREIGN_TOKEN": [again("A", "!", "gAAAA"), again("gAAAA"), again("=", "", "gAAAA" + "A" * 95)],
     "core.credentials:_HALVES": [again("a"), again("\ufffd")],
     "core.credentials:_NOT_IN_USERNAME": [again("a"), again("'")],
-    "core.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
+    "api.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
     "core.matching:_IGNORED_IN_ADDRESSES": [again("a"), again(":"), again(":/")],
     "core.matching:_LENGTH": [again("1")],
     "core.orphans:_ID": [again("A", "", "ST_"), again("ST_"), again("SDR_")],
@@ -126,14 +126,14 @@ WORST: dict[str, list[Text]] = {
     "cluster.cutting:_IN_STRING": [again('\\"'), again("\\"), again("a")],
     "cluster.cutting:_SCALAR": [again("1"), again("1,")],
     "cluster.cutting:_BLANK": [again(" "), again(" a")],
-    "sealing:_KEY": [again("A"), again("A" * 43 + "-")],
+    "sealing.sealed:_KEY": [again("A"), again("A" * 43 + "-")],
 }
 """Per pattern the texts that it takes longest for. `grammar` holds its patterns as texts, which Go reads too."""
 
 INSIDES = {"BLANKS", "CONTROLS", "DECORATION", "_NOT_QUOTED"}
 """Texts of `grammar` that are the inside of a character class, no patterns."""
 
-AS_TEXTS = {"core.text_rules:RESERVED_METADATA_KEY"}
+AS_TEXTS = {"api.text_rules:RESERVED_METADATA_KEY"}
 """Others that do so."""
 
 AnyPattern = re.Pattern[str] | re.Pattern[bytes]
@@ -152,7 +152,7 @@ def patterns() -> dict[str, AnyPattern]:
             elif f"{short}:{name}" in AS_TEXTS:
                 found[f"{short}:{name}"] = re.compile(value)
     texts = {name: value for name, value in vars(grammar).items() if name.isupper() and isinstance(value, str)}
-    return found | {f"core.grammar:{name}": re.compile(text) for name, text in texts.items() if name not in INSIDES}
+    return found | {f"api.grammar:{name}": re.compile(text) for name, text in texts.items() if name not in INSIDES}
 
 
 PATTERNS = patterns()
@@ -163,7 +163,7 @@ def test_a_pattern_takes_time_that_grows_with_the_text(name: str) -> None:
     assert name in WORST, f"add to WORST the texts that {name} takes longest for"
     pattern = PATTERNS[name]
     searched = name.startswith(
-        ("core.credentials", "core.characters", "core.matching:_I", "setting_forms")
+        ("core.credentials", "api.characters", "core.matching:_I", "setting_forms")
     ) or name.endswith("_WITHIN")
     for text in [*WORST[name], *([worst_by_its_parts(pattern)] if WORST[name] else [])]:
         assert_linear(tried(pattern, "search" if searched else "fullmatch"), text, name)
@@ -214,7 +214,7 @@ def test_patterns_stand_where_they_are_found() -> None:
     package = Path(byoc_operator.__file__).parent
     for path in sorted(package.rglob("*.py")):
         module = ".".join(path.relative_to(package).with_suffix("").parts)
-        if module in OURS or module == "core.grammar":
+        if module in OURS or module == "api.grammar":
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             match node:

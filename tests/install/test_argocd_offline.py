@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from byoc_operator.cli.argocd import ACTIONS, argocd_files
-from byoc_operator.core.conditions import Reason, Verdict, stamped, summarise
+from byoc_operator.api.conditions import Reason, Verdict, stamped, summarise
+from byoc_operator.generate.argocd import ACTIONS, argocd_files
 from testbed import tools
 from testbed.argocd_parts import run_argocd
 

@@ -13,13 +13,13 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from byoc_operator.cli.generate import CRD_FILE
-from byoc_operator.cli.numbers_chart import FOLDER, WIDE, numbers_chart_files, text_form
-from byoc_operator.core import grammar
-from byoc_operator.core.openapi import spec_schema
-from byoc_operator.core.rule import Rule
-from byoc_operator.core.rules import RULES
-from byoc_operator.core.structural import violations
+from byoc_operator.api import grammar
+from byoc_operator.api.openapi import spec_schema
+from byoc_operator.api.rule import Rule
+from byoc_operator.api.rules import RULES
+from byoc_operator.api.structural import violations
+from byoc_operator.generate.command import CRD_FILE
+from byoc_operator.generate.numbers_chart import FOLDER, WIDE, numbers_chart_files, text_form
 from install.cluster import ROOT, Cluster
 from install.rendering import RenderRefused, chart, chart_text, notes, run_helm
 from manifests import BAD, BASE, GOOD, BadManifest, Spec

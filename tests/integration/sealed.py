@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from byoc_operator.sealing import KeyRing
+from byoc_operator.sealing.sealed import KeyRing
 from integration.deployment import NEVER
 from integration.scene import GOOD_SECRET, Scene
 from testbed.process import clean_environment

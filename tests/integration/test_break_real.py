@@ -1,7 +1,7 @@
 """The real livekit-server behind a proxy that breaks calls, and real `kill -9`: a sample of what the fake goes through.
 
 Each test lets many numbers do the same thing at once and breaks each kind of call on the way once in every manner; all
-numbers must come right. All points on the fake: `tests/unit/test_break_every_step.py`.
+numbers must come right. All points on the fake: `tests/histories/test_break_every_step.py`.
 """
 
 import json

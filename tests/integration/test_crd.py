@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.cli.generate import CRD_FILE
+from byoc_operator.generate.command import CRD_FILE
 from manifests import BAD, BASE, GOOD, BadManifest, manifest, merged
 from testbed.bed import Bed
 

@@ -20,7 +20,7 @@ from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
 from livekit.protocol.room import ListRoomsRequest
 from livekit.protocol.sip import CreateSIPParticipantRequest
 
-from byoc_operator.cli.reference import metrics
+from byoc_operator.generate.reference import metrics
 from integration.deployment import Deployment
 from integration.scene import Scene, findings, recorded
 from testbed import tools

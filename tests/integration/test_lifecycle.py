@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.core.carriers import PRESETS, Carrier
+from byoc_operator.api.carriers import PRESETS, Carrier
 from integration.deployment import INSTALLATION
 from integration.fixtures import ROOT
 from integration.scene import GOOD_SECRET, Scene, condition, findings, recorded

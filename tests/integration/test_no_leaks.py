@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from byoc_operator.core.credentials import Field
-from byoc_operator.sealing import KeyRing
+from byoc_operator.sealing.sealed import KeyRing
 from integration.deployment import Deployment
 from integration.scene import Scene, condition
 from testbed.http_probe import get

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 import yaml
 
-from byoc_operator.cluster.sealing_keys import keys_in
 from byoc_operator.core.credentials import Field, field_of
-from byoc_operator.sealing import KeyRing
+from byoc_operator.sealing.sealed import KeyRing
+from byoc_operator.sealing.store import keys_in
 from integration.deployment import Deployment
 from integration.scene import GOOD_SECRET, LABEL, Scene, recorded
 from testbed.bed import Bed

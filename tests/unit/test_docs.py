@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from byoc_operator.cli.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
-from byoc_operator.core.conditions import REMEDIES, Reason
+from byoc_operator.api.conditions import REMEDIES, Reason
+from byoc_operator.api.resource import GROUP, Wishes
 from byoc_operator.core.findings import MESSAGES, Code
-from byoc_operator.core.resource import GROUP, Wishes
+from byoc_operator.generate.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
 from byoc_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]

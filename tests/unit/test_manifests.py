@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from byoc_operator.cli.chart import chart_files
+from byoc_operator.generate.chart import chart_files
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "byoc-operator"

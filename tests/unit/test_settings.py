@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from byoc_operator.core.retain import at_most
+from byoc_operator.api.retain import at_most
 from byoc_operator.errors import OperatorError
 from byoc_operator.settings import load, unknown
 

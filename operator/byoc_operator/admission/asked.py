@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..core.grammar import is_namespace, is_object_name
-from ..core.json_bounds import Bounds, decoded
+from ..api.grammar import is_namespace, is_object_name
+from ..cluster.json_bounds import Bounds, decoded
 
 API_VERSION: Final = "admission.k8s.io/v1"
 KIND: Final = "AdmissionReview"

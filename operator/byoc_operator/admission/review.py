@@ -9,13 +9,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..core.conditions import Reason
+from ..api.conditions import Reason
+from ..api.encoding import from_base64, to_base64
+from ..cluster.json_bounds import Bounds, decoded
 from ..core.credentials import KEYS_SECRET, LAST_APPLIED, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
-from ..core.encoding import from_base64, to_base64
-from ..core.json_bounds import Bounds, decoded
 from ..errors import Stalled
-from ..sealing import MAX_SEALED, is_sealed, open_with
-from .ring import Keys
+from ..sealing.freshness import Keys
+from ..sealing.sealed import MAX_SEALED, is_sealed, open_with
 
 _UNREADABLE = f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
 _LAST_APPLIED_PATH = "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")

@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from ..connections import Limits, Port
 from ..errors import OperatorError
+from ..process.connections import Limits, Port
+from ..sealing.freshness import Keys
 from .asked import API_VERSION, KIND, MAX_BODY, Asked, Unreadable, asked_in
 from .certificates import not_after, utc_now
 from .places import Places
 from .review import review
-from .ring import Keys
 from .storage import Serving
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable
 
 from ..errors import OperatorError
-from .installation import Installation
 from .server import AdmissionServer
 from .storage import CertificateSource, Serving
+from .webhook_configuration import Installation
 
 log = logging.getLogger(__name__)
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from ..api.encoding import from_base64, to_base64
+from ..api.resource import PLURAL, UNREAD
 from ..cluster.api import MERGE_PATCH, ApiRefused
 from ..cluster.numbers import CONFLICT, NumberApi
 from ..cluster.port import JsonApi
 from ..cluster.reading import Unreadable
-from ..cluster.sealing_keys import encoded, keys_in, secret_path
 from ..cluster.secrets import LABEL_SELECTOR
 from ..core.credentials import KEYS_SECRET, LAST_APPLIED, Field, field_of
-from ..core.encoding import from_base64, to_base64
-from ..core.resource import PLURAL, UNREAD
 from ..errors import OperatorError, Stalled
-from ..sealing import KeyRing, is_sealed
+from ..sealing.sealed import KeyRing, is_sealed
+from ..sealing.store import encoded, keys_in, secret_path
 from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, SECRET, Refused
 
 ATTEMPTS = 5
@@ -24,7 +24,7 @@ ATTEMPTS = 5
 
 SETTLED_S = 25.0
 """How long after a rotation something may still be stored under the key that was first before: a replica seals with
-keys that it saw 10 s ago (`admission.ring`), has 5 s to answer, and a webhook that is asked after it another 10 s."""
+keys that it saw 10 s ago (`sealing.freshness`), has 5 s to answer, and a webhook asked after it another 10 s."""
 
 LONG_AGO_S = 60.0
 """Nobody waits where the last change of the keys is older by this machine's clock, which may go 35 s fast."""

@@ -17,7 +17,7 @@ import yaml
 from ..cluster.api import connect_as_user
 from ..cluster.port import JsonApi
 from ..errors import OperatorError
-from ..sealing import KeyRing
+from ..sealing.sealed import KeyRing
 from .key_uses import KeyRoom
 from .migration import entries
 from .release import LEASE, ask_to_release

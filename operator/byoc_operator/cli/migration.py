@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..core.credentials import USERNAME_KEY
-from ..sealing import KeyRing, open_unbound
+from ..sealing.sealed import KeyRing, open_unbound
 from .sealer import NAMESPACE, SECRET, USAGE, Refused, checked, named
 
 PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret

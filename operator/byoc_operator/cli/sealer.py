@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..api import grammar
+from ..api.encoding import from_base64
 from ..cluster.api import ApiRefused
 from ..cluster.port import JsonApi
-from ..cluster.sealing_keys import keys_in, secret_path
-from ..core import grammar
 from ..core.credentials import KEYS_SECRET, WATCH_LABEL, field_of, problem_of
-from ..core.encoding import from_base64
 from ..errors import OperatorError
-from ..sealing import KeyRing, is_sealed, is_token
+from ..sealing.sealed import KeyRing, is_sealed, is_token
+from ..sealing.store import keys_in, secret_path
 
 FORBIDDEN, NOT_FOUND = 403, 404
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..core.printable import printable
+from ..api.printable import printable
 
 MAX_LINE = 65_536
 """Characters: the names of a thousand Secrets; longer is of no use to somebody who reads it."""

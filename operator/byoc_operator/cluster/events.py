@@ -5,8 +5,8 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ..core.printable import printable_bytes
-from ..core.resource import GROUP, KIND, VERSION, Key, PhoneNumber
+from ..api.printable import printable_bytes
+from ..api.resource import GROUP, KIND, VERSION, Key, PhoneNumber
 from ..errors import OperatorError
 from .api import ApiRefused
 from .port import JsonApi

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ..core.resource import GROUP
+from ..api.resource import GROUP
 from ..errors import Unavailable
 from .api import ApiRefused
 from .numbers import CONFLICT, NOT_FOUND

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from ..core.resource import FINALIZER, GROUP, PLURAL, VERSION, Key, PhoneNumber
+from ..api.resource import FINALIZER, GROUP, PLURAL, VERSION, Key, PhoneNumber
 from .api import JSON_PATCH, MERGE_PATCH, ApiRefused
 from .port import JsonApi
 

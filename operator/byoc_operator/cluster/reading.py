@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..api.encoding import to_base64
+from ..api.resource import ANNOTATIONS, FINALIZER, PLURAL, UNREAD
 from ..core.credentials import MAX_BYTES, MAX_KEYS, WATCH_LABEL
-from ..core.encoding import to_base64
-from ..core.resource import ANNOTATIONS, FINALIZER, PLURAL, UNREAD
 from ..errors import OperatorError, Unavailable
 from .cutting import Cut, Entries, Fields, Found, Items, Leaf, Malformed, Place, Shape, Steps, There
 

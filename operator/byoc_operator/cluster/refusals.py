@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..core.printable import printable
+from ..api.printable import printable
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from ..api.encoding import from_base64
 from ..core.credentials import MAX_KEYS, WATCH_LABEL, Reading, SecretFacts, facts_of, sealed_keys
-from ..core.encoding import from_base64
 from ..core.trunk import Mask, Masked
+from ..sealing.store import SealingKeys
 from .api import ApiRefused
 from .numbers import NOT_FOUND, scopes
 from .port import JsonApi
-from .sealing_keys import SealingKeys
 
 LABEL_SELECTOR = f"{WATCH_LABEL}=true"
 PAGE_SIZE = "20"

@@ -6,12 +6,12 @@ What is refused is told with its reason, and nothing is made beside it: `docs/de
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from .conditions import Reason, Verdict
+from ..api.conditions import Reason, Verdict
+from ..api.resource import ADOPT, FORCE, MAX_ADOPTED, PhoneNumber
 from .desired import Desired, Installation
 from .orphans import is_livekit_id
 from .ownership import Owned, Owner, owner_of
 from .plan import losses
-from .resource import ADOPT, FORCE, MAX_ADOPTED, PhoneNumber
 from .trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of, normalised
 
 SHOWN = 3

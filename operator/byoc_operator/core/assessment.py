@@ -5,10 +5,12 @@ Used by the reconcile (to act), by the sweep (to see who needs a run) and by Obs
 
 from dataclasses import dataclass, field, replace
 
+from ..api.conditions import Reason, Verdict
+from ..api.resource import PhoneNumber, refused_host, trunk_of_refused_host
+from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from . import adoption as adopting
 from .adoption import Adoption
 from .claims import NAMED
-from .conditions import Reason, Verdict
 from .conflict import Conflict, Trunk, is_twin
 from .conflict import conflict as conflict_of
 from .credentials import Credentials
@@ -17,8 +19,6 @@ from .findings import Evidence, Finding, findings, left_behind
 from .foreign_rules import ForeignRules, Intrusion, intrusion
 from .ownership import Owned, owner_of
 from .plan import Change, Create, Delete, Remark, Replace, Terms, plan, recreation, retention, teardown
-from .resource import PhoneNumber, refused_host, trunk_of_refused_host
-from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from .trunk import Kind, Mask, kind_of
 
 

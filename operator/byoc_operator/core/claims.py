@@ -6,10 +6,10 @@ The order, and why: `docs/decisions/0020-who-holds-a-number.md`.
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from .conditions import Reason, Verdict
+from ..api.conditions import Reason, Verdict
+from ..api.resource import ADOPT, PhoneNumber, refused_host
 from .desired import Installation
 from .ownership import Owner
-from .resource import ADOPT, PhoneNumber, refused_host
 
 NAMED = 4
 """How many LiveKit IDs a message names at most."""

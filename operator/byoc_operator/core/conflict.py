@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from ..api.conditions import Reason, Verdict
+from ..api.resource import ADOPT, PhoneNumber
 from .adoption import SHOWN, Adoption, of_another_installation, other_numbers
-from .conditions import Reason, Verdict
 from .desired import Installation
 from .ownership import Owned, owner_of
-from .resource import ADOPT, PhoneNumber
 from .trunk import InboundTrunk, Kind, OutboundTrunk
 
 Trunk = InboundTrunk | OutboundTrunk

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .characters import unseen
-from .conditions import Reason, Verdict
+from ..api.characters import unseen
+from ..api.conditions import Reason, Verdict
 from .trunk import Mask, Masked
 
 WATCH_LABEL = "byoc.talkifai.dev/sip-credentials"

@@ -5,12 +5,12 @@ import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from .carriers import CREDENTIAL_HEADERS, Preset, preset_for
+from ..api.carriers import CREDENTIAL_HEADERS, Preset, preset_for
+from ..api.grammar import REMEMBERED, is_address
+from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
+from ..api.text_rules import is_reserved_metadata
 from .credentials import Credentials, SecretRules
-from .grammar import REMEMBERED, is_address
 from .ownership import Mark, Owner, rule_name
-from .schema import Authentication, DeletionPolicy, PhoneNumberSpec
-from .text_rules import is_reserved_metadata
 from .trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk
 
 

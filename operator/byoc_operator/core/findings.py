@@ -7,14 +7,14 @@ from functools import lru_cache
 
 import phonenumbers
 
-from .addresses import lets_everybody_in
+from ..api.addresses import lets_everybody_in
+from ..api.resource import PhoneNumber
+from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
+from ..api.text_rules import is_reserved_metadata
 from .credentials import WATCH_LABEL, Credentials
 from .desired import Installation, allowed_addresses
 from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
-from .resource import PhoneNumber
-from .schema import MediaEncryption, PhoneNumberSpec, Transport
-from .text_rules import is_reserved_metadata
 
 _DAY_S = 86_400
 _SHOWN = 4

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from .grammar import is_endpoint
+from ..api.grammar import is_endpoint
 
 TRANSPORTS: Final = ("tls", "tcp", "udp")
 OWN_PORT: Final = {"TLS": "5061", "TCP": "5060", "UDP": "5060"}

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
-from . import grammar
+from ..api import grammar
+from ..api.resource import RecordedIds
 from .trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, normalised
 
 MANAGED_BY = "byoc-operator"
@@ -198,15 +199,6 @@ def _joined(first: tuple[_Object, ...], more: tuple[_Object, ...]) -> tuple[_Obj
 
 def _marked(found: tuple[_Object, ...]) -> tuple[_Object, ...]:
     return tuple(each for each in found if owner_of(each) is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedIds:
-    """The LiveKit IDs that the number's status names, empty where it names none."""
-
-    outbound: str = ""
-    inbound: str = ""
-    rule: str = ""
 
 
 def claim(

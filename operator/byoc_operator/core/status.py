@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ..api.conditions import MAX_MESSAGE, Reason, Verdict, stamped, summarise
+from ..api.printable import printable
+from ..api.resource import PhoneNumber
+from ..api.schema import ManagementPolicy
 from .assessment import Assessment, made_too_early
-from .conditions import MAX_MESSAGE, Reason, Verdict, stamped, summarise
 from .credentials import Credentials
 from .desired import Installation, preset_of
 from .origination import origination_uri
 from .ownership import Owned
-from .printable import printable
-from .resource import PhoneNumber
-from .schema import ManagementPolicy
 
 MAX_PATH = 256
 MAX_PATHS = 128

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ..api.resource import Key, PhoneNumber, parse
 from ..core.claims import begins_to_claim
-from ..core.resource import Key, PhoneNumber, parse
 
 REMEMBERED_DEAD = 10_000
 """UIDs of deleted objects, so that a late answer to a PATCH does not bring one back to life."""

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..core.claims import Kept, Tenure, claims, first, holds_by_status, oldest
 from ..core.ownership import Owner, is_retained
-from ..core.resource import Key, PhoneNumber
 from .breath import unhurried
 from .gather import Moved, Ports
 

@@ -8,9 +8,9 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..api.resource import PLURAL, PhoneNumber
 from ..cluster.api import ApiRefused
 from ..core.orphans import asked_to_release
-from ..core.resource import PLURAL, PhoneNumber
 from ..errors import OperatorError, Parked, Unavailable, Waiting
 from .gather import Ports
 from .intake import SECRETS, Intake

@@ -4,6 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from ..api.conditions import Reason, Verdict
+from ..api.resource import PLURAL, Key, PhoneNumber
+from ..api.schema import DeletionPolicy
 from ..cluster.api import ApiRefused
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
@@ -12,14 +15,11 @@ from ..cluster.regained import Regained
 from ..cluster.secrets import Secrets
 from ..core.adoption import Adoption, judge
 from ..core.assessment import Assessment, Situation, assess
-from ..core.conditions import Reason, Verdict
 from ..core.conflict import Trunk
 from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.orphans import numbers_of
 from ..core.ownership import Owned, Owner
-from ..core.resource import PLURAL, Key, PhoneNumber
-from ..core.schema import DeletionPolicy
 from ..core.trunk import DispatchRule, Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory

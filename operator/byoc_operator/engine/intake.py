@@ -6,8 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..api.resource import PLURAL, Key, PhoneNumber
 from ..cluster.reading import Unreadable
-from ..core.resource import PLURAL, Key, PhoneNumber
 from ..errors import OperatorError
 from .gather import Ports
 from .queue import Lane, followers

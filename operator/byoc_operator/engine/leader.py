@@ -10,8 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+from ..api.conditions import Reason
 from ..cluster.lease import RELEASE, Holding, LeaseApi
-from ..core.conditions import Reason
 from ..errors import NotLeading, OperatorError
 
 log = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Callable
 
+from ..api.resource import PhoneNumber
 from ..core.orphans import is_livekit_id
-from ..core.resource import PhoneNumber
 from ..livekit_sip.inventory import Inventory
 
 PAUSE_S = 30.0

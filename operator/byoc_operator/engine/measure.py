@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from ..core.conditions import Reason
+from ..api.conditions import Reason
 from .gather import Ports
 
 Read = Callable[[], float | None]

@@ -4,10 +4,10 @@ import logging
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
+from ..api.resource import Key
 from ..cluster.reading import Unreadable
 from ..core.orphans import MAX_LEFT_ALONE, MORE, Orphan, kept_on_purpose, numbers_of, rules_of
 from ..core.ownership import Owner
-from ..core.resource import Key
 from ..core.trunk import DispatchRule, SipObject, kind_of
 from ..errors import Conflict, OperatorError, Stalled, Unavailable
 from .breath import unhurried

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
+from ..api.conditions import Reason, Verdict
+from ..api.resource import Key, PhoneNumber, RecordedIds
+from ..api.schema import DeletionPolicy
 from ..cluster.api import ApiRefused
 from ..core.assessment import Assessment, departed
 from ..core.claims import Tenure
-from ..core.conditions import Reason, Verdict
 from ..core.credentials import Credentials
-from ..core.ownership import Owner, RecordedIds
+from ..core.ownership import Owner
 from ..core.plan import needs_credentials
-from ..core.resource import Key, PhoneNumber
-from ..core.schema import DeletionPolicy
 from ..core.status import Outcome
 from ..errors import Conflict, Gone, NotLeading, OperatorError, Parked, Stalled, Unavailable, Waiting
 from .apply import Applied, Applier

@@ -1,10 +1,10 @@
 """Whether what a run changed in LiveKit was a repair: put right after somebody else, and asked for by nobody."""
 
+from ..api.conditions import Reason
+from ..api.resource import PhoneNumber
 from ..core.assessment import Assessment
-from ..core.conditions import Reason
 from ..core.credentials import Credentials
 from ..core.plan import Change, Replace
-from ..core.resource import PhoneNumber
 from .apply import Applied
 from .report import was_in_step
 

@@ -4,13 +4,13 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ..api.conditions import Reason, Verdict
+from ..api.resource import GROUP, PLURAL, PhoneNumber
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..cluster.refusals import Asked
 from ..core.assessment import Assessment, paths, verbs
-from ..core.conditions import Reason, Verdict
 from ..core.ownership import Owned
-from ..core.resource import GROUP, PLURAL, PhoneNumber
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied

@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..api.resource import Key, PhoneNumber
 from ..core.claims import Tenure
-from ..core.resource import Key, PhoneNumber
 from .breath import STEPS, unhurried
 from .cache import Cache
 

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from ..api.resource import PLURAL, Key
 from ..cluster.events import Events
 from ..cluster.reading import Unreadable
-from ..core.resource import PLURAL, Key
 
 log = logging.getLogger(__name__)
 

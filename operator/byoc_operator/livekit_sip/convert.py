@@ -27,7 +27,7 @@ from livekit.protocol.sip import (
     SIPTransport,
 )
 
-from ..core.carriers import CREDENTIAL_HEADERS
+from ..api.carriers import CREDENTIAL_HEADERS
 from ..core.trunk import (
     OUR_SELECTION,
     DispatchRule,

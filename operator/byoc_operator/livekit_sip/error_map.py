@@ -13,7 +13,7 @@ import aiohttp
 from google.protobuf.message import DecodeError
 from livekit.api.twirp_client import ServerError, ServerErrorCode
 
-from ..core.printable import shortened
+from ..api.printable import shortened
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
 
 _QUOTE_LENGTH = 300

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from typing import TypeVar
 
-from ..core.conditions import Reason
+from ..api.conditions import Reason
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, kind_of
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .gateway import Any_, SipGateway

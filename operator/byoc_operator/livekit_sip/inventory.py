@@ -13,9 +13,10 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from ..core.conditions import Reason
+from ..api.conditions import Reason
+from ..api.resource import RecordedIds
 from ..core.foreign_rules import ForeignRules
-from ..core.ownership import Owned, Owner, RecordedIds, claim
+from ..core.ownership import Owned, Owner, claim
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
 from .gateway import SipGateway

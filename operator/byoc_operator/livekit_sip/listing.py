@@ -14,7 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError
 from livekit.protocol.sip import SIPDispatchRuleInfo, SIPInboundTrunkInfo, SIPOutboundTrunkInfo
 
-from ..core.printable import printable
+from ..api.printable import printable
 from ..core.trunk import UNREADABLE, DispatchRule, Form, Selection
 from .bounds import SHORT, Listed, bounded
 from .error_map import TooMuch

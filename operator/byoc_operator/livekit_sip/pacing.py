@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from statistics import median
 
-from ..core.conditions import Reason
+from ..api.conditions import Reason
 from ..errors import Unavailable
 
 ROUND = 4

@@ -5,7 +5,7 @@ import logging
 import sys
 from datetime import UTC, datetime
 
-from ..core.printable import printable, shortened
+from ..api.printable import printable, shortened
 from .rationed import Rationed
 
 MAX_MESSAGE = 8192

@@ -1,0 +1,243 @@
+"""The spec of a `ByocPhoneNumber` as frozen models: the one source of the CRD's schema and of its documentation.
+
+Attributes are snake_case, in JSON camelCase. Bounds stand here because the API server wants them in the schema;
+what is allowed beyond type and size stands in `api.rules`. A model does not refuse what the rules refuse:
+parse objects of the cluster with `api.validation.parse_spec`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from .carriers import Carrier
+
+MAX_CALL_DURATION_S = 86_400
+"""24 hours: LiveKit SIP ends a call after that anyway (livekit/sip `pkg/sip/participant.go`, `maxCallDuration`)."""
+
+MAX_RING_TIMEOUT_S = 600
+"""LiveKit rings for 180 s by default and knows no upper bound. A carrier's proxy gives up soon after its
+Timer C of three minutes unless rung on (RFC 3261 section 16.6, step 11), so more than ten minutes is a slip."""
+
+
+class Transport(StrEnum):
+    """How SIP signalling travels between LiveKit and the carrier."""
+
+    TLS = "TLS"
+    TCP = "TCP"
+    UDP = "UDP"
+
+
+class MediaEncryption(StrEnum):
+    """Whether audio is encrypted (SRTP)."""
+
+    REQUIRED = "Required"
+    ALLOWED = "Allowed"
+    DISABLED = "Disabled"
+
+
+class Authentication(StrEnum):
+    """What we ask of the carrier's inbound calls."""
+
+    NONE = "None"
+    DIGEST = "Digest"
+
+
+class ManagementPolicy(StrEnum):
+    """Whether we write to LiveKit or only say what we would change."""
+
+    MANAGE = "Manage"
+    OBSERVE = "Observe"
+
+
+class DeletionPolicy(StrEnum):
+    """What happens with LiveKit's objects when the number is deleted."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
+
+
+class Model(BaseModel):
+    """Frozen, camelCase in JSON, unknown fields are ignored (the API server prunes them)."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that a decorated number meets our message
+Address = Annotated[str, Field(max_length=64)]
+Value = Annotated[str, Field(max_length=1024)]
+
+ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+_INT32: dict[str, Any] = {"format": "int32"}
+
+
+class SecretKeyRef(Model):
+    """Names one key of a Secret in the namespace of the number."""
+
+    name: str = Field(max_length=253, description="Name of the Secret. Example: twilio-sip")
+    key: str = Field(
+        default="password",
+        max_length=253,
+        description="Key of the Secret that holds the password. `username` is not allowed: that key is read as the "
+        "SIP user name.",
+    )
+
+
+class InboundSpec(Model):
+    """Which calls LiveKit accepts for the number, and how."""
+
+    allowed_addresses: tuple[Address, ...] | None = Field(
+        default=None,
+        max_length=64,
+        json_schema_extra=ATOMIC,
+        description="Addresses the carrier calls from: CIDRs or single addresses, IPv4 or IPv6, at least one. Absent: "
+        "the known ranges of the carrier (the reference lists them); where there are none, anyone. A list of yours "
+        "replaces those ranges. An allow-list is hygiene, not authentication. Example: [54.172.60.0/30]",
+    )
+    allow_any_address: bool = Field(
+        default=False,
+        description="Permits ranges wider than /8 (IPv6: /16) in `allowedAddresses`; without `allowedAddresses`, calls "
+        "are accepted from everywhere.",
+    )
+    allowed_callers: tuple[Phone, ...] | None = Field(
+        default=None,
+        max_length=100,
+        json_schema_extra=ATOMIC,
+        description="Numbers that may call, in E.164, at least one. Absent: anyone. Example: ['+15551230000']",
+    )
+    authentication: Authentication = Field(
+        default=Authentication.NONE,
+        description="What a calling trunk must prove. None: nothing. Digest: it must answer a challenge with the "
+        "credentials of this number (needs `sipPasswordSecretRef`; Twilio's SIP trunks cannot).",
+    )
+    ring_timeout_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_RING_TIMEOUT_S,
+        json_schema_extra=_INT32,
+        description="How long a caller hears ringing until an agent answers, in seconds. Absent: LiveKit's default "
+        "(180). Example: 60",
+    )
+    max_call_duration_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_CALL_DURATION_S,
+        json_schema_extra=_INT32,
+        description="After how many seconds a call is ended. Absent: LiveKit's default (24 hours). Example: 3600",
+    )
+    noise_cancellation: bool = Field(
+        default=False,
+        description="Krisp noise cancellation of the caller's audio; LiveKit Cloud only.",
+    )
+    headers_to_attributes: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="SIP headers of the call that become attributes of the caller in the room: header name to "
+        "attribute name. Example: {X-Customer-Id: customerId}",
+    )
+    agent_metadata: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="More keys for the JSON metadata that the agent receives. `agentId`, `phoneNumber`, `direction`, "
+        "`namespace` and `name` are set by the operator. Visible to participants, so nothing secret.",
+    )
+
+
+class OutboundSpec(Model):
+    """How LiveKit places calls from the number."""
+
+    headers: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="More SIP headers on the INVITE, at most 16: names up to 255, values up to 1024 characters; not "
+        "From, To, Via, Contact, Call-ID or CSeq. Not for secrets. Example: {X-Account: '4711'}",
+    )
+    from_host: str = Field(
+        default="",
+        max_length=253,
+        description="Host of the From address, if the carrier wants its own there: a host name or an IP address, "
+        "IPv6 with or without brackets. Absent: LiveKit's. Example: voice.example.com",
+    )
+    destination_country: str = Field(
+        default="",
+        max_length=64,
+        description="Country that is mostly called, two letters (ISO 3166-1); LiveKit Cloud then dials from nearby. "
+        "Example: US",
+    )
+
+
+class PhoneNumberSpec(Model):
+    """The number, its carrier and its agents, as wanted."""
+
+    phone_number: Phone = Field(
+        description="The number in E.164: a plus sign, country code, at most 15 digits; in quotes. Cannot be "
+        "changed later. Example: '+19876543210'"
+    )
+    termination_uri: str = Field(
+        max_length=320,
+        description="Where the carrier takes our calls: host, host:port or [IPv6]:port, without `sip:` and without "
+        "parameters. Example: your-trunk.pstn.twilio.com",
+    )
+    friendly_name: str = Field(
+        default="", max_length=128, description="Name shown in LiveKit. Absent: the number. Example: Main Support Line"
+    )
+    inbound_agent_id: str = Field(
+        default="",
+        max_length=128,
+        description="Agent that answers calls to the number. Absent: the number takes no calls. Example: agent_support",
+    )
+    outbound_agent_id: str = Field(
+        default="",
+        max_length=128,
+        description="Agent that calls from the number; recorded on the outbound trunk. Example: agent_sales",
+    )
+    sip_username: str = Field(
+        default="",
+        max_length=256,
+        description="SIP user name at the carrier; needs `sipPasswordSecretRef`. Absent: key `username` of that "
+        "Secret.",
+    )
+    sip_password_secret_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="Secret with the SIP password, in the same namespace. Absent: the carrier asks for no credentials.",
+    )
+    carrier: Carrier | None = Field(
+        default=None,
+        description="Carrier whose particulars apply. Absent: told by the host of `terminationUri` (*.twilio.com, "
+        "sip.telnyx.*), else Generic.",
+    )
+    transport: Transport = Field(
+        default=Transport.TLS,
+        description="How SIP signalling travels. TLS: encrypted. TCP, UDP: in clear, credentials as a digest. A port "
+        "other than the transport's own (TLS 5061, else 5060) goes into `terminationUri`.",
+    )
+    media_encryption: MediaEncryption = Field(
+        default=MediaEncryption.REQUIRED,
+        description="SRTP, the encryption of audio. Required: calls without it fail (needs transport TLS, which "
+        "carries its keys). Allowed: calls in work with it and without; calls out offer it, and a carrier that has it "
+        "switched off refuses them (488). Disabled: calls out do without, and a caller that insists on it hears "
+        "silence.",
+    )
+    inbound: InboundSpec = Field(
+        default_factory=InboundSpec, description="Which calls are accepted, and how. Needs `inboundAgentId`."
+    )
+    outbound: OutboundSpec = Field(default_factory=OutboundSpec, description="How calls are placed.")
+    management_policy: ManagementPolicy = Field(
+        default=ManagementPolicy.MANAGE,
+        description="Manage: LiveKit is kept in step. Observe: nothing is ever written to LiveKit, not even at "
+        "deletion; `status.pendingChanges` says what would change.",
+    )
+    deletion_policy: DeletionPolicy = Field(
+        default=DeletionPolicy.DELETE,
+        description="What happens in LiveKit when this object is deleted. Delete: trunks and rule go. Retain: they "
+        "stay and keep working.",
+    )

@@ -1,0 +1,1 @@
+"""Sealed values and the Fernet keys that seal and open them."""
