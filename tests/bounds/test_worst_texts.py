@@ -47,7 +47,7 @@ MEASURABLE_S = 0.0003
 LONGEST = 2**16
 TRIES = 4
 
-OURS = {"cli.chart", "generate.numbers_chart"}
+OURS = {"generate.chart", "generate.numbers_chart"}
 """Modules whose patterns read files of this repository alone, when files are generated."""
 
 
