@@ -4,7 +4,8 @@ import asyncio
 import logging
 
 from .api.retain import at_most
-from .cluster.api import ApiRefused, ClusterApi
+from .cluster.answers import ApiRefused
+from .cluster.api import ClusterApi
 from .core.credentials import SecretRules
 from .core.desired import Installation
 from .errors import OperatorError, Unavailable

@@ -1,4 +1,5 @@
 """The API server: our own LIST, GET and PATCH. Watching is kopf's.
 
-May import sealing, core and errors. Every call has a timeout; every failure leaves as an `errors.OperatorError`.
+Every call has a timeout. Every failure leaves as an `errors.OperatorError`; `answers` has a class for each meaning of a
+refusal. May import sealing, core, api and errors.
 """

@@ -10,17 +10,18 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..errors import OperatorError
-from .api import JSON_PATCH, ApiRefused
+from .answers import Answer, Answered, asked, error_of, nobody_asks
+from .api import JSON_PATCH
 from .fake_patch import PatchFailed, json_patched, merged
 from .fake_store import FakeCluster, Json, Name, copied, selected
 from .reading import Told, Unreadable, pass_over
-from .refusals import Answered, asked, is_missing_right, nobody_asks
 
-FORBIDDEN, NOT_FOUND, CONFLICT, INVALID = 403, 404, 409, 422
+_OUTDATED = "the object has been modified; please apply your changes to the latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,15 @@ class Fail:
 
     error: OperatorError
     applied: bool = False
+
+
+@dataclass(eq=False)
+class Refuse(Exception):
+    """The request is refused with an HTTP code, the API server's words, and its name for the reason."""
+
+    status: int
+    words: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +77,7 @@ class FakeApi(FakeCluster):
         self.garbled: set[Name] = set()
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
-        self._faults: list[tuple[Fail | Hang, str | None, str | None]] = []
+        self._faults: list[tuple[Fail | Refuse | Hang, str | None, str | None]] = []
 
     # As ClusterApi
 
@@ -86,11 +96,12 @@ class FakeApi(FakeCluster):
         what = asked(method, path.partition("?")[0])
         try:
             answer = await self._faulty(request)
-        except ApiRefused as exc:
-            words = exc.message.partition(f"{exc.status}: ")[2]
-            self.answered(what, exc.status, words)
-            raise replace(exc, missing_right=is_missing_right(what, exc.status, words)) from None
-        self.answered(what, 200, "")
+        except Refuse as refused:
+            said = {"message": refused.words, "reason": refused.reason}
+            error = error_of(Answer(method, what, refused.status, resource, said))
+            self.answered(what, error)
+            raise error or AssertionError(f"{refused.status} refuses nothing") from None
+        self.answered(what, None)
         return answer
 
     async def _faulty(self, request: Request) -> Json:
@@ -98,6 +109,8 @@ class FakeApi(FakeCluster):
         match self._take_fault(method, resource):
             case Hang(until):
                 await until.wait()
+            case Refuse() as refusal:
+                raise refusal
             case Fail(error, applied):
                 if applied:
                     self._answer(request)
@@ -128,7 +141,7 @@ class FakeApi(FakeCluster):
 
     # What can go wrong
 
-    def inject(self, fault: Fail | Hang, method: str | None = None, resource: str | None = None) -> None:
+    def inject(self, fault: Fail | Refuse | Hang, method: str | None = None, resource: str | None = None) -> None:
         """Do this to the next request of the method and resource (None: any)."""
         self._faults.append((fault, method, resource))
 
@@ -139,7 +152,7 @@ class FakeApi(FakeCluster):
         what = asked(request.method, parts.path)
         if (what.verb, what.resource) in self.without:
             told = f'{what.resource} "{what.name}" is forbidden: User "operator" cannot {what.verb} resource'
-            raise _refused(request, FORBIDDEN, told)
+            raise Refuse(HTTPStatus.FORBIDDEN, told)
         if what.resource == "selfsubjectaccessreviews":
             of = request.body["spec"]["resourceAttributes"]
             named = "/".join(filter(None, (of["resource"], of.get("subresource"))))
@@ -147,10 +160,10 @@ class FakeApi(FakeCluster):
         selector = parse_qs(parts.query).get("labelSelector", [""])[0]
         match parts.path.strip("/").split("/"):
             case ["api", "v1", "namespaces", name]:
-                return self._get(("namespaces", "", name), request)
+                return self._get(("namespaces", "", name))
             case ["apis", "admissionregistration.k8s.io", _, plural, name]:
                 at = (plural, "", name)
-                return self._get(at, request) if request.method == "GET" else self._patch(at, request, status=False)
+                return self._get(at) if request.method == "GET" else self._patch(at, request, status=False)
             case ["api", "v1", *rest] | [
                 "apis",
                 "byoc.talkifai.dev" | "events.k8s.io" | "coordination.k8s.io",
@@ -158,7 +171,7 @@ class FakeApi(FakeCluster):
                 *rest,
             ]:
                 return self._route(rest, selector, request)
-        raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
+        raise Refuse(HTTPStatus.NOT_FOUND, "the server could not find the requested resource")
 
     def _route(self, rest: list[str], selector: str, request: Request) -> Json:
         match request.method, rest:
@@ -169,17 +182,17 @@ class FakeApi(FakeCluster):
             case "GET", [plural]:
                 return self._list(plural, None, selector)
             case "GET", ["namespaces", namespace, plural, name]:
-                return self._get((plural, namespace, name), request)
+                return self._get((plural, namespace, name))
             case "POST" | "PUT", ["namespaces", namespace, "secrets" | "leases" as plural, *name]:
                 write = self._post_secret if plural == "secrets" else self._write_lease
                 return write(namespace, request, *name)
             case "PATCH", ["namespaces", namespace, plural, name, *subresource]:
                 return self._patch((plural, namespace, name), request, status=subresource == ["status"])
-        raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
+        raise Refuse(HTTPStatus.NOT_FOUND, "the server could not find the requested resource")
 
-    def _get(self, at: Name, request: Request) -> Json:
+    def _get(self, at: Name) -> Json:
         if at not in self._objects:
-            raise _refused(request, NOT_FOUND, f'{at[0]} "{at[2]}" not found')
+            raise Refuse(HTTPStatus.NOT_FOUND, f'{at[0]} "{at[2]}" not found')
         return self._objects[at]
 
     def _list(self, plural: str, namespace: str | None, selector: str) -> Json:
@@ -191,21 +204,24 @@ class FakeApi(FakeCluster):
         return {"items": items, "metadata": {}}
 
     def _patch(self, at: Name, request: Request, *, status: bool) -> Json:
-        stored = self._get(at, request)
+        stored = self._get(at)
         try:
             if request.content_type == JSON_PATCH:
                 wanted = json_patched(stored, request.body)
             else:
                 wanted = merged(stored, request.body)
         except PatchFailed as exc:
-            raise _refused(request, INVALID, str(exc)) from exc
+            raise Refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
         if wanted["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
-            raise _refused(request, CONFLICT, "the object has been modified; please apply your changes to the latest")
+            raise Refuse(HTTPStatus.CONFLICT, _OUTDATED, "Conflict")
         # The main resource never changes the status, the subresource nothing else.
         if "status" in stored:
             wanted = {**stored, "status": wanted["status"]} if status else {**wanted, "status": stored["status"]}
         if _gains_finalizer(stored, wanted):
-            raise _refused(request, INVALID, "Forbidden: no new finalizers can be added if the object is being deleted")
+            raise Refuse(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "Forbidden: no new finalizers can be added if the object is being deleted",
+            )
         return self._update(at, wanted)
 
     def _post_event(self, namespace: str, request: Request) -> Json:
@@ -213,7 +229,7 @@ class FakeApi(FakeCluster):
         if any(
             (event["metadata"]["namespace"], event["metadata"]["name"]) == (namespace, name) for event in self.events
         ):
-            raise _refused(request, CONFLICT, f'events "{name}" already exists')
+            raise _taken("events", name)
         self.events.append(request.body)
         return dict(request.body)
 
@@ -221,7 +237,7 @@ class FakeApi(FakeCluster):
         """A dry run is checked and not kept."""
         name = str(request.body["metadata"].get("name") or request.body["metadata"]["generateName"] + "x7q9z")
         if ("secrets", namespace, name) in self._objects:
-            raise _refused(request, CONFLICT, f'secrets "{name}" already exists')
+            raise _taken("secrets", name)
         wanted = copied(request.body)
         wanted["metadata"]["namespace"] = namespace
         if parse_qs(urlsplit(request.path).query).get("dryRun") == ["All"]:
@@ -233,16 +249,16 @@ class FakeApi(FakeCluster):
         at = ("leases", namespace, name or str(request.body["metadata"]["name"]))
         if not name:
             if at in self._objects:
-                raise _refused(request, CONFLICT, f'leases "{at[2]}" already exists')
+                raise _taken("leases", at[2])
             return self._create("leases", copied(request.body))
-        stored = self._get(at, request)
+        stored = self._get(at)
         if request.body["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
-            raise _refused(request, CONFLICT, "the object has been modified; please apply your changes to the latest")
+            raise Refuse(HTTPStatus.CONFLICT, _OUTDATED, "Conflict")
         given = {key: request.body["metadata"].get(key, {}) for key in ("annotations", "labels")}
         metadata = {**stored["metadata"], **given}
         return self._update(at, {**stored, "metadata": metadata, "spec": copied(request.body["spec"])})
 
-    def _take_fault(self, method: str, resource: str) -> Fail | Hang | None:
+    def _take_fault(self, method: str, resource: str) -> Fail | Refuse | Hang | None:
         for position, (fault, for_method, for_resource) in enumerate(self._faults):
             if for_method in (None, method) and for_resource in (None, resource):
                 del self._faults[position]
@@ -255,6 +271,5 @@ def _gains_finalizer(stored: Json, wanted: Json) -> bool:
     return "deletionTimestamp" in stored["metadata"] and bool(gained)
 
 
-def _refused(request: Request, status: int, told: str) -> ApiRefused:
-    message = f"{request.method} {request.resource}: {status}: {told}"
-    return ApiRefused("KubernetesRefused", message, status=status)
+def _taken(plural: str, name: str) -> Refuse:
+    return Refuse(HTTPStatus.CONFLICT, f'{plural} "{name}" already exists', "AlreadyExists")

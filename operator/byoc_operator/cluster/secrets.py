@@ -11,8 +11,8 @@ from ..api.encoding import from_base64
 from ..core.credentials import MAX_KEYS, WATCH_LABEL, Reading, SecretFacts, facts_of, sealed_keys
 from ..core.trunk import Mask, Masked
 from ..sealing.store import SealingKeys
-from .api import ApiRefused
-from .numbers import NOT_FOUND, scopes
+from .answers import NotFound
+from .numbers import scopes
 from .port import JsonApi
 
 LABEL_SELECTOR = f"{WATCH_LABEL}=true"
@@ -150,12 +150,10 @@ class Secrets:
     async def _get(self, namespace: str, name: str) -> SecretFacts | None:
         try:
             raw = await self._api.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}", resource="secrets")
-        except ApiRefused as exc:
-            if exc.status == NOT_FOUND:
-                self._facts.pop((namespace, name), None)
-                self._unopened.pop((namespace, name), None)
-                return None
-            raise
+        except NotFound:
+            self._facts.pop((namespace, name), None)
+            self._unopened.pop((namespace, name), None)
+            return None
         facts = self._read(raw)
         self._take(facts)
         if facts.unopened:

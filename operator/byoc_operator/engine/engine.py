@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..api.resource import PLURAL, PhoneNumber
-from ..cluster.api import ApiRefused
+from ..cluster.answers import ApiRefused
 from ..core.orphans import asked_to_release
 from ..errors import OperatorError, Parked, Unavailable, Waiting
 from .gather import Ports

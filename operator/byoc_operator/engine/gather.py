@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from ..api.conditions import Reason, Verdict
 from ..api.resource import PLURAL, Key, PhoneNumber
 from ..api.schema import DeletionPolicy
-from ..cluster.api import ApiRefused
+from ..cluster.answers import Forbidden
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.reading import Unreadable
@@ -78,8 +78,6 @@ class Ports:
         recorded = number.recorded
         return id in (recorded.outbound, recorded.inbound, recorded.rule) or id in self.owned(number).ids
 
-
-FORBIDDEN = 403
 
 RECOUNT_S = 1.0
 """How long a count of what a namespace has left in LiveKit is believed."""
@@ -205,9 +203,7 @@ class Gatherer:
     async def _fetched(self, number: PhoneNumber, use: SecretUse) -> Credentials | Verdict | None:
         try:
             facts = await self._ports.secrets.fetch(use.namespace, use.name)
-        except ApiRefused as exc:
-            if exc.status != FORBIDDEN:
-                raise
+        except Forbidden:
             where = f"Secret {use.namespace}/{use.name}"
             return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP 403).")
         except Unreadable as exc:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from ..cluster.api import ApiRefused
+from ..cluster.answers import ApiRefused
 from ..cluster.lease import LEFT_ALONE, LeaseApi
 from ..core.orphans import MORE, as_left_alone, left_alone
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ..api.conditions import Reason, Verdict
 from ..api.resource import Key, PhoneNumber, RecordedIds
 from ..api.schema import DeletionPolicy
-from ..cluster.api import ApiRefused
+from ..cluster.answers import ApiRefused
 from ..core.assessment import Assessment, departed
 from ..core.claims import Tenure
 from ..core.credentials import Credentials

@@ -6,15 +6,13 @@ from typing import Any, Literal
 
 from ..api.conditions import Reason, Verdict
 from ..api.resource import GROUP, PLURAL, PhoneNumber
-from ..cluster.api import ApiRefused
-from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
-from ..cluster.refusals import Asked
+from ..cluster.answers import ApiRefused, Asked, Conflict, Forbidden, Invalid, NotFound
 from ..core.assessment import Assessment, paths, verbs
 from ..core.ownership import Owned
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
-from .gather import FORBIDDEN, Moved, Ports
+from .gather import Moved, Ports
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +116,7 @@ class Reporter:
         try:
             await self._ports.numbers.remove_finalizer(number)
         except ApiRefused as exc:
-            if exc.missing_right and exc.status == FORBIDDEN:  # not what admission refuses, or a token that has expired
+            if isinstance(exc, Forbidden) and exc.missing_right:  # neither admission nor an expired token refuses
                 await self._ports.rights.refused(number.key.namespace, exc.message)
             await self._look_again(number, exc)
             raise Moved from exc
@@ -192,7 +190,7 @@ class Reporter:
 
         Raises `Refused`, `ApiRefused` where it cannot be looked at, and `Unavailable`.
         """
-        if refused.status not in (NOT_FOUND, CONFLICT, INVALID):
+        if not isinstance(refused, NotFound | Conflict | Invalid):
             raise await self._refusal(number, refused, subresource) from refused
         raw = await self._ports.numbers.get(number.key)
         if raw is None:

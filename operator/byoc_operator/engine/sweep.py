@@ -11,7 +11,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..cluster.api import ApiRefused
+from ..cluster.answers import ApiRefused
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
 from .gather import Ports

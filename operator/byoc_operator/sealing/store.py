@@ -8,8 +8,7 @@ from typing import Any
 
 from ..api.conditions import Reason, Verdict
 from ..api.encoding import from_base64, to_base64
-from ..cluster.api import ApiRefused
-from ..cluster.numbers import CONFLICT, NOT_FOUND
+from ..cluster.answers import ApiRefused, Conflict, NotFound
 from ..cluster.port import JsonApi
 from ..cluster.reading import Unreadable
 from ..core.credentials import KEYS_SECRET, Field
@@ -144,10 +143,10 @@ class SealingKeys:
         path = secret_path(self._namespace).rpartition("/")[0]
         try:
             await self._api.request("POST", path, resource="secrets", body=manifest(self._namespace, ring))
+        except Conflict:
+            await self._read()  # another replica was faster
+            return
         except ApiRefused as exc:
-            if exc.status == CONFLICT:
-                await self._read()  # another replica was faster
-                return
             await self._tell("SealingKeysNotMade", f"{self._where} could not be made (HTTP {exc.status}).", say)
             return
         self._use(ring)
@@ -159,12 +158,11 @@ class SealingKeys:
         try:
             raw = await self._api.request("GET", secret_path(self._namespace), resource="secrets")
             ring = keys_in(raw)
+        except NotFound:
+            self._absent = True
+            self._without(f"there is no {self._where} with the keys")
         except ApiRefused as exc:
-            self._absent = exc.status == NOT_FOUND
-            if self._absent:
-                self._without(f"there is no {self._where} with the keys")
-            else:
-                self._without(f"the operator may not read {self._where} (HTTP {exc.status})")
+            self._without(f"the operator may not read {self._where} (HTTP {exc.status})")
         except Unreadable as exc:
             self._without(f"{self._where} cannot be read: {exc.message}")
         except ValueError as exc:

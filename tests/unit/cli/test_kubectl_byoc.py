@@ -14,16 +14,15 @@ from cryptography.fernet import Fernet
 from byoc_operator.api.resource import PLURAL
 from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail, FakeApi
+from byoc_operator.cluster.fake import FakeApi, Refuse
 from byoc_operator.core.credentials import KEYS_SECRET, LAST_APPLIED, SEALED_PREFIX, Field, field_of
 from byoc_operator.sealing.freshness import STALE_S
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, keys_in
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
 
-FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403: you may not", status=403)
-CONFLICT = ApiRefused("KubernetesRefused", "PATCH secrets: 409", status=409)
+FORBIDDEN = Refuse(403, "you may not")
+CONFLICT = Refuse(409)
 INPUT = f"{USER}\n{PASSWORD}\n"
 
 
@@ -183,7 +182,7 @@ def webhook(ring: KeyRing, *keys: str) -> Callable[[dict[str, Any]], dict[str, A
 
 
 def test_who_may_not_read_the_keys_has_the_cluster_seal(cluster: Cluster) -> None:
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.inject(FORBIDDEN, "GET", "secrets")
     cluster.api.admitting = webhook(cluster.ring, "username", "password")
     cluster.sealed_secret("sip")  # there already, and no hindrance
     result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
@@ -196,7 +195,7 @@ def test_who_may_not_read_the_keys_has_the_cluster_seal(cluster: Cluster) -> Non
 
 @pytest.mark.parametrize("keys", [(), ("username",), ("password",)])
 def test_nothing_is_printed_unless_every_value_came_back_sealed(cluster: Cluster, keys: tuple[str, ...]) -> None:
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.inject(FORBIDDEN, "GET", "secrets")
     cluster.api.admitting = webhook(cluster.ring, *keys)
     result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
     assert (result.exit_code, result.stdout) == (3, "")
@@ -204,8 +203,8 @@ def test_nothing_is_printed_unless_every_value_came_back_sealed(cluster: Cluster
 
 
 def test_who_may_neither_read_keys_nor_create_secrets_gets_nothing(cluster: Cluster) -> None:
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
-    cluster.api.inject(Fail(FORBIDDEN), "POST", "secrets")
+    cluster.api.inject(FORBIDDEN, "GET", "secrets")
+    cluster.api.inject(FORBIDDEN, "POST", "secrets")
     result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
     assert (result.exit_code, result.stdout) == (3, "")
 
@@ -221,14 +220,14 @@ def test_rotate_puts_a_new_key_first_and_keeps_the_others(cluster: Cluster) -> N
 
 
 def test_a_rotation_beside_another_one_loses_no_key(cluster: Cluster) -> None:
-    cluster.api.inject(Fail(CONFLICT, applied=False), "PATCH", "secrets")
+    cluster.api.inject(CONFLICT, "PATCH", "secrets")
     assert cluster.run("keys", "rotate").exit_code == 0
     assert len(cluster.stored().fingerprints()) == 2
     patches = [each.body["metadata"] for each in cluster.api.writes]
     assert all({"uid", "resourceVersion"} < set(each) for each in patches)
     assert all(each["annotations"] == {LAST_APPLIED: None} for each in patches), "no copy of a key outlives it"
     for _ in range(5):
-        cluster.api.inject(Fail(CONFLICT), "PATCH", "secrets")
+        cluster.api.inject(CONFLICT, "PATCH", "secrets")
     assert cluster.run("keys", "rotate").exit_code == 1
     assert len(cluster.stored().fingerprints()) == 2
 
@@ -325,7 +324,7 @@ def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Clu
     cluster.api.put_secret(NAMESPACE, "b", {"password": foreign})
     cluster.sealed_secret("c")
     cluster.put(cluster.ring.rotated())
-    cluster.api.inject(Fail(CONFLICT), "PATCH", "secrets")
+    cluster.api.inject(CONFLICT, "PATCH", "secrets")
     result = cluster.run("keys", "reseal")
     assert (result.exit_code, result.stdout.split()) == (0, [f"{NAMESPACE}/a", f"{NAMESPACE}/c"])
     assert cluster.value("b") == foreign
@@ -335,7 +334,7 @@ def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Clu
 def test_who_must_may_give_up_what_needs_an_old_key(cluster: Cluster) -> None:
     cluster.sealed_secret("a")
     cluster.put(cluster.ring.rotated())
-    cluster.api.inject(Fail(ApiRefused("KubernetesRefused", "field is immutable", status=422)), "PATCH", "secrets")
+    cluster.api.inject(Refuse(422, "field is immutable"), "PATCH", "secrets")
     resealed = cluster.run("keys", "reseal")
     assert (resealed.exit_code, "field is immutable" in resealed.stderr) == (1, True)
     refused = cluster.run("keys", "retire")
@@ -369,7 +368,7 @@ def test_what_cannot_be_read_is_named_and_may_need_any_key(cluster: Cluster, unr
 
 def test_retire_needs_to_see_every_secret(cluster: Cluster) -> None:
     cluster.put(cluster.ring.rotated())
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "byocphonenumbers")
+    cluster.api.inject(FORBIDDEN, "GET", "byocphonenumbers")
     result = cluster.run("keys", "retire")
     assert result.exit_code == 3
     assert len(cluster.stored().fingerprints()) == 2
@@ -377,7 +376,7 @@ def test_retire_needs_to_see_every_secret(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("command", ["rotate", "list", "reseal", "retire"])
 def test_who_may_not_read_the_keys_can_do_nothing_with_them(cluster: Cluster, command: str) -> None:
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.inject(FORBIDDEN, "GET", "secrets")
     result = cluster.run("keys", command)
     assert (result.exit_code, result.stdout) == (3, "")
     assert cluster.api.writes == []

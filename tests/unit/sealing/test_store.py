@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.conditions import Verdict
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail, FakeApi, Hang
+from byoc_operator.cluster.answers import Forbidden
+from byoc_operator.cluster.fake import Fail, FakeApi, Hang, Refuse
 from byoc_operator.core.credentials import KEYS_SECRET, Field, SecretRules
 from byoc_operator.core.desired import Installation
 from byoc_operator.errors import Unavailable
@@ -17,7 +17,7 @@ from byoc_operator.sealing.store import DATA_KEY, LOOK_S, SealingKeys, keys_in
 from operated import NAMESPACE, PASSWORD, SPEC, SWEEP_S, SYSTEM, USER, World, now_s
 from virtual_time import in_virtual_time
 
-FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403", status=403)
+FORBIDDEN = Forbidden("KubernetesRefused", "GET secrets: 403")
 DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
 
 
@@ -122,7 +122,7 @@ async def test_a_refused_post_is_said_once_and_stops_nothing() -> None:
     world = World(ring=None)
     world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
     for _ in range(50):
-        world.api.inject(Fail(FORBIDDEN), "POST", "secrets")
+        world.api.inject(Refuse(403), "POST", "secrets")
     await world.start()
     await world.apply()
     await world.sweep()
