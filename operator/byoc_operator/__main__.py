@@ -19,7 +19,7 @@ from . import settings as settings_module
 from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
-from .admission.webhook_configuration import Installation as AdmissionInstallation
+from .admission.webhook_configuration import WebhookConfiguration
 from .api.printable import printable
 from .cluster.api import ClusterApi, connect
 from .cluster.events import Events
@@ -304,7 +304,7 @@ async def _webhook(process: Process) -> None:
         MountedCertificates(folder)
         if folder
         else SharedCertificates(api, settings.operator_namespace, settings.admission_names),
-        AdmissionInstallation(api, name) if name else None,
+        WebhookConfiguration(api, name) if name else None,
     )
     try:
         await webhook.start(lambda: process.watchdog.fail("the task that keeps the webhook's certificate ended"))
