@@ -42,8 +42,8 @@ class Refuse(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Hang:
-    """The request waits for `until`, then goes on as usual."""
+class Hold:
+    """The API server holds the request until the event `until`, then answers as usual."""
 
     until: asyncio.Event
 
@@ -77,7 +77,7 @@ class FakeApi(FakeCluster):
         self.garbled: set[Name] = set()
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
-        self._faults: list[tuple[Fail | Refuse | Hang, str | None, str | None]] = []
+        self._faults: list[tuple[Fail | Refuse | Hold, str | None, str | None]] = []
 
     # As ClusterApi
 
@@ -107,7 +107,7 @@ class FakeApi(FakeCluster):
     async def _faulty(self, request: Request) -> Json:
         method, resource = request.method, request.resource
         match self._take_fault(method, resource):
-            case Hang(until):
+            case Hold(until):
                 await until.wait()
             case Refuse() as refusal:
                 raise refusal
@@ -141,7 +141,7 @@ class FakeApi(FakeCluster):
 
     # What can go wrong
 
-    def inject(self, fault: Fail | Refuse | Hang, method: str | None = None, resource: str | None = None) -> None:
+    def inject(self, fault: Fail | Refuse | Hold, method: str | None = None, resource: str | None = None) -> None:
         """Do this to the next request of the method and resource (None: any)."""
         self._faults.append((fault, method, resource))
 
@@ -258,7 +258,7 @@ class FakeApi(FakeCluster):
         metadata = {**stored["metadata"], **given}
         return self._update(at, {**stored, "metadata": metadata, "spec": copied(request.body["spec"])})
 
-    def _take_fault(self, method: str, resource: str) -> Fail | Refuse | Hang | None:
+    def _take_fault(self, method: str, resource: str) -> Fail | Refuse | Hold | None:
         for position, (fault, for_method, for_resource) in enumerate(self._faults):
             if for_method in (None, method) and for_resource in (None, resource):
                 del self._faults[position]

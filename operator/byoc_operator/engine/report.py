@@ -7,8 +7,9 @@ from typing import Any, Literal
 from ..api.conditions import Reason, Verdict
 from ..api.resource import GROUP, PLURAL, PhoneNumber
 from ..cluster.answers import ApiRefused, Asked, Conflict, Forbidden, Invalid, NotFound
-from ..core.assessment import Assessment, paths, verbs
+from ..core.assessment import Assessment
 from ..core.ownership import Owned
+from ..core.plan import paths, verbs
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
