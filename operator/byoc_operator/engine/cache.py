@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from ..api.recorded_status import RecordedStatus
 from ..api.resource import Key, PhoneNumber, parse
 from ..core.claims import begins_to_claim
 
@@ -34,7 +35,7 @@ class Cache:
         self._numbers: dict[Key, PhoneNumber] = {}
         self._by_phone: dict[str, dict[Key, None]] = {}
         self._by_secret: dict[tuple[str, str], set[Key]] = {}
-        self._expected: dict[str, Mapping[str, Any]] = {}
+        self._expected: dict[str, RecordedStatus] = {}
         self._dead: OrderedDict[str, None] = OrderedDict()
         self._since: dict[str, str] = {}
         self._reasons: Counter[str] = Counter()
@@ -104,7 +105,7 @@ class Cache:
             del self._expected[number.uid]
         return Sighting(number, wakes=restated or before.waking != number.waking)
 
-    def expect(self, number: PhoneNumber, status: Mapping[str, Any]) -> None:
+    def expect(self, number: PhoneNumber, status: RecordedStatus) -> None:
         """We are about to write this status: seeing it come back is no reason for a run."""
         self._expected[number.uid] = status
 
@@ -134,7 +135,7 @@ class Cache:
                 self._forget(before.uid)
             elif begins_to_claim(before, number):
                 self._since[number.uid] = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._reasons[number.ready_reason] += 1
+        self._reasons[number.status.ready.reason] += 1
         self._numbers[number.key] = number
         self._by_phone.setdefault(number.phone_number, {})[number.key] = None
         secret = _secret_of(number)
@@ -142,9 +143,9 @@ class Cache:
             self._by_secret.setdefault(secret, set()).add(number.key)
 
     def _unlink(self, number: PhoneNumber) -> None:
-        self._reasons[number.ready_reason] -= 1
-        if not self._reasons[number.ready_reason]:
-            del self._reasons[number.ready_reason]
+        self._reasons[number.status.ready.reason] -= 1
+        if not self._reasons[number.status.ready.reason]:
+            del self._reasons[number.status.ready.reason]
         rivals = self._by_phone[number.phone_number]
         del rivals[number.key]
         if not rivals:

@@ -30,7 +30,7 @@ class Lookups:
         if not asked or self._looked_for.get(number.uid) == digest:
             return None
         unknown = [each for each in asked if each not in self._inventory.by_id and is_livekit_id(each)]
-        if not unknown or number.wishes.adopted_as == number.answered("lastHandledAdopt"):
+        if not unknown or number.wishes.adopted_as == number.status.last_handled_adopt:
             self._looked_for[number.uid] = digest
             return None
         now, namespace = self._clock(), number.key.namespace

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import Key, PhoneNumber, RecordedIds
+from ..api.recorded_status import RecordedIds
+from ..api.resource import Key, PhoneNumber
 from ..api.schema import DeletionPolicy
 from ..cluster.api import ApiRefused
 from ..core.assessment import Assessment, departed
@@ -19,7 +20,7 @@ from .claims import Claims
 from .gather import Gatherer, Moved, Ports
 from .lookups import Lookups
 from .repairs import is_anothers, is_repair, secret_is_newer
-from .report import Refused, Reporter, was_in_step
+from .report import Refused, Reporter
 from .told import Told
 
 SECRET_RETRY_S = 30.0
@@ -91,10 +92,10 @@ class Reconciler:
         """Whether a deletion needs us; one that something else holds up does not, once its status says so."""
         if number.has_finalizer:
             return True
-        named = number.recorded != RecordedIds()
+        named = number.status.ids != RecordedIds()
         if (named or self._ports.inventory.has_of(self._ports.owners(number))) and self._ports.owned(number):
             return True
-        return number.others_hold and (named or number.ready_reason != Reason.DELETING)
+        return number.others_hold and (named or number.status.ready.reason != Reason.DELETING)
 
     async def _guarded(
         self, number: PhoneNumber, tenure: Tenure | None, unreachable: OperatorError | None
@@ -203,8 +204,7 @@ class Reconciler:
         """What stays in LiveKit when this number goes; where LiveKit was never listed, what its status names."""
         if self._ports.inventory.loaded:
             return self._ports.owned(number).marked.ids
-        recorded = number.recorded
-        return tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
+        return number.status.ids.all
 
     def in_step(self, phone: str) -> bool:
         """Whether a run would find nothing to do, as far as is known; what a sweep asks of every phone number.
@@ -301,9 +301,7 @@ def _in_the_way(number: PhoneNumber, assessment: Assessment, unreachable: Operat
 
 def _nothing_asked(number: PhoneNumber, assessment: Assessment) -> bool:
     """Whether the last status says all there is to say: an outage of LiveKit is no news about such a number."""
-    if not was_in_step(number) or number.refresh_due:
-        return False
-    if number.wishes.recreate not in ("", number.answered("lastHandledRecreate")):
+    if not number.was_in_step or number.refresh_due or number.recreate_due:
         return False
     return assessment.verdict is None and not secret_is_newer(number, assessment)
 

@@ -2,10 +2,11 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
-from ..api.conditions import Reason, Verdict
-from ..api.resource import GROUP, PLURAL, PhoneNumber
+from ..api.conditions import Condition, Reason, Verdict
+from ..api.recorded_status import RecordedStatus
+from ..api.resource import GROUP, PLURAL, PhoneNumber, recorded_status_of
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..cluster.refusals import Asked
@@ -46,7 +47,7 @@ class Reporter:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._otherwise: dict[str, dict[str, Any]] = {}
+        self._otherwise: dict[str, RecordedStatus] = {}
         self._refused: set[str] = set()
         self._said_what_stays: set[str] = set()
         ports.cache.forgotten += [
@@ -55,7 +56,7 @@ class Reporter:
             self._said_what_stays.discard,
         ]
 
-    def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, Any]:
+    def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> RecordedStatus:
         """What the status should read."""
         now = datetime.fromtimestamp(self._ports.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return status_of(number, assessment, outcome, self._ports.installation, now)
@@ -73,22 +74,22 @@ class Reporter:
         ports = self._ports
         ports.cache.expect(number, wanted)
         try:
-            raw = await ports.numbers.patch_status(number, status_patch(number.status, wanted))
+            raw = await ports.numbers.patch_status(number, status_patch(number.status.json(), wanted.json()))
         except ApiRefused as exc:
             await self._look_again(number, exc, "/status")
             raise Moved from exc
-        if raw.get("status") != wanted:
+        if recorded_status_of(raw) != wanted:
             self._stored_otherwise(number, wanted)
         sighting = ports.cache.seen(raw)
-        await self._announce(number, wanted["conditions"][0], in_log=not isinstance(applied.failure, Refused))
+        await self._announce(number, wanted.ready, in_log=not isinstance(applied.failure, Refused))
         if sighting is not None and sighting.wakes:
             raise Moved  # the answer told of an edit before the watch did
 
-    def reads(self, number: PhoneNumber, wanted: dict[str, Any]) -> bool:
+    def reads(self, number: PhoneNumber, wanted: RecordedStatus) -> bool:
         """Whether the status reads as wanted, as far as the API server can store it."""
         return number.status == wanted or self._otherwise.get(number.uid) == wanted
 
-    def _stored_otherwise(self, number: PhoneNumber, wanted: dict[str, Any]) -> None:
+    def _stored_otherwise(self, number: PhoneNumber, wanted: RecordedStatus) -> None:
         """A CRD older than we are drops fields it does not know: writing them again and again would change nothing."""
         if not self._otherwise:
             log.warning("the API server does not store all of a status; is the CRD older than the operator?")
@@ -130,8 +131,7 @@ class Reporter:
         if number.uid in self._said_what_stays:
             return
         self._said_what_stays.add(number.uid)
-        recorded = number.recorded
-        ids = self._ports.owned(number).ids or tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
+        ids = self._ports.owned(number).ids or number.status.ids.all
         note = "force-orphan: the object goes; the operator knows of nothing of it that stays in LiveKit"
         if ids:
             note = f"force-orphan: the object goes; these may stay in LiveKit, to be deleted there: {', '.join(ids)}"
@@ -166,9 +166,9 @@ class Reporter:
         log.info(note, extra={"number": number.key})
         await self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
 
-    async def _announce(self, number: PhoneNumber, ready: dict[str, Any], *, in_log: bool) -> None:
+    async def _announce(self, number: PhoneNumber, ready: Condition, *, in_log: bool) -> None:
         """An Event when a number falls out of step, for another reason than before, or comes back."""
-        before, reason, message = number.ready_reason, ready["reason"], ready["message"]
+        before, reason, message = number.status.ready.reason, ready.reason, ready.message
         in_step = reason == Reason.SYNCED
         if before == reason or (before == "" and in_step):
             return
@@ -220,8 +220,3 @@ def _verdict(failure: OperatorError | None) -> Verdict | None:
         return None
     stalled = isinstance(failure, Stalled) or (isinstance(failure, Parked) and failure.stalled)
     return Verdict(Reason(failure.reason), failure.message, stalled=stalled)
-
-
-def was_in_step(number: PhoneNumber) -> bool:
-    """Whether the last status said: in step with this very spec."""
-    return number.status.get("observedGeneration") == number.generation and number.ready_reason == Reason.SYNCED

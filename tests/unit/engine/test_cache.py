@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator.api.recorded_status import recorded_status
 from byoc_operator.api.resource import FINALIZER, GROUP, Key
 from byoc_operator.engine import cache as cache_module
 from byoc_operator.engine.cache import Cache
@@ -72,7 +73,7 @@ def test_our_own_status_write_wakes_nobody(*, answer_first: bool) -> None:
     cache, status = Cache(), {"observedGeneration": 1}
     first = cache.seen(raw(1))
     assert first is not None
-    cache.expect(first.number, status)
+    cache.expect(first.number, recorded_status(status))
     seen = [cache.seen(raw(2, status=status)), cache.seen(raw(2, status=status))]
     assert [each and each.wakes for each in seen] == [False, None]
     if answer_first:
@@ -85,7 +86,7 @@ def test_an_edit_that_comes_with_our_status_wakes() -> None:
     cache, status = Cache(), {"observedGeneration": 1}
     first = cache.seen(raw(1))
     assert first is not None
-    cache.expect(first.number, status)
+    cache.expect(first.number, recorded_status(status))
     second = cache.seen(raw(3, generation=2, status=status))
     assert second is not None
     assert second.wakes
