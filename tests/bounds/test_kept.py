@@ -117,7 +117,7 @@ async def test_of_a_number_a_bounded_size_stays(kind: str) -> None:
         kept = sighting.number
         cache.expect(kept, kept.status)
         bound = {"large spec": MAX_NUMBER}.get(kind, MAX_STATUS + ORDINARY if kind in IN_STATUS else ORDINARY)
-        assert size_of([cache._numbers, cache._by_phone, cache._by_secret, cache._expected]) < bound
+        assert size_of([cache._numbers, cache._by_phone, cache._by_secret, cache._expected._values]) < bound
 
 
 async def test_reading_a_large_number_takes_little_more_than_its_text() -> None:

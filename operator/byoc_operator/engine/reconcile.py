@@ -19,6 +19,7 @@ from .breath import unhurried
 from .claims import Claims
 from .gather import Gatherer, Moved, Ports
 from .lookups import Lookups
+from .per_object import PerObject
 from .repairs import is_anothers, is_repair, secret_is_newer
 from .report import Refused, Reporter
 from .told import Told
@@ -43,10 +44,9 @@ class Reconciler:
         self._gatherer = Gatherer(ports)
         self._applier = Applier(ports.inventory, ports.metrics)
         self._reporter = Reporter(ports)
-        self._lookups = Lookups(ports.inventory, ports.clock)
+        self._lookups = Lookups(ports.cache, ports.inventory, ports.clock)
         self._told = Told(ports.cache)
-        self._contradicted: set[str] = set()
-        ports.cache.forgotten += [self._lookups.forget, self._told.forget, self._contradicted.discard]
+        self._contradicted: PerObject[bool] = ports.cache.per_object()
 
     async def reconcile(self, phone: str) -> None:
         """Bring every object that names this phone number to its desired state, its holder first.
@@ -113,7 +113,7 @@ class Reconciler:
         except OperatorError as exc:
             return [exc]
         if not isinstance(failure, Refused):
-            self._reporter.through(now.uid)
+            self._reporter.through(now)
         return [failure] if failure else []
 
     async def _bring(
@@ -270,10 +270,10 @@ class Reconciler:
         if in_the_way is not None:
             return replace(applied, failure=in_the_way, retry=in_the_way)
         if not isinstance(applied.retry, Conflict | Gone):
-            self._contradicted.discard(number.uid)
+            self._contradicted.drop(number)
             return applied
-        if number.uid not in self._contradicted:
-            self._contradicted.add(number.uid)
+        if number not in self._contradicted:
+            self._contradicted.put(number, True)
             soon = replace(applied.retry, delay_s=SOON_S)
             return replace(applied, retry=soon, failure=soon if applied.failure is applied.retry else applied.failure)
         word: OperatorError = Unavailable(Reason.LIVEKIT_UNAVAILABLE, applied.retry.message)

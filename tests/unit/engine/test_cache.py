@@ -11,6 +11,7 @@ from byoc_operator.api.recorded_status import recorded_status
 from byoc_operator.api.resource import FINALIZER, GROUP, Key
 from byoc_operator.engine import cache as cache_module
 from byoc_operator.engine.cache import Cache
+from byoc_operator.engine.per_object import PerObject
 from strategies import PHONE, QUICK
 
 KEY = Key("voice", "main")
@@ -153,3 +154,25 @@ def test_indexes_never_hold_what_the_cache_does_not(history: list[tuple[str, int
         known = list(cache.all())
         assert list(itertools.chain(*(cache.claimants(phone) for phone in cache.phones()))) == known
         assert list(itertools.chain(*(cache.users_of(*secret) for secret in cache.secrets()))) == known
+
+
+def test_what_is_remembered_of_an_object_dies_with_it() -> None:
+    cache = Cache()
+    memory: PerObject[str] = cache.per_object()
+    first = cache.seen(raw(1))
+    assert first is not None
+    memory.put(first.number, "one")
+    assert (memory.get(first.number), len(memory), first.number in memory) == ("one", 1, True)
+    cache.gone(KEY, "u1")
+    assert (memory.get(first.number), len(memory)) == (None, 0)
+
+
+def test_a_run_that_outlives_its_object_leaves_nothing_behind() -> None:
+    cache = Cache()
+    memory: PerObject[str] = cache.per_object()
+    first = cache.seen(raw(1))
+    assert first is not None
+    cache.seen(raw(2, uid="u2"))
+    memory.put(first.number, "late")
+    cache.expect(first.number, recorded_status({"observedGeneration": 1}))
+    assert [len(each) for each in cache.memories] == [0] * len(cache.memories)
