@@ -16,8 +16,9 @@ from ..core.plan import paths, verbs
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
-from .gather import FORBIDDEN, Moved, Ports
+from .gather import FORBIDDEN, Moved
 from .per_object import PerObject
+from .ports import Ports
 
 log = logging.getLogger(__name__)
 
