@@ -2,7 +2,8 @@
 
 As kube-apiserver 1.37.2 does it where we rely on it: one resourceVersion for all objects, generations, finalizers,
 merge patch and JSON patch, patches that change nothing. Not modelled: validation and defaults of the CRD (an object
-may be older than the CRD), RBAC, pages, managedFields.
+may be older than the CRD), RBAC beyond `without`, pages of one version, managedFields.
+`tests/contract/test_api_server.py` is passed by both.
 """
 
 import asyncio
@@ -12,13 +13,16 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from ..api.encoding import to_base64
+from ..api.resource import PLURAL
 from ..errors import OperatorError
 from .answers import Answer, Answered, asked, error_of, nobody_asks
 from .api import JSON_PATCH
+from .fake_lists import Refuse, page
 from .fake_patch import PatchFailed, json_patched, merged
-from .fake_store import FakeCluster, Json, Name, copied, selected
+from .fake_store import UNSEEN, FakeCluster, Json, Name, copied
 from .reading import Told, Unreadable, pass_over
 
 _OUTDATED = "the object has been modified; please apply your changes to the latest"
@@ -30,15 +34,6 @@ class Fail:
 
     error: OperatorError
     applied: bool = False
-
-
-@dataclass(eq=False)
-class Refuse(Exception):
-    """The request is refused with an HTTP code, the API server's words, and its name for the reason."""
-
-    status: int
-    words: str = ""
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +92,7 @@ class FakeApi(FakeCluster):
         try:
             answer = await self._faulty(request)
         except Refuse as refused:
-            said = {"message": refused.words, "reason": refused.reason}
-            error = error_of(Answer(method, what, refused.status, resource, said))
+            error = error_of(Answer(method, what, refused.status, resource, refused.said))
             self.answered(what, error)
             raise error or AssertionError(f"{refused.status} refuses nothing") from None
         self.answered(what, None)
@@ -123,14 +117,19 @@ class FakeApi(FakeCluster):
 
     async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """Every object of a LIST."""
-        chosen = "&".join(f"{key}={value}" for key, value in query.items())
-        answer = await self.request("GET", f"{path}?{chosen}", resource=resource)
-        for item in answer["items"]:
-            garbled = self._garbled(item, resource)
-            if garbled is None:
-                yield item
-            else:
-                self.unreadable(garbled)
+        token = ""
+        while True:
+            parameters = {**query} | ({"continue": token} if token else {})
+            answer = await self.request("GET", f"{path}?{urlencode(parameters)}", resource=resource)
+            for item in answer["items"]:
+                garbled = self._garbled(item, resource)
+                if garbled is None:
+                    yield item
+                else:
+                    self.unreadable(garbled)
+            token = answer["metadata"].get("continue", "")
+            if not token:
+                return
 
     def _garbled(self, answer: Json, resource: str) -> Unreadable | None:
         metadata = answer.get("metadata", {})
@@ -157,7 +156,7 @@ class FakeApi(FakeCluster):
             of = request.body["spec"]["resourceAttributes"]
             named = "/".join(filter(None, (of["resource"], of.get("subresource"))))
             return {"status": {"allowed": (of["verb"], named) not in self.without}}
-        selector = parse_qs(parts.query).get("labelSelector", [""])[0]
+        query = dict(parse_qsl(parts.query))
         match parts.path.strip("/").split("/"):
             case ["api", "v1", "namespaces", name]:
                 return self._get(("namespaces", "", name))
@@ -170,38 +169,51 @@ class FakeApi(FakeCluster):
                 _,
                 *rest,
             ]:
-                return self._route(rest, selector, request)
-        raise Refuse(HTTPStatus.NOT_FOUND, "the server could not find the requested resource")
+                return self._route(rest, query, request)
+        raise _not_served()
 
-    def _route(self, rest: list[str], selector: str, request: Request) -> Json:
-        match request.method, rest:
-            case "POST", ["namespaces", namespace, "events"]:
+    def _route(self, rest: list[str], query: Json, request: Request) -> Json:
+        match rest:
+            case [plural] if request.method == "GET":
+                return self._list(plural, None, query)
+            case ["namespaces", namespace, plural]:
+                return self._of_collection(plural, namespace, query, request)
+            case ["namespaces", namespace, plural, name, *subresource]:
+                return self._of_object((plural, namespace, name), request, status=subresource == ["status"])
+        raise _not_served()
+
+    def _of_collection(self, plural: str, namespace: str, query: Json, request: Request) -> Json:
+        match request.method:
+            case "GET":
+                return self._list(plural, namespace, query)
+            case "POST" if plural == "events":
                 return self._post_event(namespace, request)
-            case "GET", ["namespaces", namespace, plural]:
-                return self._list(plural, namespace, selector)
-            case "GET", [plural]:
-                return self._list(plural, None, selector)
-            case "GET", ["namespaces", namespace, plural, name]:
-                return self._get((plural, namespace, name))
-            case "POST" | "PUT", ["namespaces", namespace, "secrets" | "leases" as plural, *name]:
-                write = self._post_secret if plural == "secrets" else self._write_lease
-                return write(namespace, request, *name)
-            case "PATCH", ["namespaces", namespace, plural, name, *subresource]:
-                return self._patch((plural, namespace, name), request, status=subresource == ["status"])
-        raise Refuse(HTTPStatus.NOT_FOUND, "the server could not find the requested resource")
+            case "POST":
+                return self._post(plural, namespace, request, dry="dryRun" in query)
+        raise _not_served()
+
+    def _of_object(self, at: Name, request: Request, *, status: bool) -> Json:
+        match request.method:
+            case "GET":
+                return self._get(at)
+            case "PATCH":
+                return self._patch(at, request, status=status)
+            case "PUT" if at[0] == "leases":
+                return self._put_lease(at, request)
+            case "DELETE":
+                return self._delete(at)
+        raise _not_served()
 
     def _get(self, at: Name) -> Json:
         if at not in self._objects:
             raise Refuse(HTTPStatus.NOT_FOUND, f'{at[0]} "{at[2]}" not found')
         return self._objects[at]
 
-    def _list(self, plural: str, namespace: str | None, selector: str) -> Json:
-        items = [
-            stored
-            for (kind, within, _), stored in self._objects.items()
-            if kind == plural and namespace in (None, within) and selected(stored, selector)
+    def _list(self, plural: str, namespace: str | None, query: Json) -> Json:
+        stored = [
+            each for (kind, within, _), each in self._objects.items() if kind == plural and namespace in (None, within)
         ]
-        return {"items": items, "metadata": {}}
+        return page(stored, query, self._version, self._oldest)
 
     def _patch(self, at: Name, request: Request, *, status: bool) -> Json:
         stored = self._get(at)
@@ -217,6 +229,8 @@ class FakeApi(FakeCluster):
         # The main resource never changes the status, the subresource nothing else.
         if "status" in stored:
             wanted = {**stored, "status": wanted["status"]} if status else {**wanted, "status": stored["status"]}
+        if wanted["metadata"].get("uid") != stored["metadata"]["uid"]:
+            raise Refuse(HTTPStatus.UNPROCESSABLE_ENTITY, "metadata.uid: field is immutable", "Invalid")
         if _gains_finalizer(stored, wanted):
             raise Refuse(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -233,30 +247,44 @@ class FakeApi(FakeCluster):
         self.events.append(request.body)
         return dict(request.body)
 
-    def _post_secret(self, namespace: str, request: Request) -> Json:
-        """A dry run is checked and not kept."""
-        name = str(request.body["metadata"].get("name") or request.body["metadata"]["generateName"] + "x7q9z")
-        if ("secrets", namespace, name) in self._objects:
-            raise _taken("secrets", name)
+    def _post(self, plural: str, namespace: str, request: Request, *, dry: bool) -> Json:
+        """Create an object. A dry run is checked and not kept."""
         wanted = copied(request.body)
-        wanted["metadata"]["namespace"] = namespace
-        if parse_qs(urlsplit(request.path).query).get("dryRun") == ["All"]:
+        metadata = wanted["metadata"]
+        metadata["namespace"] = namespace
+        metadata.setdefault("name", metadata.get("generateName", "") + "x7q9z")
+        if (plural, namespace, metadata["name"]) in self._objects:
+            raise _taken(plural, metadata["name"])
+        if dry:
             return wanted if self.admitting is None else self.admitting(wanted)
-        return self._create("secrets", wanted)
+        if plural == PLURAL:
+            wanted["status"] = dict(UNSEEN)
+        elif plural == "secrets":
+            given = {key: to_base64(value) for key, value in wanted.pop("stringData", {}).items()}
+            wanted |= {"type": wanted.get("type", "Opaque"), "data": wanted.get("data", {}) | given}
+        return self._create(plural, wanted)
 
-    def _write_lease(self, namespace: str, request: Request, name: str = "") -> Json:
-        """POST where there is none, PUT (with a name) over the very version that was read."""
-        at = ("leases", namespace, name or str(request.body["metadata"]["name"]))
-        if not name:
-            if at in self._objects:
-                raise _taken("leases", at[2])
-            return self._create("leases", copied(request.body))
-        stored = self._get(at)
-        if request.body["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
+    def _put_lease(self, at: Name, request: Request) -> Json:
+        """Replace the very version that was read; a Lease that is gone is created."""
+        stored, version = self._objects.get(at), request.body["metadata"].get("resourceVersion")
+        if stored is None:
+            return self._post("leases", at[1], request, dry=False)
+        if not version:
+            told = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+            raise Refuse(HTTPStatus.UNPROCESSABLE_ENTITY, told, "Invalid")
+        if version != stored["metadata"]["resourceVersion"]:
             raise Refuse(HTTPStatus.CONFLICT, _OUTDATED, "Conflict")
         given = {key: request.body["metadata"].get(key, {}) for key in ("annotations", "labels")}
         metadata = {**stored["metadata"], **given}
         return self._update(at, {**stored, "metadata": metadata, "spec": copied(request.body["spec"])})
+
+    def _delete(self, at: Name) -> Json:
+        stored = self._get(at)
+        if at[0] == PLURAL:
+            self.delete(*at[1:])
+        else:
+            self._remove(at)
+        return stored
 
     def _take_fault(self, method: str, resource: str) -> Fail | Refuse | Hold | None:
         for position, (fault, for_method, for_resource) in enumerate(self._faults):
@@ -269,6 +297,10 @@ class FakeApi(FakeCluster):
 def _gains_finalizer(stored: Json, wanted: Json) -> bool:
     gained = set(wanted["metadata"].get("finalizers") or ()) - set(stored["metadata"].get("finalizers") or ())
     return "deletionTimestamp" in stored["metadata"] and bool(gained)
+
+
+def _not_served() -> Refuse:
+    return Refuse(HTTPStatus.NOT_FOUND, "the server could not find the requested resource", "NotFound")
 
 
 def _taken(plural: str, name: str) -> Refuse:
