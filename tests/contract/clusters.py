@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from byoc_operator.api.resource import GROUP, PLURAL, VERSION
 from byoc_operator.cluster.api import connect_as_user
 from byoc_operator.cluster.fake import FakeApi
-from byoc_operator.cluster.fake_store import LABEL_SELECTOR
 from byoc_operator.cluster.port import JsonApi
+from byoc_operator.cluster.secrets import LABEL_SELECTOR
 from testbed.bed import Bed
 
 Json = dict[str, Any]
@@ -20,11 +20,19 @@ NOBODY = "nobody"
 
 
 class Cluster(Protocol):
-    """An API server with the CRD. `lacking`: the same as a user who may only read namespaces."""
+    """An API server with the CRD, and a namespace for the test."""
 
-    api: JsonApi
-    lacking: JsonApi
     namespace: str
+
+    @property
+    def api(self) -> JsonApi:
+        """Requests as administrator."""
+        ...
+
+    @property
+    def lacking(self) -> JsonApi:
+        """Requests as a user who may only read namespaces."""
+        ...
 
     async def watched(self, plural: str, since: str) -> list[tuple[str, Json]]:
         """What a watch tells of our namespace after a resourceVersion: type and object. Of Secrets: the labelled."""

@@ -56,7 +56,7 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 
 SPEAKS_HTTP = {
-    *("cluster.answers", "cluster.api", "cluster.stream", "cluster.fake"),
+    *("cluster.answers", "cluster.api", "cluster.stream", "cluster.fake", "cluster.fake_lists"),
     *("livekit_sip.session", "livekit_sip.error_map"),
     *("admission.server", "admission.review", "telemetry.health"),
 }
@@ -185,7 +185,7 @@ def test_every_module_says_what_it_is(name: str) -> None:
 
 
 def test_fakes_are_not_wired_into_the_product() -> None:
-    fakes = ("fake", "fake_checks", "fake_patch", "fake_store", "faults")
+    fakes = ("fake", "fake_checks", "fake_lists", "fake_patch", "fake_store", "faults")
     users = {
         inner(name)
         for name in MODULES

@@ -20,10 +20,12 @@ from ..api.resource import PLURAL
 from ..errors import OperatorError
 from .answers import Answer, Answered, asked, error_of, nobody_asks
 from .api import JSON_PATCH
-from .fake_lists import Refuse, page
+from .fake_lists import Json, Refuse, page
 from .fake_patch import PatchFailed, json_patched, merged
-from .fake_store import UNSEEN, FakeCluster, Json, Name, copied
+from .fake_store import UNSEEN, FakeCluster, Name, copied
 from .reading import Told, Unreadable, pass_over
+
+__all__ = ["Fail", "FakeApi", "Hold", "Refuse", "Request"]
 
 _OUTDATED = "the object has been modified; please apply your changes to the latest"
 

@@ -39,7 +39,11 @@ class NumberApi:
             return None
 
     async def patch_status(self, number: PhoneNumber, patch: Mapping[str, Any]) -> dict[str, Any]:
-        """Merge-patch the status of this very object, not of a successor with its name; the object as stored."""
+        """Merge-patch the status; the object as stored.
+
+        The API server does not compare the UID: a patch that meets a successor with the same name changes its status.
+        The successor's first run then writes the status anew.
+        """
         return await self._api.request(
             "PATCH",
             f"{_path(number.key)}/status",
