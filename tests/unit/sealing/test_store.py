@@ -1,4 +1,4 @@
-"""The operator and its sealing keys: made once and by one, read again when needed, and what numbers say meanwhile."""
+"""The sealing keys in use: what they open, when the operator reads them again, and what numbers say meanwhile."""
 
 import asyncio
 import json
@@ -8,214 +8,20 @@ import pytest
 
 from byoc_operator.api.conditions import Verdict
 from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail, FakeApi, Hold
+from byoc_operator.cluster.fake import FakeApi, Hold
 from byoc_operator.core.credentials import KEYS_SECRET, Field, SecretRules
 from byoc_operator.core.desired import Installation
-from byoc_operator.errors import Unavailable
 from byoc_operator.sealing.sealed import KeyRing
-from byoc_operator.sealing.store import DATA_KEY, LOOK_S, SealingKeys, keys_in
-from operated import NAMESPACE, PASSWORD, SPEC, SWEEP_S, SYSTEM, USER, World, now_s
+from byoc_operator.sealing.store import DATA_KEY, LOOK_S, SealingKeys
+from operated import NAMESPACE, PASSWORD, SYSTEM, USER, World, manifest, now_s
+from sealed import seal, sealed_world
 from virtual_time import in_virtual_time
 
 FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403", status=403)
-DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
-
-
-def stored(api: FakeApi) -> KeyRing | None:
-    raw = api._objects.get(("secrets", SYSTEM, KEYS_SECRET))
-    return None if raw is None else keys_in(raw)
-
-
-async def made_by(api: FakeApi, *, in_use: bool = False, may_create: bool = True) -> tuple[SealingKeys, list[str]]:
-    """Keys after a look at them, and which Events that gave."""
-    told: list[str] = []
-
-    async def say(reason: str, _note: str) -> None:
-        told.append(reason)
-
-    async def used(_thorough: bool) -> str:  # noqa: FBT001 - `InUse`
-        return "Secret voice/sip" if in_use else ""
-
-    keys = SealingKeys(api, SYSTEM, may_create=may_create, clock=asyncio.get_running_loop().time)
-    await keys.keep(used, say)
-    return keys, told
-
-
-async def sealed_world(**parts: Any) -> World:
-    """One number in step on sealed credentials."""
-    world = World(**parts)
-    seal(world)
-    await world.start()
-    await world.apply()
-    assert world.ready() == ("True", "Synced")
-    await world.elapse(5)
-    world.forget_counts()
-    return world
-
-
-def seal(world: World, password: str = PASSWORD) -> None:
-    values = {"username": world.seal(USER, Field.USERNAME), "password": world.seal(password)}
-    world.api.put_secret(NAMESPACE, "sip", values)
 
 
 def codes(world: World) -> list[str]:
     return [each["code"] for each in world.status().get("findings", ())]
-
-
-# Making them
-
-
-@in_virtual_time
-async def test_keys_are_made_where_there_are_none_and_it_is_said() -> None:
-    api = FakeApi(now_s)
-    keys, told = await made_by(api)
-    assert keys.ring is not None
-    assert (stored(api), told) == (keys.ring, ["SealingKeysMade"])
-
-
-@in_virtual_time
-async def test_two_replicas_that_race_end_with_the_same_key() -> None:
-    api = FakeApi(now_s)
-    (one, told), (two, told_too) = await asyncio.gather(made_by(api), made_by(api))
-    assert one.ring == two.ring == stored(api) is not None
-    assert sorted(told + told_too) == ["SealingKeysMade"]
-    assert [each.method for each in api.writes] == ["POST", "POST"]
-
-
-@in_virtual_time
-async def test_a_post_whose_answer_is_lost_is_no_second_key() -> None:
-    api = FakeApi(now_s)
-    api.inject(Fail(DOWN, applied=True), "POST", "secrets")
-    with pytest.raises(Unavailable):
-        await made_by(api)
-    made = stored(api)
-    keys, told = await made_by(api)
-    assert keys.ring == made is not None
-    assert told == []
-
-
-@pytest.mark.parametrize("fault", [FORBIDDEN, DOWN], ids=["403", "no answer"])
-@in_virtual_time
-async def test_no_key_is_made_after_anything_but_a_404(fault: Exception) -> None:
-    api = FakeApi(now_s)
-    api.inject(Fail(fault), "GET", "secrets")  # type: ignore[arg-type]  # both are OperatorErrors
-    try:
-        keys, _ = await made_by(api)
-        assert keys.ring is None
-    except Unavailable:
-        assert fault is DOWN
-    assert (stored(api), api.writes) == (None, [])
-
-
-@pytest.mark.parametrize(("in_use", "may_create", "events"), [(True, True, ["SealingKeysMissing"]), (False, False, [])])
-@in_virtual_time
-async def test_no_key_is_made_where_something_is_sealed_or_the_settings_forbid(
-    events: list[str], *, in_use: bool, may_create: bool
-) -> None:
-    api = FakeApi(now_s)
-    keys, told = await made_by(api, in_use=in_use, may_create=may_create)
-    assert (keys.ring, stored(api), api.writes, told) == (None, None, [], events)
-
-
-@in_virtual_time
-async def test_a_refused_post_is_said_once_and_stops_nothing() -> None:
-    world = World(ring=None)
-    world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
-    for _ in range(50):
-        world.api.inject(Fail(FORBIDDEN), "POST", "secrets")
-    await world.start()
-    await world.apply()
-    await world.sweep()
-    await world.sweep()
-    assert world.ready() == ("True", "Synced")
-    assert [each.split(":")[0] for each in world.troubles] == ["SealingKeysNotMade"]
-
-
-@in_virtual_time
-async def test_the_operator_makes_its_keys_before_it_works_and_once_only() -> None:
-    world = await World.running(ring=None)
-    made = stored(world.api)
-    assert made is not None
-    posts = [position for position, each in enumerate(world.api.writes) if each.resource == "secrets"]
-    assert posts == [0]
-    await world.restart()
-    world.api.delete_secret(SYSTEM, KEYS_SECRET)
-    await world.sweep()
-    await world.sweep()
-    assert stored(world.api) is None, "a process that knew keys makes no others"
-
-
-@in_virtual_time
-async def test_lost_keys_are_never_replaced_while_a_status_says_that_something_is_sealed() -> None:
-    world = await sealed_world()
-    world.api.delete_secret(SYSTEM, KEYS_SECRET)
-    world.api.delete_secret(NAMESPACE, "sip")
-    await world.restart()
-    await world.sweep()
-    assert stored(world.api) is None
-    assert world.troubles[-1].startswith("SealingKeysMissing: there is no Secret byoc-system/byoc-sealing-keys")
-    assert "the credentials of number voice/main" in world.troubles[-1]
-
-
-@in_virtual_time
-async def test_no_keys_are_made_while_a_number_names_a_sealed_secret_of_which_nobody_tells() -> None:
-    world = World(ring=None)
-    values = {"username": USER, "password": KeyRing.generate().seal(PASSWORD, NAMESPACE, Field.PASSWORD)}
-    world.api.put_secret(NAMESPACE, "sip", values, watched=False)
-    world.api.apply(number("main", "+15550100001", {"name": "sip", "key": "password"}))
-    await world.start()
-    await world.sweep()
-    assert stored(world.api) is None
-    assert [each.split(":")[0] for each in world.troubles] == ["SealingKeysMissing"]
-
-
-@in_virtual_time
-async def test_lost_keys_are_told_once_while_the_operator_still_has_them() -> None:
-    world = await sealed_world()
-    ring = world.ring
-    assert ring is not None
-    for _ in range(2):
-        world.api.delete_secret(SYSTEM, KEYS_SECRET)
-        for _ in range(3):
-            await world.elapse(LOOK_S)
-            await world.sweep()
-        world.put_keys(ring)
-        await world.elapse(LOOK_S)
-        await world.sweep()
-    assert [each.split(":")[0] for each in world.troubles] == ["SealingKeysMissing"] * 2
-    assert "restore them before it restarts" in world.troubles[0]
-
-
-@in_virtual_time
-async def test_a_secret_that_cannot_be_read_for_a_moment_is_no_trace_and_delays_keys_for_seconds() -> None:
-    world = World(ring=None)
-    world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD}, watched=False)
-    world.api.apply(number("main", "+15550100001", {"name": "sip", "key": "password"}))
-    await world.start(settle=False)
-    world.api.inject(Fail(DOWN), "GET", "secrets")
-    await world.elapse(20)
-    assert stored(world.api) is not None
-    assert [each.split(":")[0] for each in world.troubles] == ["SealingKeysMade"]
-
-
-@in_virtual_time
-async def test_keys_that_are_lost_while_livekit_is_away_are_told_of() -> None:
-    world = await sealed_world()
-    world.livekit.always = DOWN
-    await world.sweep()
-    world.api.delete_secret(SYSTEM, KEYS_SECRET)
-    await world.elapse(SWEEP_S * 2)
-    assert "SealingKeysMissing" in [each.split(":")[0] for each in world.troubles]
-
-
-@in_virtual_time
-async def test_keys_are_made_although_livekit_is_away() -> None:
-    world = World(ring=None)
-    world.api.inject(Fail(DOWN), "POST", "secrets")
-    world.livekit.always = DOWN
-    await world.start()
-    await world.elapse(60)
-    assert stored(world.api) is not None
 
 
 # Using them
@@ -309,7 +115,7 @@ async def test_a_rotation_needs_no_restart_and_no_number_leaves_ready(times: int
     assert world.ready() == ("True", "Synced")
     assert [each for each in left if "SealingKeyUnknown" in each] == []
     assert world.livekit_writes() == []
-    assert world.ports.secrets.keys.ring == world.ring
+    assert world.ports.keeper.keys.ring == world.ring
 
 
 @in_virtual_time
@@ -329,7 +135,7 @@ async def test_unknown_keys_cost_one_look_in_a_while_however_many_values_have_th
         values = {"username": USER, "password": KeyRing.generate().seal("x", NAMESPACE, Field.PASSWORD)}
         world.api.put_secret(NAMESPACE, f"sip-{index}", values)
         ref = {"name": f"sip-{index}", "key": "password"}
-        world.api.apply(number(f"n{index}", f"+155501000{index:02}", ref))
+        world.api.apply(manifest(f"n{index}", phoneNumber=f"+155501000{index:02}", sipPasswordSecretRef=ref))
     world.forget_counts()
     await world.elapse(LOOK_S * 5)
     looks = [each for each in world.api.requests.items() if each[0] == ("GET", "secrets")]
@@ -338,11 +144,6 @@ async def test_unknown_keys_cost_one_look_in_a_while_however_many_values_have_th
     world.forget_counts()
     await world.elapse(100)
     assert world.api.requests["GET", "secrets"] == 0, "nothing is asked between sweeps"
-
-
-def number(name: str, phone: str, ref: dict[str, str]) -> dict[str, Any]:
-    spec = {**SPEC, "phoneNumber": phone, "sipPasswordSecretRef": ref}
-    return {"metadata": {"namespace": NAMESPACE, "name": name}, "spec": spec}
 
 
 @in_virtual_time
@@ -421,7 +222,8 @@ async def test_a_look_that_hangs_holds_up_only_who_needs_it() -> None:
     values = {"username": USER, "password": world.ring.rotated().seal("x", NAMESPACE, Field.PASSWORD)}
     world.api.put_secret(NAMESPACE, "other", values)
     await world.settle()
-    world.api.apply(number("n1", "+15550100001", {"name": "other", "key": "password"}))
+    ref = {"name": "other", "key": "password"}
+    world.api.apply(manifest("n1", phoneNumber="+15550100001", sipPasswordSecretRef=ref))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     world.api.inject(Hold(released), "GET", "secrets")
@@ -445,7 +247,7 @@ async def test_no_number_may_use_the_sealing_keys_as_a_password() -> None:
 
 @in_virtual_time
 async def test_a_value_before_any_look_is_not_opened() -> None:
-    keys = SealingKeys(FakeApi(now_s), SYSTEM, may_create=False)
+    keys = SealingKeys(FakeApi(now_s), SYSTEM)
     found = keys.open("fernet:x", NAMESPACE, Field.PASSWORD)
     assert isinstance(found, Verdict)
     assert "has not yet read its keys" in found.message
