@@ -65,7 +65,8 @@ class SealedInUse:
         """A Secret with a sealed value, or a number whose status says that its credentials were sealed; else empty."""
         if secret := self._ports.secrets.any_sealed():
             return "Secret {}/{}".format(*secret)
-        numbers = (number.key for number in self._ports.cache.all() if number.wrote_sealed)
+        written = ((number.key, number.status.credentials) for number in self._ports.cache.all())
+        numbers = (key for key, credentials in written if credentials is not None and credentials.sealed)
         return next((f"the credentials of number {key.namespace}/{key.name}" for key in numbers), "")
 
     async def found(self) -> str:

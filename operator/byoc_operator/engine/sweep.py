@@ -15,7 +15,6 @@ from .bugs import Bugs
 from .orphanage import Orphanage
 from .ports import Ports
 from .queue import Lane, WorkQueue
-from .report import was_in_step
 from .secret_look import SecretLook
 
 log = logging.getLogger(__name__)
@@ -141,7 +140,7 @@ class Sweeper:
     def _queue_unseen(self) -> None:
         """What happened while nobody looked and LiveKit cannot be asked: deletions, and objects never judged."""
         for number in self._ports.cache.all():
-            if not was_in_step(number) or (number.deleting and number.has_finalizer):
+            if not number.was_in_step or (number.deleting and number.has_finalizer):
                 self._queue.add(number.phone_number, Lane.SWEEP)
 
     def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:

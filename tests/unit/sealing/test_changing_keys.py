@@ -1,4 +1,4 @@
-"""The sealing keys in use: what they open, when the operator reads them again, and what numbers say meanwhile."""
+"""Sealing keys that change, go away or cannot be read."""
 
 import asyncio
 import json
@@ -7,97 +7,13 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.conditions import Verdict
-from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import FakeApi, Hold
-from byoc_operator.core.credentials import KEYS_SECRET, Field, SecretRules
-from byoc_operator.core.desired import Installation
+from byoc_operator.core.credentials import KEYS_SECRET, Field
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, LOOK_S, SealingKeys
-from operated import NAMESPACE, PASSWORD, SYSTEM, USER, World, manifest, now_s
-from sealed import seal, sealed_world
+from operated import NAMESPACE, PASSWORD, SYSTEM, USER, World, now_s
+from sealing_world import FORBIDDEN, number, seal, sealed_world
 from virtual_time import in_virtual_time
-
-FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403", status=403)
-
-
-def codes(world: World) -> list[str]:
-    return [each["code"] for each in world.status().get("findings", ())]
-
-
-# Using them
-
-
-@in_virtual_time
-async def test_sealed_credentials_arrive_opened_and_leave_no_finding() -> None:
-    world = await sealed_world()
-    trunk = world.outbound()[0]
-    assert (trunk.username, trunk.password) == (world.ports.mask(USER), world.ports.mask(PASSWORD))
-    assert world.status()["credentials"]["sealed"] is True
-    assert "CredentialsPlainText" not in codes(world)
-    assert PASSWORD not in world.told()
-
-
-@in_virtual_time
-async def test_plain_credentials_work_and_give_a_finding() -> None:
-    world = await World.in_step()
-    assert world.status()["credentials"]["sealed"] is False
-    assert "CredentialsPlainText" in codes(world)
-
-
-@in_virtual_time
-async def test_sealing_what_was_plain_changes_the_status_and_nothing_in_livekit() -> None:
-    world = await World.in_step()
-    seal(world)
-    await world.elapse(5)
-    assert (world.ready(), world.livekit_writes()) == (("True", "Synced"), [])
-    assert world.status()["credentials"]["sealed"] is True
-    assert "CredentialsPlainText" not in codes(world)
-
-
-@in_virtual_time
-async def test_where_sealing_is_required_plain_text_is_refused_until_it_is_sealed() -> None:
-    strict = Installation(("cluster-a",), "livekit.example.com", secret_rules=SecretRules(sealed_only=True))
-    world = await World.running(installation=strict)
-    await world.apply()
-    assert world.ready() == ("False", "PlainTextRefused")
-    assert world.outbound() == []
-    values = {"username": USER, "password": world.seal(PASSWORD)}
-    world.api.put_secret(NAMESPACE, "sip", values)
-    await world.elapse(5)
-    assert "key `username`: the value is not sealed" in world.message()
-    await world.apply(sipUsername=USER)  # then the Secret's own is not used
-    assert world.ready() == ("True", "Synced")
-
-
-@pytest.mark.parametrize(
-    ("spoil", "reason", "words"),
-    [
-        (lambda world: world.seal(PASSWORD, namespace="sales"), "SealedForAnotherUse", "another namespace"),
-        (lambda world: world.seal(PASSWORD, Field.USERNAME), "SealedForAnotherUse", "as user name"),
-        (lambda _: KeyRing.generate().seal(PASSWORD, NAMESPACE, Field.PASSWORD), "SealingKeyUnknown", "a key that"),
-        (lambda world: world.seal(PASSWORD)[:-7], "SecretInvalid", "is cut"),
-        (lambda world: world.seal(PASSWORD) + "\n", "SecretInvalid", "ends with a newline"),
-        (lambda world: world.seal(PASSWORD + "\n"), "SecretInvalid", "ends with a newline"),
-        (lambda world: world.seal("x" * 257), "SecretInvalid", "longer than 256 bytes"),
-        (lambda world: world.seal(""), "SecretInvalid", "empty"),
-    ],
-)
-@in_virtual_time
-async def test_what_cannot_be_used_says_why_and_leaves_livekit_alone(spoil: Any, reason: str, words: str) -> None:
-    world = await sealed_world()
-    world.api.put_secret(NAMESPACE, "sip", {"username": world.seal(USER, Field.USERNAME), "password": spoil(world)})
-    await world.elapse(LOOK_S * 2)
-    assert world.ready() == ("False", reason)
-    assert world.message().startswith("Secret voice/sip, key `password`: the")
-    assert words in world.message()
-    assert world.livekit_writes() == []
-    assert PASSWORD not in world.told()
-    seal(world)
-    await world.elapse(LOOK_S * 2)
-    assert (world.ready(), world.livekit_writes()) == (("True", "Synced"), [])
-
-
-# When they change
 
 
 @pytest.mark.parametrize("times", [1, 2, 5])
@@ -135,7 +51,7 @@ async def test_unknown_keys_cost_one_look_in_a_while_however_many_values_have_th
         values = {"username": USER, "password": KeyRing.generate().seal("x", NAMESPACE, Field.PASSWORD)}
         world.api.put_secret(NAMESPACE, f"sip-{index}", values)
         ref = {"name": f"sip-{index}", "key": "password"}
-        world.api.apply(manifest(f"n{index}", phoneNumber=f"+155501000{index:02}", sipPasswordSecretRef=ref))
+        world.api.apply(number(f"n{index}", f"+155501000{index:02}", ref))
     world.forget_counts()
     await world.elapse(LOOK_S * 5)
     looks = [each for each in world.api.requests.items() if each[0] == ("GET", "secrets")]
@@ -222,8 +138,7 @@ async def test_a_look_that_hangs_holds_up_only_who_needs_it() -> None:
     values = {"username": USER, "password": world.ring.rotated().seal("x", NAMESPACE, Field.PASSWORD)}
     world.api.put_secret(NAMESPACE, "other", values)
     await world.settle()
-    ref = {"name": "other", "key": "password"}
-    world.api.apply(manifest("n1", phoneNumber="+15550100001", sipPasswordSecretRef=ref))
+    world.api.apply(number("n1", "+15550100001", {"name": "other", "key": "password"}))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     world.api.inject(Hold(released), "GET", "secrets")
