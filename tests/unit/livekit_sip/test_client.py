@@ -91,7 +91,7 @@ def answering(**response: Any) -> Answer:
 
 async def refusal(client: LiveKitClient) -> OperatorError:
     with pytest.raises(OperatorError) as refused:
-        await client.list_outbound_trunks()
+        await client.list_all(OutboundTrunk)
     return refused.value
 
 
@@ -110,7 +110,7 @@ def paging(ids: list[str], size: int, seen: list[str]) -> Answer:
 async def test_pages_are_read_until_an_empty_one(server: Server) -> None:
     seen: list[str] = []
     server.answer = paging(["ST_1", "ST_2", "ST_3"], 2, seen)
-    listed = await server.client(paged=True).list_outbound_trunks()
+    listed = await server.client(paged=True).list_all(OutboundTrunk)
     assert [trunk.id for trunk in listed] == ["ST_1", "ST_2", "ST_3"]
     assert seen == ["", "ST_2", "ST_3"]
 
@@ -118,14 +118,14 @@ async def test_pages_are_read_until_an_empty_one(server: Server) -> None:
 async def test_a_server_without_pages_is_asked_once(server: Server) -> None:
     seen: list[str] = []
     server.answer = paging(["ST_1", "ST_2"], 2, seen)
-    assert len(await server.client().list_outbound_trunks()) == 2
+    assert len(await server.client().list_all(OutboundTrunk)) == 2
     assert seen == [""]
 
 
 async def test_a_server_that_ignores_pages_does_not_keep_us_for_ever(server: Server) -> None:
     items = [SIPOutboundTrunkInfo(sip_trunk_id="ST_1"), SIPOutboundTrunkInfo()]
     server.answer = lambda _: reply(ListSIPOutboundTrunkResponse(items=items))
-    listed = await server.client(paged=True).list_outbound_trunks()
+    listed = await server.client(paged=True).list_all(OutboundTrunk)
     assert [trunk.id for trunk in listed] == ["ST_1"]
 
 
@@ -149,7 +149,7 @@ async def test_a_missing_password_means_none_only_where_passwords_are_listed(
 ) -> None:
     items = [SIPOutboundTrunkInfo(sip_trunk_id="ST_1", auth_username="user")]
     server.answer = lambda _: reply(ListSIPOutboundTrunkResponse(items=items if len(server.tokens) == 1 else []))
-    (listed,) = await server.client(paged=paged).list_outbound_trunks()
+    (listed,) = await server.client(paged=paged).list_all(OutboundTrunk)
     assert listed.password_listed is expected
 
 
@@ -159,7 +159,7 @@ async def test_one_listed_password_shows_that_cloud_lists_them(server: Server) -
         SIPOutboundTrunkInfo(sip_trunk_id="ST_2", auth_username="user", auth_password="pass"),
     ]
     server.answer = lambda _: reply(ListSIPOutboundTrunkResponse(items=items))
-    listed = await server.client(paged=True).list_outbound_trunks()
+    listed = await server.client(paged=True).list_all(OutboundTrunk)
     assert [trunk.password_listed for trunk in listed] == [True, True]
 
 
@@ -199,9 +199,9 @@ async def test_what_the_server_fills_in_by_itself_is_no_difference_for_ever(serv
 
     server.answer = answer
     client = server.client()
-    assert [rule.extra for rule in await client.list_dispatch_rules()] == [("room_preset",)] * 2
+    assert [rule.extra for rule in await client.list_all(DispatchRule)] == [("room_preset",)] * 2
     assert await client.replace(replace(RULE, id="SDR_1")) == RULE
-    assert await client.list_dispatch_rules() == [RULE, RULE]
+    assert await client.list_all(DispatchRule) == [RULE, RULE]
 
 
 async def test_a_new_rule_names_its_trunks_twice(server: Server) -> None:
@@ -219,7 +219,7 @@ async def test_a_new_rule_names_its_trunks_twice(server: Server) -> None:
 async def test_one_token_serves_until_shortly_before_it_ends(server: Server) -> None:
     client = server.client()
     for server.now_s in (0.0, 100.0, 239.0, 240.0, 250.0):
-        await client.list_outbound_trunks()
+        await client.list_all(OutboundTrunk)
     assert len(set(server.tokens[:3])) == 1
     assert len(set(server.tokens[3:])) == 1
     claims = jwt.decode(server.tokens[0], SECRET, algorithms=["HS256"])
@@ -230,9 +230,9 @@ async def test_one_token_serves_until_shortly_before_it_ends(server: Server) -> 
 
 async def test_a_new_key_is_used_at_once(server: Server) -> None:
     client = server.client()
-    await client.list_outbound_trunks()
+    await client.list_all(OutboundTrunk)
     client.set_credentials("other", SecretStr("b" * 40))
-    await client.list_outbound_trunks()
+    await client.list_all(OutboundTrunk)
     assert jwt.decode(server.tokens[1], "b" * 40, algorithms=["HS256"])["iss"] == "other"
 
 
@@ -271,7 +271,7 @@ async def test_no_more_calls_at_once_than_allowed(server: Server) -> None:
 
     server.answer = answer
     client = server.client(concurrency=3)
-    await asyncio.gather(*(client.list_outbound_trunks() for _ in range(12)))
+    await asyncio.gather(*(client.list_all(OutboundTrunk) for _ in range(12)))
     assert highest == 3
 
 
@@ -282,12 +282,12 @@ async def test_waiting_for_a_slot_is_not_counted_as_time_of_the_call(server: Ser
 
     server.answer = answer
     client = server.client(concurrency=1, timeout_s=0.25)
-    await asyncio.gather(*(client.list_outbound_trunks() for _ in range(10)))
+    await asyncio.gather(*(client.list_all(OutboundTrunk) for _ in range(10)))
 
 
 async def test_every_call_is_reported_with_its_outcome(server: Server) -> None:
     client = server.client()
-    await client.list_outbound_trunks()
+    await client.list_all(OutboundTrunk)
     server.answer = answering(status=503)
     await refusal(client)
     assert server.calls == [
@@ -303,20 +303,20 @@ async def test_a_cancelled_call_is_reported_and_frees_its_slot(server: Server) -
 
     healthy, server.answer = server.answer, hang
     client = server.client(concurrency=1)
-    task = asyncio.create_task(client.list_outbound_trunks())
+    task = asyncio.create_task(client.list_all(OutboundTrunk))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     server.answer = healthy
-    assert await client.list_outbound_trunks() == []
+    assert await client.list_all(OutboundTrunk) == []
     assert [outcome for _, outcome, _ in server.calls] == ["cancelled", "ok"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "ws"])
 async def test_both_schemes_work(server: Server, scheme: str) -> None:
     url = server.url.replace("http", scheme, 1)
-    assert await server.client(url=url).list_outbound_trunks() == []
+    assert await server.client(url=url).list_all(OutboundTrunk) == []
 
 
 @pytest.mark.parametrize(
@@ -419,12 +419,12 @@ async def test_an_object_that_cannot_be_read_hides_no_other_and_is_told_once(
     server.answer = listing(listed("ST_1"), listed("ST_bad") + b"\x72\x01\xff", bad, listed("ST_2"))
     client = server.client()
     for _ in range(3):
-        assert [trunk.id for trunk in await client.list_outbound_trunks()] == ["ST_1", "ST_bad", "ST_2"]
+        assert [trunk.id for trunk in await client.list_all(OutboundTrunk)] == ["ST_1", "ST_bad", "ST_2"]
     assert client.unreadable == 2
     assert len(caplog.messages) == 1
     assert "ST_bad, ST_\\u{1b}[2J" in caplog.text
     server.answer = listing(listed("ST_1"))
-    await client.list_outbound_trunks()
+    await client.list_all(OutboundTrunk)
     assert client.unreadable == 0
 
 
@@ -432,7 +432,7 @@ async def test_an_object_of_ours_without_a_usable_id_is_not_missing(server: Serv
     owner = Owner("cluster-a", "voice", "main")
     server.answer = listing(listed("ST_/../x", Mark(owner).dump()), listed("ST_/../y"))
     client = server.client()
-    (nameless,) = await client.list_outbound_trunks()
+    (nameless,) = await client.list_all(OutboundTrunk)
     assert nameless.id == ""
     inventory = Inventory(client)
     server.answer = by_method(
@@ -552,7 +552,7 @@ async def test_a_page_of_ids_that_nobody_can_use_is_not_the_last(server: Server)
         return web.Response(body=on_wire(listed(next_id)) if next_id else b"", content_type="application/protobuf")
 
     server.answer = answer
-    assert [trunk.id for trunk in await server.client(paged=True).list_outbound_trunks()] == ["ST_2"]
+    assert [trunk.id for trunk in await server.client(paged=True).list_all(OutboundTrunk)] == ["ST_2"]
 
 
 async def test_all_pages_together_take_a_bounded_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.core.trunk import Kind, OutboundTrunk
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.errors import Conflict, OperatorError, Parked, Stalled, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Hang, LoseReply, Refuse
+from byoc_operator.livekit_sip.gateway import Any_
 from byoc_operator.livekit_sip.guard import FAILURES_TO_TRIP, Bucket, Guard
 from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
@@ -43,7 +44,7 @@ async def fails(guard: Guard, error: OperatorError, livekit: FakeLiveKit) -> Ope
     """One call that LiveKit answers with `error`; what the caller is told."""
     livekit.inject(Refuse(replace(error)))
     with pytest.raises(OperatorError) as told:
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
     return told.value
 
 
@@ -94,7 +95,7 @@ async def test_an_answer_begins_the_count_anew(answer: OperatorError | None) -> 
         for _ in range(FAILURES_TO_TRIP - 1):
             await fails(guard, TIMED_OUT, livekit)
         if answer is None:
-            await guard.list_inbound_trunks()
+            await guard.list_all(InboundTrunk)
         else:
             await fails(guard, answer, livekit)
     assert not guard.is_open
@@ -118,9 +119,9 @@ async def test_while_open_nobody_is_asked(sign: OperatorError, *, stalled: bool)
     await fails(guard, sign, livekit)
     livekit.calls.clear()
     for call in (
-        guard.list_outbound_trunks(),
-        guard.list_inbound_trunks(),
-        guard.list_dispatch_rules(),
+        guard.list_all(OutboundTrunk),
+        guard.list_all(InboundTrunk),
+        guard.list_all(DispatchRule),
         guard.create(TRUNK),
         guard.replace(replace(TRUNK, id="ST_1")),
         guard.delete(Kind.INBOUND_TRUNK, "ST_1"),
@@ -137,7 +138,7 @@ async def test_who_waits_for_its_turn_when_the_breaker_trips_is_not_sent() -> No
     livekit = FakeLiveKit()
     guard = guarded(livekit, per_minute=60)
     livekit.inject(Refuse(replace(REFUSED)))
-    told = await asyncio.gather(*(guard.list_inbound_trunks() for _ in range(4)), return_exceptions=True)
+    told = await asyncio.gather(*(guard.list_all(InboundTrunk) for _ in range(4)), return_exceptions=True)
     assert [type(each) for each in told] == [Unavailable, Parked, Parked, Parked]
     assert len(livekit.calls) == 1
 
@@ -147,14 +148,14 @@ async def test_a_probe_that_fails_leaves_it_open_and_one_that_succeeds_closes_it
     livekit = FakeLiveKit(always=REFUSED)
     guard = guarded(livekit)
     with pytest.raises(Unavailable):
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
     with pytest.raises(Unavailable):
         await guard.probe()
     assert guard.is_open
     livekit.always = None
     await guard.probe()
     assert not guard.is_open
-    assert await guard.list_inbound_trunks() == []
+    assert await guard.list_all(InboundTrunk) == []
     assert [method for method, _, _ in livekit.calls] == ["list", "probe", "probe", "list"]
 
 
@@ -200,8 +201,8 @@ class Locked(FakeLiveKit):
         found, self.held = self.held != self.mounted, self.mounted
         return found
 
-    async def list_inbound_trunks(self) -> list[object]:  # type: ignore[override]
-        self.calls.append(("list", Kind.INBOUND_TRUNK, self.held))
+    async def list_all(self, of: type[Any_]) -> list[Any_]:
+        self.calls.append(("list", of.kind, self.held))
         carried = self.held
         await asyncio.sleep(0.01)
         if carried != self.accepted:
@@ -209,7 +210,7 @@ class Locked(FakeLiveKit):
         return []
 
     async def probe(self) -> None:
-        await self.list_inbound_trunks()
+        await self.list_all(InboundTrunk)
 
 
 @in_virtual_time
@@ -217,7 +218,7 @@ async def test_a_refused_key_is_read_again_and_the_call_made_once_more() -> None
     livekit = Locked()
     guard = guarded(livekit, reload_key=livekit.reload)
     livekit.accepted = livekit.mounted = "second"
-    assert await guard.list_inbound_trunks() == []
+    assert await guard.list_all(InboundTrunk) == []
     assert [held for _, _, held in livekit.calls] == ["first", "second"]
     assert (guard.is_open, livekit.reloads) == (False, 1)
 
@@ -228,7 +229,7 @@ async def test_a_refused_key_that_is_still_the_mounted_one_trips() -> None:
     guard = guarded(livekit, reload_key=livekit.reload)
     livekit.accepted = "second"
     with pytest.raises(Stalled):
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
     assert guard.is_open
     assert len(livekit.calls) == 1
     livekit.mounted = "second"
@@ -242,7 +243,7 @@ async def test_a_new_key_that_is_refused_too_trips_after_one_retry() -> None:
     guard = guarded(livekit, reload_key=livekit.reload)
     livekit.accepted, livekit.mounted = "third", "second"
     with pytest.raises(Stalled):
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
     assert guard.is_open
     assert [held for _, _, held in livekit.calls] == ["first", "second"]
 
@@ -252,7 +253,7 @@ async def test_several_calls_refused_at_once_all_go_out_with_the_new_key() -> No
     livekit = Locked()
     guard = guarded(livekit, reload_key=livekit.reload)
     livekit.accepted = livekit.mounted = "second"
-    told = await asyncio.gather(*(guard.list_inbound_trunks() for _ in range(5)), return_exceptions=True)
+    told = await asyncio.gather(*(guard.list_all(InboundTrunk) for _ in range(5)), return_exceptions=True)
     assert told == [[]] * 5
     assert not guard.is_open
 
@@ -277,7 +278,7 @@ async def sent_at(guard: Guard, calls: int) -> list[float]:
     began, sent = now(), [0.0] * calls
 
     async def call(index: int) -> None:
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
         sent[index] = round(now() - began, 6)
 
     await asyncio.gather(*(call(index) for index in range(calls)))
@@ -351,7 +352,7 @@ async def test_a_pause_holds_those_who_wait_already() -> None:
     guard = guarded(livekit, 60)
     livekit.inject(Refuse(replace(LIMITED)))
     began = now()
-    told = await asyncio.gather(*(guard.list_inbound_trunks() for _ in range(3)), return_exceptions=True)
+    told = await asyncio.gather(*(guard.list_all(InboundTrunk) for _ in range(3)), return_exceptions=True)
     assert isinstance(told[0], Unavailable)
     assert now() - began >= 7.0 + 0.99
 
@@ -367,9 +368,9 @@ async def test_who_does_not_lead_may_look_but_not_write() -> None:
     livekit = FakeLiveKit()
     id_ = livekit.put(TRUNK)
     guard = guarded(livekit, may_write=refuse)
-    assert [each.id for each in await guard.list_outbound_trunks()] == [id_]
-    await guard.list_inbound_trunks()
-    await guard.list_dispatch_rules()
+    assert [each.id for each in await guard.list_all(OutboundTrunk)] == [id_]
+    await guard.list_all(InboundTrunk)
+    await guard.list_all(DispatchRule)
     await guard.probe()
     livekit.calls.clear()
     for call in (
@@ -395,7 +396,7 @@ async def test_leadership_lost_while_waiting_for_a_turn_stops_the_write() -> Non
 
     livekit = FakeLiveKit()
     guard = guarded(livekit, per_minute=60, may_write=check)
-    await guard.list_inbound_trunks()
+    await guard.list_all(InboundTrunk)
     writing = asyncio.create_task(guard.create(TRUNK))
     await asyncio.sleep(0.5)
     leads = False
