@@ -15,7 +15,7 @@ from byoc_operator.core.ownership import Mark, Owner, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.engine.breath import STEPS
 from byoc_operator.engine.gather import Gatherer
-from byoc_operator.engine.measure import reasons
+from byoc_operator.engine.gauges import reasons
 from byoc_operator.engine.report import REFUSED_LONGEST_S
 from byoc_operator.engine.told import PER_RUN
 from operated import NAME, NAMESPACE, PHONE, World, manifest, now_s
@@ -285,6 +285,7 @@ async def test_the_memory_of_gone_objects_is_given_back() -> None:
         world.ports.cache._expected,
     )
     assert [len(each) for each in kept] == [0] * len(kept)
+    assert [len(each) for each in world.ports.cache.memories] == [0] * len(world.ports.cache.memories)
 
 
 # What a scrape costs
