@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import islice
+from operator import attrgetter
 from sys import getsizeof
 from typing import Any, TypeVar
 
@@ -137,25 +138,26 @@ _WORDS = frozenset({"transport", "media_encryption"})
 """Texts that are one of a few words: all objects share them."""
 
 
-def _of_shape(*shapes: Shape) -> Mapping[Kind, tuple[str, ...]]:
-    return {
-        kind: tuple(each.attribute for each in table if each.shape in shapes and each.attribute not in _WORDS)
-        for kind, table in FIELDS.items()
+def _measured(kind: Kind) -> tuple[Callable[[SipObject], tuple[str, ...]], tuple[str, ...], tuple[str, ...]]:
+    """What gives all texts of an object at once, and the names of the fields with lists and with pairs."""
+    names = {
+        shape: tuple(each.attribute for each in FIELDS[kind] if each.shape is shape and each.attribute not in _WORDS)
+        for shape in Shape
     }
+    pairs = (*names[Shape.PAIRS], *names[Shape.PAIRS_WITH_CREDENTIALS])
+    return attrgetter(*names[Shape.TEXT]), names[Shape.TEXTS], pairs
 
 
-_TEXT_NAMES = _of_shape(Shape.TEXT)
-_TEXTS_NAMES = _of_shape(Shape.TEXTS)
-_PAIRS_NAMES = _of_shape(Shape.PAIRS, Shape.PAIRS_WITH_CREDENTIALS)
+_MEASURED = {kind: _measured(kind) for kind in Kind}
 
 
 def _size(listed: SipObject) -> int:
     """Bytes that the texts of an object take in memory; entries of 3 bytes on the wire take 60."""
-    kind = listed.kind
-    size = sum([getsizeof(getattr(listed, name)) for name in _TEXT_NAMES[kind]])
-    for name in _TEXTS_NAMES[kind]:
+    texts_of, lists, maps = _MEASURED[listed.kind]
+    size = sum(map(getsizeof, texts_of(listed)))
+    for name in lists:
         size += sum(map(getsizeof, getattr(listed, name)))
-    for name in _PAIRS_NAMES[kind]:
+    for name in maps:
         pairs = getattr(listed, name)
         if pairs:
             size += sum(map(getsizeof, (*pairs, *pairs.values())))
