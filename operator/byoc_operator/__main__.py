@@ -237,7 +237,7 @@ async def _wired(process: Process) -> Engine:
     )
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     leader = _leadership(settings, process.api, identity)
-    client = LiveKitClient(endpoint, mask, process.metrics.livekit_request, may_write=leader.must_hold)
+    client = LiveKitClient(endpoint, mask, process.metrics.livekit_request)
     process.closing.push_async_callback(client.aclose)
     guard = Guard(
         client,
