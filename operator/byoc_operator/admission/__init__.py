@@ -1,5 +1,6 @@
-"""Sealing at admission: a mutating webhook that stores labelled Secrets sealed, whoever writes them and however.
+"""The mutating webhook that seals labelled Secrets when they are written.
 
-`__main__` imports `webhook`; `review` is the decision, without I/O. May import `connections`, `cluster`,
-`sealing`, `core`, `errors`.
+Use `webhook.Webhook` with a server, certificates and a configuration. `review` decides, without I/O.
+
+Imports: process, cluster, sealing, core, api, errors.
 """

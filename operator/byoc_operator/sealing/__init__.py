@@ -1,1 +1,4 @@
-"""Sealed values and the Fernet keys that seal and open them."""
+"""Sealed values, the Fernet keys that seal and open them, and the Secret that keeps the keys.
+
+Imports: cluster, core, api, errors.
+"""
