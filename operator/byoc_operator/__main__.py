@@ -33,7 +33,7 @@ from .engine.cache import Cache
 from .engine.engine import Engine, Pace
 from .engine.leader import Alone, Leader, Leadership
 from .engine.left_alone import LeftAlone
-from .engine.orphanage import Orphanage
+from .engine.orphan_search import OrphanRules
 from .engine.ports import Ports
 from .engine.rights import Rights
 from .engine.tasks import Ended
@@ -279,10 +279,9 @@ async def _wired(process: Process) -> Engine:
         sweep_interval_s=settings.sweep_interval_s,
     )
 
-    deletes = settings.orphans is OrphanPolicy.DELETE
-    orphanage = Orphanage(ports, settings.namespaces, say, deletes=deletes)
+    orphans = OrphanRules(settings.namespaces, deletes=settings.orphans is OrphanPolicy.DELETE)
     _spare_collector()
-    engine = process.engine = Engine(ports, pace, leader, orphanage, say)
+    engine = process.engine = Engine(ports, pace, leader, orphans, say)
     engine.tasks.died.add_done_callback(process.died)
     process.metrics.led("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
     process.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 from ..cluster.api import ApiRefused
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
-from .orphanage import Announce, Orphanage
+from .orphan_search import Announce, OrphanSearch
 from .ports import Ports
-from .queue import Lane, WorkQueue, followers
+from .queue import Priority, WorkQueue, followers
 from .report import was_in_step
 
 log = logging.getLogger(__name__)
@@ -71,12 +71,12 @@ class Sweeper:
         ports: Ports,
         queue: WorkQueue,
         judge: Judge,
-        orphanage: Orphanage,
+        orphans: OrphanSearch,
         interval_s: float,
         say: Announce,
     ) -> None:
         self._say = say
-        self._orphanage = orphanage
+        self._orphans = orphans
         self._ports = ports
         self._guard = ports.guard
         self._queue = queue
@@ -124,10 +124,10 @@ class Sweeper:
                 await asyncio.sleep(0)
             if not self._queue.running(phone) and not self._seems_in_step(phone):
                 different += 1
-                self._queue.add(phone, Lane.SWEEP)
+                self._queue.add(phone, Priority.SWEEP)
         log.debug("swept %d numbers, %d differ", len(self._ports.cache), different)
         await self._apart("claims", self._judge.tidy())
-        await self._apart("orphans", self._orphanage.look())
+        await self._apart("orphans", self._orphans.look())
         self._told_bugs &= self._met_bugs  # what is over and comes again is told again
         self._met_bugs = set()
 
@@ -236,7 +236,7 @@ class Sweeper:
         """What happened while nobody looked and LiveKit cannot be asked: deletions, and objects never judged."""
         for number in self._ports.cache.all():
             if not was_in_step(number) or (number.deleting and number.has_finalizer):
-                self._queue.add(number.phone_number, Lane.SWEEP)
+                self._queue.add(number.phone_number, Priority.SWEEP)
 
     def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:
         self._failures += 1

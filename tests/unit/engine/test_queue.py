@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.engine.queue import AHEAD, Lane, WorkQueue
+from byoc_operator.engine.queue import AHEAD, Priority, WorkQueue
 from strategies import QUICK
 from virtual_time import in_virtual_time
 
@@ -31,7 +31,7 @@ async def idle(waiting: WorkQueue) -> bool:
 steps = st.lists(
     st.tuples(
         st.sampled_from("abc"),
-        st.sampled_from(Lane),
+        st.sampled_from(Priority),
         st.sampled_from(["", "one", "two"]),
         st.sampled_from([0.0, 0.3, 1.1]),
     ),
@@ -43,13 +43,13 @@ ends = st.lists(st.sampled_from(["done", "retry", "later"]), min_size=1, max_siz
 @QUICK
 @given(steps, ends)
 def test_no_key_runs_twice_at_once_and_none_is_forgotten(
-    asked: list[tuple[str, Lane, str, float]], endings: list[str]
+    asked: list[tuple[str, Priority, str, float]], endings: list[str]
 ) -> None:
     _interleaved(asked, endings)
 
 
 @in_virtual_time
-async def _interleaved(asked: list[tuple[str, Lane, str, float]], endings: list[str]) -> None:
+async def _interleaved(asked: list[tuple[str, Priority, str, float]], endings: list[str]) -> None:
     waiting, running = queue(refresh_limit=1), Counter[str]()
     seen: dict[str, int] = {}
 
@@ -82,7 +82,7 @@ async def _interleaved(asked: list[tuple[str, Lane, str, float]], endings: list[
     assert (waiting.depth, waiting.delayed, waiting.active) == (0, 0, 0)
     assert {key for key, at in last.items() if seen.get(key, 0) < at} == set()
     assert waiting._items == {}
-    assert waiting._turns._rows == {}
+    assert waiting._fair[Priority.USER]._queues == {}
     for each in workers:
         each.cancel()
 
@@ -90,7 +90,7 @@ async def _interleaved(asked: list[tuple[str, Lane, str, float]], endings: list[
 @in_virtual_time
 async def test_users_go_before_refreshes_before_sweeps() -> None:
     waiting = queue()
-    for key, lane in (("s", Lane.SWEEP), ("r", Lane.REFRESH), ("u", Lane.USER), ("u2", Lane.USER)):
+    for key, lane in (("s", Priority.SWEEP), ("r", Priority.REFRESH), ("u", Priority.USER), ("u2", Priority.USER)):
         waiting.add(key, lane)
     assert [await waiting.get() for _ in range(4)] == ["u", "u2", "r", "s"]
 
@@ -98,13 +98,13 @@ async def test_users_go_before_refreshes_before_sweeps() -> None:
 @in_virtual_time
 async def test_changes_without_end_do_not_keep_refreshes_and_sweeps_waiting_for_ever() -> None:
     waiting = queue()
-    waiting.add("s", Lane.SWEEP)
+    waiting.add("s", Priority.SWEEP)
     await asyncio.sleep(1)
-    waiting.add("r", Lane.REFRESH)
+    waiting.add("r", Priority.REFRESH)
     order = []
     for count in range(4 * AHEAD):
         for more in range(2):
-            waiting.add(f"u{count}-{more}", Lane.USER, "a")
+            waiting.add(f"u{count}-{more}", Priority.USER, "a")
         key = await waiting.get()
         order.append(key[0])
         waiting.done(key)
@@ -114,10 +114,10 @@ async def test_changes_without_end_do_not_keep_refreshes_and_sweeps_waiting_for_
 @in_virtual_time
 async def test_a_waiting_key_moves_up_but_never_down() -> None:
     waiting = queue()
-    waiting.add("a", Lane.SWEEP)
-    waiting.add("b", Lane.REFRESH)
-    waiting.add("a", Lane.USER)
-    waiting.add("a", Lane.SWEEP)
+    waiting.add("a", Priority.SWEEP)
+    waiting.add("b", Priority.REFRESH)
+    waiting.add("a", Priority.USER)
+    waiting.add("a", Priority.SWEEP)
     assert waiting.depth == 2
     assert [await waiting.get() for _ in range(2)] == ["a", "b"]
 
@@ -126,8 +126,8 @@ async def test_a_waiting_key_moves_up_but_never_down() -> None:
 async def test_refreshes_leave_room_for_others() -> None:
     waiting = queue(refresh_limit=1)
     for key in "ab":
-        waiting.add(key, Lane.REFRESH)
-    waiting.add("s", Lane.SWEEP)
+        waiting.add(key, Priority.REFRESH)
+    waiting.add("s", Priority.SWEEP)
     assert [await waiting.get(), await waiting.get()] == ["a", "s"]
     assert await idle(waiting)
     waiting.done("a")
@@ -137,7 +137,7 @@ async def test_refreshes_leave_room_for_others() -> None:
 @in_virtual_time
 async def test_the_back_off_doubles_up_to_its_limit() -> None:
     waiting, loop = queue(), asyncio.get_running_loop()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     pauses = []
     for _ in range(12):
         key = await waiting.get()
@@ -146,7 +146,7 @@ async def test_the_back_off_doubles_up_to_its_limit() -> None:
         await asyncio.sleep(0)
         pending = await waiting.get()
         pauses.append(loop.time() - failed_at)
-        waiting.add(pending, Lane.SWEEP)
+        waiting.add(pending, Priority.SWEEP)
         waiting._finish(pending)
         waiting._schedule(pending, waiting._items[pending], 0.0)
     assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600])
@@ -155,7 +155,7 @@ async def test_the_back_off_doubles_up_to_its_limit() -> None:
 @in_virtual_time
 async def test_what_the_server_asks_for_is_waited_at_least() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     assert waiting.retry(await waiting.get(), 30.0, 600.0) == 30.0
     await asyncio.sleep(29)
     assert await idle(waiting)
@@ -166,12 +166,12 @@ async def test_what_the_server_asks_for_is_waited_at_least() -> None:
 @in_virtual_time
 async def test_a_users_change_ends_a_back_off_and_a_sweep_does_not() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     for _ in range(5):
         waiting.retry(await waiting.get(), 0.0, 600.0)
-    waiting.add("a", Lane.SWEEP)
+    waiting.add("a", Priority.SWEEP)
     assert (waiting.delayed, await idle(waiting)) == (1, True)
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     assert (waiting.delayed, await waiting.get()) == (0, "a")
     assert waiting.retry("a", 0.0, 600.0) == 1.0
 
@@ -179,9 +179,9 @@ async def test_a_users_change_ends_a_back_off_and_a_sweep_does_not() -> None:
 @in_virtual_time
 async def test_a_users_change_during_a_failing_run_is_tried_at_once() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     key = await waiting.get()
-    waiting.add(key, Lane.USER)
+    waiting.add(key, Priority.USER)
     waiting.retry(key, 0.0, 600.0)
     assert await waiting.get() == "a"
 
@@ -189,9 +189,9 @@ async def test_a_users_change_during_a_failing_run_is_tried_at_once() -> None:
 @in_virtual_time
 async def test_a_sweep_during_a_failing_run_does_not_shorten_its_back_off() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     key = await waiting.get()
-    waiting.add(key, Lane.SWEEP)
+    waiting.add(key, Priority.SWEEP)
     waiting.retry(key, 0.0, 600.0)
     assert await idle(waiting)
     assert waiting.delayed == 1
@@ -200,10 +200,10 @@ async def test_a_sweep_during_a_failing_run_does_not_shorten_its_back_off() -> N
 @in_virtual_time
 async def test_many_changes_during_a_run_are_one_more_run() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     key = await waiting.get()
     for _ in range(5):
-        waiting.add(key, Lane.USER)
+        waiting.add(key, Priority.USER)
     assert waiting.running(key)
     assert waiting.depth == 0
     waiting.done(key)
@@ -216,10 +216,10 @@ async def test_many_changes_during_a_run_are_one_more_run() -> None:
 async def test_stop_drops_what_waits_and_lets_runs_end() -> None:
     waiting = queue()
     for key in "abc":
-        waiting.add(key, Lane.USER)
+        waiting.add(key, Priority.USER)
     running = await waiting.get()
     waiting.retry(await waiting.get(), 0.0, 600.0)
-    waiting.add(running, Lane.USER)
+    waiting.add(running, Priority.USER)
     waiting.stop()
     assert (waiting.depth, waiting.delayed, waiting.active) == (0, 0, 1)
     drained = asyncio.create_task(waiting.drained())
@@ -234,11 +234,11 @@ async def test_stop_drops_what_waits_and_lets_runs_end() -> None:
 @in_virtual_time
 async def test_after_stop_a_failed_run_comes_not_back() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     key = await waiting.get()
     waiting.stop()
     waiting.retry(key, 0.0, 600.0)
-    waiting.add("b", Lane.USER)
+    waiting.add("b", Priority.USER)
     await asyncio.sleep(1000)
     assert await idle(waiting)
 
@@ -247,9 +247,9 @@ async def test_after_stop_a_failed_run_comes_not_back() -> None:
 async def test_the_wait_of_the_oldest() -> None:
     waiting = queue()
     assert waiting.oldest_s == 0.0
-    waiting.add("a", Lane.SWEEP)
+    waiting.add("a", Priority.SWEEP)
     await asyncio.sleep(7)
-    waiting.add("b", Lane.USER)
+    waiting.add("b", Priority.USER)
     assert waiting.oldest_s == pytest.approx(7)
 
 
@@ -269,9 +269,9 @@ async def taken(waiting: WorkQueue, count: int) -> list[str]:
 async def test_thousands_of_one_namespace_delay_another_by_no_more_than_one_run() -> None:
     waiting = queue()
     for count in range(5000):
-        waiting.add(f"a{count}", Lane.USER, "a")
+        waiting.add(f"a{count}", Priority.USER, "a")
     assert await taken(waiting, 3) == ["a0", "a1", "a2"]
-    waiting.add("b0", Lane.USER, "b")
+    waiting.add("b0", Priority.USER, "b")
     assert "b0" in await taken(waiting, 2)
     assert waiting.depth == 4996
 
@@ -280,7 +280,7 @@ async def test_thousands_of_one_namespace_delay_another_by_no_more_than_one_run(
 async def test_within_a_namespace_keys_keep_their_order_and_run_once() -> None:
     waiting = queue()
     for key in ("a0", "a1", "b0", "a0", "a2", "b1", "b0", "a1"):
-        waiting.add(key, Lane.USER, key[0])
+        waiting.add(key, Priority.USER, key[0])
     assert waiting.depth == 5
     keys = await taken(waiting, 5)
     assert [key for key in keys if key[0] == "a"] == ["a0", "a1", "a2"]
@@ -299,7 +299,7 @@ async def _in_turns(asked: list[tuple[str, int]]) -> None:
     waiting = queue()
     wanted = list(dict.fromkeys((asker, f"{asker}{number}") for asker, number in asked))
     for asker, key in wanted:
-        waiting.add(key, Lane.USER, asker)
+        waiting.add(key, Priority.USER, asker)
     rows = [[key for asker, key in wanted if asker == each] for each in dict.fromkeys(asker for asker, _ in wanted)]
     longest = max(map(len, rows), default=0)
     rounds = [[row[turn] for row in rows if turn < len(row)] for turn in range(longest)]
@@ -311,9 +311,9 @@ async def test_who_asks_for_anothers_key_does_not_put_it_behind_its_own() -> Non
     """Anybody can name somebody else's phone number in an object."""
     waiting = queue()
     for count in range(50):
-        waiting.add(f"a{count}", Lane.USER, "a")
-    waiting.add("shared", Lane.USER, "a")
-    waiting.add("shared", Lane.USER, "b")
+        waiting.add(f"a{count}", Priority.USER, "a")
+    waiting.add("shared", Priority.USER, "a")
+    waiting.add("shared", Priority.USER, "b")
     assert "shared" in await taken(waiting, 2)
     assert "shared" not in await taken(waiting, 49)
     assert await idle(waiting)
@@ -322,12 +322,12 @@ async def test_who_asks_for_anothers_key_does_not_put_it_behind_its_own() -> Non
 @in_virtual_time
 async def test_a_key_that_comes_back_by_itself_waits_in_the_row_of_who_asked() -> None:
     waiting = queue()
-    waiting.add("b0", Lane.USER, "b")
+    waiting.add("b0", Priority.USER, "b")
     waiting.later(await waiting.get(), 1.0)
-    waiting.add("b1", Lane.USER, "b")
+    waiting.add("b1", Priority.USER, "b")
     waiting.park(await waiting.get())
     for count in range(50):
-        waiting.add(f"a{count}", Lane.USER, "a")
+        waiting.add(f"a{count}", Priority.USER, "a")
     waiting.unpark()
     await asyncio.sleep(1.1)
     assert {"b0", "b1"} < set(await taken(waiting, 4))
@@ -336,11 +336,11 @@ async def test_a_key_that_comes_back_by_itself_waits_in_the_row_of_who_asked() -
 @in_virtual_time
 async def test_who_asks_during_a_run_gets_the_next_one_at_its_turn() -> None:
     waiting = queue()
-    waiting.add("shared", Lane.USER, "a")
+    waiting.add("shared", Priority.USER, "a")
     key = await waiting.get()
     for count in range(50):
-        waiting.add(f"a{count}", Lane.USER, "a")
-    waiting.add(key, Lane.USER, "b")
+        waiting.add(f"a{count}", Priority.USER, "a")
+    waiting.add(key, Priority.USER, "b")
     waiting.done(key)
     assert "shared" in await taken(waiting, 2)
     assert "shared" not in await taken(waiting, 49)
@@ -349,20 +349,20 @@ async def test_who_asks_during_a_run_gets_the_next_one_at_its_turn() -> None:
 @in_virtual_time
 async def test_refreshes_and_sweeps_wait_for_all_namespaces() -> None:
     waiting = queue()
-    waiting.add("s", Lane.SWEEP)
-    waiting.add("r", Lane.REFRESH, "c")
+    waiting.add("s", Priority.SWEEP)
+    waiting.add("r", Priority.REFRESH, "c")
     for key in ("a0", "a1", "b0"):
-        waiting.add(key, Lane.USER, key[0])
+        waiting.add(key, Priority.USER, key[0])
     assert await taken(waiting, 5) == ["a0", "b0", "a1", "r", "s"]
 
 
 @in_virtual_time
 async def test_a_sweeps_key_that_a_user_changes_moves_up_into_the_users_row() -> None:
     waiting = queue()
-    waiting.add("b0", Lane.SWEEP)
+    waiting.add("b0", Priority.SWEEP)
     for count in range(50):
-        waiting.add(f"a{count}", Lane.USER, "a")
-    waiting.add("b0", Lane.USER, "b")
+        waiting.add(f"a{count}", Priority.USER, "a")
+    waiting.add("b0", Priority.USER, "b")
     assert "b0" in await taken(waiting, 2)
 
 
@@ -372,11 +372,11 @@ async def test_what_can_wait_shares_a_limit_that_moves_and_users_do_not() -> Non
     waiting = queue()
     waiting.paced_limit = lambda: limit
     for index in range(3):
-        waiting.add(f"s{index}", Lane.SWEEP)
-        waiting.add(f"f{index}", Lane.FOLLOW, "a")
+        waiting.add(f"s{index}", Priority.SWEEP)
+        waiting.add(f"f{index}", Priority.FOLLOW, "a")
     assert await waiting.get() == "f0"
     assert await idle(waiting)
-    waiting.add("u", Lane.USER, "b")
+    waiting.add("u", Priority.USER, "b")
     assert await waiting.get() == "u"
     limit = 3
     assert await taken(waiting, 2) == ["f1", "f2"]
@@ -392,16 +392,16 @@ async def test_what_can_wait_shares_a_limit_that_moves_and_users_do_not() -> Non
 async def test_what_follows_from_one_change_takes_turns_with_other_namespaces() -> None:
     waiting = queue()
     for index in range(50):
-        waiting.add(f"a{index}", Lane.FOLLOW, "a")
-    waiting.add("b0", Lane.FOLLOW, "b")
-    waiting.add("a7", Lane.USER, "a")
+        waiting.add(f"a{index}", Priority.FOLLOW, "a")
+    waiting.add("b0", Priority.FOLLOW, "b")
+    waiting.add("a7", Priority.USER, "a")
     assert await taken(waiting, 4) == ["a7", "a0", "b0", "a1"]
 
 
 @in_virtual_time
 async def test_what_follows_from_one_change_and_must_come_back_waits_there_again() -> None:
     waiting = queue()
-    waiting.add("f", Lane.FOLLOW, "a")
+    waiting.add("f", Priority.FOLLOW, "a")
     waiting.later(await waiting.get(), 1.0)
     await asyncio.sleep(1.1)
     waiting.paced_limit = lambda: 0
