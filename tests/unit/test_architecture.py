@@ -112,15 +112,15 @@ def test_imports_of_ours_go_one_way(name: str) -> None:
     assert [found for found in ours if part_of(found) not in ALLOWED_OF_OURS[part_of(name)]] == []
 
 
-ROOMS = sorted(part for part in ALLOWED_OF_OURS if (PACKAGE / part / "__init__.py").exists())
+PACKAGES = sorted(part for part in ALLOWED_OF_OURS if (PACKAGE / part / "__init__.py").exists())
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_room_tells_what_it_imports(room: str) -> None:
-    contract = ast.get_docstring(tree_of(f"byoc_operator.{room}.__init__")) or ""
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_tells_what_it_imports(package: str) -> None:
+    contract = ast.get_docstring(tree_of(f"byoc_operator.{package}.__init__")) or ""
     (told,) = [line for line in contract.splitlines() if line.startswith("Imports: ")]
     parts = told.removeprefix("Imports: ").removesuffix(".").replace("nothing", "").split(", ")
-    assert set(filter(None, parts)) == set(ALLOWED_OF_OURS[room]) - {room}
+    assert set(filter(None, parts)) == set(ALLOWED_OF_OURS[package]) - {package}
 
 
 def test_every_part_has_a_rule() -> None:

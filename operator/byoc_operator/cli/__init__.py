@@ -1,4 +1,4 @@
-"""The commands of `kubectl byoc`. Nothing imports this room.
+"""The commands of `kubectl byoc`. Nothing imports this package.
 
 A command talks to the API server through `cluster` and never starts an engine.
 

@@ -1,7 +1,7 @@
 """LiveKit's SIP API.
 
 `gateway` is the port, `client` talks to the server, `guard` stands in front of the client, and `inventory` shares one
-snapshot. `fake` stands in for tests. No protobuf message leaves this room.
+snapshot. `fake` stands in for tests. No protobuf message leaves this package.
 
 Imports: core, api, errors.
 """
