@@ -27,7 +27,7 @@ from .engine.cache import Cache
 from .engine.engine import Engine, Pace
 from .engine.leader import Alone, Leader, Leadership
 from .engine.left_alone import LeftAlone
-from .engine.orphan_search import OrphanRules
+from .engine.orphan_search import Announce, OrphanRules
 from .engine.ports import Ports
 from .engine.rights import Rights
 from .engine.tasks import Ended
@@ -43,6 +43,7 @@ from .mounted_key import MountedKey
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
 from .sealing.freshness import FreshKeys
+from .sealing.keeper import Keeper
 from .sealing.store import SealingKeys
 from .settings import OrphanPolicy, Settings
 from .telemetry.metrics import Metrics
@@ -84,7 +85,7 @@ async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closin
     api = await connect(metrics.kubernetes_request)
     closing.push_async_callback(api.close)
     watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
-    keys = SealingKeys(api, settings.operator_namespace, may_create=settings.sealing_create_keys)
+    keys = SealingKeys(api, settings.operator_namespace)
     metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
     metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
     metrics.gauge("byoc_sealing_keys_readable", lambda: not keys.problem)
@@ -136,6 +137,7 @@ async def engine_of(base: Foundation) -> Engine:
         inventory=Inventory(guard),
         guard=guard,
         secrets=_secrets(base, installation, mask),
+        keeper=_keeper(base, say),
         numbers=NumberApi(base.api, settings.namespaces),
         events=events,
         installation=installation,
@@ -184,6 +186,12 @@ def _livekit(base: Foundation, mask: Mask, leader: Leadership) -> tuple[LiveKitC
 def _secrets(base: Foundation, installation: Installation, mask: Mask) -> Secrets:
     labelled_only = installation.secret_rules.labelled_only
     return Secrets(base.api, base.settings.namespaces, mask, base.keys, labelled_only=labelled_only)
+
+
+def _keeper(base: Foundation, say: Announce) -> Keeper:
+    settings, count_bug = base.settings, base.metrics.sweep_bugs.labels("keys").inc
+    may_create = settings.sealing_create_keys
+    return Keeper(base.keys, say, settings.sweep_interval_s, may_create=may_create, count_bug=count_bug)
 
 
 def _lease(base: Foundation) -> LeaseApi:

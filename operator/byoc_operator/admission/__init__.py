@@ -1,6 +1,10 @@
-"""The mutating webhook that seals labelled Secrets when they are written.
+"""Sealing at admission: a mutating webhook that seals labelled Secrets before they are stored, whoever writes them.
 
-Use `webhook.Webhook` with a server, certificates and a configuration. `review` decides, without I/O.
+- `webhook`: the server with the task that keeps its certificate; `server`: the HTTPS port.
+- `request`: what a request body holds; `review`: what the webhook answers. No I/O.
+- `certificates`, `storage`, `webhook_configuration`: the certificate, where it is kept, and who trusts it.
+
+`wiring` uses `webhook` with the parts that it is made of.
 
 Imports: process, cluster, sealing, core, api, errors.
 """

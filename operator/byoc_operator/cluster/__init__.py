@@ -3,5 +3,5 @@
 Use `api.connect` for a connection, and one class for each thing: numbers, Secrets, Events, the Lease, rights. Every
 request has a timeout, and every failure leaves this package as an `errors.OperatorError`. `fake` stands in for tests.
 
-Imports: sealing, core, api, errors.
+Imports: core, api, errors.
 """

@@ -16,6 +16,7 @@ from .reconcile import Reconciler
 from .release import Releases
 from .rights_watch import RightsWatch
 from .role import Role
+from .secret_look import SealedInUse
 from .sweep import LiveKitState, Sweeper
 from .tasks import Tasks
 from .worker import Worker
@@ -56,7 +57,8 @@ class Engine:
         self.orphans = OrphanSearch(ports, orphans, say, self._freed)
         self._rights = RightsWatch(ports.regained, self.queue, self._role, self.tasks)
         self._worker = Worker(ports, self.queue, self._reconciler)
-        self._sweeper = Sweeper(ports, self.queue, self._reconciler, self.orphans, pace.sweep_interval_s, say)
+        self._sweeper = Sweeper(ports, self.queue, self._reconciler, self.orphans, pace.sweep_interval_s)
+        self._sealed = SealedInUse(ports, self._sweeper.secrets)
         self._health = Health(
             intake=self.intake,
             queue=self.queue,
@@ -65,7 +67,7 @@ class Engine:
             refusals=ports.regained.refusals,
             role=self._role,
         )
-        ports.secrets.keys.changed = self.intake.other_keys
+        ports.keeper.keys.listen(self.intake.other_keys)
         self.releases = Releases(self.orphans, self._role, self.tasks)
         leader.listen(self.releases.asked)
         export(ports, self._role, self.queue, self._worker, self._sweeper, self.orphans)
@@ -103,13 +105,14 @@ class Engine:
         """Look again at what happened while this process stood by, then work."""
         if self.intake.age_s > FRESH_S:
             await self.intake.patiently(self.intake.look_again)
-        await self._sweeper.look_at_keys()
+        await self._ports.keeper.look(self._sealed)  # before the first run: a run may need keys
         self._reconciler.claims.begin()
         self._sweeper.state.swept_at_s = self._ports.wall()
         self._role.leading = True
         for index in range(self._pace.workers):
             self.tasks.keep_running(self._worker.work(), f"worker {index}")
         self.tasks.keep_running(self._sweeper.run(self._tell_trouble), "sweeper")
+        self.tasks.keep_running(self._ports.keeper.run(self._sealed), "keeper of the sealing keys")
 
     async def stop(self, grace_s: float) -> None:
         """Take nothing more in, let runs under way end for up to `grace_s` seconds, then end."""

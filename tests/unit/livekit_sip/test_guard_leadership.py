@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.core.trunk import Kind, OutboundTrunk
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.errors import NotLeading, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Hang, Refuse
@@ -23,9 +23,9 @@ async def test_who_does_not_lead_may_look_but_not_write() -> None:
     livekit = FakeLiveKit()
     id_ = livekit.put(TRUNK)
     guard = guarded(livekit, may_write=refuse)
-    assert [each.id for each in await guard.list_outbound_trunks()] == [id_]
-    await guard.list_inbound_trunks()
-    await guard.list_dispatch_rules()
+    assert [each.id for each in await guard.list_all(OutboundTrunk)] == [id_]
+    await guard.list_all(InboundTrunk)
+    await guard.list_all(DispatchRule)
     await guard.probe()
     livekit.calls.clear()
     for call in (
@@ -51,7 +51,7 @@ async def test_leadership_lost_while_waiting_for_a_turn_stops_the_write() -> Non
 
     livekit = FakeLiveKit()
     guard = guarded(livekit, per_minute=60, may_write=check)
-    await guard.list_inbound_trunks()
+    await guard.list_all(InboundTrunk)
     writing = asyncio.create_task(guard.create(TRUNK))
     await asyncio.sleep(0.5)
     leads = False
@@ -71,7 +71,7 @@ async def test_leadership_lost_while_all_slots_are_taken_stops_the_write() -> No
     livekit = FakeLiveKit()
     guard = Guard(livekit, Bucket(0, now), lambda: False, check, AdaptiveLimit(1, 1, now))
     livekit.inject(Hang(until), "list")
-    listing = asyncio.create_task(guard.list_inbound_trunks())
+    listing = asyncio.create_task(guard.list_all(InboundTrunk))
     await asyncio.sleep(1)
     writing = asyncio.create_task(guard.create(TRUNK))
     await asyncio.sleep(1)
