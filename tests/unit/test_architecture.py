@@ -1,6 +1,7 @@
 """Who may import what, read from the source without running it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -128,6 +129,33 @@ def test_a_package_tells_what_it_imports(package: str) -> None:
 def test_every_part_has_a_rule() -> None:
     parts = {part_of(name) for name in MODULES} - {"", "__init__", "__main__", "wiring"}
     assert parts == set(ALLOWED_OF_OURS)
+
+
+def rows(page: str, heading: str) -> dict[str, str]:
+    """The table below a heading of a page: the second cell by the first one."""
+    section = (ROOT.parent / "docs" / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    cells = [row.split("|")[1:3] for row in section.partition("\n## ")[0].splitlines() if row.startswith("| `")]
+    return {first.strip(): second.strip() for first, second in cells}
+
+
+def test_the_page_of_the_architecture_says_who_may_import_what() -> None:
+    expected = {
+        f"`{part}`": ", ".join(f"`{each}`" for each in allowed if each != part) or "nothing of ours"
+        for part, allowed in ALLOWED_OF_OURS.items()
+    }
+    table = "\n".join(f"| {part} | {parts} |" for part, parts in expected.items())
+    told = rows("architecture.md", "What may import what")
+    assert told == expected, f"the table in docs/architecture.md must be:\n{table}"
+
+
+def test_the_page_of_the_architecture_says_what_each_part_does() -> None:
+    told = {part for parts in rows("architecture.md", "What each part does") for part in re.findall(r"`(\w+)`", parts)}
+    assert told == {*ALLOWED_OF_OURS, "__main__"}
+
+
+def test_the_page_for_developers_has_every_package() -> None:
+    told = set(re.findall(r"`operator/byoc_operator/(\w+)/`", " ".join(rows("development.md", "Layout"))))
+    assert told == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 
 
 @pytest.mark.parametrize("library", LIBRARY_ONLY_IN)
