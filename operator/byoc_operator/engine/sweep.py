@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from ..errors import OperatorError
 from .bugs import Bugs
 from .orphan_search import OrphanSearch
-from .ports import Ports
+from .ports import SweepPorts
 from .queue import Priority, WorkQueue
 from .secret_look import SecretLook
 
@@ -64,7 +64,7 @@ class Sweeper:
 
     def __init__(
         self,
-        ports: Ports,
+        ports: SweepPorts,
         queue: WorkQueue,
         judge: Judge,
         orphans: OrphanSearch,
