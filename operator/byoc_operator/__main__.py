@@ -37,7 +37,7 @@ from .engine.left_alone import LeftAlone
 from .engine.orphanage import Orphanage
 from .engine.rights import Rights
 from .engine.unread import Unread
-from .errors import NotLeading, OperatorError
+from .errors import CannotRun, NotLeading, OperatorError
 from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
@@ -165,12 +165,12 @@ async def _run(settings: Settings, watchdog: Watchdog) -> None:
     except Exception as exc:
         if not watchdog.failure:
             raise
-        raise OperatorError("Died", watchdog.failure) from exc
+        raise CannotRun(watchdog.failure) from exc
     finally:
         vitals.end()
         watchdog.put_away()
     if watchdog.failure:
-        raise OperatorError("Died", watchdog.failure)
+        raise CannotRun(watchdog.failure)
     log.info("stopped")
 
 
@@ -195,7 +195,7 @@ async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, clos
         await health.start()
     except OSError as exc:
         message = f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
-        raise OperatorError("Settings", message) from exc
+        raise CannotRun(message) from exc
     closing.push_async_callback(health.stop)
     vitals.add(Vital(health.problem), Vital(watches.dead))
     return process
@@ -310,7 +310,7 @@ async def _webhook(process: Process) -> None:
         await webhook.start(lambda: process.watchdog.fail("the task that keeps the webhook's certificate ended"))
     except OSError as exc:
         message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
-        raise OperatorError("Settings", message) from exc
+        raise CannotRun(message) from exc
     process.closing.push_async_callback(webhook.stop)
     process.webhook = webhook
     process.vitals.add(Vital(webhook.problem))

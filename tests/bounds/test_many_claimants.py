@@ -193,7 +193,7 @@ def _refuse_statuses(world: World, prefix: str) -> list[str]:
         if not number.key.name.startswith(prefix):
             return await patch_status(number, patch)
         tried.append(number.key.name)
-        raise ApiRefused("KubernetesRefused", "PATCH byocphonenumbers/status: 413", status=413)
+        raise ApiRefused(Reason.KUBERNETES_REFUSED, "PATCH byocphonenumbers/status: 413", status=413)
 
     object.__setattr__(numbers, "patch_status", hooked)
     return tried

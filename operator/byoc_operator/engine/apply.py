@@ -7,7 +7,7 @@ from typing import assert_never
 from ..core.ownership import Owner
 from ..core.plan import Change, Create, Delete, Remark, Replace, needs_credentials
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, SipObject, kind_of
-from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable, Waiting
+from ..errors import Conflict, Failure, Gone, Stalled, Unavailable, Waiting
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
 
@@ -20,8 +20,8 @@ class Applied:
     """
 
     done: tuple[Change, ...] = ()
-    failure: OperatorError | None = None
-    retry: OperatorError | None = None
+    failure: Failure | None = None
+    retry: Failure | None = None
 
     @property
     def wrote_credentials(self) -> bool:
@@ -39,7 +39,7 @@ class Applier:
     async def apply(self, changes: Iterable[Change], owner: Owner) -> Applied:
         """All changes in order. A part that LiveKit refuses does not stop the others; a fault of LiveKit does."""
         done: list[Change] = []
-        failures: list[OperatorError] = []
+        failures: list[Failure] = []
         skipped: set[Kind] = set()
         trunk_id = ""
         for change in changes:
@@ -48,7 +48,7 @@ class Applier:
                 continue
             try:
                 made = await self._one(change, owner, trunk_id)
-            except OperatorError as exc:
+            except Failure as exc:
                 failures.append(exc)
                 if not _only_this_part(exc):
                     break
@@ -83,7 +83,7 @@ _DEPENDENTS: dict[Kind, tuple[Kind, ...]] = {
 }
 
 
-def _only_this_part(exc: OperatorError) -> bool:
+def _only_this_part(exc: Failure) -> bool:
     return isinstance(exc, Conflict | Gone) or (isinstance(exc, Stalled) and not exc.server_wide)
 
 

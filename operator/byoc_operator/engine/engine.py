@@ -11,7 +11,7 @@ from typing import Any
 from ..api.resource import PLURAL, PhoneNumber
 from ..cluster.api import ApiRefused
 from ..core.orphans import asked_to_release
-from ..errors import OperatorError, Parked, Unavailable, Waiting
+from ..errors import Failure, OperatorError, Parked, Unavailable, Waiting
 from .gather import Ports
 from .intake import SECRETS, Intake
 from .leader import Leadership
@@ -306,7 +306,7 @@ class Engine:
         exc = None if task.cancelled() else task.exception()
         self.died.set_result(exc or Ended(f"{task.get_name()} ended"))
 
-    def _tell_trouble(self, exc: OperatorError) -> None:
+    def _tell_trouble(self, exc: Failure) -> None:
         self._spawn_once(self._say(exc.reason, exc.message))
 
     def _spawn_once(self, work: Coroutine[Any, Any, None]) -> None:

@@ -12,7 +12,7 @@ from ..core.credentials import Credentials
 from ..core.ownership import Owner
 from ..core.plan import needs_credentials
 from ..core.status import Outcome
-from ..errors import Conflict, Gone, NotLeading, OperatorError, Parked, Stalled, Unavailable, Waiting
+from ..errors import Conflict, Failure, Gone, NotLeading, OperatorError, Parked, Stalled, Unavailable, Waiting
 from .apply import Applied, Applier
 from .breath import unhurried
 from .claims import Claims
@@ -64,7 +64,7 @@ class Reconciler:
             failures.append(Waiting(Reason.RETRYING, "An object changed while it was judged.", delay_s=0.0))
         _come_back(failures)
 
-    async def _others(self, phone: str, tenure: Tenure, unreachable: OperatorError | None) -> list[OperatorError]:
+    async def _others(self, phone: str, tenure: Tenure, unreachable: Failure | None) -> list[OperatorError]:
         """Judge the objects that do not hold the number: a few in a run and not for long: none delays the holder."""
         reached = unreachable is None
         due = await self._told.due(phone, tenure, self._leaves, reached=reached)
@@ -97,7 +97,7 @@ class Reconciler:
         return number.others_hold and (named or number.ready_reason != Reason.DELETING)
 
     async def _guarded(
-        self, number: PhoneNumber, tenure: Tenure | None, unreachable: OperatorError | None
+        self, number: PhoneNumber, tenure: Tenure | None, unreachable: Failure | None
     ) -> list[OperatorError]:
         """Run one object as it is by now; the API server's faults are part of the result. Raises `Moved`.
 
@@ -116,7 +116,7 @@ class Reconciler:
         return [failure] if failure else []
 
     async def _bring(
-        self, number: PhoneNumber, claimed: Verdict | None, unreachable: OperatorError | None
+        self, number: PhoneNumber, claimed: Verdict | None, unreachable: Failure | None
     ) -> OperatorError | None:
         """Gather, desired, observe, plan, apply, report. What says when to come back, None if nothing does."""
         looked_up = None if number.deleting or claimed or unreachable else await self._looked_up(number)
@@ -147,7 +147,7 @@ class Reconciler:
         return applied.retry or applied.failure or self._back_for(number, assessment) or looked_up
 
     async def _part(
-        self, number: PhoneNumber, assessment: Assessment, applied: Applied, unreachable: OperatorError | None
+        self, number: PhoneNumber, assessment: Assessment, applied: Applied, unreachable: Failure | None
     ) -> OperatorError | None:
         """The end of a deletion: let go once nothing of ours is left, or once the user says that it may stay."""
         failure = applied.failure or (None if number.observes else self._late(number))
@@ -232,13 +232,13 @@ class Reconciler:
         wanted = self._reporter.wanted(number, assessment, Outcome(self._ports.owned(number)))
         return self._reporter.reads(number, wanted)
 
-    async def _picture(self, phone: str) -> OperatorError | None:
+    async def _picture(self, phone: str) -> Failure | None:
         """Have a picture of LiveKit, or what went wrong. Lost creates are looked for once their time is over."""
         inventory = self._ports.inventory
         due = inventory.unsettled([owner for owner in inventory.late_owners() if self._names(owner, phone)])
         try:
             await inventory.ensure(due if 0 < due <= self._ports.clock() else float("-inf"))
-        except OperatorError as exc:
+        except Failure as exc:
             return exc
         return None
 
@@ -246,14 +246,14 @@ class Reconciler:
         number = self._ports.cache.get(Key(owner.namespace, owner.name))
         return number is not None and number.phone_number == phone
 
-    async def _looked_up(self, number: PhoneNumber) -> OperatorError | None:
+    async def _looked_up(self, number: PhoneNumber) -> Failure | None:
         """Look for what a user asks to adopt and our picture lacks: it may have been made since."""
         pause_s = self._lookups.due(number) if self._ports.installation.adoption_allowed else None
         if pause_s:
             return Waiting(Reason.PENDING, "A new look at LiveKit is due soon.", delay_s=pause_s)
         try:
             await self._ports.inventory.ensure(float("-inf") if pause_s is None else self._ports.clock())
-        except OperatorError as exc:
+        except Failure as exc:
             return exc
         return None
 
@@ -265,7 +265,7 @@ class Reconciler:
         message = "A create without an answer may still be applied by LiveKit."
         return Waiting(Reason.DELETING, message, delay_s=max(0.0, until - self._ports.clock()))
 
-    def _judged(self, number: PhoneNumber, applied: Applied, in_the_way: OperatorError | None) -> Applied:
+    def _judged(self, number: PhoneNumber, applied: Applied, in_the_way: Failure | None) -> Applied:
         """A contradiction is looked at again at once; the second in a row is LiveKit's last word for now."""
         if in_the_way is not None:
             return replace(applied, failure=in_the_way, retry=in_the_way)
@@ -276,16 +276,16 @@ class Reconciler:
             self._contradicted.add(number.uid)
             soon = replace(applied.retry, delay_s=SOON_S)
             return replace(applied, retry=soon, failure=soon if applied.failure is applied.retry else applied.failure)
-        word: OperatorError = Unavailable(Reason.LIVEKIT_UNAVAILABLE, applied.retry.message)
+        word: Failure = Unavailable(Reason.LIVEKIT_UNAVAILABLE, applied.retry.message)
         if isinstance(applied.retry, Conflict):
             word = Stalled(Reason.REJECTED_BY_LIVEKIT, applied.retry.message)
         return replace(applied, retry=word, failure=word if applied.failure is applied.retry else applied.failure)
 
-    def _back_for(self, number: PhoneNumber, assessment: Assessment) -> OperatorError | None:
+    def _back_for(self, number: PhoneNumber, assessment: Assessment) -> Failure | None:
         """What may come by itself, although this run has done all it could."""
         return self._secret_to_watch(number, assessment) or self._late(number)
 
-    def _secret_to_watch(self, number: PhoneNumber, assessment: Assessment) -> OperatorError | None:
+    def _secret_to_watch(self, number: PhoneNumber, assessment: Assessment) -> Failure | None:
         """A Secret that stands in the way and tells nothing when it changes is looked at again and again."""
         verdict = assessment.credentials
         if verdict is None or isinstance(verdict, Credentials) or self._gatherer.is_told_of_secret(number):
@@ -293,7 +293,7 @@ class Reconciler:
         return Unavailable(verdict.reason, verdict.message, longest_s=SECRET_RETRY_S)
 
 
-def _in_the_way(number: PhoneNumber, assessment: Assessment, unreachable: OperatorError | None) -> OperatorError | None:
+def _in_the_way(number: PhoneNumber, assessment: Assessment, unreachable: Failure | None) -> Failure | None:
     """A fault of LiveKit matters only to who wants something of it: not to an observer that leaves, say."""
     leaves = number.deleting and number.observes
     return None if leaves or (is_anothers(assessment) and not assessment.changes) else unreachable

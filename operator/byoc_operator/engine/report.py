@@ -12,7 +12,7 @@ from ..cluster.refusals import Asked
 from ..core.assessment import Assessment, paths, verbs
 from ..core.ownership import Owned
 from ..core.status import Outcome, status_of, status_patch
-from ..errors import OperatorError, Parked, Stalled, Unavailable
+from ..errors import Failure, Parked, Stalled, Unavailable
 from .apply import Applied
 from .gather import FORBIDDEN, Moved, Ports
 
@@ -215,11 +215,11 @@ class Reporter:
         return Refused(Reason.KUBERNETES_REFUSED, refused.message, longest_s=REFUSED_LONGEST_S)
 
 
-def _verdict(failure: OperatorError | None) -> Verdict | None:
+def _verdict(failure: Failure | None) -> Verdict | None:
     if failure is None:
         return None
     stalled = isinstance(failure, Stalled) or (isinstance(failure, Parked) and failure.stalled)
-    return Verdict(Reason(failure.reason), failure.message, stalled=stalled)
+    return Verdict(failure.reason, failure.message, stalled=stalled)
 
 
 def was_in_step(number: PhoneNumber) -> bool:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..api.conditions import Reason
 from ..cluster.api import ApiRefused
 from ..cluster.reading import Unreadable
-from ..errors import OperatorError, Unavailable
+from ..errors import Failure, OperatorError, Unavailable
 from .gather import Ports
 from .orphanage import Announce, Orphanage
 from .queue import Lane, WorkQueue, followers
@@ -53,7 +54,7 @@ class LiveKitState:
     `swept_at_s`: when the last good sweep ended, or sweeps began; epoch seconds.
     """
 
-    trouble: OperatorError | None = None
+    trouble: Failure | None = None
     asked: bool = False
     swept_at_s: float | None = None
 
@@ -88,7 +89,7 @@ class Sweeper:
         self._met_bugs: set[tuple[str, str, str]] = set()
         self.state = LiveKitState()
 
-    async def run(self, told: Callable[[OperatorError], None]) -> None:
+    async def run(self, told: Callable[[Failure], None]) -> None:
         """Sweep for ever. `told` hears when LiveKit as a whole begins to fail, or fails in another way.
 
         While the guard is open this is the one that asks, for everybody.
@@ -100,7 +101,7 @@ class Sweeper:
                     await self._guard.probe()
                     self._queue.unpark()
                 await self.sweep()
-            except OperatorError as exc:
+            except Failure as exc:
                 self._failed(self._guard.trouble or exc, told)
                 if self._failures == 1:
                     self._queue_unseen()
@@ -135,7 +136,7 @@ class Sweeper:
         """A part of the sweep; a bug in it must not end the others, and not the process. Raises what LiveKit says."""
         try:
             await work
-        except OperatorError:
+        except Failure:
             raise
         except Exception as exc:  # noqa: BLE001 - see above
             self._bug(part, exc, f"while looking at {part}")
@@ -224,7 +225,7 @@ class Sweeper:
             return exc
         except Exception as exc:  # noqa: BLE001 - a bug that one Secret meets must not hide the others
             self._bug("secrets", exc, f"while reading Secret {namespace}/{name}")
-            return Unavailable("KubernetesUnavailable", f"a Secret cannot be read ({type(exc).__name__})")
+            return Unavailable(Reason.KUBERNETES_UNAVAILABLE, f"a Secret cannot be read ({type(exc).__name__})")
         after = secrets.known(namespace, name)
         if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
             users = self._ports.cache.users_of(namespace, name)
@@ -238,7 +239,7 @@ class Sweeper:
             if not was_in_step(number) or (number.deleting and number.has_finalizer):
                 self._queue.add(number.phone_number, Lane.SWEEP)
 
-    def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:
+    def _failed(self, exc: Failure, told: Callable[[Failure], None]) -> None:
         self._failures += 1
         before = self.state.trouble
         self.state = LiveKitState(trouble=exc, asked=True, swept_at_s=self.state.swept_at_s)

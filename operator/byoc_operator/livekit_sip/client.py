@@ -29,6 +29,7 @@ from livekit.protocol.sip import (
 )
 from pydantic import SecretStr
 
+from ..api.conditions import Reason
 from ..core.ownership import owner_of
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject, kind_of
 from ..errors import Gone, Unavailable
@@ -270,7 +271,8 @@ class LiveKitClient:
         """The object as the reply tells it; what LiveKit may keep back is taken from `wanted`, without its text."""
         stored = read(await self._call(method, call, convert.credential_texts(wanted)))
         if not stored.id and not wanted.id:
-            raise Unavailable("LiveKitUnavailable", "LiveKit's answer to a create held no ID.", outcome_unknown=True)
+            message = "LiveKit's answer to a create held no ID."
+            raise Unavailable(Reason.LIVEKIT_UNAVAILABLE, message, outcome_unknown=True)
         self._server_made |= {(kind_of(stored), name) for name in stored.extra}
         stored = replace(stored, id=stored.id or wanted.id, extra=())
         if isinstance(stored, DispatchRule):
@@ -287,8 +289,7 @@ class LiveKitClient:
             if not method.startswith("List"):
                 self._may_write()  # as late as can be: the wait for a slot may have been long
             sip = self._session.sip()
-            started_s = self._clock()
-            outcome = "cancelled"
+            started_s, outcome = self._clock(), "cancelled"
             try:
                 async with asyncio.timeout(self._timeout_s):
                     result = await call(sip)
@@ -297,7 +298,7 @@ class LiveKitClient:
             except LIBRARY_ERRORS as error:
                 mapped = from_library(error, credentials)
                 outcome = mapped.reason
-                if outcome == "LiveKitUnauthorized":
+                if mapped.reason is Reason.LIVEKIT_UNAUTHORIZED:
                     self._session.sign_anew()
                 raise mapped from error
             finally:

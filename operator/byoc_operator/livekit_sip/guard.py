@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..api.conditions import Reason
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, kind_of
-from ..errors import OperatorError, Parked, Stalled, Unavailable
+from ..errors import Failure, Parked, Stalled, Unavailable
 from .gateway import Any_, SipGateway
 from .pacing import AdaptiveLimit
 
@@ -80,7 +80,7 @@ class Guard:
         self._failures = 0
         self._keys = 0
         self._opened = asyncio.Event()
-        self.trouble: OperatorError | None = None
+        self.trouble: Failure | None = None
 
     @property
     def is_open(self) -> bool:
@@ -99,7 +99,7 @@ class Guard:
         """Ask LiveKit one cheap question that also proves the key; if it answers, calls go through again."""
         try:
             await self._keyed(self._gateway.probe)
-        except OperatorError as exc:
+        except Failure as exc:
             self.trouble = exc  # perhaps another one than before
             self._opened.set()
             raise
@@ -144,7 +144,7 @@ class Guard:
         try:
             with self.pace.timed(write) if write else nullcontext():
                 result = await self._keyed(call)
-        except OperatorError as exc:
+        except Failure as exc:
             self._count(exc)
             raise
         self._failures = 0
@@ -170,7 +170,7 @@ class Guard:
         if self.trouble is not None:
             raise Parked(self.trouble.reason, self.trouble.message, stalled=isinstance(self.trouble, Stalled))
 
-    def _count(self, exc: OperatorError) -> None:
+    def _count(self, exc: Failure) -> None:
         """What the failure says of LiveKit as a whole."""
         if isinstance(exc, Stalled) and exc.server_wide:
             self._trip(exc)
@@ -184,6 +184,6 @@ class Guard:
         else:
             self._failures = 0  # it answered
 
-    def _trip(self, exc: OperatorError) -> None:
+    def _trip(self, exc: Failure) -> None:
         self.trouble = exc
         self._opened.set()

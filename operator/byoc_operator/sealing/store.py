@@ -95,7 +95,7 @@ class SealingKeys:
         try:
             return open_with(self.ring, self.problem, text, namespace, field)
         except Stalled as exc:
-            return Verdict(Reason(exc.reason), exc.message)
+            return Verdict(exc.reason, exc.message)
 
     async def look(self, since: float) -> None:
         """Read the keys again, unless that was done hardly any time ago and after `since` (on our clock).

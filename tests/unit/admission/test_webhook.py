@@ -24,6 +24,7 @@ from byoc_operator.admission.server import AdmissionServer
 from byoc_operator.admission.storage import CERTIFICATE_SECRET, MountedCertificates, Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
 from byoc_operator.admission.webhook_configuration import Installation
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
 from byoc_operator.core.credentials import KEYS_SECRET, WATCH_LABEL
 from byoc_operator.errors import OperatorError, Unavailable
@@ -253,7 +254,7 @@ async def test_keys_that_nobody_could_read_for_a_while_seal_nothing_as_they_may_
     fresh = _fresh(api)
     await fresh()
     for _ in range(100):
-        api.inject(Fail(Unavailable("KubernetesUnavailable", "down")), "GET", "secrets")
+        api.inject(Fail(Unavailable(Reason.KUBERNETES_UNAVAILABLE, "down")), "GET", "secrets")
     await asyncio.sleep(FRESH_S + 1)
     assert (await fresh()).problem == ""
     await asyncio.sleep(STALE_S)
@@ -375,7 +376,9 @@ async def test_a_new_certificate_is_shown_once_the_api_server_trusts_it() -> Non
         first = source.found
         assert await webhook.look()
         source.found = renewed(None, NAMES, datetime.now(UTC))
-        api.inject(Fail(Unavailable("KubernetesUnavailable", "not now")), "PATCH", "mutatingwebhookconfigurations")
+        api.inject(
+            Fail(Unavailable(Reason.KUBERNETES_UNAVAILABLE, "not now")), "PATCH", "mutatingwebhookconfigurations"
+        )
         assert not await webhook.look()
         assert await _get(port, first) == (200, [])
         assert await webhook.look()

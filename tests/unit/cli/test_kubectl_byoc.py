@@ -11,6 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import PLURAL
 from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
@@ -22,8 +23,8 @@ from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, keys_in
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
 
-FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403: you may not", status=403)
-CONFLICT = ApiRefused("KubernetesRefused", "PATCH secrets: 409", status=409)
+FORBIDDEN = ApiRefused(Reason.KUBERNETES_REFUSED, "GET secrets: 403: you may not", status=403)
+CONFLICT = ApiRefused(Reason.KUBERNETES_REFUSED, "PATCH secrets: 409", status=409)
 INPUT = f"{USER}\n{PASSWORD}\n"
 
 
@@ -335,7 +336,9 @@ def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Clu
 def test_who_must_may_give_up_what_needs_an_old_key(cluster: Cluster) -> None:
     cluster.sealed_secret("a")
     cluster.put(cluster.ring.rotated())
-    cluster.api.inject(Fail(ApiRefused("KubernetesRefused", "field is immutable", status=422)), "PATCH", "secrets")
+    cluster.api.inject(
+        Fail(ApiRefused(Reason.KUBERNETES_REFUSED, "field is immutable", status=422)), "PATCH", "secrets"
+    )
     resealed = cluster.run("keys", "reseal")
     assert (resealed.exit_code, "field is immutable" in resealed.stderr) == (1, True)
     refused = cluster.run("keys", "retire")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import PLURAL
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
 from byoc_operator.core.ownership import owner_of
@@ -273,7 +274,7 @@ async def test_a_gap_in_which_nothing_vanished_costs_one_list() -> None:
 @in_virtual_time
 async def test_a_list_after_a_gap_that_fails_is_tried_again() -> None:
     world = await World.in_step()
-    world.api.inject(Fail(Unavailable("KubernetesUnavailable", "down")), "GET", "secrets")
+    world.api.inject(Fail(Unavailable(Reason.KUBERNETES_UNAVAILABLE, "down")), "GET", "secrets")
     in_a_gap(world, lambda: world.api.delete_secret(NAMESPACE, "sip"))
     await world.elapse(3)
     await world.settle()
@@ -387,7 +388,7 @@ async def test_numbers_of_two_installations_do_not_touch_each_other() -> None:
 @in_virtual_time
 async def test_what_livekit_refuses_stalls_with_its_words() -> None:
     world = await World.running()
-    refusal = Stalled("RejectedByLiveKit", "LiveKit refuses: no such country")
+    refusal = Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: no such country")
     world.livekit.inject(Refuse(refusal), "create", Kind.OUTBOUND_TRUNK)
     await world.apply()
     assert world.ready() == ("False", "RejectedByLiveKit")
@@ -401,7 +402,7 @@ async def test_what_livekit_refuses_stalls_with_its_words() -> None:
 async def test_without_an_inbound_trunk_no_rule_is_made() -> None:
     """A rule without a trunk would let everybody in."""
     world = await World.running()
-    refusal = Stalled("RejectedByLiveKit", "LiveKit refuses: something")
+    refusal = Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: something")
     world.livekit.inject(Refuse(refusal), "create", Kind.INBOUND_TRUNK)
     await world.apply()
     assert world.livekit_writes() == CREATES[:2]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.cluster.lease import LEFT_ALONE, LeaseApi
 from byoc_operator.engine.leader import BELIEF_S, DURATION_S, Alone, Leader
@@ -13,7 +14,7 @@ from byoc_operator.errors import Unavailable
 from operated import LEASE, SYSTEM, CutOff, candidate, held_by, now_s
 from virtual_time import in_virtual_time
 
-API_DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+API_DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 def now() -> float:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from operated import NAME, NAMESPACE, World, manifest
@@ -12,7 +13,7 @@ from virtual_time import in_virtual_time
 SYNCED = ("True", "Synced")
 FIRST, SECOND, THIRD = "livekit.example.com", "second.example.com", "third.example.com"
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
 
 

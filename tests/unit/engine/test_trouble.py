@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import Kind, OutboundTrunk
-from byoc_operator.errors import OperatorError, Stalled, Unavailable
+from byoc_operator.errors import Failure, Stalled, Unavailable
 from byoc_operator.livekit_sip.faults import ApplyLate, Hang, LoseReply, Refuse
 from operated import (
     FINALIZER_PATCH,
@@ -24,11 +25,11 @@ from operated import (
 from virtual_time import in_virtual_time
 
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
-UNAUTHORIZED = Stalled("LiveKitUnauthorized", "LiveKit does not accept the API key", server_wide=True)
-LIMITED = Unavailable("LiveKitRateLimited", "LiveKit asks for fewer requests", retry_after_s=5.0)
-API_DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
+LIMITED = Unavailable(Reason.LIVEKIT_RATE_LIMITED, "LiveKit asks for fewer requests", retry_after_s=5.0)
+API_DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 # LiveKit as a whole
@@ -36,7 +37,7 @@ API_DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer"
 
 @pytest.mark.parametrize("trouble", [DOWN, UNAUTHORIZED, LIMITED], ids=lambda each: each.reason)
 @in_virtual_time
-async def test_an_outage_is_told_once_and_only_to_who_wants_something(trouble: OperatorError) -> None:
+async def test_an_outage_is_told_once_and_only_to_who_wants_something(trouble: Failure) -> None:
     world = await World.in_step()
     world.livekit.always = trouble
     await world.sweep()

@@ -28,7 +28,7 @@ from pydantic import SecretStr
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import DispatchRule, Kind, OutboundTrunk
-from byoc_operator.errors import OperatorError, Stalled, Unavailable
+from byoc_operator.errors import Failure, Stalled, Unavailable
 from byoc_operator.livekit_sip import client as client_module
 from byoc_operator.livekit_sip import session
 from byoc_operator.livekit_sip.client import LiveKitClient
@@ -89,8 +89,8 @@ def answering(**response: Any) -> Answer:
     return answer
 
 
-async def refusal(client: LiveKitClient) -> OperatorError:
-    with pytest.raises(OperatorError) as refused:
+async def refusal(client: LiveKitClient) -> Failure:
+    with pytest.raises(Failure) as refused:
         await client.list_outbound_trunks()
     return refused.value
 

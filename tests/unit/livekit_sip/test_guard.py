@@ -7,22 +7,23 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import Kind, OutboundTrunk
-from byoc_operator.errors import Conflict, OperatorError, Parked, Stalled, Unavailable
+from byoc_operator.errors import Conflict, Failure, Parked, Stalled, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Hang, LoseReply, Refuse
 from byoc_operator.livekit_sip.guard import FAILURES_TO_TRIP, Bucket, Guard
 from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
 
-REFUSED = Unavailable("LiveKitUnavailable", "connection refused")
-TIMED_OUT = Unavailable("LiveKitUnavailable", "LiveKit did not answer in time", outcome_unknown=True)
-BROKEN = Unavailable("LiveKitUnavailable", "LiveKit answers 500", outcome_unknown=True)
-LIMITED = Unavailable("LiveKitRateLimited", "LiveKit asks for fewer requests", retry_after_s=7.0)
-REJECTED = Stalled("RejectedByLiveKit", "LiveKit refuses: no such country")
-CONFLICT = Conflict("NumberConflict", "LiveKit refuses: another trunk has the number")
-UNAUTHORIZED = Stalled("LiveKitUnauthorized", "LiveKit does not accept the API key", server_wide=True)
-WRONG_PATH = Stalled("LiveKitMisconfigured", "LiveKit has no such path", server_wide=True)
+REFUSED = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "connection refused")
+TIMED_OUT = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time", outcome_unknown=True)
+BROKEN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit answers 500", outcome_unknown=True)
+LIMITED = Unavailable(Reason.LIVEKIT_RATE_LIMITED, "LiveKit asks for fewer requests", retry_after_s=7.0)
+REJECTED = Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: no such country")
+CONFLICT = Conflict(Reason.NUMBER_CONFLICT, "LiveKit refuses: another trunk has the number")
+UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
+WRONG_PATH = Stalled(Reason.LIVEKIT_MISCONFIGURED, "LiveKit has no such path", server_wide=True)
 TRUNK = OutboundTrunk("ours", "{}", "sip.example.com", "TLS", ("+19876543210",))
 
 
@@ -39,10 +40,10 @@ def guarded(
     return Guard(livekit, Bucket(per_minute, now), reload_key, may_write)
 
 
-async def fails(guard: Guard, error: OperatorError, livekit: FakeLiveKit) -> OperatorError:
+async def fails(guard: Guard, error: Failure, livekit: FakeLiveKit) -> Failure:
     """One call that LiveKit answers with `error`; what the caller is told."""
     livekit.inject(Refuse(replace(error)))
-    with pytest.raises(OperatorError) as told:
+    with pytest.raises(Failure) as told:
         await guard.list_inbound_trunks()
     return told.value
 
@@ -52,7 +53,7 @@ async def fails(guard: Guard, error: OperatorError, livekit: FakeLiveKit) -> Ope
 
 @pytest.mark.parametrize("sign", [REFUSED, UNAUTHORIZED, WRONG_PATH], ids=lambda each: each.message)
 @in_virtual_time
-async def test_a_clear_sign_trips_at_once(sign: OperatorError) -> None:
+async def test_a_clear_sign_trips_at_once(sign: Failure) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     await fails(guard, sign, livekit)
@@ -63,7 +64,7 @@ async def test_a_clear_sign_trips_at_once(sign: OperatorError) -> None:
 
 @pytest.mark.parametrize("sign", [TIMED_OUT, BROKEN], ids=lambda each: each.message)
 @in_virtual_time
-async def test_an_unclear_sign_trips_after_several_in_a_row(sign: OperatorError) -> None:
+async def test_an_unclear_sign_trips_after_several_in_a_row(sign: Failure) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     for _ in range(FAILURES_TO_TRIP - 1):
@@ -87,7 +88,7 @@ async def test_lost_connections_and_timeouts_count_together() -> None:
 
 @pytest.mark.parametrize("answer", [None, REJECTED, CONFLICT], ids=["a result", "a refusal", "a conflict"])
 @in_virtual_time
-async def test_an_answer_begins_the_count_anew(answer: OperatorError | None) -> None:
+async def test_an_answer_begins_the_count_anew(answer: Failure | None) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     for _ in range(3):
@@ -102,7 +103,7 @@ async def test_an_answer_begins_the_count_anew(answer: OperatorError | None) -> 
 
 @pytest.mark.parametrize("answer", [REJECTED, CONFLICT, LIMITED], ids=lambda each: each.reason)
 @in_virtual_time
-async def test_refusals_of_one_object_and_rate_limits_never_trip(answer: OperatorError) -> None:
+async def test_refusals_of_one_object_and_rate_limits_never_trip(answer: Failure) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     for _ in range(3 * FAILURES_TO_TRIP):
@@ -112,7 +113,7 @@ async def test_refusals_of_one_object_and_rate_limits_never_trip(answer: Operato
 
 @pytest.mark.parametrize(("sign", "stalled"), [(REFUSED, False), (UNAUTHORIZED, True)])
 @in_virtual_time
-async def test_while_open_nobody_is_asked(sign: OperatorError, *, stalled: bool) -> None:
+async def test_while_open_nobody_is_asked(sign: Failure, *, stalled: bool) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     await fails(guard, sign, livekit)
@@ -263,7 +264,7 @@ async def test_other_refusals_read_no_key() -> None:
     guard = guarded(livekit, reload_key=livekit.reload)
     for error in (WRONG_PATH, REJECTED, TIMED_OUT):
         livekit.inject(Refuse(replace(error)), "create")
-        with pytest.raises(OperatorError):
+        with pytest.raises(Failure):
             await guard.create(TRUNK)
         await guard.probe()
     assert livekit.reloads == 0
@@ -362,7 +363,7 @@ async def test_a_pause_holds_those_who_wait_already() -> None:
 @in_virtual_time
 async def test_who_does_not_lead_may_look_but_not_write() -> None:
     def refuse() -> None:
-        raise Unavailable("Pending", "another replica leads")
+        raise Unavailable(Reason.PENDING, "another replica leads")
 
     livekit = FakeLiveKit()
     id_ = livekit.put(TRUNK)
@@ -391,7 +392,7 @@ async def test_leadership_lost_while_waiting_for_a_turn_stops_the_write() -> Non
 
     def check() -> None:
         if not leads:
-            raise Unavailable("Pending", "another replica leads")
+            raise Unavailable(Reason.PENDING, "another replica leads")
 
     livekit = FakeLiveKit()
     guard = guarded(livekit, per_minute=60, may_write=check)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.api.conditions import Verdict
+from byoc_operator.api.conditions import Reason, Verdict
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
 from byoc_operator.core.credentials import KEYS_SECRET, Field, SecretRules
@@ -17,8 +17,8 @@ from byoc_operator.sealing.store import DATA_KEY, LOOK_S, SealingKeys, keys_in
 from operated import NAMESPACE, PASSWORD, SPEC, SWEEP_S, SYSTEM, USER, World, now_s
 from virtual_time import in_virtual_time
 
-FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403", status=403)
-DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+FORBIDDEN = ApiRefused(Reason.KUBERNETES_REFUSED, "GET secrets: 403", status=403)
+DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 def stored(api: FakeApi) -> KeyRing | None:
