@@ -8,7 +8,8 @@ from ..cluster.reading import Unreadable
 from ..core.claims import Kept, Tenure, claims, first, holds_by_status, oldest
 from ..core.ownership import Owner, is_retained
 from .breath import unhurried
-from .gather import Moved, Ports
+from .gather import Moved
+from .ports import Ports
 
 
 @dataclass(frozen=True, slots=True)

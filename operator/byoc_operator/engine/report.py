@@ -9,12 +9,14 @@ from ..api.resource import GROUP, PLURAL, PhoneNumber
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..cluster.refusals import Asked
-from ..core.assessment import Assessment, paths, verbs
+from ..core.assessment import Assessment
 from ..core.ownership import Owned
+from ..core.plan import paths, verbs
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import Failure, Parked, Stalled, Unavailable
 from .apply import Applied
-from .gather import FORBIDDEN, Moved, Ports
+from .gather import FORBIDDEN, Moved
+from .ports import Ports
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,14 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from byoc_operator.errors import Failure
+
 from ..api.conditions import Reason
 from ..cluster.api import ApiRefused
 from ..cluster.reading import Unreadable
-from ..errors import Failure, OperatorError, Unavailable
-from .gather import Ports
+from ..errors import OperatorError, Unavailable
 from .orphanage import Announce, Orphanage
+from .ports import Ports
 from .queue import Lane, WorkQueue, followers
 from .report import was_in_step
 
