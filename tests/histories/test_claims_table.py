@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.engine.breath import STEPS
+from byoc_operator.engine.in_steps import STEPS
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PHONE, World, manifest
 from rivals import ELSEWHERE, RESERVED_S, RIVAL, Rivals, namespaces_with, rival

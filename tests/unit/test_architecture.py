@@ -14,7 +14,7 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path
 ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "errors": ("api",),
     "api": ("api",),
-    "core": ("core", "api"),
+    "core": ("core", "api", "errors"),
     "process": ("process",),
     "livekit_sip": ("livekit_sip", "core", "api", "errors"),
     "cluster": ("cluster", "sealing", "core", "api", "errors"),
