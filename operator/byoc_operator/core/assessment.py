@@ -6,6 +6,7 @@ Used by the reconcile (to act), by the sweep (to see who needs a run) and by Obs
 from dataclasses import dataclass, field, replace
 
 from ..api.conditions import Reason, Verdict
+from ..api.recorded_status import Finding, LeftBehind
 from ..api.resource import PhoneNumber, refused_host, trunk_of_refused_host
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from . import adoption as adopting
@@ -15,7 +16,7 @@ from .conflict import Conflict, Trunk, is_twin
 from .conflict import conflict as conflict_of
 from .credentials import Credentials
 from .desired import Desired, Installation, desired
-from .findings import Evidence, Finding, findings, left_behind
+from .findings import Evidence, findings, left_behind
 from .foreign_rules import ForeignRules, Intrusion, intrusion
 from .ownership import Owned, owner_of
 from .plan import Change, Create, Terms, paths, plan, recreation, retention, teardown, verbs
@@ -61,7 +62,7 @@ class Assessment:
     `verdict`: the first thing in the way, None if nothing is. `needs_finalizer`: it must be there before any change.
     `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it; `retain_refused`: they
     delete what its deletionPolicy was to leave. `adopted`: the wish to adopt that is fulfilled once
-    `changes` are applied.
+    `changes` are applied. `left_behind`: see `findings.left_behind`.
     """
 
     changes: tuple[Change, ...] = ()
@@ -69,6 +70,7 @@ class Assessment:
     verdict: Verdict | None = None
     credentials: Credentials | Verdict | None = None
     findings: tuple[Finding, ...] = ()
+    left_behind: tuple[LeftBehind, ...] = ()
     needs_finalizer: bool = False
     lets_go: bool = False
     retain_refused: bool = False
@@ -166,7 +168,7 @@ def _work(
     conflict = conflict_of(number, situation.owned, situation.foreign, adoption, installation)
     verdict = state if isinstance(state, Verdict) else conflict.verdict if conflict else adoption.verdict
     owned = situation.owned + adoption.taken
-    handled = number.answered("lastHandledRecreate")
+    handled = number.status.last_handled_recreate
     anew = recreation(owned, number.wishes.recreate, handled, now=verdict is None and not adoption.taken)
     owner = installation.owners(number.key.namespace, number.key.name)[0]
     want = desired(spec, owner, installation, credentials, anew.values, mask)
@@ -198,13 +200,15 @@ def _work(
     noted = findings(spec, installation, evidence, now_s)
     if number.observes:
         pending = tuple(dict.fromkeys((*lost, *paths(changes))))
-        return Assessment(pending=pending, verdict=verdict or _pending(changes), credentials=state, findings=noted)
+        waits = verdict or _pending(changes)
+        return Assessment(pending=pending, verdict=waits, credentials=state, findings=noted, left_behind=behind)
     return Assessment(
         changes=changes,
         pending=lost,
         verdict=verdict,
         credentials=state,
         findings=noted,
+        left_behind=behind,
         needs_finalizer=not number.has_finalizer and bool(changes or owned),
         refreshes=refreshes or bool(terms.recreate),
         adopted="" if adoption.absent else number.wishes.adopted_as,
@@ -221,8 +225,8 @@ def _intrusion(situation: Situation, spec: PhoneNumberSpec, want: Desired) -> In
 
 def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
     """Whether the credentials may not be the ones that were last written to LiveKit."""
-    same = number.written_secret_version == credentials.resource_version
-    return not same or number.status.get("observedGeneration") != number.generation
+    written = number.status.credentials
+    return written is None or written.resource_version != credentials.resource_version or not number.is_current
 
 
 def _blocked(
@@ -248,7 +252,7 @@ def made_too_early(owned: Owned, number: PhoneNumber) -> Owned:
 
     What the status names, and what has an inbound trunk beside it, was in step once and stays.
     """
-    recorded = number.recorded.outbound
+    recorded = number.status.ids.outbound
     if owned.inbound or any(trunk.id == recorded for trunk in owned.outbound):
         return Owned()
     return Owned(outbound=owned.outbound).marked

@@ -8,6 +8,7 @@ from ..api.resource import Key, PhoneNumber
 from ..core.claims import Tenure
 from .cache import Cache
 from .in_steps import STEPS, in_steps
+from .per_object import PerObject
 
 PER_RUN = 20
 """How many of them one run judges: anybody can make thousands of objects with somebody else's number."""
@@ -38,7 +39,7 @@ class Claimants:
     def __init__(self, cache: Cache, needs_run: Callable[[PhoneNumber], bool]) -> None:
         self._cache = cache
         self._needs_run = needs_run
-        self._known: dict[str, _Known] = {}
+        self._known: PerObject[_Known] = cache.per_object()
         self._turn = 0
 
     async def due(self, phone: str, tenure: Tenure, *, reached: bool) -> Due:
@@ -53,7 +54,7 @@ class Claimants:
         async for number in in_steps(self._cache.claiming(phone)):
             if tenure.holder is not None and number.key == tenure.holder.key:
                 continue
-            known = self._known.get(number.uid)
+            known = self._known.get(number)
             at = (known.turn if known else 0, number.uid, number)
             if number.deleting:
                 fresh += [at] if self._needs_run(number) else []
@@ -73,14 +74,8 @@ class Claimants:
         if number is None:
             return
         self._turn += 1
-        token, version = (
-            ((), _NEVER) if not done else (_token(tenure, number, reached=reached), number.resource_version)
-        )
-        self._known[number.uid] = _Known(token, version, self._turn)
-
-    def forget(self, uid: str) -> None:
-        """The object is gone."""
-        self._known.pop(uid, None)
+        token, version = (_token(tenure, number, reached=reached), number.resource_version) if done else ((), _NEVER)
+        self._known.put(number, _Known(token, version, self._turn))
 
 
 def _token(tenure: Tenure, number: PhoneNumber, *, reached: bool) -> tuple[object, ...]:

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from ..api.conditions import Reason
-from ..api.resource import PhoneNumber, RecordedIds
+from ..api.recorded_status import RecordedIds
+from ..api.resource import PhoneNumber
 from ..api.schema import DeletionPolicy
 from ..core.assessment import Assessment, departed
 from ..core.run_outcome import Done, RunOutcome
@@ -25,10 +26,10 @@ class Deletions:
         """Whether a deletion needs a run. One that only other finalizers hold up needs none once its status says so."""
         if number.has_finalizer:
             return True
-        named = number.recorded != RecordedIds()
+        named = number.status.ids != RecordedIds()
         if (named or self._ports.inventory.has_of(self._ports.owners(number))) and self._ports.owned(number):
             return True
-        return number.others_hold and (named or number.ready_reason != Reason.DELETING)
+        return number.others_hold and (named or number.status.ready.reason != Reason.DELETING)
 
     def late_create(self, number: PhoneNumber) -> Waiting | None:
         """A create of this number that got no answer may still be applied: look again when that time is over."""
@@ -100,5 +101,4 @@ class Deletions:
         """What stays in LiveKit when the object goes. Before the first snapshot: what its status names."""
         if self._ports.inventory.loaded:
             return self._ports.owned(number).marked.ids
-        recorded = number.recorded
-        return tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
+        return number.status.ids.all

@@ -16,7 +16,7 @@ from .gather import Gatherer
 from .object_run import ObjectRun
 from .ports import Ports
 from .repairs import is_anothers, is_repair, secret_is_newer
-from .report import Reporter, WriteRefused, was_in_step
+from .report import Reporter, WriteRefused
 
 SECRET_RETRY_S = 30.0
 """The longest pause between two looks at a Secret that is missing or unusable and would not tell when it changes."""
@@ -31,9 +31,8 @@ class ObjectReconciler:
         self._reporter = reporter
         self._deletions = deletions
         self._applier = Applier(ports.inventory, ports.metrics)
-        self._lookups = AdoptionLookups(ports.inventory, ports.clock)
+        self._lookups = AdoptionLookups(ports.cache, ports.inventory, ports.clock)
         self._contradictions = Contradictions(ports.cache)
-        ports.cache.forgotten.append(self._lookups.forget)
 
     async def bring_in_step(self, run: ObjectRun) -> RunOutcome:
         """Gather, assess, apply, report; then say when to run the object again.
@@ -91,7 +90,7 @@ class ObjectReconciler:
             return Applied(failures=(run.outage,)) if _wants_livekit(run.number, assessment) else Applied()
         number = run.number
         applied = await self._applier.apply(assessment.changes, self._ports.owners(number)[0])
-        applied = replace(applied, failures=self._contradictions.judged(number.uid, applied.failures))
+        applied = replace(applied, failures=self._contradictions.judged(number, applied.failures))
         await self._reporter.tell_changes(number, applied, expected=not is_repair(number, assessment, applied))
         return applied
 
@@ -119,8 +118,6 @@ def _wants_livekit(number: PhoneNumber, assessment: Assessment) -> bool:
 
 def _is_answered(number: PhoneNumber, assessment: Assessment) -> bool:
     """Whether the last status says all there is to say: during an outage, Ready numbers stay Ready."""
-    if not was_in_step(number) or number.refresh_due:
-        return False
-    if number.wishes.recreate not in ("", number.answered("lastHandledRecreate")):
+    if not number.was_in_step or number.refresh_due or number.recreate_due:
         return False
     return assessment.verdict is None and not secret_is_newer(number, assessment)

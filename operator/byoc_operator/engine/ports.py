@@ -56,7 +56,7 @@ class Ports:
 
     def owned(self, number: PhoneNumber) -> Owned:
         """What is this number's in LiveKit, as far as the inventory knows."""
-        return self.inventory.owned(self.owners(number), number.phone_number, number.recorded)
+        return self.inventory.owned(self.owners(number), number.phone_number, number.status.ids)
 
     def looks_after(self, owner: Owner, id: str) -> bool:
         """Whether the object that a mark names is there, and the marked LiveKit object is its own.
@@ -66,5 +66,5 @@ class Ports:
         number = self.cache.get(Key(owner.namespace, owner.name))
         if number is None:
             return self.hides(owner)
-        recorded = number.recorded
+        recorded = number.status.ids
         return id in (recorded.outbound, recorded.inbound, recorded.rule) or id in self.owned(number).ids

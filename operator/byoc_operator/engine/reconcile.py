@@ -34,7 +34,6 @@ class Reconciler:
         self._deletions = Deletions(ports, self._reporter)
         self._objects = ObjectReconciler(ports, self._gatherer, self._reporter, self._deletions)
         self._claimants = Claimants(ports.cache, self._deletions.needs_run)
-        ports.cache.forgotten.append(self._claimants.forget)
 
     async def reconcile(self, phone: str) -> RunOutcome:
         """Bring every object that names this phone number to its desired state, its holder first."""
@@ -98,7 +97,7 @@ class Reconciler:
             outcome = await self._objects.bring_in_step(ObjectRun(now, claimed, outage))
         except OperatorError as exc:
             return outcome_of(exc)
-        self._reporter.through(now.uid)
+        self._reporter.through(now)
         return outcome
 
     def in_step(self, phone: str) -> bool:

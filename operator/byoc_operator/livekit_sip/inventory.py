@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from ..api.conditions import Reason
-from ..api.resource import RecordedIds
+from ..api.recorded_status import RecordedIds
 from ..core.foreign_rules import ForeignRules
 from ..core.ownership import Owned, Owner, claim
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
