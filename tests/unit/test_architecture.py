@@ -34,8 +34,10 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
 
 LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
-    "livekit": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "session", "listing", "error_map")),
-    "google": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "session", "listing", "error_map")),
+    "livekit": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "error_map")),
+    "google": tuple(
+        f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "listing", "error_map")
+    ),
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),
     "pydantic_settings": ("settings",),

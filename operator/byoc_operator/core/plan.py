@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from .desired import Desired, RecreateValues
+from .fields import FIELDS, Shape
 from .ownership import Owned, owner_of, parse_mark
-from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, FIELDS, Kind, Shape, SipObject, Trunk, kind_of
+from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, Kind, SipObject, Trunk, kind_of
 
 
 @dataclass(frozen=True, slots=True)

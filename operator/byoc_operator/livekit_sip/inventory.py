@@ -15,9 +15,10 @@ from typing import TypeVar
 
 from ..api.conditions import Reason
 from ..api.recorded_status import RecordedIds
+from ..core.fields import completed
 from ..core.foreign_rules import ForeignRules
 from ..core.ownership import Owned, Owner, claim
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
+from ..core.trunk import CLASSES, DELETE_ORDER, InboundTrunk, Kind, OutboundTrunk, SipObject
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
 from .gateway import SipGateway
 from .picture import Picture
@@ -130,11 +131,11 @@ class Inventory:
         return found
 
     async def _three_lists(self) -> list[SipObject]:
+        found: list[SipObject] = []
         # Rules first: what a rule names is then in the list of trunks, unless it is gone.
-        rules = await self._gateway.list_dispatch_rules()
-        inbound = await self._gateway.list_inbound_trunks()
-        outbound = await self._gateway.list_outbound_trunks()
-        return [*rules, *inbound, *outbound]
+        for kind in DELETE_ORDER:
+            found += await self._gateway.list_all(CLASSES[kind])
+        return found
 
     async def _install(self, found: Iterable[SipObject]) -> None:
         picture = Picture()
@@ -152,12 +153,7 @@ class Inventory:
 
     def _with_known_password(self, listed: SipObject) -> SipObject:
         """Where LiveKit lists no passwords, the digest of what we wrote ourselves is what we know."""
-        if isinstance(listed, DispatchRule) or listed.password_listed:
-            return listed
-        known = self._picture.by_id.get(listed.id)
-        if isinstance(known, OutboundTrunk | InboundTrunk) and known.username == listed.username and known.password:
-            return replace(listed, password=known.password, password_listed=True)
-        return listed
+        return listed if listed.password_listed else completed(listed, self._picture.by_id.get(listed.id))
 
     def owned(self, owners: Iterable[Owner], phone_number: str, recorded: RecordedIds) -> Owned:
         """What is ours for one number; see `core.ownership.claim`."""
