@@ -23,7 +23,7 @@ from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.leader import Alone, Leader, Leadership
 from byoc_operator.engine.left_alone import LeftAlone
-from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.engine.orphan_search import OrphanRules
 from byoc_operator.engine.ports import Ports
 from byoc_operator.engine.rights import Rights
 from byoc_operator.engine.unread import Unread
@@ -32,6 +32,7 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
 from byoc_operator.livekit_sip.inventory import Inventory
 from byoc_operator.livekit_sip.pacing import AdaptiveLimit
+from byoc_operator.sealing.keeper import Keeper
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, SealingKeys
 from byoc_operator.telemetry.metrics import Metrics
@@ -152,7 +153,7 @@ class World:
             leader.must_hold,
             AdaptiveLimit(2, self.most_at_once, clock),
         )
-        keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
+        keys = SealingKeys(api, SYSTEM, clock)
         events, metrics = Events(api, "operator-1"), Metrics()
         refusals = Refusals(clock)
         api.answered = refusals.answered
@@ -161,6 +162,13 @@ class World:
             inventory=Inventory(guard, clock),
             guard=guard,
             secrets=Secrets(api, (), MASK, keys, clock, labelled_only=self.installation.secret_rules.labelled_only),
+            keeper=Keeper(
+                keys,
+                self._hear,
+                SWEEP_S,
+                may_create=self.makes_keys,
+                count_bug=metrics.sweep_bugs.labels("keys").inc,
+            ),
             numbers=NumberApi(api, self.namespaces),
             events=events,
             installation=self.installation,
@@ -174,8 +182,8 @@ class World:
             wall=now_s,
         )
         api.unreadable = self._ports.unread.told
-        orphanage = Orphanage(self._ports, self.namespaces, self._hear, deletes=self.deletes_orphans)
-        self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphanage, self._hear)
+        orphans = OrphanRules(self.namespaces, deletes=self.deletes_orphans)
+        self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphans, self._hear)
         self.api.watch_numbers.append(engine.intake.number_event)
         self.api.watch_secrets.append(engine.intake.secret_event)
         await engine.start()

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ..api.conditions import Reason
-from .orphanage import Orphanage
+from .orphan_search import OrphanSearch
 from .ports import Ports
 from .queue import WorkQueue
 from .role import Role
@@ -15,7 +15,7 @@ Read = Callable[[], float | None]
 _REASONS = frozenset(Reason)
 
 
-def export(ports: Ports, role: Role, queue: WorkQueue, worker: Worker, sweeper: Sweeper, orphanage: Orphanage) -> None:
+def export(ports: Ports, role: Role, queue: WorkQueue, worker: Worker, sweeper: Sweeper, orphans: OrphanSearch) -> None:
     """Register gauges that are read when somebody looks; each is one of `telemetry.metrics.LED`."""
     gauges: dict[str, Read] = {
         "byoc_queue_depth": lambda: queue.depth,
@@ -23,8 +23,8 @@ def export(ports: Ports, role: Role, queue: WorkQueue, worker: Worker, sweeper: 
         "byoc_queue_parked": lambda: queue.parked,
         "byoc_queue_oldest_seconds": lambda: queue.oldest_s,
         "byoc_run_oldest_seconds": lambda: worker.oldest_s,
-        "byoc_orphans": lambda: orphanage.count,
-        "byoc_retained_numbers": lambda: orphanage.retained_count,
+        "byoc_orphans": lambda: orphans.count,
+        "byoc_retained_numbers": lambda: orphans.retained_count,
         "byoc_livekit_up": lambda: sweeper.state.up,
         "byoc_last_sweep_timestamp_seconds": lambda: sweeper.state.swept_at_s,
         "byoc_livekit_objects": lambda: ports.inventory.size,

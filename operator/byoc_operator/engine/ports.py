@@ -14,6 +14,7 @@ from ..core.ownership import Owned, Owner
 from ..core.trunk import Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
+from ..sealing.keeper import Keeper
 from ..telemetry.metrics import Metrics
 from .cache import Cache
 from .left_alone import LeftAlone
@@ -29,6 +30,7 @@ class Ports:
     inventory: Inventory
     guard: Guard
     secrets: Secrets
+    keeper: Keeper
     numbers: NumberApi
     events: Events
     installation: Installation
