@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ..api.conditions import Reason
 from .orphan_search import OrphanSearch
-from .ports import Ports
+from .ports import GaugePorts
 from .queue import WorkQueue
 from .role import Role
 from .sweep import Sweeper
@@ -15,7 +15,9 @@ Read = Callable[[], float | None]
 _REASONS = frozenset(Reason)
 
 
-def export(ports: Ports, role: Role, queue: WorkQueue, worker: Worker, sweeper: Sweeper, orphans: OrphanSearch) -> None:
+def export(
+    ports: GaugePorts, role: Role, queue: WorkQueue, worker: Worker, sweeper: Sweeper, orphans: OrphanSearch
+) -> None:
     """Register gauges that are read when somebody looks; each is one of `telemetry.metrics.LED`."""
     gauges: dict[str, Read] = {
         "byoc_queue_depth": lambda: queue.depth,
@@ -42,7 +44,7 @@ def _led(role: Role, read: Read) -> Read:
     return lambda: read() if role.leading else None
 
 
-def reasons(ports: Ports) -> dict[str, int]:
+def reasons(ports: GaugePorts) -> dict[str, int]:
     """How many numbers have which reason. The cache counts as numbers change, so reading walks over no number."""
     counts: dict[str, int] = {}
     for stored, count in ports.cache.reasons().items():

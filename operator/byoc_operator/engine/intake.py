@@ -12,7 +12,7 @@ from typing import Any
 from ..api.resource import PLURAL, Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError
-from .ports import Ports
+from .ports import IntakePorts
 from .queue import Priority, WorkQueue, followers
 from .role import Role
 from .tasks import Tasks
@@ -29,7 +29,7 @@ LIST_RETRY_S = (1.0, 2.0, 5.0, 10.0, 15.0)
 class Intake:
     """Takes in numbers and Secrets, and queues the numbers that have to run while this replica leads."""
 
-    def __init__(self, ports: Ports, queue: WorkQueue, role: Role, tasks: Tasks) -> None:
+    def __init__(self, ports: IntakePorts, queue: WorkQueue, role: Role, tasks: Tasks) -> None:
         self._ports = ports
         self._queue = queue
         self._role = role

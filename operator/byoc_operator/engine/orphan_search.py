@@ -15,7 +15,7 @@ from ..core.ownership import Owner
 from ..core.trunk import SipObject, kind_of
 from ..errors import Conflict, OperatorError, Stalled, Unavailable
 from .in_steps import in_steps
-from .ports import Ports
+from .ports import OrphanPorts
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class OrphanSearch:
 
     def __init__(
         self,
-        ports: Ports,
+        ports: OrphanPorts,
         rules: OrphanRules,
         say: Announce,
         freed: Freed,

@@ -14,7 +14,7 @@ from byoc_operator.errors import Failure
 
 from .bugs import Bugs
 from .orphan_search import OrphanSearch
-from .ports import Ports
+from .ports import SweepPorts
 from .queue import Priority, WorkQueue
 from .secret_look import SecretLook
 
@@ -65,7 +65,7 @@ class Sweeper:
 
     def __init__(
         self,
-        ports: Ports,
+        ports: SweepPorts,
         queue: WorkQueue,
         judge: Judge,
         orphans: OrphanSearch,
