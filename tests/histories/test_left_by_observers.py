@@ -2,6 +2,7 @@
 
 import json
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, Refuse
 from byoc_operator.cluster.lease import LEFT_ALONE
 from byoc_operator.core.orphans import MAX_LEFT_ALONE, MORE, as_left_alone, left_alone
@@ -117,7 +118,7 @@ async def test_a_lease_that_refuses_holds_no_deletion_and_deletes_no_orphan() ->
 @in_virtual_time
 async def test_while_the_lease_cannot_be_reached_a_deletion_waits_and_livekit_is_not_blamed() -> None:
     world = await World.in_step()
-    away = Unavailable("KubernetesUnavailable", "the API server does not answer")
+    away = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
     for _ in range(3):
         world.api.inject(Fail(away), "GET", "leases")
     await OBSERVE(world)
@@ -135,7 +136,7 @@ async def test_while_the_lease_cannot_be_reached_a_deletion_waits_and_livekit_is
 @in_virtual_time
 async def test_a_sweep_does_not_fail_for_the_lease() -> None:
     world = await World.in_step()
-    away = Unavailable("KubernetesUnavailable", "the API server does not answer")
+    away = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
     await OBSERVE(world)
     await world.crash()
     for _ in range(2):

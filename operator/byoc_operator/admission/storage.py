@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from ..cluster.answers import Conflict, Invalid, NotFound
 from ..cluster.api import JSON_PATCH
 from ..cluster.port import JsonApi
-from ..errors import OperatorError, Unavailable
-from .certificates import Certificates, renewed, utc_now
+from ..errors import Unavailable
+from .certificates import Certificates, CertificateUnusable, renewed, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class SharedCertificates:
                 await self._api.request("PATCH", path, resource="secrets", body=patch, content_type=JSON_PATCH)
         except (Conflict, Invalid) as exc:
             message = f"another replica has just stored one, or the Secret {CERTIFICATE_SECRET} cannot be changed"
-            raise Unavailable("Certificate", message) from exc
+            raise Unavailable(exc.reason, message) from exc
         log.info("stored a new certificate of the webhook in the Secret %s", CERTIFICATE_SECRET)
 
 
@@ -95,12 +95,12 @@ class MountedCertificates:
         self._folder = folder
 
     async def current(self) -> Serving:
-        """The files as they are now. Raises OperatorError."""
+        """The files as they are now. Raises CertificateUnusable."""
         try:
             return Serving((self._folder / "tls.crt").read_bytes(), (self._folder / "tls.key").read_bytes())
         except OSError as exc:
             message = f"BYOC_ADMISSION_CERTIFICATE_FOLDER: cannot read {exc.filename} ({type(exc).__name__})"
-            raise OperatorError("Certificate", message) from exc
+            raise CertificateUnusable(message) from exc
 
 
 def _certificates_in(stored: dict[str, Any]) -> Certificates | None:

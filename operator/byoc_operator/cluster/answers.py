@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-from ..errors import OperatorError, Unavailable
+from ..api.conditions import Reason
+from ..errors import Failure, Unavailable
 from .reading import TooMuch, token_in
 
 MAX_WORDS = 512
@@ -53,7 +54,7 @@ def asked(method: str, path: str, *, watches: bool = False) -> Asked:
 
 
 @dataclass(eq=False)
-class ApiRefused(OperatorError):
+class ApiRefused(Failure):
     """The API server refuses a request (4xx). `message` is for users; `words` are the API server's own.
 
     `status`: the HTTP code, to be shown and not to be compared. `missing_right`: RBAC refuses, or the token is not
@@ -121,11 +122,11 @@ _CLASSES: Mapping[int, type[ApiRefused]] = {
     each.status: each for each in (Unauthorized, Forbidden, NotFound, Conflict, Expired, Invalid)
 }
 
-Answered = Callable[[Asked, OperatorError | None], object]
+Answered = Callable[[Asked, Failure | None], object]
 """Hears of every answer: what was asked, and what the answer means; None: the request succeeded."""
 
 
-def nobody_asks(_what: Asked, _error: OperatorError | None) -> None:
+def nobody_asks(_what: Asked, _error: Failure | None) -> None:
     """Nobody listens."""
 
 
@@ -159,7 +160,7 @@ def error_of(answer: Answer) -> ApiRefused | Unavailable | None:
     kind = _CLASSES.get(answer.status, ApiRefused)
     if kind is Conflict and answer.said.get("reason") == "AlreadyExists":
         kind = AlreadyExists
-    error = kind("KubernetesRefused", message, answer.status, answer.words)
+    error = kind(Reason.KUBERNETES_REFUSED, message, answer.status, answer.words)
     if isinstance(error, Forbidden):
         error.missing_right = _by_authorizer(answer)
     elif isinstance(error, Expired):
@@ -170,8 +171,8 @@ def error_of(answer: Answer) -> ApiRefused | Unavailable | None:
 def _unavailable(answer: Answer) -> Unavailable:
     message = f"the API server answers {answer.status}: {answer.words}"
     if answer.status == HTTPStatus.GATEWAY_TIMEOUT:
-        return TooMuch("KubernetesUnavailable", message, outcome_unknown=True)
-    return Unavailable("KubernetesUnavailable", message, retry_after_s=_seconds(answer.retry_after))
+        return TooMuch(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True)
+    return Unavailable(Reason.KUBERNETES_UNAVAILABLE, message, retry_after_s=_seconds(answer.retry_after))
 
 
 def _by_authorizer(answer: Answer) -> bool:

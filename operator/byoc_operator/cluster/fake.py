@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..api.encoding import to_base64
 from ..api.resource import PLURAL
-from ..errors import OperatorError
+from ..errors import Failure
 from .answers import Answer, Answered, asked, error_of, nobody_asks
 from .api import JSON_PATCH
 from .fake_lists import Json, Refuse, page
@@ -34,7 +34,7 @@ _OUTDATED = "the object has been modified; please apply your changes to the late
 class Fail:
     """The request fails with `error`; if `applied`, it did its work and only the answer got lost."""
 
-    error: OperatorError
+    error: Failure
     applied: bool = False
 
 
@@ -138,7 +138,7 @@ class FakeApi(FakeCluster):
         name = (resource, metadata.get("namespace", ""), metadata.get("name", ""))
         if name not in self.garbled:
             return None
-        return Unreadable("Unreadable", "it is garbled", *name, version=metadata["resourceVersion"])
+        return Unreadable("it is garbled", *name, version=metadata["resourceVersion"])
 
     # What can go wrong
 

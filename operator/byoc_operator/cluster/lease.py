@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ..api.conditions import Reason
 from ..api.resource import GROUP
 from ..errors import Unavailable
 from .answers import Conflict, NotFound
@@ -97,7 +98,7 @@ class LeaseApi:
             except (Conflict, NotFound):
                 continue
             return
-        raise Unavailable("KubernetesUnavailable", "the Lease changes all the time")
+        raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the Lease changes all the time")
 
     async def _stored(self) -> dict[str, Any]:
         """The Lease as stored, else one that nobody holds and that has yet to be made."""

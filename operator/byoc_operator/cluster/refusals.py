@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from ..api.printable import printable
-from ..errors import OperatorError, Unavailable
+from ..errors import Failure, Unavailable
 from .answers import MAX_WORDS, Answer, ApiRefused, Asked, asked, error_of
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Refusals:
         """Have a listener hear of rights that are missing or back."""
         self._listeners.append(listener)
 
-    def answered(self, what: Asked, error: OperatorError | None) -> None:
+    def answered(self, what: Asked, error: Failure | None) -> None:
         """The API server answered a request. Anything but an authorizer's refusal shows that we have the right."""
         if what.group == _OUR_OWN_QUESTIONS:
             return  # whoever may not ask what it may works all the same

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.answers import Asked, Forbidden, Invalid
 from byoc_operator.cluster.refusals import FORGOTTEN_S, TOLD_AGAIN_S, Refusals
 from operated import World, manifest
@@ -19,7 +20,7 @@ POLICY = (
     "'labels' denied request: a label is missing"
 )
 PATCH = Asked("patch", "byoc.talkifai.dev", STATUS, "voice", "a")
-NO_RIGHT = Forbidden("KubernetesRefused", f"PATCH {STATUS}: 403: {RBAC}", words=RBAC, missing_right=True)
+NO_RIGHT = Forbidden(Reason.KUBERNETES_REFUSED, f"PATCH {STATUS}: 403: {RBAC}", words=RBAC, missing_right=True)
 
 
 def gauge(world: World, verb: str, resource: str) -> float | None:
@@ -38,7 +39,7 @@ def test_a_right_is_told_once_and_when_it_is_back(caplog: pytest.LogCaptureFixtu
     assert told(caplog, "the API server refuses") == 1
     assert refusals.problems() == [f"the API server refuses: patch {STATUS}: 403: {RBAC}"]
     assert refusals.counts() == {("patch", STATUS): 1}
-    refusals.answered(PATCH, Invalid("KubernetesRefused", "an older CRD"))
+    refusals.answered(PATCH, Invalid(Reason.KUBERNETES_REFUSED, "an older CRD"))
     assert (refusals.problems(), refusals.counts()) == ([], {})
     assert told(caplog, f"patch {STATUS} is no longer refused") == 1
 

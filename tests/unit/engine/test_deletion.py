@@ -2,6 +2,7 @@
 
 import asyncio
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Refuse
 from byoc_operator.core.ownership import parse_mark
 from byoc_operator.core.trunk import Kind
@@ -17,7 +18,7 @@ from operated import (
 from virtual_time import in_virtual_time
 
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import FINALIZER, PLURAL
 from byoc_operator.cluster.fake import Refuse
 from byoc_operator.core.trunk import Kind
@@ -13,7 +14,7 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from operated import DELETES, FINALIZER_PATCH, NAME, NAMESPACE, STATUS_PATCH, World
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached; the operator tries again by itself.")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached; the operator tries again by itself.")
 SYNCED, DELETING = ("True", "Synced"), ("False", "Deleting")
 IDS = ("inboundTrunkId", "outboundTrunkId", "dispatchRuleId")
 
@@ -102,7 +103,7 @@ class Keeps(FakeLiveKit):
 
     async def delete(self, kind: Kind, id: str) -> None:
         if kind is self.stubborn:
-            raise Stalled("RejectedByLiveKit", "LiveKit refuses: in use")
+            raise Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: in use")
         await super().delete(kind, id)
 
 

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.answers import Asked
 from byoc_operator.cluster.fake import Refuse
 from byoc_operator.errors import Unavailable
@@ -69,7 +70,7 @@ async def test_what_stays_in_livekit_is_said_once_however_often_the_finalizer_is
     annotations = {"byoc.talkifai.dev/force-orphan": "true"}
     world.api._merge(NAMESPACE, NAME, {"metadata": {"annotations": annotations}})
     world.api.without = {("patch", NUMBERS)}
-    world.livekit.always = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached")
+    world.livekit.always = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached")
     world.api.delete(NAMESPACE, NAME)
     await world.elapse(1200)
     assert world.ready() == ("False", "Deleting")

@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import Key
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
 from byoc_operator.cluster.fake import FakeApi, Refuse
@@ -154,7 +155,7 @@ async def test_it_is_read_when_a_leader_takes_over_and_costs_no_request() -> Non
 async def test_while_livekit_is_down_it_waits_for_a_sweep() -> None:
     world = await elected()
     ids = await retained(world)
-    world.livekit.always = Unavailable("LiveKitUnavailable", "down")
+    world.livekit.always = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "down")
     await release(world, *ids)
     assert not world.engine.tasks.died.done()
     world.livekit.always = None
@@ -176,7 +177,7 @@ async def test_an_id_that_cannot_be_judged_keeps_no_other_one_and_is_no_word_abo
 
     async def hooked(key: Key) -> Any:
         if down and key.name == NAME:
-            raise Unavailable("KubernetesUnavailable", "down")
+            raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, "down")
         return await get(key)
 
     object.__setattr__(world.ports.numbers, "get", hooked)
@@ -197,7 +198,7 @@ async def test_an_object_that_cannot_be_read_is_there() -> None:
     before = world.livekit.objects()
 
     async def hooked(key: Key) -> Any:
-        raise Unreadable("Unreadable", "too deep", "byocphonenumbers", key.namespace, key.name, "1")
+        raise Unreadable("too deep", "byocphonenumbers", key.namespace, key.name, "1")
 
     object.__setattr__(world.ports.numbers, "get", hooked)
     await release(world, *first)

@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.answers import Forbidden
 from byoc_operator.cluster.fake import Refuse
 from byoc_operator.engine.rights import Rights
@@ -27,7 +28,7 @@ class Answers:
         assert (method, path.rpartition("/")[2]) == ("POST", "selfsubjectaccessreviews")
         assert more["resource"] == "selfsubjectaccessreviews"
         if self.allowed is None:
-            raise Forbidden("KubernetesRefused", "POST selfsubjectaccessreviews: 403")
+            raise Forbidden(Reason.KUBERNETES_REFUSED, "POST selfsubjectaccessreviews: 403")
         return {"status": {"allowed": self.allowed}}
 
 
