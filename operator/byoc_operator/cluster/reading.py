@@ -17,6 +17,7 @@ from ..api.resource import ANNOTATIONS, FINALIZER, PLURAL, UNREAD
 from ..core.credentials import MAX_BYTES, MAX_KEYS, WATCH_LABEL
 from ..errors import OperatorError, Unavailable
 from .cutting import Cut, Entries, Fields, Found, Items, Leaf, Malformed, Place, Shape, Steps, There
+from .shapes import AROUND
 
 SMALL = 64 * 1024
 """Bytes that are decoded at once. As many brackets take Python 2 MB and a millisecond; an ordinary number has 2 KB."""
@@ -73,7 +74,7 @@ SECRET = Fields(
 )
 """Of a Secret: of `managedFields` only when `data` was written."""
 
-SHAPES: Mapping[str, Shape] = {PLURAL: NUMBER, f"{PLURAL}/status": NUMBER, "secrets": SECRET}
+SHAPES: Mapping[str, Shape] = {PLURAL: NUMBER, f"{PLURAL}/status": NUMBER, "secrets": SECRET, **AROUND}
 
 
 @dataclass(eq=False)
