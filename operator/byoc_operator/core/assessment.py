@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from ..api.conditions import Reason, Verdict
 from ..api.recorded_status import Finding, LeftBehind
-from ..api.resource import PhoneNumber, refused_host, trunk_of_refused_host
+from ..api.resource import PhoneNumber
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
+from ..api.termination_hosts import refused_host, trunk_of_refused_host
 from . import adoption as adopting
 from .adoption import Adoption
 from .claims import NAMED
