@@ -15,7 +15,7 @@ from typing import Any, cast
 import aiohttp
 import kopf
 
-from .api.resource import GROUP, PLURAL, VERSION
+from .api.names import GROUP, PLURAL, VERSION
 from .cluster.secrets import LABEL_SELECTOR
 from .cluster.stream import reading
 from .engine.engine import Engine

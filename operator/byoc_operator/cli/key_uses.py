@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from ..api.encoding import from_base64, to_base64
-from ..api.resource import PLURAL, UNREAD
+from ..api.names import PLURAL
+from ..api.resource import UNREAD
 from ..cluster.api import MERGE_PATCH, ApiRefused
 from ..cluster.numbers import CONFLICT, NumberApi
 from ..cluster.port import JsonApi

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from ..api import grammar
+from ..api.names import RELEASE
 from ..cluster.api import MERGE_PATCH, ApiRefused
-from ..cluster.lease import RELEASE
 from ..cluster.port import JsonApi
 from ..core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
 from .sealer import FORBIDDEN, NO_RIGHTS, NOT_FOUND, USAGE, Naming, Refused

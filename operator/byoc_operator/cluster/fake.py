@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ..api import names
 from ..errors import OperatorError
 from .api import JSON_PATCH, ApiRefused
 from .fake_patch import PatchFailed, json_patched, merged
@@ -153,7 +154,7 @@ class FakeApi(FakeCluster):
                 return self._get(at, request) if request.method == "GET" else self._patch(at, request, status=False)
             case ["api", "v1", *rest] | [
                 "apis",
-                "byoc.talkifai.dev" | "events.k8s.io" | "coordination.k8s.io",
+                names.GROUP | "events.k8s.io" | "coordination.k8s.io",
                 _,
                 *rest,
             ]:

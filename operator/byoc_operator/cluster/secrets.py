@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from ..api.encoding import from_base64
-from ..core.credentials import MAX_KEYS, WATCH_LABEL, Reading, SecretFacts, facts_of, sealed_keys
+from ..api.names import WATCH_LABEL
+from ..core.credentials import MAX_KEYS, Reading, SecretFacts, facts_of, sealed_keys
 from ..core.trunk import Mask, Masked
 from ..sealing.store import SealingKeys
 from .api import ApiRefused

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import ADOPT, FORCE, MAX_ADOPTED, PhoneNumber
+from ..api.names import ADOPT
+from ..api.resource import FORCE, MAX_ADOPTED, PhoneNumber
 from .desired import Desired, Installation
 from .orphans import is_livekit_id
 from .ownership import Owned, Owner, owner_of

@@ -6,6 +6,7 @@ Used by the reconcile (to act), by the sweep (to see who needs a run) and by Obs
 from dataclasses import dataclass, field, replace
 
 from ..api.conditions import Reason, Verdict
+from ..api.names import PAUSED
 from ..api.resource import PhoneNumber, refused_host, trunk_of_refused_host
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from . import adoption as adopting
@@ -94,7 +95,7 @@ def assess(situation: Situation, installation: Installation, mask: Mask, now_s: 
         return _farewell(situation)
     if number.wishes.paused:
         message = (
-            "Nothing is written to LiveKit while the annotation byoc.talkifai.dev/paused is true; changes, refresh and "
+            f"Nothing is written to LiveKit while the annotation {PAUSED} is true; changes, refresh and "
             "recreate wait. Take the annotation away to go on."
         )
         return Assessment(verdict=Verdict(Reason.PAUSED, message, stalled=False), credentials=situation.credentials)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import ADOPT, PhoneNumber, refused_host
+from ..api.names import ADOPT
+from ..api.resource import PhoneNumber, refused_host
 from .desired import Installation
 from .ownership import Owner
 

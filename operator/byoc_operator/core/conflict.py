@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import ADOPT, PhoneNumber
+from ..api.names import ADOPT
+from ..api.resource import PhoneNumber
 from .adoption import SHOWN, Adoption, of_another_installation, other_numbers
 from .desired import Installation
 from .ownership import Owned, owner_of

@@ -7,9 +7,9 @@ from enum import StrEnum
 
 from ..api.characters import unseen
 from ..api.conditions import Reason, Verdict
+from ..api.names import WATCH_LABEL
 from .trunk import Mask, Masked
 
-WATCH_LABEL = "byoc.talkifai.dev/sip-credentials"
 USERNAME_KEY = "username"
 SEALED_PREFIX = "fernet:"
 """What a sealed value begins with; a Fernet token follows (`sealing`)."""

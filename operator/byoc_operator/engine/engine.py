@@ -8,7 +8,8 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..api.resource import PLURAL, PhoneNumber
+from ..api.names import PLURAL
+from ..api.resource import PhoneNumber
 from ..cluster.api import ApiRefused
 from ..core.orphans import asked_to_release
 from ..errors import OperatorError, Parked, Unavailable, Waiting

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import PLURAL, Key, PhoneNumber
+from ..api.names import PLURAL
+from ..api.resource import Key, PhoneNumber
 from ..api.schema import DeletionPolicy
 from ..cluster.api import ApiRefused
 from ..cluster.events import Events

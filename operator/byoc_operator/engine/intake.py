@@ -6,7 +6,8 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..api.resource import PLURAL, Key, PhoneNumber
+from ..api.names import PLURAL
+from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError
 from .gather import Ports

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import GROUP, PLURAL, PhoneNumber
+from ..api.names import GROUP, PLURAL
+from ..api.resource import PhoneNumber
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..cluster.refusals import Asked

@@ -14,6 +14,7 @@ import yaml
 from ..api import grammar
 from ..api.carriers import PRESETS
 from ..api.characters import HIDDEN, HIDDEN_IN_TEXT, STRANGE, re2
+from ..api.names import PAUSED
 from ..api.openapi import Schema, spec_schema
 from ..api.rule import Rule
 from ..api.rules import COUNTRY_CODE_HINT, DEPENDENCE_RULES, RULES
@@ -221,7 +222,7 @@ def values_schema() -> dict[str, Any]:
     chosen = {name: {"$ref": f"#/definitions/{name}"} for name in fields}
     number = {
         **chosen,
-        "annotations": _texts("Annotations of the object, such as `byoc.talkifai.dev/paused: 'true'`."),
+        "annotations": _texts(f"Annotations of the object, such as `{PAUSED}: 'true'`."),
         "labels": {"$ref": "#/definitions/labels"},
     }
     return {

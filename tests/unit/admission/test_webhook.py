@@ -24,8 +24,9 @@ from byoc_operator.admission.server import AdmissionServer
 from byoc_operator.admission.storage import CERTIFICATE_SECRET, MountedCertificates, Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
 from byoc_operator.admission.webhook_configuration import Installation
+from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
-from byoc_operator.core.credentials import KEYS_SECRET, WATCH_LABEL
+from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.errors import OperatorError, Unavailable
 from byoc_operator.sealing.freshness import FRESH_S, MISSED_S, PATIENCE_S, STALE_S, FreshKeys, Keys
 from byoc_operator.sealing.sealed import KeyRing

@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner, Result
 from cryptography.fernet import Fernet
 
-from byoc_operator.api.resource import PLURAL
+from byoc_operator.api.names import PLURAL
 from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
 from byoc_operator.cluster.api import ApiRefused

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.api.resource import FINALIZER
+from byoc_operator.api.names import FINALIZER
 from byoc_operator.cluster.api import JSON_PATCH, MERGE_PATCH, ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.errors import Unavailable

@@ -11,7 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kopf._cogs.clients.api import iter_jsonlines
 
-from byoc_operator.api.resource import FINALIZER, PLURAL, UNREAD
+from byoc_operator.api.names import FINALIZER, PLURAL
+from byoc_operator.api.resource import UNREAD
 from byoc_operator.cluster.pages import JSON, PAGE_SIZE, STARTS, TABLE, Expired, Pages
 from byoc_operator.cluster.reading import MAX_OBJECT, SMALL, TooMuch, Unreadable, read
 from byoc_operator.cluster.stream import BEGIN_ANEW, BROKEN_PAUSE_S, Lines

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.api.resource import FINALIZER, GROUP, Key
+from byoc_operator.api.names import FINALIZER, GROUP
+from byoc_operator.api.resource import Key
 from byoc_operator.engine import cache as cache_module
 from byoc_operator.engine.cache import Cache
 from strategies import PHONE, QUICK

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.api.resource import PLURAL
+from byoc_operator.api.names import PLURAL
 from byoc_operator.cluster.fake import Fail, FakeApi, Hang
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import Kind

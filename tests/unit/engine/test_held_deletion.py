@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.api.resource import FINALIZER, PLURAL
+from byoc_operator.api.names import FINALIZER, PLURAL
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail
 from byoc_operator.core.trunk import Kind

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from byoc_operator.api.names import LEFT_ALONE
 from byoc_operator.cluster.fake import Fail, FakeApi
-from byoc_operator.cluster.lease import LEFT_ALONE, LeaseApi
+from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.engine.leader import BELIEF_S, DURATION_S, Alone, Leader
 from byoc_operator.errors import Unavailable
 from operated import LEASE, SYSTEM, CutOff, candidate, held_by, now_s
