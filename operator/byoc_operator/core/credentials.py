@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ..api.characters import unseen
@@ -104,6 +104,12 @@ class Credentials:
     watched: bool
     changed_at: float
     sealed: bool = False
+
+    @property
+    def without_texts(self) -> "Credentials":
+        """The same by digest alone: enough to judge a number, not to write a trunk."""
+        username, password = replace(self.username, text=None), replace(self.password, text=None)
+        return replace(self, username=username, password=password)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from ..api.conditions import MAX_MESSAGE, Reason, Verdict, stamped, summarise
 from ..api.printable import printable
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy
-from .assessment import Assessment, made_too_early
+from .assessment import Assessment, outbound_before_conflict
 from .credentials import Credentials
 from .desired import Installation, preset_of
 from .origination import origination_uri
@@ -118,7 +118,7 @@ def _kept(number: PhoneNumber, names: tuple[str, ...]) -> dict[str, str]:
 
 def _without_early(owned: Owned, number: PhoneNumber) -> Owned:
     """Without what is to go again: with somebody else's inbound trunk in LiveKit no new trunk is to call with."""
-    return replace(owned, outbound=()) if made_too_early(owned, number) else owned
+    return replace(owned, outbound=()) if outbound_before_conflict(owned, number) else owned
 
 
 def _ids(owned: Owned, installation: Installation) -> dict[str, str]:

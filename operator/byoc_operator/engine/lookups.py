@@ -29,7 +29,7 @@ class Lookups:
         digest = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if not asked or self._looked_for.get(number.uid) == digest:
             return None
-        unknown = [each for each in asked if each not in self._inventory.by_id and is_livekit_id(each)]
+        unknown = [each for each in asked if each not in self._inventory.snapshot.by_id and is_livekit_id(each)]
         if not unknown or number.wishes.adopted_as == number.answered("lastHandledAdopt"):
             self._looked_for[number.uid] = digest
             return None

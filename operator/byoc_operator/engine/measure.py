@@ -16,7 +16,7 @@ def measure(ports: Ports, leading: Callable[[], bool], known: Mapping[str, Read]
     metrics.gauge("byoc_leading", "1 if this replica works, 0 if it stands by.", leading)
     for name, read in known.items():
         metrics.led(name, _led(leading, read))
-    metrics.led("byoc_livekit_objects", _led(leading, lambda: ports.inventory.size))
+    metrics.led("byoc_livekit_objects", _led(leading, lambda: len(ports.inventory.snapshot)))
     metrics.led("byoc_paced_limit", _led(leading, lambda: ports.guard.pace.value))
     metrics.by_reason(lambda: reasons(ports) if leading() else {})
     metrics.refused(ports.regained.refusals.counts)

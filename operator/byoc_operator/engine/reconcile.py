@@ -6,7 +6,7 @@ from ..api.conditions import Reason, Verdict
 from ..api.resource import Key, PhoneNumber, RecordedIds
 from ..api.schema import DeletionPolicy
 from ..cluster.api import ApiRefused
-from ..core.assessment import Assessment, departed
+from ..core.assessment import Assessment, held_by_others
 from ..core.claims import Tenure
 from ..core.credentials import Credentials
 from ..core.ownership import Owner
@@ -92,7 +92,8 @@ class Reconciler:
         if number.has_finalizer:
             return True
         named = number.recorded != RecordedIds()
-        if (named or self._ports.inventory.has_of(self._ports.owners(number))) and self._ports.owned(number):
+        marked = self._ports.inventory.snapshot.has_mark_of(self._ports.owners(number))
+        if (named or marked) and self._ports.owned(number):
             return True
         return number.others_hold and (named or number.ready_reason != Reason.DELETING)
 
@@ -123,8 +124,7 @@ class Reconciler:
         situation = await self._gatherer.gather(number, claimed)
         assessment = self._gatherer.assess(situation)
         if unreachable is None and needs_credentials(assessment.changes):
-            situation = await self._gatherer.opened(situation)
-            assessment = self._gatherer.assess(situation)
+            assessment = await self._gatherer.with_texts(situation, assessment)
         if not self._ports.inventory.loaded:
             assessment = replace(assessment, changes=())  # planned against nothing
         await self._remember_left(number)
@@ -182,7 +182,7 @@ class Reconciler:
         """
         if not number.others_hold:
             return None
-        gone = departed(assessment, self._ports.owned(number) if seen else None)
+        gone = held_by_others(assessment, self._ports.owned(number) if seen else None)
         try:
             await self._reporter.report(number, gone, replace(applied, failure=None), seen=seen)
         except Unavailable as exc:
@@ -226,7 +226,7 @@ class Reconciler:
         if number.deleting:
             if number.has_finalizer or assessment.changes or not number.others_hold:
                 return not number.has_finalizer and not assessment.changes
-            assessment = departed(assessment, self._ports.owned(number))
+            assessment = held_by_others(assessment, self._ports.owned(number))
         if assessment.changes or assessment.needs_finalizer:
             return False
         wanted = self._reporter.wanted(number, assessment, Outcome(self._ports.owned(number)))

@@ -10,7 +10,8 @@ from ..api.resource import PhoneNumber
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..cluster.refusals import Asked
-from ..core.assessment import Assessment, paths, verbs
+from ..core.assessment import Assessment
+from ..core.changes import paths, verbs
 from ..core.ownership import Owned
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
