@@ -19,7 +19,7 @@ from .desired import Desired, Installation, desired
 from .findings import Evidence, Finding, findings, left_behind
 from .foreign_rules import ForeignRules, Intrusion, intrusion
 from .ownership import Owned, owner_of
-from .plan import Change, Create, Delete, Remark, Replace, Terms, plan, recreation, retention, teardown
+from .plan import Change, Create, Terms, paths, plan, recreation, retention, teardown, verbs
 from .trunk import Kind, Mask, kind_of
 
 
@@ -260,35 +260,3 @@ def _pending(changes: tuple[Change, ...]) -> Verdict | None:
         return None
     message = "managementPolicy is Observe; with Manage the operator would " + "; ".join(verbs(changes)) + "."
     return Verdict(Reason.CHANGES_PENDING, message, stalled=False)
-
-
-def verbs(changes: tuple[Change, ...]) -> list[str]:
-    """What is done, for people: `create the outboundTrunk`, `replace the inboundTrunk (inboundTrunk.name)`."""
-    told: list[str] = []
-    for change in changes:
-        match change:
-            case Create(wanted):
-                told.append(f"create the {kind_of(wanted)}")
-            case Replace(wanted, fields):
-                told.append(f"replace the {kind_of(wanted)}" + (f" ({', '.join(fields)})" if fields else ""))
-            case Delete(kind, id):
-                told.append(f"delete the {kind} {id}")
-            case Remark(kind, id):
-                told.append(f"mark the {kind} {id}")
-    return told
-
-
-def paths(changes: tuple[Change, ...]) -> tuple[str, ...]:
-    """The field paths that changes touch, never values: `outboundTrunk.address`, a whole object by its kind."""
-    found: list[str] = []
-    for change in changes:
-        match change:
-            case Create(wanted):
-                found.append(str(kind_of(wanted)))
-            case Replace(wanted, fields):
-                found += fields or (str(kind_of(wanted)),)
-            case Delete(kind, _):
-                found.append(str(kind))
-            case Remark(kind, _):
-                found.append(f"{kind}.metadata")
-    return tuple(dict.fromkeys(found))

@@ -10,8 +10,9 @@ from ..api.resource import PhoneNumber
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..cluster.refusals import Asked
-from ..core.assessment import Assessment, paths, verbs
+from ..core.assessment import Assessment
 from ..core.ownership import Owned
+from ..core.plan import paths, verbs
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
