@@ -10,8 +10,8 @@ import traceback
 import uuid
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 
+import click
 import uvloop
 
 from . import handlers
@@ -19,7 +19,7 @@ from . import settings as settings_module
 from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
-from .admission.webhook_configuration import Installation as AdmissionInstallation
+from .admission.webhook_configuration import WebhookConfiguration
 from .api.printable import printable
 from .cluster.api import ClusterApi, connect
 from .cluster.events import Events
@@ -57,11 +57,6 @@ from .telemetry.watches import Watches
 
 log = logging.getLogger("byoc_operator.main")  # `python -m` would make it `__main__`
 
-USAGE = """usage: byoc-operator run | --version
-
-Keeps LiveKit's SIP trunks in step with ByocPhoneNumber objects. All settings come from the environment;
-docs/reference.md lists them."""
-
 WORKERS_PER_CALL = 2.5
 """A run spends part of its time on the API server, so more runs than LiveKit calls keep LiveKit busy."""
 
@@ -75,15 +70,18 @@ WATCHED_KINDS = 2
 """Numbers and labelled Secrets."""
 
 
-def main() -> None:
-    """The command line."""
-    if sys.argv[1:] == ["--version"]:
-        sys.stdout.write(f"byoc-operator {version('byoc-operator')}\n")
-        return
-    if sys.argv[1:] != ["run"]:
-        wanted = sys.argv[1:] in (["--help"], ["-h"], ["help"])
-        sys.stdout.write(USAGE + "\n") if wanted else sys.stderr.write(USAGE + "\n")
-        sys.exit(0 if wanted else 2)
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="byoc-operator", message="byoc-operator %(version)s")
+def byoc_operator() -> None:
+    """Keep LiveKit's SIP trunks in step with ByocPhoneNumber objects."""
+
+
+@byoc_operator.command()
+def run() -> None:
+    """Run the operator until a signal ends it.
+
+    All settings come from the environment; docs/reference.md lists them.
+    """
     try:
         settings = settings_module.load()
         set_up(as_json=settings.log_format is LogFormat.JSON, level=settings.log_level)
@@ -97,6 +95,11 @@ def main() -> None:
         frames = "".join(traceback.format_tb(exc.__traceback__))
         log.critical("ended by a bug: %s\n%s", type(exc).__name__, frames)
         sys.exit(1)
+
+
+def main() -> None:
+    """The executable `byoc-operator`."""
+    byoc_operator(prog_name="byoc-operator")
 
 
 @dataclass
@@ -304,7 +307,7 @@ async def _webhook(process: Process) -> None:
         MountedCertificates(folder)
         if folder
         else SharedCertificates(api, settings.operator_namespace, settings.admission_names),
-        AdmissionInstallation(api, name) if name else None,
+        WebhookConfiguration(api, name) if name else None,
     )
     try:
         await webhook.start(lambda: process.watchdog.fail("the task that keeps the webhook's certificate ended"))

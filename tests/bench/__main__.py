@@ -8,6 +8,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import click
+
 from bench import sip
 from bench.actors import BareClient
 from bench.bare import CONNECTIONS
@@ -16,7 +18,7 @@ from bench.creation import Pair, Round, create, creation_rows, delete, deletion_
 from bench.install import install, policy_works
 from bench.kube import Kube, Refused
 from bench.meters import Speed
-from bench.options import Options, parse
+from bench.options import Options, with_options
 from bench.sealing import opening_rows
 from bench.stage import Stage, tell
 from bench.standing import measure_foreign_secrets, measure_idle, measure_restart, measure_sweep, restarted
@@ -29,9 +31,18 @@ from testbed.tools import ToolMissing
 WARM_UP = 200
 
 
-def main() -> int:
-    """Measure and print; 1 if something did not work, whatever the figures."""
-    options = parse()
+@click.command()
+@with_options
+def main(options: Options) -> None:
+    """Measure the operator against a bare client.
+
+    Prints one table. Exit code 1 if something does not work, whatever the figures.
+    """
+    sys.exit(_measured(options))
+
+
+def _measured(options: Options) -> int:
+    """The exit code."""
     directory = Path(tempfile.mkdtemp(prefix="byoc-bench-"))
     started = time.monotonic()
     try:
@@ -158,4 +169,4 @@ async def _operator_turn(stage: Stage, turn: int, made: list[Round], removed: li
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m bench")

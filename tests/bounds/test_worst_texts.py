@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 import byoc_operator
-from byoc_operator.admission.asked import BOUNDS, Unreadable, asked_in
+from byoc_operator.admission.request import BOUNDS, NotAReview, request_in
 from byoc_operator.admission.review import review
 from byoc_operator.api import grammar
 from byoc_operator.api.carriers import preset_for
@@ -309,7 +309,7 @@ def logged(text: str, formatter: type[logging.Formatter] = logs._Json) -> object
 PARSERS: dict[str, tuple[Callable[[str], object], list[Text]]] = {
     "JSON within bounds": (lambda text: decoded(text.encode(), BOUNDS), JSONS),
     "JSON without bounds": (lambda text: decoded(text.encode(), NO_BOUNDS), [ESCAPES, *JSONS[3:8]]),
-    "a review": (lambda text: asked_in(text.encode()), JSONS),
+    "a review": (lambda text: request_in(text.encode()), JSONS),
     "a value in a review": (sealed, [*BASE64, *VALUES]),
     "an annotation in a review": (with_annotation, JSONS),
     "keys in a review": (with_many_keys, [again("a")]),
@@ -391,7 +391,7 @@ def seconds(act: Callable[[str], object], text: str, runs: int) -> float:
     try:
         for _ in range(runs):
             began = time.process_time()
-            with contextlib.suppress(ValueError, Unreadable, Stalled):
+            with contextlib.suppress(ValueError, NotAReview, Stalled):
                 act(text)
             took.append(time.process_time() - began)
     finally:

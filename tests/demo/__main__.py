@@ -7,6 +7,8 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import click
+
 from demo.stage import DidNotHappen, Stage
 from demo.tour import STEPS
 from testbed.bed import Bed
@@ -19,8 +21,14 @@ ROOT = Path(__file__).parents[2]
 SETTINGS = {"BYOC_SIP_URI": "livekit.talkifai.dev:5061", "BYOC_SWEEP_INTERVAL_SECONDS": "2"}
 
 
-def main() -> int:
-    """Start everything, play all steps, stop everything."""
+@click.command()
+def main() -> None:
+    """Start everything, play the tour, stop everything. Exit code 1 at the first step that fails."""
+    sys.exit(_played())
+
+
+def _played() -> int:
+    """The exit code of the tour."""
     started = time.monotonic()
     os.chdir(ROOT)  # the commands that are shown name files of the repository
     print("BYOC operator: a tour in seven steps, on a real Kubernetes API server and a real LiveKit server.")
@@ -60,4 +68,4 @@ def _set(running: ExitStack) -> Stage:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m demo")

@@ -107,7 +107,7 @@ def wrong_argument(spec: Json) -> None:
         (moved_secret, "LIVEKIT_API_KEY_FILE: cannot read"),
         (no_settings, "LIVEKIT_URL: is required"),
         (no_token, "cannot reach a cluster"),
-        (wrong_argument, "usage:"),
+        (wrong_argument, "No such command 'walk'"),
     ],
 )
 def test_a_mistake_in_the_deployment_would_be_noticed(

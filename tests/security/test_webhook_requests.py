@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.admission.asked import API_VERSION, BOUNDS, MAX_BODY
+from byoc_operator.admission.request import API_VERSION, BOUNDS, MAX_BODY
 from integration.scene import LABEL, Scene
 from integration.test_sealing_admission import (
     component,

@@ -6,6 +6,8 @@ import sys
 import threading
 from pathlib import Path
 
+import click
+
 from testbed import tools
 from testbed.bed import Bed
 from testbed.installed import start_operator
@@ -15,8 +17,9 @@ from testbed.part import NotReady
 _SETTINGS = {"BYOC_SIP_URI": "livekit.talkifai.dev:5061", "BYOC_SWEEP_INTERVAL_SECONDS": "5"}
 
 
-def main() -> int:
-    """Start everything, print what a shell needs to use it, wait, stop it."""
+@click.command()
+def main() -> None:
+    """Start the test bed and the operator in .bed/, print what a shell needs to use them, run until Ctrl-C."""
     wanted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: wanted.set())
@@ -32,8 +35,7 @@ def main() -> int:
                 operator.stop()
     except (NotReady, tools.ToolMissing) as error:
         print(error, file=sys.stderr)
-        return 1
-    return 0
+        sys.exit(1)
 
 
 def _serve(bed: Bed, operator: OperatorProcess, wanted: threading.Event) -> None:
@@ -68,4 +70,4 @@ def _instructions(bed: Bed, operator: OperatorProcess) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m testbed")

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from testbed.building import BuildFailed, GoSource, build
 
 Version = tuple[int, ...]
@@ -220,8 +222,9 @@ def _executable(path: Path) -> bool:
     return path.is_file() and os.access(path, os.X_OK)
 
 
-def main() -> int:
-    """Find or build every tool and print where it is; 1 if one is missing."""
+@click.command()
+def main() -> None:
+    """Find or build every tool of the test bed and print where it is. Exit code 1 if one is missing."""
     missing = 0
     for tool in (*RUNNING, *INSTALLING):
         try:
@@ -229,8 +232,8 @@ def main() -> int:
         except ToolMissing as error:
             missing = 1
             print(error, file=sys.stderr, flush=True)
-    return missing
+    sys.exit(missing)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m testbed.tools")

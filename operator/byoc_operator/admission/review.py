@@ -18,7 +18,7 @@ from ..errors import Stalled
 from ..sealing.freshness import Keys
 from ..sealing.sealed import MAX_SEALED, is_sealed, open_with
 
-_UNREADABLE = f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
+_ANNOTATION_UNREADABLE = f"the annotation {LAST_APPLIED} cannot be read, so that nothing in it can be sealed"
 _LAST_APPLIED_PATH = "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")
 _INVALID = 422
 _UNAVAILABLE = 503
@@ -38,7 +38,7 @@ _MANIFEST = Bounds(MAX_ANNOTATION, depth=64, containers=20_000, strings=50_000, 
 Json = dict[str, Any]
 
 
-class _Refused(Exception):
+class _Unstorable(Exception):
     """Why the Secret cannot be stored. The text is for its author and holds no value."""
 
     def __init__(self, message: str, code: int = _INVALID) -> None:
@@ -60,17 +60,17 @@ def review(request: Mapping[str, Any], keys: Keys) -> Json:
         return _allowed(request, warnings=["not sealed: only Secrets hold SIP credentials"])
     if str(wanted.get("type")) in REFUSED_TYPES or _mapping(wanted.get("metadata")).get("name") == KEYS_SECRET:
         return _allowed(request, warnings=["not sealed: a Secret of this kind never holds SIP credentials"])
-    sealer = _Sealer(keys, str(request.get("namespace") or ""), old)
+    sealer = _SecretSealer(keys, str(request.get("namespace") or ""), old)
     try:
         patch = sealer.patch(wanted)
-    except _Refused as exc:
+    except _Unstorable as exc:
         if _labelled(old) and _content(wanted) == _content(old):
             return _allowed(request, warnings=[f"not sealed: {exc}"])
         return _denied(request, str(exc), exc.code)
     return _allowed(request, patch, sealer.warnings)
 
 
-class _Sealer:
+class _SecretSealer:
     """Seals what one request wants to store. `old`: what is stored now, empty on creation."""
 
     def __init__(self, keys: Keys, namespace: str, old: Mapping[str, Any]) -> None:
@@ -85,7 +85,7 @@ class _Sealer:
         self.warnings: list[str] = []
 
     def patch(self, wanted: Mapping[str, Any]) -> list[Json]:
-        """The JSON patch (RFC 6902) that seals; empty if everything is. Raises `_Refused`."""
+        """The JSON patch (RFC 6902) that seals; empty if everything is. Raises `_Unstorable`."""
         return [*self._values(wanted), *self._annotation(wanted)]
 
     def _values(self, wanted: Mapping[str, Any]) -> Iterable[Json]:
@@ -109,7 +109,7 @@ class _Sealer:
         try:
             manifest = _parsed(text)
         except ValueError:
-            raise _Refused(_UNREADABLE) from None
+            raise _Unstorable(_ANNOTATION_UNREADABLE) from None
         sealed = dict(manifest)
         for part, coding in _PARTS.items():
             if part in manifest and manifest[part] is not None:
@@ -139,7 +139,7 @@ class _Sealer:
         return [_tolerant(self._stored.get(key, "")), *noted]
 
     def _sealed(self, key: str, value: str, coding: "_Coding", known: Iterable[str]) -> str:
-        """A value as it will be stored, coded as it came. Raises `_Refused`."""
+        """A value as it will be stored, coded as it came. Raises `_Unstorable`."""
         if not value:
             return value
         if len(value) > MAX_ENCODED:
@@ -156,7 +156,7 @@ class _Sealer:
                 return coding.encode(token)
         if self._frozen and coding is _PARTS["data"] and value == self._stored.get(key):
             if not self._was_ours:
-                raise _Refused(
+                raise _Unstorable(
                     f"{_named(key)}: the Secret is immutable, so that the value cannot be sealed; make it anew"
                 )
             self._warn(key, "the Secret is immutable, so that the value stays plain text")
@@ -166,7 +166,7 @@ class _Sealer:
     def _seal(self, key: str, text: str) -> str:
         if self._ring is None or self._problem:
             why = self._problem or "there are none"
-            raise _Refused(f"{_named(key)} cannot be sealed without the operator's keys: {why}", _UNAVAILABLE)
+            raise _Unstorable(f"{_named(key)} cannot be sealed without the operator's keys: {why}", _UNAVAILABLE)
         return self._ring.seal(text, self._namespace, field_of(key))
 
     def _open(self, key: str, token: str) -> str:
@@ -184,7 +184,7 @@ class _Sealer:
             text = self._open(key, token)
         except Stalled as exc:
             if exc.reason != Reason.SEALING_KEY_UNKNOWN:
-                raise _Refused(f"{_named(key)}: {exc.message}") from None
+                raise _Unstorable(f"{_named(key)}: {exc.message}") from None
             self._warn(key, exc.message)
         else:
             self._warn(key, problem_of(text, field_of(key)))
@@ -203,10 +203,10 @@ class _Coding:
         self._decode = decode
 
     def decode(self, key: str, value: str) -> str:
-        """The text of a value. Raises `_Refused` that names its key."""
+        """The text of a value. Raises `_Unstorable` that names its key."""
         text = self._decode(value)
         if text is None:
-            raise _Refused(f"{_named(key)}: the value is not UTF-8 text and cannot be sealed")
+            raise _Unstorable(f"{_named(key)}: the value is not UTF-8 text and cannot be sealed")
         return text
 
     def lenient(self, value: object) -> str:
@@ -236,14 +236,14 @@ def _tolerant(value: str) -> str:
 
 
 def _strings(manifest: Mapping[str, Any], part: str) -> dict[str, str]:
-    """The values of a part of a manifest. Raises `_Refused` if they are no texts, or far too many."""
+    """The values of a part of a manifest. Raises `_Unstorable` if they are no texts, or far too many."""
     values = manifest.get(part)
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(value is None or isinstance(value, str) for value in values.values()):
-        raise _Refused(f"`{part}` must hold texts")
+        raise _Unstorable(f"`{part}` must hold texts")
     if len(values) > MAX_KEYS:
-        raise _Refused(f"`{part}` has more than {MAX_KEYS} keys, which no Secret with SIP credentials needs")
+        raise _Unstorable(f"`{part}` has more than {MAX_KEYS} keys, which no Secret with SIP credentials needs")
     return {key: value for key, value in values.items() if value is not None}
 
 
@@ -272,11 +272,11 @@ def _parsed(text: str) -> Json:
 
 
 def _json(manifest: Json) -> str:
-    """On one line. Raises `_Refused` for a number that Python took in and JSON cannot write: `1e999`."""
+    """On one line. Raises `_Unstorable` for a number that Python took in and JSON cannot write: `1e999`."""
     try:
         return json.dumps(manifest, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     except ValueError:
-        raise _Refused(_UNREADABLE) from None
+        raise _Unstorable(_ANNOTATION_UNREADABLE) from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> Json:
@@ -303,8 +303,8 @@ def _escaped(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _too_long(key: str) -> _Refused:
-    return _Refused(f"{_named(key)}: the value is longer than any SIP credential; up to 256 bytes are of use")
+def _too_long(key: str) -> _Unstorable:
+    return _Unstorable(f"{_named(key)}: the value is longer than any SIP credential; up to 256 bytes are of use")
 
 
 def _named(key: str) -> str:

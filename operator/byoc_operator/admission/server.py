@@ -16,9 +16,9 @@ from aiohttp import web
 from ..errors import OperatorError
 from ..process.connections import Limits, Port
 from ..sealing.freshness import Keys
-from .asked import API_VERSION, KIND, MAX_BODY, Asked, Unreadable, asked_in
 from .certificates import not_after, utc_now
 from .places import Places
+from .request import API_VERSION, KIND, MAX_BODY, AdmissionRequest, NotAReview, request_in
 from .review import review
 from .storage import Serving
 
@@ -190,7 +190,7 @@ class _Desk:
         async with _waited_for(self._places.taken(address, TURN_WITHIN_S)):
             try:
                 return await asyncio.get_running_loop().run_in_executor(self._thread, _answer, body, keys)
-            except Unreadable as exc:
+            except NotAReview as exc:
                 raise _Malformed(400, str(exc)) from None
 
     def close(self) -> None:
@@ -206,20 +206,22 @@ class _Answer(NamedTuple):
 
 
 def _answer(body: bytes, keys: Keys) -> _Answer:
-    """The answer to an AdmissionReview. What it was made of is gone when this returns. Raises `Unreadable`."""
-    asked = asked_in(body)
-    response = review(asked.request, keys)
-    return _Answer({"apiVersion": API_VERSION, "kind": KIND, "response": response}, _tell(asked, response))
+    """The answer to an AdmissionReview. What it was made of is gone when this returns. Raises `NotAReview`."""
+    request = request_in(body)
+    response = review(request.json, keys)
+    return _Answer({"apiVersion": API_VERSION, "kind": KIND, "response": response}, _tell(request, response))
 
 
-def _tell(asked: Asked, answer: dict[str, Any]) -> str:
+def _tell(request: AdmissionRequest, answer: dict[str, Any]) -> str:
     """One line for what was changed or refused, names only; which of the three it was."""
     if not answer["allowed"]:
-        log.warning("refused Secret %s/%s: %s", asked.namespace, asked.name, answer["status"]["message"])
+        log.warning("refused Secret %s/%s: %s", request.namespace, request.name, answer["status"]["message"])
         return "refused"
     if "patch" not in answer:
         return "unchanged"
-    log.info("sealed values of Secret %s/%s%s", asked.namespace, asked.name, " (dry run)" if asked.dry_run else "")
+    log.info(
+        "sealed values of Secret %s/%s%s", request.namespace, request.name, " (dry run)" if request.dry_run else ""
+    )
     return "sealed"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..errors import OperatorError
 from .server import AdmissionServer
 from .storage import CertificateSource, Serving
-from .webhook_configuration import Installation
+from .webhook_configuration import WebhookConfiguration
 
 log = logging.getLogger(__name__)
 
@@ -18,14 +18,14 @@ RETRY_S = 2.0
 
 
 class Webhook:
-    """`installation`: whose `caBundle` is kept right; None if others see to that."""
+    """`configuration`: the object whose `caBundle` this task keeps right; None if somebody else keeps it right."""
 
     def __init__(
-        self, server: AdmissionServer, source: CertificateSource, installation: Installation | None = None
+        self, server: AdmissionServer, source: CertificateSource, configuration: WebhookConfiguration | None = None
     ) -> None:
         self._server = server
         self._source = source
-        self._installation = installation
+        self._configuration = configuration
         self._used: Serving | None = None
         self._told = ""
         self._task: asyncio.Task[None] | None = None
@@ -61,8 +61,8 @@ class Webhook:
             serving = await self._source.current()
             if self._used is None or self._used.authorities == serving.authorities:
                 self._use(serving)  # nobody has to be told; or better than none, even if nobody can be
-            if self._installation is not None and serving.authorities:
-                await self._installation.trust(serving.authorities)  # before anything by a new one is shown
+            if self._configuration is not None and serving.authorities:
+                await self._configuration.trust(serving.authorities)  # before anything by a new one is shown
             self._use(serving)
         except OperatorError as exc:
             if exc.message != self._told:

@@ -1,4 +1,4 @@
-"""The MutatingWebhookConfiguration: what the API server must trust is kept right in it."""
+"""The MutatingWebhookConfiguration, which tells the API server whom to trust when it calls the webhook."""
 
 import base64
 import logging
@@ -12,8 +12,8 @@ _RESOURCE = "mutatingwebhookconfigurations"
 _PATH = f"/apis/admissionregistration.k8s.io/v1/{_RESOURCE}"
 
 
-class Installation:
-    """The configuration of this name. It is made by whoever installs the operator; only `caBundle` is ours."""
+class WebhookConfiguration:
+    """The configuration of this name. Whoever installs the operator makes it; the operator changes `caBundle` only."""
 
     def __init__(self, api: JsonApi, name: str) -> None:
         self._api = api

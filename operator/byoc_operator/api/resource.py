@@ -97,7 +97,8 @@ class PhoneNumber:
     `spec` is None when it breaks a rule, then `invalid` says which; the policies are known all the same, as deletion
     asks for them. `phone_number` is the text in the spec, valid or not (the object's name if there is none). `status`
     is as stored, trusted for nothing but comparison, recorded IDs and answered annotations. `created_at`: RFC 3339.
-    `finalizers`: how many there are; `finalizer_at`: which of them is ours, None if none is.
+    `finalizers`: how many there are; `finalizer_at`: which of them is ours, None if none is. `secret_name`: the Secret
+    in the spec, valid or not (empty if there is none). `unread`: why the spec could not be read, empty if it could.
     """
 
     key: Key
@@ -110,6 +111,8 @@ class PhoneNumber:
     finalizers: int
     wishes: Wishes
     phone_number: str
+    secret_name: str
+    unread: str
     spec: PhoneNumberSpec | None
     invalid: Verdict | None
     management_policy: ManagementPolicy
@@ -242,6 +245,8 @@ def _of_spec(raw: Mapping[str, Any], judged: PhoneNumber | None, known: PhoneNum
             "spec": None,
             "invalid": Verdict(Reason.INVALID_SPEC, f"The object cannot be read: {unread}."),
             "phone_number": known.phone_number if known else str(key),
+            "secret_name": known.secret_name if known else "",
+            "unread": unread,
             "management_policy": known.management_policy if known else ManagementPolicy.MANAGE,
             "deletion_policy": known.deletion_policy if known else DeletionPolicy.DELETE,
         }
@@ -253,6 +258,8 @@ def _of_spec(raw: Mapping[str, Any], judged: PhoneNumber | None, known: PhoneNum
         "spec": parsed,
         "invalid": invalid,
         "phone_number": _bounded(_text(spec.get("phoneNumber"))) or str(key),
+        "secret_name": _bounded(_text(_mapping(spec.get("sipPasswordSecretRef")).get("name"))),
+        "unread": "",
         "management_policy": ManagementPolicy.OBSERVE if observes else ManagementPolicy.MANAGE,
         "deletion_policy": DeletionPolicy.RETAIN if retains else DeletionPolicy.DELETE,
     }

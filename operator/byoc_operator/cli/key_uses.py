@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ..api.encoding import from_base64, to_base64
 from ..api.names import PLURAL
-from ..api.resource import UNREAD
+from ..api.resource import parse
 from ..cluster.api import MERGE_PATCH, ApiRefused
 from ..cluster.numbers import CONFLICT, NumberApi
 from ..cluster.port import JsonApi
 from ..cluster.reading import Unreadable
 from ..cluster.secrets import LABEL_SELECTOR
-from ..core.credentials import KEYS_SECRET, LAST_APPLIED, Field, field_of
-from ..errors import OperatorError, Stalled
-from ..sealing.sealed import KeyRing, is_sealed
+from ..core.credentials import KEYS_SECRET, LAST_APPLIED
+from ..errors import OperatorError
+from ..sealing.sealed import KeyRing
 from ..sealing.store import encoded, keys_in, secret_path
+from ..sealing.uses import Use, resealed, use_of
 from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, SECRET, Refused
 
 ATTEMPTS = 5
@@ -31,20 +31,6 @@ LONG_AGO_S = 60.0
 """Nobody waits where the last change of the keys is older by this machine's clock, which may go 35 s fast."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """A Secret with sealed values. `keys`: fingerprint by data key, empty where no key opens the value for its use."""
-
-    namespace: str
-    name: str
-    keys: Mapping[str, str]
-
-    @property
-    def label(self) -> str:
-        """How it is told."""
-        return f"{self.namespace}/{self.name}"
-
-
 @dataclass
 class Resealed:
     """What became of a re-sealing: Secrets by outcome; `failed` says why, by Secret and key."""
@@ -53,8 +39,8 @@ class Resealed:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-class KeyRoom:
-    """The sealing keys and all that is sealed with them. Raises OperatorError."""
+class StoredKeys:
+    """The sealing keys as the cluster stores them, and all Secrets that are sealed with them. Raises OperatorError."""
 
     def __init__(self, api: JsonApi, operator_namespace: str, clock: Callable[[], float] = time.time) -> None:
         self._api = api
@@ -90,7 +76,7 @@ class KeyRoom:
 
     async def uses(self, ring: KeyRing) -> list[Use]:
         """Every Secret with sealed values: the labelled ones, and the others that a number names."""
-        return [use for raw in await self._secrets() if (use := _use(raw, ring)).keys]
+        return [use for raw in await self._secrets() if (use := use_of(raw, ring)).keys]
 
     async def retire(
         self, wait: Callable[[float], Awaitable[None]], *, even_if_used: bool = False
@@ -133,7 +119,7 @@ class KeyRoom:
         """Seal with the first key whatever is sealed with another one, in place."""
         ring, outcome = await self.ring(), Resealed()
         for raw in await self._secrets():
-            use = _use(raw, ring)
+            use = use_of(raw, ring)
             if set(use.keys.values()) <= {ring.fingerprints()[0], ""}:
                 continue  # what no key opens is of no use to anybody, and no reason to keep a key
             try:
@@ -148,7 +134,7 @@ class KeyRoom:
     async def _reseal(self, use: Use, raw: Mapping[str, Any], ring: KeyRing) -> None:
         path = f"/api/v1/namespaces/{use.namespace}/secrets/{use.name}"
         for _ in range(ATTEMPTS):
-            data = _resealed(raw, ring)
+            data = resealed(raw, ring)
             if not data:
                 return  # somebody else did it meanwhile
             try:
@@ -183,17 +169,13 @@ class KeyRoom:
                 self._pass_over(replace(exc, namespace=namespace, name=name))
         return [found[each] for each in sorted(found)]
 
-    def _named(self, number: Mapping[str, Any]) -> tuple[str, str]:
-        """Namespace and name of the Secret that a number names, however odd the object is."""
-        namespace, spec = number["metadata"]["namespace"], number.get("spec")
-        if not isinstance(spec, dict) and number.get(UNREAD):
-            self._pass_over(
-                Unreadable("Unreadable", str(number[UNREAD]), PLURAL, namespace, number["metadata"]["name"])
-            )
-        ref = spec.get("sipPasswordSecretRef") if isinstance(spec, dict) else None
-        name = ref.get("name") if isinstance(ref, dict) else None
-        # It becomes part of a path: `..` would ask for something else.
-        return namespace, name if isinstance(name, str) and SECRET.allows(name) else ""
+    def _named(self, raw: Mapping[str, Any]) -> tuple[str, str]:
+        """Namespace and name of the Secret that a number names, also where the spec breaks a rule."""
+        number = parse(raw)
+        if number.unread:
+            self._pass_over(Unreadable("Unreadable", number.unread, PLURAL, number.key.namespace, number.key.name))
+        # The name becomes part of a path: `..` would ask for something else.
+        return number.key.namespace, number.secret_name if SECRET.allows(number.secret_name) else ""
 
     async def _read(self) -> dict[str, Any]:
         try:
@@ -228,35 +210,3 @@ def _written_at(raw: Mapping[str, Any]) -> float:
     """
     times = [str(entry["time"]) for entry in raw["metadata"].get("managedFields") or () if entry.get("time")]
     return datetime.fromisoformat(max(times)).timestamp() if times else float("inf")
-
-
-def _use(raw: Mapping[str, Any], ring: KeyRing) -> Use:
-    namespace = raw["metadata"]["namespace"]
-    keys = {key: _key_of(text, ring, namespace, field_of(key)) for key, text in _sealed(raw).items()}
-    return Use(namespace, raw["metadata"]["name"], keys)
-
-
-def _key_of(text: str, ring: KeyRing, namespace: str, field: Field) -> str:
-    """The fingerprint of the key that a value needs; empty where it is of no use with any.
-
-    A value that was sealed for another namespace needs none: else anybody could keep an old key alive with a copy.
-    """
-    try:
-        ring.open(text, namespace, field)
-    except Stalled:
-        return ""
-    return ring.opened_by(text) or ""
-
-
-def _sealed(raw: Mapping[str, Any]) -> dict[str, str]:
-    """The sealed values of a Secret by key."""
-    texts = {key: from_base64(value) for key, value in (raw.get("data") or {}).items()}
-    return {key: text for key, text in texts.items() if text is not None and is_sealed(text)}
-
-
-def _resealed(raw: Mapping[str, Any], ring: KeyRing) -> dict[str, str]:
-    """The data of a Secret that has to change, sealed with the first key."""
-    namespace, texts = raw["metadata"]["namespace"], _sealed(raw)
-    due = [key for key, used in _use(raw, ring).keys.items() if used not in ("", ring.fingerprints()[0])]
-    values = {key: ring.open(texts[key], namespace, field_of(key)) for key in due}
-    return {key: to_base64(ring.seal(value, namespace, field_of(key))) for key, value in values.items()}

@@ -18,10 +18,10 @@ from ..cluster.api import connect_as_user
 from ..cluster.port import JsonApi
 from ..errors import OperatorError
 from ..sealing.sealed import KeyRing
-from .key_uses import KeyRoom
+from .key_uses import StoredKeys
 from .migration import entries
 from .release import LEASE, ask_to_release
-from .sealer import KEY, NAMESPACE, SECRET, USAGE, Refused, checked, manifest, named, sealer_for
+from .sealer import KEY, NAMESPACE, SECRET, USAGE, Refused, checked, named, sealer_for, sip_secret
 from .terminal import show, show_table, tell
 
 PROGRAM = "kubectl byoc:"
@@ -138,7 +138,7 @@ async def seal(target: Target, name: str, namespace: str | None, key: str, *, no
         sealer = await sealer_for(api, target.operator_namespace)
         values = _asked(key, with_username=not no_username)
         checked(values)
-        _print([manifest(where, name, await sealer.sealed(where, name, values))])
+        _print([sip_secret(where, name, await sealer.sealed(where, name, values))])
     return 0
 
 
@@ -162,7 +162,7 @@ def keys() -> None:
 async def rotate(target: Target) -> int:
     """Put a new key first: it seals from now on, the older ones still open. No restart is needed."""
     async with target.reached() as (api, _):
-        ring = await KeyRoom(api, target.operator_namespace).change(KeyRing.rotated)
+        ring = await StoredKeys(api, target.operator_namespace).change(KeyRing.rotated)
     tell(f"new sealing key {ring.fingerprints()[0]}; back up the Secret, then run `kubectl byoc keys reseal`")
     return 0
 
@@ -172,9 +172,9 @@ async def rotate(target: Target) -> int:
 async def list_keys(target: Target) -> int:
     """Show fingerprints of the keys, never keys, and which Secrets still need an older one."""
     async with target.reached() as (api, _):
-        room = KeyRoom(api, target.operator_namespace)
-        ring = await room.ring()
-        uses = await room.uses(ring)
+        stored = StoredKeys(api, target.operator_namespace)
+        ring = await stored.ring()
+        uses = await stored.uses(ring)
     rows = [
         (each, "opens" if position else "seals and opens", str(sum(each in use.keys.values() for use in uses)))
         for position, each in enumerate(ring.fingerprints())
@@ -186,7 +186,7 @@ async def list_keys(target: Target) -> int:
     for each in ring.fingerprints()[1:]:
         _name(f"sealed with the older key {each}", [use.label for use in uses if each in use.keys.values()])
     _name("no key opens, or sealed for another use", lost)
-    for where, why in room.unread.items():
+    for where, why in stored.unread.items():
         tell(f"{where}: {why}", head="not looked at:")
     return 0
 
@@ -199,7 +199,7 @@ async def reseal(target: Target) -> int:
     Where Git owns a Secret it would put the old value back: seal that one anew in Git with `kubectl byoc seal`.
     """
     async with target.reached() as (api, _):
-        outcome = await KeyRoom(api, target.operator_namespace).reseal()
+        outcome = await StoredKeys(api, target.operator_namespace).reseal()
     for label in outcome.done:
         show(label)
     for label, why in outcome.failed.items():
@@ -226,8 +226,8 @@ async def retire(target: Target, *, even_if_used: bool) -> int:
         await target.outside.sleep(seconds)
 
     async with target.reached() as (api, _):
-        room = KeyRoom(api, target.operator_namespace, target.outside.clock)
-        before, after = await room.retire(wait, even_if_used=even_if_used)
+        stored = StoredKeys(api, target.operator_namespace, target.outside.clock)
+        before, after = await stored.retire(wait, even_if_used=even_if_used)
     gone = [each for each in before.fingerprints() if each not in after.fingerprints()]
     tell(f"retired {', '.join(gone)}" if gone else "there is only one key; nothing to retire")
     return 0
@@ -259,7 +259,7 @@ async def migrate(target: Target, tokens: Any, namespace: str | None, old_key_fi
     async with target.reached() as (api, current):
         found = entries(lines, old_key, named("-n", namespace or current, NAMESPACE))
         sealer = await sealer_for(api, target.operator_namespace)
-        _print([manifest(e.namespace, e.name, await sealer.sealed(e.namespace, e.name, e.values)) for e in found])
+        _print([sip_secret(e.namespace, e.name, await sealer.sealed(e.namespace, e.name, e.values)) for e in found])
     tell(f"sealed {len(found)} Secrets")
     return 0
 

@@ -74,7 +74,7 @@ class WebhookSealer:
 
     async def sealed(self, namespace: str, name: str, values: Mapping[str, str]) -> dict[str, str]:
         """The values by key, all sealed."""
-        body = manifest(namespace, name, values)
+        body = sip_secret(namespace, name, values)
         # The Secret may be there already, which a create with its name would stumble over.
         body["metadata"] = {**body["metadata"], "generateName": f"{name}-"}
         del body["metadata"]["name"]
@@ -129,7 +129,7 @@ def named(where: str, text: str, naming: Naming) -> str:
     return text
 
 
-def manifest(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, Any]:
+def sip_secret(namespace: str, name: str, values: Mapping[str, str]) -> dict[str, Any]:
     """A labelled Secret, ready for `kubectl apply` or Git once its values are sealed."""
     return {
         "apiVersion": "v1",

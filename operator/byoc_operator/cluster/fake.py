@@ -33,8 +33,8 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
-class Hang:
-    """The request waits for `until`, then goes on as usual."""
+class Hold:
+    """The API server holds the request until the event `until`, then answers as usual."""
 
     until: asyncio.Event
 
@@ -68,7 +68,7 @@ class FakeApi(FakeCluster):
         self.garbled: set[Name] = set()
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
-        self._faults: list[tuple[Fail | Hang, str | None, str | None]] = []
+        self._faults: list[tuple[Fail | Hold, str | None, str | None]] = []
 
     # As ClusterApi
 
@@ -97,7 +97,7 @@ class FakeApi(FakeCluster):
     async def _faulty(self, request: Request) -> Json:
         method, resource = request.method, request.resource
         match self._take_fault(method, resource):
-            case Hang(until):
+            case Hold(until):
                 await until.wait()
             case Fail(error, applied):
                 if applied:
@@ -129,7 +129,7 @@ class FakeApi(FakeCluster):
 
     # What can go wrong
 
-    def inject(self, fault: Fail | Hang, method: str | None = None, resource: str | None = None) -> None:
+    def inject(self, fault: Fail | Hold, method: str | None = None, resource: str | None = None) -> None:
         """Do this to the next request of the method and resource (None: any)."""
         self._faults.append((fault, method, resource))
 
@@ -243,7 +243,7 @@ class FakeApi(FakeCluster):
         metadata = {**stored["metadata"], **given}
         return self._update(at, {**stored, "metadata": metadata, "spec": copied(request.body["spec"])})
 
-    def _take_fault(self, method: str, resource: str) -> Fail | Hang | None:
+    def _take_fault(self, method: str, resource: str) -> Fail | Hold | None:
         for position, (fault, for_method, for_resource) in enumerate(self._faults):
             if for_method in (None, method) and for_resource in (None, resource):
                 del self._faults[position]

@@ -21,13 +21,7 @@ SHOWN = 3
 _MAX_SHOWN = 128
 """Characters of a text in a message: IDs of LiveKit have 15, and a few of them may stand between wrong separators."""
 
-_NAMES = {
-    Kind.OUTBOUND_TRUNK: "outbound trunk",
-    Kind.INBOUND_TRUNK: "inbound trunk",
-    Kind.DISPATCH_RULE: "dispatch rule",
-}
 _EVERY = frozenset(Kind)
-_TRUNKS = frozenset({Kind.OUTBOUND_TRUNK, Kind.INBOUND_TRUNK})
 _ABSENT = "is not in LiveKit"
 _MALFORMED = "is no LiveKit ID (they begin with ST_ or SDR_; commas separate them)"
 _TOO_MANY = f"is one more than the {MAX_ADOPTED} IDs allowed"
@@ -61,7 +55,7 @@ class Adoption:
         if not self.refused:
             return None
         told = "; ".join(f"{_shown(each.id)} {each.why}" for each in self.refused)
-        names = [name for kind, name in _NAMES.items() if kind in self.withheld]
+        names = [kind.label for kind in Kind if kind in self.withheld]
         until = f" Until then the operator makes no {', no '.join(names)} for this object." if names else ""
         message = f"Not all that the annotation {ADOPT} names can be taken over: {told}."
         return Verdict(Reason.ADOPTION_REFUSED, f"{message} Correct the annotation, or take it away.{until}")
@@ -169,7 +163,7 @@ class _Bench:
     def _superfluous(self, each: SipObject) -> str:
         """There is one of its kind, or none is wanted: it would be deleted. A former object's duplicates are."""
         kind = kind_of(each)
-        another = f"is not needed: the object has another {_NAMES[kind]}"
+        another = f"is not needed: the object has another {kind.label}"
         if kind in {kind_of(other) for other in self._owned.all}:
             return another
         if owner_of(each) is not None:
@@ -225,7 +219,7 @@ def waits(lost: tuple[str, ...]) -> Verdict | None:
 
 def _kinds(id: str) -> frozenset[Kind]:
     """Which kinds of object may have this ID."""
-    return _TRUNKS if id.startswith("ST_") else frozenset({Kind.DISPATCH_RULE})
+    return frozenset(kind for kind in Kind if id.startswith(kind.id_prefix))
 
 
 def _alone(each: SipObject) -> Owned:

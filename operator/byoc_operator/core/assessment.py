@@ -10,7 +10,6 @@ from ..api.conditions import Reason, Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import PhoneNumberSpec
 from . import checks
-from .changes import paths, verbs
 from .checks import Case, case_of
 from .claims import NAMED
 from .conflict import is_twin
@@ -19,7 +18,7 @@ from .desired import Desired, Installation
 from .findings import Evidence, Finding, findings, left_behind
 from .foreign_rules import Intrusion, intrusion
 from .ownership import Owned, owner_of
-from .plan import Change, Create, Terms, plan, recreation, retention, teardown
+from .plan import Change, Create, Terms, paths, plan, recreation, retention, teardown, verbs
 from .situation import Situation
 from .trunk import Mask, kind_of
 

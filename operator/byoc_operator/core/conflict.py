@@ -8,9 +8,7 @@ from ..api.resource import PhoneNumber
 from .adoption import SHOWN, Adoption, of_another_installation, other_numbers
 from .desired import Installation
 from .ownership import Owned, owner_of
-from .trunk import InboundTrunk, Kind, OutboundTrunk
-
-Trunk = InboundTrunk | OutboundTrunk
+from .trunk import InboundTrunk, Kind, Trunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from ..api.text_rules import is_reserved_metadata
 from .credentials import Credentials, SecretRules
 from .ownership import Mark, Owner, rule_name
-from .trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk
+from .trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,15 @@ class Desired:
     outbound: OutboundTrunk
     inbound: InboundTrunk | None
     rule: DispatchRule | None
+
+    def of(self, kind: Kind) -> SipObject | None:
+        """What there should be of one kind."""
+        by_kind: dict[Kind, SipObject | None] = {
+            Kind.OUTBOUND_TRUNK: self.outbound,
+            Kind.INBOUND_TRUNK: self.inbound,
+            Kind.DISPATCH_RULE: self.rule,
+        }
+        return by_kind[kind]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from .ownership import Owner, is_retained, owner_of
-from .trunk import DispatchRule, Kind, SipObject, kind_of, normalised
+from .trunk import DELETE_ORDER, Kind, SipObject, normalised
 
 MAX_RELEASED = 256
 """LiveKit IDs that the operator is asked to release at once."""
@@ -19,7 +19,6 @@ MORE = "more"
 _MAX_REMEMBERED = 64 * MAX_LEFT_ALONE
 _MAX_ASKED = 64 * MAX_RELEASED
 _ID = re.compile(r"(ST|SDR)_[A-Za-z0-9]{1,40}")
-_ORDER = (Kind.DISPATCH_RULE, Kind.INBOUND_TRUNK, Kind.OUTBOUND_TRUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Orphan:
     @property
     def turn(self) -> tuple[int, str]:
         """Rules before inbound trunks before outbound trunks, as they have to be deleted."""
-        return (_ORDER.index(self.kind), self.id)
+        return (DELETE_ORDER.index(self.kind), self.id)
 
 
 def orphans(by_id: Mapping[str, SipObject], is_ours: Callable[[Owner], bool]) -> tuple[Orphan, ...]:
@@ -43,7 +42,7 @@ def orphans(by_id: Mapping[str, SipObject], is_ours: Callable[[Owner], bool]) ->
     retained on purpose is none.
     """
     found = [
-        Orphan(kind_of(each), each.id, owner)
+        Orphan(each.kind, each.id, owner)
         for each in by_id.values()
         if (owner := owner_of(each)) is not None and is_ours(owner) and not kept_on_purpose(each, by_id)
     ]
@@ -52,23 +51,17 @@ def orphans(by_id: Mapping[str, SipObject], is_ours: Callable[[Owner], bool]) ->
 
 def kept_on_purpose(each: SipObject, by_id: Mapping[str, SipObject]) -> bool:
     """Whether deletionPolicy Retain left it: trunks say so in their mark, a rule is judged by the trunk it names."""
-    if isinstance(each, DispatchRule):
-        return any(is_retained(by_id[trunk]) for trunk in each.trunk_ids if trunk in by_id)
-    return is_retained(each)
+    return is_retained(each) or any(is_retained(by_id[trunk]) for trunk in each.trunk_ids if trunk in by_id)
 
 
 def numbers_of(each: SipObject) -> tuple[str, ...]:
     """The phone numbers of a trunk, as LiveKit compares them; a rule has none."""
-    return () if isinstance(each, DispatchRule) else tuple(map(normalised, each.numbers))
+    return tuple(map(normalised, each.numbers))
 
 
 def rules_of(orphan: Orphan, marked: Iterable[SipObject]) -> tuple[Orphan, ...]:
     """The rules that name this trunk, of the objects with the same mark: without it they would lead nowhere."""
-    return tuple(
-        Orphan(Kind.DISPATCH_RULE, each.id, orphan.owner)
-        for each in marked
-        if isinstance(each, DispatchRule) and orphan.id in each.trunk_ids
-    )
+    return tuple(Orphan(each.kind, each.id, orphan.owner) for each in marked if orphan.id in each.trunk_ids)
 
 
 def is_livekit_id(text: str) -> bool:

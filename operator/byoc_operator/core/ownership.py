@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..api import grammar
 from ..api.resource import RecordedIds
-from .trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, normalised
+from .trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, normalised
 
 MANAGED_BY = "byoc-operator"
 RULE_PREFIX = "byoc:"
@@ -167,6 +167,15 @@ class Owned:
             _joined(self.inbound, more.inbound),
             _joined(self.rules, more.rules),
         )
+
+    def of(self, kind: Kind) -> tuple[SipObject, ...]:
+        """What there is of one kind."""
+        by_kind: dict[Kind, tuple[SipObject, ...]] = {
+            Kind.OUTBOUND_TRUNK: self.outbound,
+            Kind.INBOUND_TRUNK: self.inbound,
+            Kind.DISPATCH_RULE: self.rules,
+        }
+        return by_kind[kind]
 
     @property
     def marked(self) -> "Owned":

@@ -1,11 +1,13 @@
 """From what should be and what is to the ordered changes between them. Used by reconcile, sweep and Observe alike."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import assert_never
 
+from .credentials import Credentials
 from .desired import Desired, RecreateValues
 from .ownership import Owned, owner_of, parse_mark
-from .trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
+from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, FIELDS, Kind, Shape, SipObject, Trunk, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,16 @@ class Remark:
 
 Change = Create | Replace | Delete | Remark
 
-CREATE_ORDER = (Kind.OUTBOUND_TRUNK, Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE)
-"""A rule names its trunk, so the trunk comes first; deletion goes the other way, so that no rule dangles."""
+
+def kind_of_change(change: Change) -> Kind:
+    """Which kind of object a change is about."""
+    match change:
+        case Create(wanted) | Replace(wanted):
+            return kind_of(wanted)
+        case Delete(kind) | Remark(kind):
+            return kind
+        case _:
+            assert_never(change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +74,14 @@ def recreation(owned: Owned, asked: str, handled: str, *, now: bool) -> Recreati
     """
     due: set[Kind] = set()
     values = {Kind.OUTBOUND_TRUNK: asked, Kind.INBOUND_TRUNK: asked}
-    kept: tuple[OutboundTrunk | InboundTrunk, ...] = (*owned.outbound[:1], *owned.inbound[:1])
+    kept: tuple[Trunk, ...] = (*owned.outbound[:1], *owned.inbound[:1])
     for trunk in kept:
         mark = parse_mark(trunk.metadata)
         done = mark.recreate if mark else handled
         if now and asked and asked != done:
-            due.add(kind_of(trunk))
+            due.add(trunk.kind)
         else:
-            values[kind_of(trunk)] = done
+            values[trunk.kind] = done
     return Recreation(frozenset(due), RecreateValues(values[Kind.OUTBOUND_TRUNK], values[Kind.INBOUND_TRUNK]))
 
 
@@ -97,42 +107,22 @@ def plan(want: Desired, have: Owned, terms: Terms) -> tuple[Change, ...]:
     blocked = terms.blocked
     anew = terms.recreate - blocked
     if Kind.INBOUND_TRUNK in anew:
-        anew |= {Kind.DISPATCH_RULE}
-    kept = {
-        Kind.OUTBOUND_TRUNK: _kept(have.outbound, anew),
-        Kind.INBOUND_TRUNK: _kept(have.inbound, anew),
-        Kind.DISPATCH_RULE: _kept(have.rules, anew),
-    }
+        anew |= DEPENDENTS[Kind.INBOUND_TRUNK]
+    kept = {kind: None if kind in anew else next(iter(have.of(kind)), None) for kind in CREATE_ORDER}
+    wanted = {kind: want.of(kind) for kind in CREATE_ORDER}
     trunk = kept[Kind.INBOUND_TRUNK]
-    wanted: dict[Kind, SipObject | None] = {
-        Kind.OUTBOUND_TRUNK: want.outbound,
-        Kind.INBOUND_TRUNK: want.inbound,
-        Kind.DISPATCH_RULE: replace(want.rule, trunk_ids=(trunk.id,)) if want.rule and trunk else want.rule,
-    }
+    if want.rule and trunk:
+        wanted[Kind.DISPATCH_RULE] = replace(want.rule, trunk_ids=(trunk.id,))
     if trunk is None and Kind.INBOUND_TRUNK in blocked:
-        blocked |= {Kind.DISPATCH_RULE}  # there is no trunk to name
+        blocked |= DEPENDENTS[Kind.INBOUND_TRUNK]  # there is no trunk to name
     changes: list[Change] = []
-    for kind in reversed(CREATE_ORDER):
+    for kind in DELETE_ORDER:
         if kind not in blocked:
-            changes += _removals(kind, _all(have, kind), wanted[kind], kept[kind])
+            changes += _removals(kind, have.of(kind), wanted[kind], kept[kind])
     for kind in CREATE_ORDER:
         if kind not in blocked:
             changes += _makings(wanted[kind], kept[kind], terms)
     return tuple(changes)
-
-
-def _all(have: Owned, kind: Kind) -> tuple[SipObject, ...]:
-    match kind:
-        case Kind.OUTBOUND_TRUNK:
-            return have.outbound
-        case Kind.INBOUND_TRUNK:
-            return have.inbound
-        case Kind.DISPATCH_RULE:
-            return have.rules
-
-
-def _kept(found: tuple[SipObject, ...], anew: frozenset[Kind]) -> SipObject | None:
-    return found[0] if found and kind_of(found[0]) not in anew else None
 
 
 def _removals(
@@ -157,38 +147,28 @@ def _makings(wanted: SipObject | None, kept: SipObject | None, terms: Terms) -> 
 
 def differences(wanted: SipObject, kept: SipObject, *, secret_changed: bool = False) -> tuple[str, ...]:
     """Paths of the fields in which two objects of one kind differ, like `outboundTrunk.address`; never a value."""
-    kind = kind_of(wanted)
+    if wanted == kept:
+        return ()
     paths: list[str] = []
-    for field in fields(wanted):
-        if not field.compare or getattr(wanted, field.name) == getattr(kept, field.name):
+    for field in FIELDS[wanted.kind]:
+        if getattr(wanted, field.attribute) == getattr(kept, field.attribute):
             continue
-        if field.name == "extra":
-            paths += [f"{kind}.{name}" for name in getattr(kept, field.name)]
-        elif field.name != "password" or not _unlisted(kept) or secret_changed:
-            paths.append(f"{kind}.{_camel(field.name)}")
+        if not field.withheld or kept.password_listed or secret_changed:
+            paths.append(field.path)
+    if wanted.extra != kept.extra:
+        paths += [f"{wanted.kind}.{name}" for name in kept.extra]
     return tuple(paths)
 
 
 def losses(wanted: SipObject, kept: SipObject) -> tuple[str, ...]:
     """Paths of what is set in `kept` and would be erased by a full replace: what an adoption must not do unasked."""
-    kind = kind_of(wanted)
-    lost = [f"{kind}.{name}" for name in kept.extra]
-    for field in fields(wanted):
-        # A rule's trunk is filled in by `plan`.
-        if not field.compare or field.name in ("extra", "metadata", "name", "trunk_ids"):
-            continue
-        if getattr(kept, field.name) and not getattr(wanted, field.name):
-            lost.append(f"{kind}.{_camel(field.name)}")
+    lost = [f"{wanted.kind}.{name}" for name in kept.extra]
+    lost += [
+        field.path
+        for field in FIELDS[wanted.kind]
+        if not field.always_set and getattr(kept, field.attribute) and not getattr(wanted, field.attribute)
+    ]
     return tuple(lost)
-
-
-def _unlisted(kept: SipObject) -> bool:
-    return isinstance(kept, OutboundTrunk | InboundTrunk) and not kept.password_listed
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.removesuffix("_s").split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 def teardown(have: Owned) -> tuple[Delete, ...]:
@@ -207,13 +187,58 @@ def retention(have: Owned) -> tuple[Remark, ...]:
 
 
 def needs_credentials(changes: Iterable[Change]) -> bool:
-    """Whether applying these changes needs the text of a credential."""
+    """Whether applying these changes needs a credential of the Secret.
+
+    A header alone does not: its value stands in the spec where there is no Secret.
+    """
     return any(isinstance(change, Create | Replace) and _carries_credential(change.wanted) for change in changes)
 
 
+def with_texts(changes: Iterable[Change], credentials: Credentials) -> tuple[Change, ...]:
+    """The same changes, ready to be written: each digest of these credentials gets its text."""
+    texts = {each.digest: each for each in (credentials.username, credentials.password)}
+    return tuple(
+        replace(change, wanted=change.wanted.with_texts(texts)) if isinstance(change, Create | Replace) else change
+        for change in changes
+    )
+
+
 def _carries_credential(wanted: SipObject) -> bool:
-    match wanted:
-        case OutboundTrunk() | InboundTrunk():
-            return wanted.username is not None or wanted.password is not None
-        case DispatchRule():
-            return False
+    table = FIELDS[wanted.kind]
+    return any(each.shape is Shape.CREDENTIAL and getattr(wanted, each.attribute) is not None for each in table)
+
+
+def verbs(changes: Iterable[Change]) -> list[str]:
+    """What is done, for people: `create the outboundTrunk`, `replace the inboundTrunk (inboundTrunk.name)`."""
+    told: list[str] = []
+    for change in changes:
+        match change:
+            case Create(wanted):
+                told.append(f"create the {kind_of(wanted)}")
+            case Replace(wanted, fields):
+                told.append(f"replace the {kind_of(wanted)}" + (f" ({', '.join(fields)})" if fields else ""))
+            case Delete(kind, id):
+                told.append(f"delete the {kind} {id}")
+            case Remark(kind, id):
+                told.append(f"mark the {kind} {id}")
+            case _:
+                assert_never(change)
+    return told
+
+
+def paths(changes: Iterable[Change]) -> tuple[str, ...]:
+    """The field paths that changes touch, never values: `outboundTrunk.address`, a whole object by its kind."""
+    found: list[str] = []
+    for change in changes:
+        match change:
+            case Create(wanted):
+                found.append(str(kind_of(wanted)))
+            case Replace(wanted, fields):
+                found += fields or (str(kind_of(wanted)),)
+            case Delete(kind, _):
+                found.append(str(kind))
+            case Remark(kind, _):
+                found.append(f"{kind}.metadata")
+            case _:
+                assert_never(change)
+    return tuple(dict.fromkeys(found))

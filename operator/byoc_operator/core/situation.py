@@ -10,13 +10,13 @@ from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import DeletionPolicy
 from .adoption import Adoption, judge
-from .conflict import Trunk, is_twin
+from .conflict import is_twin
 from .credentials import Credentials, SecretFacts, SecretUse, resolve
 from .desired import Installation
 from .foreign_rules import ForeignRules
 from .ownership import Owned, Owner
 from .snapshot import Snapshot
-from .trunk import InboundTrunk, Mask
+from .trunk import InboundTrunk, Mask, Trunk
 
 
 @dataclass(frozen=True, slots=True)

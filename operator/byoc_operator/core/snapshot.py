@@ -7,7 +7,7 @@ from typing import TypeVar
 from ..api.resource import RecordedIds
 from .foreign_rules import ForeignRules, Wildcards
 from .ownership import Owned, Owner, claim, owner_of, parse_mark
-from .trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, normalised
+from .trunk import DispatchRule, InboundTrunk, SipObject, Trunk, normalised
 
 
 class Snapshot:
@@ -80,7 +80,7 @@ class Snapshot:
                 found.setdefault(owner, []).append(each)
         return found
 
-    def trunks_with(self, phone_number: str) -> list[InboundTrunk | OutboundTrunk]:
+    def trunks_with(self, phone_number: str) -> list[Trunk]:
         """Every trunk with this number, whoever's, by ID."""
         found = (self._by_id[each] for each in sorted(self._by_number.get(phone_number, ())))
         return [each for each in found if not isinstance(each, DispatchRule)]
@@ -131,7 +131,7 @@ class Snapshot:
             self._by_number.setdefault(number, set()).add(sip_object.id)
         if isinstance(sip_object, InboundTrunk) and not sip_object.numbers:
             self._catch_alls[sip_object.id] = sip_object
-        for trunk in _trunks(sip_object):
+        for trunk in frozenset(sip_object.trunk_ids):
             self._rules_by_trunk.setdefault(trunk, set()).add(sip_object.id)
         if isinstance(sip_object, DispatchRule) and not sip_object.trunk_ids:
             self._wildcards[sip_object.id] = sip_object
@@ -150,7 +150,7 @@ class Snapshot:
         for number in _numbers(known):
             _discard(self._by_number, number, id)
         self._catch_alls.pop(id, None)
-        for trunk in _trunks(known):
+        for trunk in frozenset(known.trunk_ids):
             _discard(self._rules_by_trunk, trunk, id)
         if self._wildcards.pop(id, None):
             self._sorted = None
@@ -175,10 +175,4 @@ def _marked(sip_object: SipObject) -> tuple[Owner | None, bool]:
 
 
 def _numbers(sip_object: SipObject) -> frozenset[str]:
-    if isinstance(sip_object, DispatchRule):
-        return frozenset()
-    return frozenset(normalised(number) for number in sip_object.numbers)
-
-
-def _trunks(sip_object: SipObject) -> frozenset[str]:
-    return frozenset(sip_object.trunk_ids) if isinstance(sip_object, DispatchRule) else frozenset()
+    return frozenset(map(normalised, sip_object.numbers))

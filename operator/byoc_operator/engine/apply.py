@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from ..core.ownership import Owner
-from ..core.plan import Change, Create, Delete, Remark, Replace, needs_credentials
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, SipObject, kind_of
+from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change, needs_credentials
+from ..core.trunk import DEPENDENTS, DispatchRule, Kind, SipObject
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable, Waiting
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
@@ -52,11 +52,11 @@ class Applier:
                 failures.append(exc)
                 if not _only_this_part(exc):
                     break
-                skipped |= {kind, *_DEPENDENTS[kind]}
+                skipped |= {kind} | DEPENDENTS[kind]
                 continue
             done.append(change)
             self._metrics.changes.labels(str(kind), type(change).__name__.lower()).inc()
-            if isinstance(made, InboundTrunk):
+            if made is not None and made.kind is Kind.INBOUND_TRUNK:
                 trunk_id = made.id
         passing = (failure for failure in failures if isinstance(failure, Waiting | Unavailable))
         return Applied(tuple(done), next(iter(failures), None), next(passing, None))
@@ -76,13 +76,6 @@ class Applier:
         return None
 
 
-_DEPENDENTS: dict[Kind, tuple[Kind, ...]] = {
-    Kind.OUTBOUND_TRUNK: (),
-    Kind.INBOUND_TRUNK: (Kind.DISPATCH_RULE,),  # the rule names the trunk
-    Kind.DISPATCH_RULE: (Kind.INBOUND_TRUNK,),  # a trunk must not go before its rule
-}
-
-
 def _only_this_part(exc: OperatorError) -> bool:
     return isinstance(exc, Conflict | Gone) or (isinstance(exc, Stalled) and not exc.server_wide)
 
@@ -92,14 +85,3 @@ def _with_trunk(wanted: SipObject, trunk_id: str) -> SipObject:
     if isinstance(wanted, DispatchRule) and not wanted.trunk_ids:
         return replace(wanted, trunk_ids=(trunk_id,))
     return wanted
-
-
-def kind_of_change(change: Change) -> Kind:
-    """Which kind of object a change is about."""
-    match change:
-        case Create(wanted) | Replace(wanted):
-            return kind_of(wanted)
-        case Delete(kind) | Remark(kind):
-            return kind
-        case _:
-            assert_never(change)

@@ -15,12 +15,12 @@ from ..cluster.reading import Unreadable
 from ..cluster.regained import Regained
 from ..cluster.secrets import Secrets
 from ..core.assessment import Assessment, assess
-from ..core.changes import with_texts
 from ..core.credentials import Credentials, SecretFacts
 from ..core.desired import Installation
 from ..core.holders import looks_after
 from ..core.orphans import numbers_of
 from ..core.ownership import Owned, Owner
+from ..core.plan import with_texts
 from ..core.situation import ClusterFacts, Situation, credentials_of, owned_of, situation_of
 from ..core.trunk import Mask
 from ..livekit_sip.guard import Guard

@@ -8,7 +8,7 @@ from ..api.resource import Key
 from ..cluster.reading import Unreadable
 from ..core.orphans import MAX_LEFT_ALONE, MORE, Orphan, kept_on_purpose, numbers_of, rules_of
 from ..core.ownership import Owner
-from ..core.trunk import DispatchRule, SipObject, kind_of
+from ..core.trunk import SipObject, kind_of
 from ..errors import Conflict, OperatorError, Stalled, Unavailable
 from .breath import unhurried
 from .gather import Ports
@@ -170,8 +170,7 @@ class Orphanage:
 
     def _is_left_alone(self, each: SipObject) -> bool:
         """Whether Observe, or force-orphan, left it; a rule is judged by the trunk it names, too."""
-        trunks = each.trunk_ids if isinstance(each, DispatchRule) else ()
-        return any(known in self._ports.left_alone for known in (each.id, *trunks))
+        return any(known in self._ports.left_alone for known in (each.id, *each.trunk_ids))
 
     async def _left(self) -> tuple[list[Orphan], dict[Retained, tuple[str, ...]]]:
         """Orphans in the order of deletion, and what was retained, by number."""

@@ -5,6 +5,7 @@ from ..api.resource import PhoneNumber
 from ..core.assessment import Assessment
 from ..core.credentials import Credentials
 from ..core.plan import Change, Replace
+from ..core.trunk import CREDENTIAL_PATHS
 from .apply import Applied
 from .report import was_in_step
 
@@ -38,4 +39,4 @@ def secret_is_newer(number: PhoneNumber, assessment: Assessment) -> bool:
 
 
 def _credentials_only(change: Replace) -> bool:
-    return all(path.rpartition(".")[2] in ("username", "password", "headers") for path in change.fields)
+    return CREDENTIAL_PATHS.issuperset(change.fields)

@@ -11,8 +11,8 @@ from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..cluster.refusals import Asked
 from ..core.assessment import Assessment
-from ..core.changes import paths, verbs
 from ..core.ownership import Owned
+from ..core.plan import paths, verbs
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied

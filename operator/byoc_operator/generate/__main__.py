@@ -1,8 +1,6 @@
 """`python -m byoc_operator.generate`: see `command`."""
 
-import sys
-
 from .command import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m byoc_operator.generate")

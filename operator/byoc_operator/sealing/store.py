@@ -54,8 +54,8 @@ def encoded(ring: KeyRing) -> dict[str, str]:
     return {DATA_KEY: to_base64(ring.text())}
 
 
-def manifest(namespace: str, ring: KeyRing) -> dict[str, Any]:
-    """The Secret for a key ring."""
+def keys_secret(namespace: str, ring: KeyRing) -> dict[str, Any]:
+    """The Secret that holds a key ring, as it is created."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -143,7 +143,7 @@ class SealingKeys:
         ring = KeyRing.generate()
         path = secret_path(self._namespace).rpartition("/")[0]
         try:
-            await self._api.request("POST", path, resource="secrets", body=manifest(self._namespace, ring))
+            await self._api.request("POST", path, resource="secrets", body=keys_secret(self._namespace, ring))
         except ApiRefused as exc:
             if exc.status == CONFLICT:
                 await self._read()  # another replica was faster

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.admission import server as server_module
-from byoc_operator.admission.asked import API_VERSION, BOUNDS, MAX_BODY, Unreadable, asked_in
 from byoc_operator.admission.certificates import Certificates, renewed
 from byoc_operator.admission.places import Places
+from byoc_operator.admission.request import API_VERSION, BOUNDS, MAX_BODY, NotAReview, request_in
 from byoc_operator.admission.server import SMALL, AdmissionServer
 from byoc_operator.admission.storage import Serving
 from byoc_operator.api.names import WATCH_LABEL
@@ -367,8 +367,8 @@ def measured(value: Any) -> tuple[int, int, int]:
 @QUICK
 @given(st.binary(max_size=200) | st.text('[]{}",:\\u0 1a', max_size=200).map(str.encode))
 def test_any_bytes_are_decoded_or_refused(body: bytes) -> None:
-    for parse in (lambda: decoded(body, BOUNDS), lambda: asked_in(body)):
-        assert_no_other_than((ValueError, Unreadable), parse)
+    for parse in (lambda: decoded(body, BOUNDS), lambda: request_in(body)):
+        assert_no_other_than((ValueError, NotAReview), parse)
 
 
 def assert_no_other_than(expected: tuple[type[Exception], ...], act: Callable[[], object]) -> None:
@@ -387,4 +387,4 @@ def test_the_largest_review_that_the_api_server_sends_fits() -> None:
     request = f'{{"uid":"u","operation":"UPDATE","namespace":"voice","object":{whole},"oldObject":{whole}}}'
     body = f'{{"apiVersion":"{API_VERSION}","kind":"AdmissionReview","request":{request}}}'.encode()
     assert MAX_BODY * 0.9 < len(body) <= MAX_BODY
-    assert asked_in(body).namespace == "voice"
+    assert request_in(body).namespace == "voice"

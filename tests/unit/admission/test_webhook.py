@@ -23,9 +23,9 @@ from byoc_operator.admission.certificates import (
 from byoc_operator.admission.server import AdmissionServer
 from byoc_operator.admission.storage import CERTIFICATE_SECRET, MountedCertificates, Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
-from byoc_operator.admission.webhook_configuration import Installation
+from byoc_operator.admission.webhook_configuration import WebhookConfiguration
 from byoc_operator.api.names import WATCH_LABEL
-from byoc_operator.cluster.fake import Fail, FakeApi, Hang
+from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.errors import OperatorError, Unavailable
 from byoc_operator.sealing.freshness import FRESH_S, MISSED_S, PATIENCE_S, STALE_S, FreshKeys, Keys
@@ -160,7 +160,7 @@ async def _or_none(source: SharedCertificates) -> Serving | None:
 async def test_the_configuration_is_written_only_where_it_differs() -> None:
     api = FakeApi()
     _put_configuration(api, [{}, {"caBundle": "b2xk"}])
-    installation = Installation(api, "byoc-operator-sealing")
+    installation = WebhookConfiguration(api, "byoc-operator-sealing")
     await installation.trust(b"PEM")
     await installation.trust(b"PEM")
     webhooks = api._objects["mutatingwebhookconfigurations", "", "byoc-operator-sealing"]["webhooks"]
@@ -228,7 +228,7 @@ async def test_an_api_server_that_hangs_holds_up_one_review_for_a_second() -> No
     fresh = _fresh(api)
     await fresh()
     await asyncio.sleep(FRESH_S + 1)
-    api.inject(Hang(asyncio.Event()), "GET", "secrets")
+    api.inject(Hold(asyncio.Event()), "GET", "secrets")
     began = time()
     assert await asyncio.gather(*(fresh() for _ in range(20))) == [Keys(RING)] * 20
     assert time() - began == pytest.approx(PATIENCE_S)
@@ -242,7 +242,7 @@ async def test_where_every_other_look_hangs_sealing_goes_on() -> None:
     problems = []
     for turn in range(200):
         if turn % 10 == 0:
-            api.inject(Hang(asyncio.Event()), "GET", "secrets")
+            api.inject(Hold(asyncio.Event()), "GET", "secrets")
         await asyncio.sleep(1)
         problems.append((await fresh()).problem)
     assert problems == [""] * 200
@@ -271,7 +271,7 @@ async def test_a_slow_look_is_waited_for_by_later_reviews_not_by_one_for_long() 
     await fresh()
     _put_keys(api, RING.rotated())
     await asyncio.sleep(FRESH_S + 1)
-    api.inject(Hang(released), "GET", "secrets")
+    api.inject(Hold(released), "GET", "secrets")
     assert await fresh() == Keys(RING)
     released.set()
     await asyncio.sleep(0.1)
@@ -352,7 +352,9 @@ async def test_a_review_over_https_is_answered() -> None:
 async def test_it_keeps_trying_until_the_api_server_can_be_told() -> None:
     api = FakeApi()
     port, server = await _server([Keys(RING)])
-    webhook = Webhook(server, SharedCertificates(api, SYSTEM, NAMES), Installation(api, "byoc-operator-sealing"))
+    webhook = Webhook(
+        server, SharedCertificates(api, SYSTEM, NAMES), WebhookConfiguration(api, "byoc-operator-sealing")
+    )
     try:
         assert not await webhook.look(), "there is no such configuration yet"
         assert await server.problems() == [], "which keeps nobody from being served"
@@ -371,7 +373,7 @@ async def test_a_new_certificate_is_shown_once_the_api_server_trusts_it() -> Non
     _put_configuration(api, [{}])
     source = _Source(renewed(None, NAMES, datetime.now(UTC)))
     port, server = await _server([Keys(RING)])
-    webhook = Webhook(server, source, Installation(api, "byoc-operator-sealing"))
+    webhook = Webhook(server, source, WebhookConfiguration(api, "byoc-operator-sealing"))
     try:
         first = source.found
         assert await webhook.look()

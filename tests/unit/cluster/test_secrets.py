@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from byoc_operator.api.conditions import Verdict
-from byoc_operator.cluster.fake import Fail, FakeApi, Hang
+from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.cluster.secrets import GETS_FOR_NEWEST, SHARED_FOR_S, Secrets
 from byoc_operator.core.credentials import SecretRules, SecretUse, resolve
 from byoc_operator.core.trunk import Masked
@@ -52,7 +52,7 @@ async def test_all_who_ask_share_one_get_for_a_second() -> None:
 async def test_one_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
     api, released = FakeApi(), asyncio.Event()
     api.put_secret("voice", "sip", {"password": "one"})
-    api.inject(Hang(released))
+    api.inject(Hold(released))
     secrets = make(api)
     impatient, patient = (asyncio.create_task(secrets.fetch("voice", "sip")) for _ in range(2))
     await asyncio.sleep(5)
@@ -91,7 +91,7 @@ async def test_a_slow_get_does_not_undo_an_event() -> None:
     api, released = FakeApi(), asyncio.Event()
     old = api.put_secret("voice", "sip", {"password": "old"})
     secrets = make(api)
-    api.inject(Hang(released))
+    api.inject(Hold(released))
     slow = asyncio.create_task(secrets.fetch("voice", "sip"))
     await asyncio.sleep(0)
     secrets.seen(api.put_secret("voice", "sip", {"password": "new"}))

@@ -12,10 +12,9 @@ from byoc_operator.api.names import PAUSED, RECREATE, REFRESH
 from byoc_operator.api.resource import PhoneNumber, parse
 from byoc_operator.core.adoption import Adoption, Refusal
 from byoc_operator.core.assessment import CHECKS, assess, held_by_others
-from byoc_operator.core.changes import verbs, with_texts
 from byoc_operator.core.desired import Installation, RecreateValues, desired
 from byoc_operator.core.ownership import Mark, Owned, Owner
-from byoc_operator.core.plan import Create, Replace, needs_credentials
+from byoc_operator.core.plan import Create, Replace, needs_credentials, verbs, with_texts
 from byoc_operator.core.situation import Situation
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, Masked, OutboundTrunk
 from strategies import CREDENTIALS, INSTALLATION, MASK, OWNER, PHONE

@@ -9,13 +9,12 @@ import pytest
 from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import PhoneNumber, parse
 from byoc_operator.core.assessment import Assessment, assess
-from byoc_operator.core.changes import verbs
 from byoc_operator.core.credentials import Reading, SecretFacts, facts_of
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.holders import tenure_of
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owner
-from byoc_operator.core.plan import Create
+from byoc_operator.core.plan import Create, verbs
 from byoc_operator.core.situation import ClusterFacts, situation_of
 from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject

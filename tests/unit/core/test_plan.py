@@ -10,7 +10,6 @@ from byoc_operator.api.schema import PhoneNumberSpec
 from byoc_operator.core.desired import Desired
 from byoc_operator.core.ownership import Mark, Owned, owner_of, parse_mark
 from byoc_operator.core.plan import (
-    CREATE_ORDER,
     Change,
     Create,
     Delete,
@@ -22,7 +21,7 @@ from byoc_operator.core.plan import (
     retention,
     teardown,
 )
-from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
+from byoc_operator.core.trunk import CREATE_ORDER, DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
 from strategies import OWNER, PHONE, QUICK, Server, servers, specs, wanted
 
 blocks = st.frozensets(st.sampled_from(list(Kind)))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.names import PLURAL
-from byoc_operator.cluster.fake import Fail, FakeApi, Hang
+from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Stalled, Unavailable
@@ -245,7 +245,7 @@ async def test_lists_that_become_due_together_are_made_once_each() -> None:
 async def test_numbers_are_listed_while_secrets_cannot_be() -> None:
     world = await World.in_step()
     until = asyncio.Event()
-    world.api.inject(Hang(until), "GET", "secrets")
+    world.api.inject(Hold(until), "GET", "secrets")
     world.engine.secrets_listed()
     await world.elapse(1)
     world.api.watch_numbers.clear()

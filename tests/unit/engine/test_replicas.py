@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
-from byoc_operator.cluster.fake import Fail, FakeApi, Hang
+from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.core.trunk import Kind
 from byoc_operator.engine.leader import Leader
@@ -211,7 +211,7 @@ async def test_a_slow_list_at_the_take_over_costs_no_leadership() -> None:
     def slow(api: FakeApi) -> None:
         until = asyncio.Event()
         asyncio.get_running_loop().call_later(14, until.set)
-        api.inject(Hang(until), "GET", "byocphonenumbers")
+        api.inject(Hold(until), "GET", "byocphonenumbers")
 
     other = await _takes_over_while(slow)
     assert not other.engine.died.done()

@@ -8,7 +8,7 @@ import pytest
 
 from byoc_operator.api.conditions import Verdict
 from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail, FakeApi, Hang
+from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.core.credentials import KEYS_SECRET, Field, SecretRules
 from byoc_operator.core.desired import Installation
 from byoc_operator.errors import Unavailable
@@ -424,7 +424,7 @@ async def test_a_look_that_hangs_holds_up_only_who_needs_it() -> None:
     world.api.apply(number("n1", "+15550100001", {"name": "other", "key": "password"}))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    world.api.inject(Hang(released), "GET", "secrets")
+    world.api.inject(Hold(released), "GET", "secrets")
     await asyncio.sleep(0.1)
     world.api.edit(NAMESPACE, "main", friendlyName="Still served")
     await asyncio.sleep(1)

@@ -1,4 +1,4 @@
-"""What is sent to the webhook's port, read with care: whoever reaches the port can send anything."""
+"""The AdmissionReview in a request body. Whoever reaches the webhook's port can send anything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,36 +27,36 @@ Within these bounds no review takes more than 50 ms and 80 MB, and none of 64 Ki
 _MAX_UID: Final = 128
 
 
-class Unreadable(Exception):
-    """Why a body is no AdmissionReview on an object in a namespace. The message quotes nothing of it."""
+class NotAReview(Exception):
+    """Why a body is no AdmissionReview on an object in a namespace. The message quotes nothing of the body."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """An AdmissionRequest, as far as it is needed everywhere. `name`: for people."""
+class AdmissionRequest:
+    """An AdmissionRequest as JSON, and what the log needs of it. `name`: for people."""
 
-    request: Mapping[str, Any]
+    json: Mapping[str, Any]
     namespace: str
     name: str
     dry_run: bool
 
 
-def asked_in(body: bytes) -> Asked:
-    """The request in the body of a POST. Raises `Unreadable`."""
+def request_in(body: bytes) -> AdmissionRequest:
+    """The request in the body of a POST. Raises `NotAReview`."""
     try:
         found = decoded(body, BOUNDS)
     except ValueError:
-        raise Unreadable("no JSON, or with too many parts") from None
+        raise NotAReview("no JSON, or with too many parts") from None
     if not isinstance(found, dict) or (found.get("apiVersion"), found.get("kind")) != (API_VERSION, KIND):
-        raise Unreadable(f"no {KIND} of {API_VERSION}")
+        raise NotAReview(f"no {KIND} of {API_VERSION}")
     request = found.get("request")
     if not isinstance(request, dict) or not _is_uid(request.get("uid")):
-        raise Unreadable(f"an {KIND} without a request that has a uid")
+        raise NotAReview(f"an {KIND} without a request that has a uid")
     namespace, name = request.get("namespace"), request.get("name")
     if not isinstance(namespace, str) or not is_namespace(namespace):
-        raise Unreadable("a request that names no namespace")
+        raise NotAReview("a request that names no namespace")
     shown = name if isinstance(name, str) and is_object_name(name) else "(new)"
-    return Asked(request, namespace, shown, request.get("dryRun") is True)
+    return AdmissionRequest(request, namespace, shown, request.get("dryRun") is True)
 
 
 def _is_uid(value: object) -> bool:
