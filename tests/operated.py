@@ -20,10 +20,10 @@ from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
 from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
-from byoc_operator.engine.gather import Ports
 from byoc_operator.engine.leader import Alone, Leader, Leadership
 from byoc_operator.engine.left_alone import LeftAlone
 from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.engine.ports import Ports
 from byoc_operator.engine.rights import Rights
 from byoc_operator.engine.unread import Unread
 from byoc_operator.errors import Unavailable
@@ -175,8 +175,8 @@ class World:
         api.unreadable = self._ports.unread.told
         orphanage = Orphanage(self._ports, self.namespaces, self._hear, deletes=self.deletes_orphans)
         self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphanage, self._hear)
-        self.api.watch_numbers.append(engine.number_event)
-        self.api.watch_secrets.append(engine.secret_event)
+        self.api.watch_numbers.append(engine.intake.number_event)
+        self.api.watch_secrets.append(engine.intake.secret_event)
         await engine.start()
         if settle:
             await self.settle()
@@ -193,17 +193,14 @@ class World:
 
     def deafen(self) -> None:
         """Its watches are broken: nothing is told to it any more."""
-        self.api.watch_numbers.remove(self.engine.number_event)
-        self.api.watch_secrets.remove(self.engine.secret_event)
+        self.api.watch_numbers.remove(self.engine.intake.number_event)
+        self.api.watch_secrets.remove(self.engine.intake.secret_event)
 
     async def kill(self) -> None:
         """As `crash`, where other replicas on the same cluster live on; the watches must not be broken."""
         self.deafen()
         self.engine.queue.stop()
-        tasks = list(self.engine._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.engine.tasks.cancel()
         await self.ports.inventory.aclose()
         await self.ports.secrets.aclose()
 

@@ -30,12 +30,13 @@ from .cluster.regained import Regained
 from .cluster.secrets import Secrets
 from .core.masking import make_mask
 from .engine.cache import Cache
-from .engine.engine import Ended, Engine, Pace
-from .engine.gather import Ports
+from .engine.engine import Engine, Pace
 from .engine.leader import Alone, Leader, Leadership
 from .engine.left_alone import LeftAlone
 from .engine.orphanage import Orphanage
+from .engine.ports import Ports
 from .engine.rights import Rights
+from .engine.tasks import Ended
 from .engine.unread import Unread
 from .errors import NotLeading, OperatorError
 from .installation import installation_of
@@ -209,7 +210,7 @@ async def _work(process: Process, ending: handlers.Ending) -> None:
     await _webhook(process)
     engine = await _wired(process)
     process.closing.push_async_callback(engine.stop, 0.0)  # kopf does it before, unless it never came that far
-    registry = handlers.registered(engine, ending, process.watches)
+    registry = handlers.registered(engine, engine.intake, ending, process.watches)
     await handlers.watch(registry, process.settings.namespaces, ending, process.watches)
 
 
@@ -282,7 +283,7 @@ async def _wired(process: Process) -> Engine:
     orphanage = Orphanage(ports, settings.namespaces, say, deletes=deletes)
     _spare_collector()
     engine = process.engine = Engine(ports, pace, leader, orphanage, say)
-    engine.died.add_done_callback(process.died)
+    engine.tasks.died.add_done_callback(process.died)
     process.metrics.led("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
     process.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))
     log.info(

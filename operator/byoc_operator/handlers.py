@@ -1,24 +1,24 @@
 """kopf: our informer. It lists, watches, reconnects and logs in; it never writes to the cluster.
 
 Only event handlers: change handlers would cost a write per object and retry, and would copy a Secret's data into an
-annotation. What happens with an event is the engine's.
+annotation. The engine's intake takes the events.
 """
 
 import asyncio
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import aiohttp
 import kopf
 
 from .api.names import GROUP, PLURAL, VERSION
+from .cluster.reading import Unreadable
 from .cluster.secrets import LABEL_SELECTOR
 from .cluster.stream import reading
-from .engine.engine import Engine
 from .errors import OperatorError
 from .telemetry.watches import Watches
 
@@ -120,12 +120,48 @@ class Ending:
     sessions: list[aiohttp.ClientSession] = field(default_factory=list)
 
 
-def registered(engine: Engine, ending: Ending, watches: Watches) -> kopf.OperatorRegistry:
+class Lifecycle(Protocol):
+    """What starts before kopf begins to watch, and stops when kopf does."""
+
+    async def start(self) -> None:
+        """Return when events may come."""
+        ...
+
+    async def stop(self, grace_s: float, /) -> None:
+        """Let runs under way end for up to `grace_s` seconds."""
+        ...
+
+
+class Intake(Protocol):
+    """What takes in whatever kopf's watches tell. `kind`: DELETED, ADDED, MODIFIED or None."""
+
+    def number_event(self, kind: str | None, raw: Mapping[str, Any], /) -> None:
+        """Take in an event of a ByocPhoneNumber."""
+        ...
+
+    def secret_event(self, kind: str | None, raw: Mapping[str, Any], /) -> None:
+        """Take in an event of a labelled Secret."""
+        ...
+
+    def numbers_listed(self) -> None:
+        """A watch of ByocPhoneNumbers begins."""
+        ...
+
+    def secrets_listed(self) -> None:
+        """A watch of labelled Secrets begins."""
+        ...
+
+    def passed_over(self, found: Unreadable) -> None:
+        """An object cannot be read."""
+        ...
+
+
+def registered(engine: Lifecycle, intake: Intake, ending: Ending, watches: Watches) -> kopf.OperatorRegistry:
     """Our handlers: the engine starts before kopf begins to watch, and ends when kopf does."""
     registry = kopf.OperatorRegistry()
 
     def listed(path: str) -> None:
-        engine.secrets_listed() if path.endswith("/secrets") else engine.numbers_listed()
+        intake.secrets_listed() if path.endswith("/secrets") else intake.numbers_listed()
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def begin(**_: Any) -> None:
@@ -145,19 +181,19 @@ def registered(engine: Engine, ending: Ending, watches: Watches) -> kopf.Operato
         if found is None:
             return None
         server = found.server if kubeconfig else _in_cluster_server()
-        session = _session(found, server, watches, reading(engine.unread.told, listed))
+        session = _session(found, server, watches, reading(intake.passed_over, listed))
         still_open = [each for each in ending.sessions if not each.closed]  # kopf closes those that it gives up
         ending.sessions[:] = [*still_open, session.aiohttp_session]
         return session
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def number(event: kopf.RawEvent, **_: Any) -> None:
-        engine.number_event(event["type"], event["object"])
+        intake.number_event(event["type"], event["object"])
         _let_go(event["object"])
 
     @kopf.on.event("v1", "secrets", registry=registry)
     async def secret(event: kopf.RawEvent, **_: Any) -> None:
-        engine.secret_event(event["type"], event["object"])
+        intake.secret_event(event["type"], event["object"])
         _let_go(event["object"])
 
     return registry

@@ -15,7 +15,7 @@ from byoc_operator.core.ownership import Mark, Owner, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.engine.breath import STEPS
 from byoc_operator.engine.gather import Gatherer
-from byoc_operator.engine.measure import reasons
+from byoc_operator.engine.gauges import reasons
 from byoc_operator.engine.report import REFUSED_LONGEST_S
 from byoc_operator.engine.told import PER_RUN
 from operated import NAME, NAMESPACE, PHONE, World, manifest, now_s

@@ -64,7 +64,7 @@ class History:
 
     async def mourn(self) -> None:
         """A process that ends by itself is started again; only for reasons that are none of our bugs."""
-        died = self.world.engine.died
+        died = self.world.engine.tasks.died
         if not died.done():
             return
         assert isinstance(died.result(), OperatorError) or "leader ended" in str(died.result()), died.result()
@@ -321,7 +321,7 @@ async def _rest(history: History) -> None:
 
 def _judge(history: History) -> None:
     world = history.world
-    assert (world.engine.leading, world.engine.died.done(), world.engine.problems()) == (True, False, [])
+    assert (world.engine.leading, world.engine.tasks.died.done(), world.engine.problems()) == (True, False, [])
     there = [raw["metadata"]["name"] for raw in world.api.numbers()]
     assert not any("deletionTimestamp" in raw["metadata"] for raw in world.api.numbers())
     readiness = {name: world.ready(name) for name in there}

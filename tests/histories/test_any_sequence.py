@@ -108,7 +108,7 @@ async def _played(sequence: list[tuple[str, tuple[int, Break] | None, float]]) -
 
 
 def _judge(world: World) -> None:
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
     assert PASSWORD not in world.told()
     stored = {each.id: each for each in world.livekit.objects()}
     assert (stored.pop(FOREIGN.id), stored.pop(FOREIGN_IN.id)) == (FOREIGN, FOREIGN_IN)

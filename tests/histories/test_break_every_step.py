@@ -129,7 +129,7 @@ async def _broken(scenario: str, at: int, how: Break) -> None:
     steps = Steps(at, how)
     world = await _run(scenario, steps)
     assert len(steps.names) > at, "the request never came"
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
     assert PASSWORD not in world.told()
     assert NEW_PASSWORD not in world.told()
     stored = {each.id: each for each in world.livekit.objects()}

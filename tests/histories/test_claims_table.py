@@ -96,7 +96,7 @@ def deaf(world: Rivals) -> None:
 
 
 def hears(world: Rivals) -> None:
-    world.api.watch_numbers.append(world.engine.number_event)
+    world.api.watch_numbers.append(world.engine.intake.number_event)
 
 
 def move(world: Rivals) -> None:

@@ -22,7 +22,7 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "admission": ("admission", "process", "cluster", "sealing", "core", "api", "errors"),
     "telemetry": ("telemetry", "process", "core", "api", "errors"),
     "engine": ("engine", "livekit_sip", "cluster", "telemetry", "core", "api", "errors"),
-    "handlers": ("engine", "cluster", "telemetry", "api", "errors"),
+    "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
     "settings": ("setting_forms", "core", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),

@@ -8,7 +8,8 @@ from ..cluster.reading import Unreadable
 from ..core.claims import Tenure
 from ..core.holders import Objects, Past, holder_in, kept_in, next_holder
 from .breath import unhurried
-from .gather import Moved, Ports
+from .gather import Moved
+from .ports import Ports
 
 
 @dataclass(frozen=True, slots=True)

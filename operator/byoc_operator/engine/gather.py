@@ -1,83 +1,18 @@
 """What is known of a number: LiveKit's snapshot from the inventory, its Secret, who else names the phone number."""
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from ..api.conditions import Reason, Verdict
-from ..api.names import PLURAL
 from ..api.resource import Key, PhoneNumber
 from ..api.schema import DeletionPolicy
 from ..cluster.api import ApiRefused
-from ..cluster.events import Events
-from ..cluster.numbers import NumberApi
 from ..cluster.reading import Unreadable
-from ..cluster.regained import Regained
-from ..cluster.secrets import Secrets
 from ..core.assessment import Assessment, assess
 from ..core.credentials import Credentials, SecretFacts
-from ..core.desired import Installation
-from ..core.holders import looks_after
 from ..core.orphans import numbers_of
-from ..core.ownership import Owned, Owner
 from ..core.plan import with_texts
-from ..core.situation import ClusterFacts, Situation, credentials_of, owned_of, situation_of
-from ..core.trunk import Mask
-from ..livekit_sip.guard import Guard
-from ..livekit_sip.inventory import Inventory
-from ..telemetry.metrics import Metrics
-from .cache import Cache
-from .left_alone import LeftAlone
-from .rights import Rights
-from .unread import Unread
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What the engine works with. `clock`: monotonic seconds; `wall`: epoch seconds."""
-
-    cache: Cache
-    inventory: Inventory
-    guard: Guard
-    secrets: Secrets
-    numbers: NumberApi
-    events: Events
-    installation: Installation
-    mask: Mask
-    metrics: Metrics
-    unread: Unread
-    regained: Regained
-    left_alone: LeftAlone = field(default_factory=LeftAlone)
-    rights: Rights = field(default_factory=Rights)
-    clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-
-    def is_gone(self, key: Key) -> bool:
-        """Whether there is no number of this name; one that cannot be read is there."""
-        return self.cache.get(key) is None and not self.unread.hides(PLURAL, key.namespace, key.name)
-
-    def hides(self, owner: Owner) -> bool:
-        """Whether the object that a mark names cannot be read, and so is not in the cache."""
-        key = Key(owner.namespace, owner.name)
-        return self.cache.get(key) is None and not self.is_gone(key)
-
-    def owners(self, number: PhoneNumber) -> tuple[Owner, ...]:
-        """Every owner whose mark makes a LiveKit object this number's; the first is the one we write."""
-        return self.installation.owners(number.key.namespace, number.key.name)
-
-    def owned(self, number: PhoneNumber) -> Owned:
-        """What is this number's in LiveKit, as far as the inventory knows."""
-        return owned_of(number, self.inventory.snapshot, self.installation)
-
-    def looks_after(self, owner: Owner, id: str) -> bool:
-        """Whether the object that a mark names is there, and the marked LiveKit object is its own.
-
-        An object that cannot be read is there: nobody can tell what is its own, so all that it marked is.
-        """
-        number = self.cache.get(Key(owner.namespace, owner.name))
-        if number is None:
-            return self.hides(owner)
-        return looks_after(number, id, self.inventory.snapshot, self.installation)
+from ..core.situation import ClusterFacts, Situation, credentials_of, situation_of
+from .ports import Ports
 
 
 FORBIDDEN = 403

@@ -1,8 +1,11 @@
-"""What the cluster tells goes into the cache here, by watches and by lists; no object keeps the others out."""
+"""The intake of what the cluster tells, by watches and by lists: into the cache, and as runs into the queue.
+
+No object keeps the others out.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +13,10 @@ from ..api.names import PLURAL
 from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError
-from .gather import Ports
-from .queue import Lane, followers
+from .ports import Ports
+from .queue import Lane, WorkQueue, followers
+from .role import Role
+from .tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -23,31 +28,58 @@ LIST_RETRY_S = (1.0, 2.0, 5.0, 10.0, 15.0)
 
 
 class Intake:
-    """Takes in numbers and Secrets. `add`: queues a number that has to run."""
+    """Takes in numbers and Secrets, and queues the numbers that have to run while this replica leads."""
 
-    def __init__(self, ports: Ports, add: Callable[[PhoneNumber, Lane], None]) -> None:
+    def __init__(self, ports: Ports, queue: WorkQueue, role: Role, tasks: Tasks) -> None:
         self._ports = ports
-        self._add = add
+        self._queue = queue
+        self._role = role
+        self._tasks = tasks
         self._once_more: dict[str, bool] = {}
         self._one_list = {PLURAL: asyncio.Lock(), SECRETS: asyncio.Lock()}
         self._gone_meanwhile: set[tuple[str, str]] = set()
+        self._listed_at = float("-inf")
+        self.listed = False
         self.trouble = "the lists of numbers and Secrets are not read yet"
         """What keeps the lists from being read, in words, empty if nothing does."""
 
-    def due(self, resource: str) -> bool:
-        """A resource has to be listed; whether somebody has to call `list_while_due` for it."""
+    @property
+    def age_s(self) -> float:
+        """How long ago the first lists were read, in seconds."""
+        return self._ports.clock() - self._listed_at
+
+    async def first_lists(self) -> None:
+        """List everything. Waits for the API server."""
+        await self.patiently(self.list_all)
+        self.listed, self._listed_at = True, self._ports.clock()
+
+    def secrets_listed(self) -> None:
+        """A watch of labelled Secrets begins. It does not tell what happened before, so they are listed."""
+        self._relist(SECRETS)
+
+    def numbers_listed(self) -> None:
+        """A watch of numbers begins. It does not tell what happened before, so they are listed."""
+        self._relist(PLURAL)
+
+    def _relist(self, resource: str) -> None:
+        """List in the background while the watch goes on; once more if this is asked for meanwhile."""
         is_listed = resource in self._once_more
         self._once_more[resource] = True
-        return not is_listed
+        if not is_listed:
+            self._tasks.run_once(self._list_while_due(resource), "list")
 
-    async def list_while_due(self, resource: str) -> None:
-        """List a resource, and once more if it becomes due meanwhile."""
+    async def _list_while_due(self, resource: str) -> None:
         try:
             while self._once_more[resource]:
                 self._once_more[resource] = False
                 await self.patiently(self.look_again if resource == PLURAL else self._look_at_labelled)
         finally:
             del self._once_more[resource]
+
+    def other_keys(self) -> None:
+        """There are other sealing keys than before: numbers run again whose credentials did not open."""
+        names = self._ports.secrets.forget_unopened()
+        self._add_all([number for name in names for number in self._ports.cache.users_of(*name)])
 
     def number_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch or a LIST told of a number; `kind` is DELETED, ADDED, MODIFIED or None."""
@@ -78,9 +110,21 @@ class Intake:
                 self._gone_meanwhile.add((namespace, name))
         elif not secrets.seen(raw):
             return
-        users = self._ports.cache.users_of(namespace, name)
-        for number in users:
-            self._add(number, followers(len(users)))
+        self._add_all(self._ports.cache.users_of(namespace, name))
+
+    def _add_all(self, numbers: Sequence[PhoneNumber]) -> None:
+        """Queue all numbers that one change concerns."""
+        for number in numbers:
+            self._add(number, followers(len(numbers)))
+
+    def _add(self, number: PhoneNumber, lane: Lane) -> None:
+        """Only the leader queues: a new leader sweeps, and so finds what happened before."""
+        if self._role.leading:
+            self._queue.add(number.phone_number, lane, number.key.namespace)
+
+    def passed_over(self, found: Unreadable) -> None:
+        """A watch told of an object that cannot be read."""
+        self._ports.unread.told(found)
 
     async def list_all(self) -> None:
         """Take in all that there is, the sealing keys with it."""

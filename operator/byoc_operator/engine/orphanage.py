@@ -11,7 +11,7 @@ from ..core.ownership import Owner
 from ..core.trunk import SipObject, kind_of
 from ..errors import Conflict, OperatorError, Stalled, Unavailable
 from .breath import unhurried
-from .gather import Ports
+from .ports import Ports
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,9 @@ from ..errors import Conflict, Gone, NotLeading, OperatorError, Parked, Stalled,
 from .apply import Applied, Applier
 from .breath import unhurried
 from .claims import Claims
-from .gather import Gatherer, Moved, Ports
+from .gather import Gatherer, Moved
 from .lookups import Lookups
+from .ports import Ports
 from .repairs import is_anothers, is_repair, secret_is_newer
 from .report import Refused, Reporter, was_in_step
 from .told import Told

@@ -16,7 +16,8 @@ from ..core.plan import paths, verbs
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
-from .gather import FORBIDDEN, Moved, Ports
+from .gather import FORBIDDEN, Moved
+from .ports import Ports
 
 log = logging.getLogger(__name__)
 

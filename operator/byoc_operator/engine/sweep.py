@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from ..cluster.api import ApiRefused
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
-from .gather import Ports
 from .orphanage import Announce, Orphanage
+from .ports import Ports
 from .queue import Lane, WorkQueue, followers
 from .report import was_in_step
 

@@ -160,8 +160,8 @@ def in_a_gap(world: World, happens: Callable[[], object]) -> None:
     """Something happens to Secrets while their watch is away; then the watch begins anew, with a LIST."""
     world.api.watch_secrets.clear()
     happens()
-    world.api.watch_secrets.append(world.engine.secret_event)
-    world.engine.secrets_listed()
+    world.api.watch_secrets.append(world.engine.intake.secret_event)
+    world.engine.intake.secrets_listed()
 
 
 def codes(world: World) -> set[str]:
@@ -222,7 +222,7 @@ async def test_what_a_watch_tells_during_a_list_is_newer_than_the_list(*, delete
             api.put_secret(NAMESPACE, "sip", values, watched=False)
 
     api.happens = happens
-    world.engine.secrets_listed()
+    world.engine.intake.secrets_listed()
     await world.elapse(1)
     api.happens = lambda: None
     await world.sweep()
@@ -235,8 +235,8 @@ async def test_lists_that_become_due_together_are_made_once_each() -> None:
     world = await World.in_step()
     world.api.requests.clear()
     for _ in range(3):
-        world.engine.secrets_listed()
-        world.engine.numbers_listed()
+        world.engine.intake.secrets_listed()
+        world.engine.intake.numbers_listed()
     await world.elapse(1)
     assert [world.api.requests["GET", resource] for resource in ("secrets", PLURAL)] == [1, 1]
 
@@ -246,11 +246,11 @@ async def test_numbers_are_listed_while_secrets_cannot_be() -> None:
     world = await World.in_step()
     until = asyncio.Event()
     world.api.inject(Hold(until), "GET", "secrets")
-    world.engine.secrets_listed()
+    world.engine.intake.secrets_listed()
     await world.elapse(1)
     world.api.watch_numbers.clear()
     world.api.apply(manifest("new", phoneNumber="+15550100002"))
-    world.engine.numbers_listed()
+    world.engine.intake.numbers_listed()
     await world.elapse(1)
     until.set()
     assert world.ready("new")[1] == "Synced"
@@ -288,8 +288,8 @@ async def test_numbers_of_a_gap_are_taken_in_by_the_list_that_the_watch_begins_w
     world.api.delete(NAMESPACE, "other")
     world.api.strip_finalizer(NAMESPACE, "other")
     world.api.apply(manifest("new", phoneNumber="+15550100002"))
-    world.api.watch_numbers.append(world.engine.number_event)
-    world.engine.numbers_listed()
+    world.api.watch_numbers.append(world.engine.intake.number_event)
+    world.engine.intake.numbers_listed()
     await world.elapse(1)
     await world.settle()
     assert world.ready("new") == ("True", "Synced")

@@ -180,7 +180,7 @@ async def _swept(made: list[SipObject], *, deletes: bool) -> None:
     finally:
         logger.removeHandler(lines)
         logger.setLevel(before)
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
     assert world.ready() == ("True", "Synced")
     assert world.ready("other") == ("True", "Synced")
     assert world.ids() == ours

@@ -20,7 +20,7 @@ DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached.")
 
 def _late_watch(world: World) -> None:
     """Events come 0.1 s after the fact, as kopf batches them."""
-    loop, tell = asyncio.get_running_loop(), world.engine.number_event
+    loop, tell = asyncio.get_running_loop(), world.engine.intake.number_event
 
     def later(kind: str, raw: Any) -> None:
         loop.call_later(0.1, tell, kind, copy.deepcopy(raw))

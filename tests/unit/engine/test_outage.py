@@ -102,7 +102,7 @@ async def test_an_hour_without_livekit_costs_nothing_but_probes() -> None:
     assert [raw for raw in world.api.numbers() if before.get(raw["metadata"]["name"], raw) != raw] == []
     assert {world.ready(name) for name in before} == {SYNCED}
     assert len(world.troubles) == 1
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
 
 
 @in_virtual_time

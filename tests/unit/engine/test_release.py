@@ -157,7 +157,7 @@ async def test_while_livekit_is_down_it_waits_for_a_sweep() -> None:
     ids = await retained(world)
     world.livekit.always = Unavailable("LiveKitUnavailable", "down")
     await release(world, *ids)
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
     world.livekit.always = None
     await world.sweep()
     await world.sweep()

@@ -85,7 +85,7 @@ async def test_a_clean_end_hands_over_within_two_seconds() -> None:
     await other.elapse(2)
     assert other.engine.leading
     assert held_by(other.api) == "b"
-    assert not one.engine.died.done()
+    assert not one.engine.tasks.died.done()
 
 
 @in_virtual_time
@@ -93,11 +93,11 @@ async def test_an_engine_whose_leadership_is_lost_dies_and_writes_no_more_to_liv
     one, other = await replicas()
     one.api.edit_lease(SYSTEM, LEASE, holderIdentity="somebody else")
     await one.elapse(5)
-    assert one.engine.died.done()
+    assert one.engine.tasks.died.done()
     one.api.edit(NAMESPACE, NAME, friendlyName="Support")
     await one.elapse(1)
     assert one.livekit_writes() == []
-    assert not other.engine.died.done()
+    assert not other.engine.tasks.died.done()
     await one.kill()
     await other.elapse(25)
     assert other.ready() == SYNCED
@@ -129,9 +129,9 @@ async def test_two_that_believe_never_write_at_once() -> None:
     way.cut = True
     both = 0
     for turn in range(60):
-        if not one.engine.died.done():
+        if not one.engine.tasks.died.done():
             both += first.holds and other.engine.leading
-        elif one.engine.number_event in api.watch_numbers:
+        elif one.engine.intake.number_event in api.watch_numbers:
             await one.kill()  # as the process does
         api.edit(NAMESPACE, NAME, friendlyName=f"name {turn}")
         await asyncio.sleep(0.5)
@@ -148,8 +148,8 @@ async def test_a_new_leader_finds_numbers_that_its_watch_did_not_tell_of() -> No
     await one.apply("third", phoneNumber="+15550100002")
     one.api.edit(NAMESPACE, NAME, friendlyName="Support")
     await one.settle()
-    other.api.watch_numbers.append(other.engine.number_event)
-    other.api.watch_secrets.append(other.engine.secret_event)
+    other.api.watch_numbers.append(other.engine.intake.number_event)
+    other.api.watch_secrets.append(other.engine.intake.secret_event)
     await one.kill()
     await other.elapse(25)
     assert {number.key.name for number in other.ports.cache.all()} == {NAME, "second", "third"}
@@ -165,8 +165,8 @@ async def test_a_new_leader_with_a_broken_watch_takes_no_living_number_for_an_or
     await other.start()
     other.deafen()
     await one.apply("second", phoneNumber="+15550100001")
-    other.api.watch_numbers.append(other.engine.number_event)
-    other.api.watch_secrets.append(other.engine.secret_event)
+    other.api.watch_numbers.append(other.engine.intake.number_event)
+    other.api.watch_secrets.append(other.engine.intake.secret_event)
     await one.kill()
     await other.elapse(25)
     await other.sweep()
@@ -181,8 +181,8 @@ async def test_a_new_leader_forgets_numbers_that_vanished_behind_its_back() -> N
     other.deafen()
     one.api.delete(NAMESPACE, "second")
     await one.settle()
-    other.api.watch_numbers.append(other.engine.number_event)
-    other.api.watch_secrets.append(other.engine.secret_event)
+    other.api.watch_numbers.append(other.engine.intake.number_event)
+    other.api.watch_secrets.append(other.engine.intake.secret_event)
     await one.kill()
     other.forget_counts()
     await other.elapse(25)
@@ -202,7 +202,7 @@ async def _takes_over_while(break_api: Callable[[FakeApi], None]) -> World:
 @in_virtual_time
 async def test_a_list_that_fails_at_the_take_over_is_tried_again() -> None:
     other = await _takes_over_while(lambda api: api.inject(Fail(API_DOWN), "GET", "byocphonenumbers"))
-    assert not other.engine.died.done()
+    assert not other.engine.tasks.died.done()
     assert other.engine.leading
 
 
@@ -214,6 +214,6 @@ async def test_a_slow_list_at_the_take_over_costs_no_leadership() -> None:
         api.inject(Hold(until), "GET", "byocphonenumbers")
 
     other = await _takes_over_while(slow)
-    assert not other.engine.died.done()
+    assert not other.engine.tasks.died.done()
     assert other.engine.leading
     assert STATUS_PATCH not in other.api_writes()

@@ -152,7 +152,7 @@ async def test_a_finalizer_patch_that_fails_its_test_is_done_again_on_the_new_ve
     world.api.apply(manifest())
     raw = world.raw()
     world.api.annotate(NAMESPACE, NAME, refresh="somebody was quicker")
-    world.engine.number_event("ADDED", raw)
+    world.engine.intake.number_event("ADDED", raw)
     await world.settle()
     assert world.ready() == ("True", "Synced")
     assert world.api_writes().count(FINALIZER_PATCH) == 2
@@ -165,7 +165,7 @@ async def test_an_object_deleted_while_it_was_judged_gets_nothing_made() -> None
     world.api.apply(manifest())
     raw = world.raw()
     world.api.delete(NAMESPACE, NAME)
-    world.engine.number_event("ADDED", raw)
+    world.engine.intake.number_event("ADDED", raw)
     await world.settle()
     assert world.livekit.objects() == []
 
@@ -210,7 +210,7 @@ async def test_a_bug_in_one_number_does_not_stop_the_others(caplog: pytest.LogCa
     assert world.ready() == ("True", "Synced")
     assert "TypeError" in caplog.text
     assert secret not in caplog.text
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
 
 
 def _bug(text: str) -> Any:
@@ -223,7 +223,7 @@ async def test_a_task_of_our_own_that_dies_is_noticed() -> None:
     world.livekit.inject(Refuse(UNAUTHORIZED), "list")
     world.livekit.inject(Refuse(_bug("broken")), "probe")
     await world.sweep()
-    assert isinstance(world.engine.died.result(), TypeError)
+    assert isinstance(world.engine.tasks.died.result(), TypeError)
 
 
 @in_virtual_time
@@ -234,7 +234,7 @@ async def test_a_task_of_our_own_that_is_cancelled_is_noticed(name: str) -> None
     task.cancel()
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert str(world.engine.died.result()) == f"{name} ended"
+    assert str(world.engine.tasks.died.result()) == f"{name} ended"
 
 
 @in_virtual_time
@@ -248,7 +248,7 @@ async def test_a_bug_in_reading_livekits_lists_is_told_and_tried_again(caplog: p
     assert secret not in caplog.text
     await world.apply()
     assert world.ready() == ("True", "Synced")
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
 
 
 class Deaf(World):
@@ -268,7 +268,7 @@ async def test_a_bug_in_the_search_for_orphans_is_told_once_and_ends_nothing(cap
     assert caplog.text.count("a bug: TypeError while looking at orphans") == 1
     await world.apply()
     assert world.ready() == ("True", "Synced")
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
 
 
 @in_virtual_time
@@ -290,7 +290,7 @@ async def test_stop_finishes_what_is_under_way_and_takes_nothing_more_in() -> No
     world.api.apply(manifest("late", phoneNumber="+15550100000"))
     await asyncio.sleep(100)
     assert (world.api_writes(), world.livekit.calls) == ([], [])
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()
 
 
 @in_virtual_time

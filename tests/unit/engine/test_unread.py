@@ -20,8 +20,8 @@ def counted(world: World, resource: str) -> float | None:
 
 
 async def list_again(world: World) -> None:
-    world.engine.numbers_listed()
-    world.engine.secrets_listed()
+    world.engine.intake.numbers_listed()
+    world.engine.intake.secrets_listed()
     await world.elapse(1)
 
 

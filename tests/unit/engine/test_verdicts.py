@@ -229,7 +229,7 @@ async def test_a_holder_that_vanished_unseen_holds_nothing() -> None:
     world.api.watch_numbers.clear()
     world.api.strip_finalizer(NAMESPACE, NAME)
     world.api.delete(NAMESPACE, NAME)
-    world.api.watch_numbers.append(world.engine.number_event)
+    world.api.watch_numbers.append(world.engine.intake.number_event)
     await world.apply("twin")
     await world.sweep()
     assert world.api.requests["GET", "byocphonenumbers"] >= 1

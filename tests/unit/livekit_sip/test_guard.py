@@ -426,4 +426,4 @@ async def test_a_hanging_call_delays_no_other_number(method: str) -> None:
     released.set()
     await world.settle()
     assert world.ready() == ("True", "Synced")
-    assert not world.engine.died.done()
+    assert not world.engine.tasks.died.done()

@@ -11,7 +11,6 @@ import pytest
 from aiohttp import web
 
 from byoc_operator.cluster.reading import Unreadable
-from byoc_operator.engine.engine import Engine
 from byoc_operator.errors import OperatorError
 from byoc_operator.handlers import Ending, configured, registered, watch
 from byoc_operator.telemetry.watches import Watches
@@ -71,22 +70,11 @@ class ApiServer:
             lines.put_nowait(line)
 
 
-class Unread:
-    """Remembers what could not be read."""
-
-    def __init__(self) -> None:
-        self.heard: list[Unreadable] = []
-
-    def told(self, unreadable: Unreadable) -> None:
-        """One more."""
-        self.heard.append(unreadable)
-
-
 class StandIn:
     """An engine that does nothing, or what it is told to."""
 
     def __init__(self) -> None:
-        self.unread = Unread()
+        self.heard: list[Unreadable] = []
         self.starting: asyncio.Future[None] | None = None
         self.stopped = 0
         self.listed: list[str] = []
@@ -109,6 +97,10 @@ class StandIn:
     def secret_event(self, _kind: str | None, _raw: Any) -> None:
         """Nothing."""
 
+    def passed_over(self, found: Unreadable) -> None:
+        """Remember what could not be read."""
+        self.heard.append(found)
+
     def secrets_listed(self) -> None:
         """Remember."""
         self.listed.append(SECRETS)
@@ -128,7 +120,7 @@ class Operator:
         self.stop = asyncio.Event()
         self.watches = Watches(2)
         ending = Ending(self.stop, asyncio.Event(), self._lose)
-        registry = registered(cast("Engine", self.engine), ending, self.watches)
+        registry = registered(self.engine, self.engine, ending, self.watches)
         self.running = asyncio.create_task(watch(registry, (), ending, self.watches))
 
     def _lose(self, why: str) -> None:
@@ -189,9 +181,9 @@ async def test_a_line_that_cannot_be_read_ends_no_watcher(operator: Operator, pa
     await operator.begun()
     operator.api.tell(path, line)
     async with asyncio.timeout(DEADLINE_S):
-        while not operator.engine.unread.heard:  # noqa: ASYNC110 - kopf tells nobody
+        while not operator.engine.heard:  # noqa: ASYNC110 - kopf tells nobody
             await asyncio.sleep(0.02)
-    assert operator.engine.unread.heard[0].resource == path.rpartition("/")[2]
+    assert operator.engine.heard[0].resource == path.rpartition("/")[2]
     assert (operator.watches.problems(), operator.watches.dead(), operator.lost) == ([], "", [])
 
 

@@ -1,0 +1,51 @@
+"""Gauges of what only the leader knows. A replica that stands by has no series of them."""
+
+from collections.abc import Callable
+
+from ..api.conditions import Reason
+from .orphanage import Orphanage
+from .ports import Ports
+from .queue import WorkQueue
+from .role import Role
+from .sweep import Sweeper
+from .worker import Worker
+
+Read = Callable[[], float | None]
+
+_REASONS = frozenset(Reason)
+
+
+def export(ports: Ports, role: Role, queue: WorkQueue, worker: Worker, sweeper: Sweeper, orphanage: Orphanage) -> None:
+    """Register gauges that are read when somebody looks; each is one of `telemetry.metrics.LED`."""
+    gauges: dict[str, Read] = {
+        "byoc_queue_depth": lambda: queue.depth,
+        "byoc_queue_delayed": lambda: queue.delayed,
+        "byoc_queue_parked": lambda: queue.parked,
+        "byoc_queue_oldest_seconds": lambda: queue.oldest_s,
+        "byoc_run_oldest_seconds": lambda: worker.oldest_s,
+        "byoc_orphans": lambda: orphanage.count,
+        "byoc_retained_numbers": lambda: orphanage.retained_count,
+        "byoc_livekit_up": lambda: sweeper.state.up,
+        "byoc_last_sweep_timestamp_seconds": lambda: sweeper.state.swept_at_s,
+        "byoc_livekit_objects": lambda: len(ports.inventory.snapshot),
+        "byoc_paced_limit": lambda: ports.guard.pace.value,
+    }
+    metrics = ports.metrics
+    metrics.gauge("byoc_leading", "1 if this replica works, 0 if it stands by.", lambda: role.leading)
+    for name, read in gauges.items():
+        metrics.led(name, _led(role, read))
+    metrics.by_reason(lambda: reasons(ports) if role.leading else {})
+    metrics.refused(ports.regained.refusals.counts)
+
+
+def _led(role: Role, read: Read) -> Read:
+    return lambda: read() if role.leading else None
+
+
+def reasons(ports: Ports) -> dict[str, int]:
+    """How many numbers have which reason. The cache counts as numbers change, so reading walks over no number."""
+    counts: dict[str, int] = {}
+    for stored, count in ports.cache.reasons().items():
+        reason = stored if stored in _REASONS else "Unseen"
+        counts[reason] = counts.get(reason, 0) + count
+    return counts

@@ -1,0 +1,75 @@
+"""Workers: each takes one phone number after the other out of the queue and runs it."""
+
+import asyncio
+import logging
+import traceback
+
+from ..cluster.api import ApiRefused
+from ..errors import Parked, Unavailable, Waiting
+from .ports import Ports
+from .queue import WorkQueue
+from .reconcile import Reconciler
+from .report import REFUSED_LONGEST_S
+
+log = logging.getLogger(__name__)
+
+BUG_LONGEST_S = 600.0
+
+RUN_LIMIT_S = 300.0
+"""No run takes so long, because each of its calls has a timeout. A run that takes longer is ended and tried again."""
+
+
+class Worker:
+    """Runs phone numbers. `work` may be called several times: that many runs are under way at once."""
+
+    def __init__(self, ports: Ports, queue: WorkQueue, reconciler: Reconciler) -> None:
+        self._ports = ports
+        self._queue = queue
+        self._reconciler = reconciler
+        self._runs: dict[str, float] = {}
+
+    @property
+    def oldest_s(self) -> float:
+        """How long the longest run under way has taken so far, in seconds."""
+        now = self._ports.clock()
+        return now - min(self._runs.values(), default=now)
+
+    async def work(self) -> None:
+        """Run one phone number after the other, until cancelled."""
+        while True:
+            phone = await self._queue.get()
+            started = self._runs[phone] = self._ports.clock()
+            try:
+                result = await self._run(phone)
+            finally:
+                del self._runs[phone]
+            self._ports.metrics.reconciles.labels(result).inc()
+            self._ports.metrics.reconcile_seconds.observe(self._ports.clock() - started)
+
+    async def _run(self, phone: str) -> str:
+        try:
+            async with asyncio.timeout(RUN_LIMIT_S):
+                await self._reconciler.reconcile(phone)
+        except Waiting as exc:
+            self._queue.later(phone, exc.delay_s)
+            return "waiting"
+        except Unavailable as exc:
+            trouble = self._ports.guard.trouble
+            if trouble is not None and (isinstance(exc, Parked) or trouble.reason == exc.reason):
+                self._queue.park(phone)
+                return "parked"
+            self._queue.retry(phone, exc.retry_after_s or 0.0, exc.longest_s)
+            return "unavailable"
+        except ApiRefused:  # `Refusals` tells it
+            self._queue.retry(phone, 0.0, REFUSED_LONGEST_S)
+            return "unavailable"
+        except Exception as exc:  # noqa: BLE001 - a bug that one number meets must not stop the others
+            # The frames only: an exception's text may hold what it was handed.
+            frames = "".join(traceback.format_tb(exc.__traceback__)[-4:])
+            log.error(  # noqa: TRY400 - see above
+                "a bug: %s while working on %s\n%s", type(exc).__name__, phone, frames
+            )
+            self._queue.retry(phone, 0.0, BUG_LONGEST_S)
+            return "bug"
+        self._queue.done(phone)
+        return "done"
