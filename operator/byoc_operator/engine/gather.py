@@ -14,7 +14,6 @@ from ..core.plan import with_texts
 from ..core.situation import ClusterFacts, Situation, credentials_of, situation_of
 from .ports import Ports
 
-
 FORBIDDEN = 403
 
 RECOUNT_S = 1.0

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..api.resource import Key, PhoneNumber
 from ..api.names import PLURAL
+from ..api.resource import Key, PhoneNumber
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.regained import Regained
