@@ -1,5 +1,6 @@
 """Whoever has LiveKit's lists and a few objects of the cluster judges a number, without an engine."""
 
+import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -7,14 +8,16 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.conditions import Reason
+from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.api.resource import PhoneNumber, parse
 from byoc_operator.core.assessment import Assessment, assess
-from byoc_operator.core.credentials import Reading, SecretFacts, facts_of
+from byoc_operator.core.credentials import Reading, SecretFacts
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.holders import tenure_of
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.plan import Create, verbs
+from byoc_operator.core.secret_facts import secret_facts
 from byoc_operator.core.situation import ClusterFacts, situation_of
 from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject
@@ -33,9 +36,10 @@ def number(name: str = "main", **spec: Any) -> PhoneNumber:
 
 
 def secret(values: Mapping[str, str]) -> SecretFacts:
-    """The Secret `sip`, in plain text."""
-    reading = Reading(MASK, lambda text, *_: text)
-    return SecretFacts("voice", "sip", "1", "Opaque", True, 0.0, facts_of("voice", "sip", "Opaque", values, reading))
+    """The Secret `sip` as the API server hands it out, in plain text."""
+    data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+    metadata = {"namespace": "voice", "name": "sip", "resourceVersion": "1", "labels": {WATCH_LABEL: "true"}}
+    return secret_facts({"metadata": metadata, "type": "Opaque", "data": data}, Reading(MASK, lambda text, *_: text))
 
 
 def judged(
