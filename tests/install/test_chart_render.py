@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.installation_settings import installation_settings
 from byoc_operator.settings import Settings
 from install.rendering import ROOT, RenderRefused, chart, chart_text, kustomized, notes, objects, run_helm
 from testbed import tools
@@ -213,6 +214,17 @@ def test_nobody_who_edits_numbers_may_write_their_status() -> None:
     assert [rule["resources"] for rule in edit["rules"]] == [["byocphonenumbers"]]
 
 
+def test_who_sees_numbers_reads_what_the_installation_adds_to_them_and_no_other_config_map() -> None:
+    for rendered in (chart(NAME, EVERYTHING), kustomized(ROOT / "deploy")):
+        (view,) = (found for found in rendered if found["metadata"]["name"] == "byoc-view")
+        (rule,) = (rule for rule in view["rules"] if rule["resources"] == ["configmaps"])
+        assert (rule["resourceNames"], rule["verbs"]) == (["byoc-operator-installation"], ["get"])
+        (told,) = (found for found in rendered if found["metadata"]["name"] == "byoc-operator-installation")
+        assert told["kind"] == "ConfigMap"
+        assert installation_settings(told["data"]).installation("a cluster's").live_kit
+        assert {name for name in told["data"] if "API_KEY" in name or "API_SECRET" in name} == set()
+
+
 def test_the_least_release_has_nothing_outside_of_namespaces() -> None:
     rendered = chart(NAME, LEAST, api_versions=[POLICY_API])
     assert {found["kind"] for found in rendered} & CLUSTER_WIDE == set()
@@ -273,7 +285,8 @@ def test_the_lease_has_the_name_that_the_role_allows(values: Json) -> None:
 def test_and_so_it_has_in_the_plain_manifests(folder: str) -> None:
     rendered = kustomized(ROOT / folder)
     (role,) = (found for found in rendered if _identity(found)[1:] == ("Role", NAMESPACE, NAME))
-    assert role["rules"][1]["resourceNames"] == [_one(rendered, "ConfigMap")["data"]["BYOC_LEASE_NAME"]]
+    read = [found["data"]["BYOC_LEASE_NAME"] for found in rendered if found["kind"] == "ConfigMap"]
+    assert role["rules"][1]["resourceNames"] * 2 == read, "the pods' and the people's"
 
 
 def test_a_changed_setting_replaces_the_pods_and_a_number_of_replicas_does_not() -> None:
@@ -466,7 +479,8 @@ def test_a_changed_setting_of_the_plain_manifests_replaces_the_pods(deploy: Path
     with (deploy / "settings.env").open("a") as settings:
         settings.write("BYOC_LOG_LEVEL=DEBUG\n")
     after = kustomized(deploy)
-    assert _one(after, "ConfigMap")["data"]["BYOC_LOG_LEVEL"] == "DEBUG"
+    read = [found["data"] for found in after if found["kind"] == "ConfigMap"]
+    assert [each["BYOC_LOG_LEVEL"] for each in read] == ["DEBUG"] * 2, "the pods' and the people's"
     assert _one(after, "Deployment") != before
 
 
