@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from byoc_operator.api.resource import RecordedIds
+from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.api.schema import PhoneNumberSpec
 from byoc_operator.api.validation import parse_spec
 from byoc_operator.core.credentials import Credentials

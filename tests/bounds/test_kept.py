@@ -118,7 +118,7 @@ async def test_of_a_number_a_bounded_size_stays(kind: str) -> None:
         kept = sighting.number
         cache.expect(kept, kept.status)
         bound = {"large spec": MAX_NUMBER}.get(kind, MAX_STATUS + ORDINARY if kind in IN_STATUS else ORDINARY)
-        assert size_of([cache._numbers, cache._by_phone, cache._by_secret, cache._expected]) < bound
+        assert size_of([cache._numbers, cache._by_phone, cache._by_secret, cache._expected._values]) < bound
 
 
 async def test_reading_a_large_number_takes_little_more_than_its_text() -> None:
@@ -136,14 +136,14 @@ async def test_reading_a_large_number_takes_little_more_than_its_text() -> None:
 def test_a_status_of_our_own_is_kept_as_it_is() -> None:
     conditions = [CONDITION | {"type": kind, "message": "m" * 1024} for kind in ("Ready", "Reconciling", "Stalled")]
     status = {"observedGeneration": 3, "conditions": conditions, "findings": [{"code": "X", "message": "m" * 500}] * 8}
-    assert parse(number(status=status)).status is status
+    assert parse(number(status=status)).status.json() == status
 
 
 def test_of_a_status_that_is_too_large_the_ids_stay_and_the_rest_differs_from_whatever_is_wanted() -> None:
     status = {"conditions": [CONDITION] * 16, "inboundTrunkId": "ST_1", "observedGeneration": 3}
     kept = parse(number(status=status))
-    assert kept.status == {"conditions": None, "inboundTrunkId": "ST_1", "observedGeneration": 3}
-    assert (kept.recorded.inbound, kept.seen_before, kept.ready_reason) == ("ST_1", True, "")
+    assert kept.status.json() == {"conditions": None, "inboundTrunkId": "ST_1", "observedGeneration": 3}
+    assert (kept.status.ids.inbound, kept.status.seen_before, kept.status.ready.reason) == ("ST_1", True, "")
 
 
 @pytest.mark.parametrize("finalizers", [["a", FINALIZER, "b"], {"count": 3, "at": 1}])

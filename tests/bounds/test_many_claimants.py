@@ -285,6 +285,7 @@ async def test_the_memory_of_gone_objects_is_given_back() -> None:
         world.ports.cache._expected,
     )
     assert [len(each) for each in kept] == [0] * len(kept)
+    assert [len(each) for each in world.ports.cache.memories] == [0] * len(world.ports.cache.memories)
 
 
 # What a scrape costs

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.api.names import ADOPT
-from byoc_operator.api.resource import PhoneNumber, RecordedIds, parse
+from byoc_operator.api.recorded_status import RecordedIds
+from byoc_operator.api.resource import PhoneNumber, parse
 from byoc_operator.core.adoption import Adoption, judge
 from byoc_operator.core.assessment import Assessment, assess
 from byoc_operator.core.ownership import Mark, Owned, Owner, claim, owner_of, rule_name

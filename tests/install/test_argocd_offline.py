@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from byoc_operator.api.conditions import Reason, Verdict, stamped, summarise
+from byoc_operator.api.recorded_status import RecordedStatus
 from byoc_operator.generate.argocd import ACTIONS, argocd_files
 from testbed import tools
 from testbed.argocd_parts import run_argocd
@@ -31,10 +32,8 @@ PAUSED = Verdict(Reason.PAUSED, "Nothing is written to LiveKit.", stalled=False)
 def told(verdict: Verdict | None, activity: Reason = Reason.UPDATING, generation: int = GENERATION) -> dict[str, Any]:
     """The status that the operator would write, made by its own functions."""
     conditions = summarise(verdict, activity, None, has_credentials=False, message=SYNCED)
-    return {
-        "observedGeneration": generation,
-        "conditions": stamped(conditions, (), generation, "2026-11-24T10:00:00Z"),
-    }
+    stated = stamped(conditions, (), generation, "2026-11-24T10:00:00Z")
+    return dict(RecordedStatus(observed_generation=generation, conditions=stated).json())
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,11 @@ there and its reason is the cause; `Reconciling` and `Stalled` exist only while 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any, Literal
 
 from .names import ADOPT, PAUSED
 from .printable import printable
-
-Status = Literal["True", "False", "Unknown"]
 
 
 class Reason(StrEnum):
@@ -140,12 +137,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition without the parts that depend on history."""
+    """One condition of a status. `stamped` fills in the parts that depend on history.
 
-    type: Literal["Ready", "Reconciling", "Stalled", "CredentialsResolved"]
-    status: Status
-    reason: Reason
+    `status`: True, False or Unknown. `last_transition_time`: RFC 3339, empty for none.
+    """
+
+    type: str
+    status: str
+    reason: str
     message: str
+    observed_generation: int | None = None
+    last_transition_time: str = ""
 
 
 def summarise(
@@ -174,27 +176,25 @@ def summarise(
 
 
 def stamped(
-    wanted: Sequence[Condition], previous: Sequence[Mapping[str, Any]], generation: int, now: str
-) -> list[dict[str, Any]]:
-    """The conditions as the API stores them. `lastTransitionTime` moves only when a condition's status does.
+    wanted: Sequence[Condition], previous: Sequence[Condition], generation: int, now: str
+) -> tuple[Condition, ...]:
+    """The conditions as the status shows them. `last_transition_time` moves only when a condition's status does.
 
-    `previous`: the conditions of the status as it is, whatever they may hold; `now`: RFC 3339 in UTC, whole seconds.
+    `previous`: the conditions of the status as it is; `now`: RFC 3339 in UTC, whole seconds.
     """
-    before = {str(old.get("type")): old for old in previous}
-    return [
-        {
-            "type": condition.type,
-            "status": condition.status,
-            "reason": str(condition.reason),
-            "message": printable(condition.message, MAX_MESSAGE),
-            "observedGeneration": generation,
-            "lastTransitionTime": _transition(condition, before.get(condition.type, {}), now),
-        }
+    before = {old.type: old for old in previous}
+    return tuple(
+        replace(
+            condition,
+            message=printable(condition.message, MAX_MESSAGE),
+            observed_generation=generation,
+            last_transition_time=_transition(condition, before.get(condition.type), now),
+        )
         for condition in wanted
-    ]
+    )
 
 
-def _transition(condition: Condition, before: Mapping[str, Any], now: str) -> str:
-    since = before.get("lastTransitionTime")
-    unchanged = before.get("status") == condition.status and isinstance(since, str)
-    return str(since) if unchanged else now
+def _transition(condition: Condition, before: Condition | None, now: str) -> str:
+    if before is None or before.status != condition.status:
+        return now
+    return before.last_transition_time or now

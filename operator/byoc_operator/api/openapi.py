@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from .schema import PhoneNumberSpec
-from .schema_status import PhoneNumberStatus
+from .schema_status import StatusModel
 
 Schema = dict[str, Any]
 
@@ -18,7 +18,7 @@ def spec_schema() -> Schema:
 
 def status_schema() -> Schema:
     """The schema of `status`."""
-    return structural_schema(PhoneNumberStatus)
+    return structural_schema(StatusModel)
 
 
 def structural_schema(model: type[BaseModel]) -> Schema:

@@ -9,8 +9,8 @@ from .carriers import host_of
 from .conditions import Reason, Verdict
 from .grammar import canonical_host
 from .names import ADOPT, ANNOTATIONS, FINALIZER, FORCE_ORPHAN, GROUP, PAUSED, RECREATE, REFRESH
+from .recorded_status import RecordedStatus, recorded_status
 from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
-from .status_bound import kept_status
 from .validation import parse_spec
 
 MAX_ANSWER = 253
@@ -28,15 +28,6 @@ MAX_ADOPTED = 16
 
 MAX_OVER = 4
 """How many of those beyond are remembered, to be named."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedIds:
-    """The LiveKit IDs that the number's status names, empty where it names none."""
-
-    outbound: str = ""
-    inbound: str = ""
-    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +86,8 @@ class PhoneNumber:
     """One object as we last saw it.
 
     `spec` is None when it breaks a rule, then `invalid` says which; the policies are known all the same, as deletion
-    asks for them. `phone_number` is the text in the spec, valid or not (the object's name if there is none). `status`
-    is as stored, trusted for nothing but comparison, recorded IDs and answered annotations. `created_at`: RFC 3339.
+    asks for them. `phone_number` is the text in the spec, valid or not (the object's name if there is none). `status`:
+    trusted for nothing but comparison, recorded IDs and answered annotations. `created_at`: RFC 3339.
     `finalizers`: how many there are; `finalizer_at`: which of them is ours, None if none is. `secret_name`: the Secret
     in the spec, valid or not (empty if there is none). `unread`: why the spec could not be read, empty if it could.
     """
@@ -117,7 +108,7 @@ class PhoneNumber:
     invalid: Verdict | None
     management_policy: ManagementPolicy
     deletion_policy: DeletionPolicy
-    status: Mapping[str, Any]
+    status: RecordedStatus
 
     @property
     def has_finalizer(self) -> bool:
@@ -135,78 +126,30 @@ class PhoneNumber:
         return self.management_policy is ManagementPolicy.OBSERVE
 
     @property
-    def recorded(self) -> RecordedIds:
-        """The LiveKit IDs in the status."""
-        return RecordedIds(
-            outbound=self.answered("outboundTrunkId"),
-            inbound=self.answered("inboundTrunkId"),
-            rule=self.answered("dispatchRuleId"),
-        )
+    def is_current(self) -> bool:
+        """Whether the status describes this very spec."""
+        return self.status.observed_generation == self.generation
 
     @property
-    def seen_before(self) -> bool:
-        """Whether the operator ever wrote a status; the API server sets observedGeneration to -1 at creation."""
-        observed = self.status.get("observedGeneration", -1)
-        return isinstance(observed, int) and observed >= 0
-
-    @property
-    def ready_reason(self) -> str:
-        """The reason of the Ready condition as stored, empty if there is none."""
-        return str(self._ready.get("reason", ""))
-
-    @property
-    def ready_message(self) -> str:
-        """The message of the Ready condition as stored, empty if there is none."""
-        return str(self._ready.get("message", ""))
-
-    @property
-    def _ready(self) -> Mapping[str, Any]:
-        conditions = self.status.get("conditions")
-        for condition in conditions if isinstance(conditions, list) else ():
-            if isinstance(condition, Mapping) and condition.get("type") == "Ready":
-                return condition
-        return {}
-
-    @property
-    def written_secret_version(self) -> str | None:
-        """The resourceVersion of the Secret whose credentials were last written to LiveKit.
-
-        None: none were written; empty: some were, and the status does not say which.
-        """
-        written = self.status.get("credentials")
-        if not isinstance(written, Mapping):
-            return None
-        version = written.get("resourceVersion")
-        return version if isinstance(version, str) else ""
-
-    @property
-    def wrote_sealed(self) -> bool:
-        """Whether the credentials that were last written to LiveKit were sealed in their Secret."""
-        return bool(_mapping(self.status.get("credentials")).get("sealed"))
-
-    def finding(self, code: str) -> str:
-        """The message of a finding in the status, empty if it is not there."""
-        noted = self.status.get("findings")
-        for each in noted if isinstance(noted, list) else ():
-            if isinstance(each, Mapping) and each.get("code") == code:
-                return str(each.get("message", ""))
-        return ""
+    def was_in_step(self) -> bool:
+        """Whether the status says: in step with this very spec."""
+        return self.is_current and self.status.ready.reason == Reason.SYNCED
 
     @property
     def refresh_due(self) -> bool:
         """Whether a refresh is asked for that was not answered; an object never seen before owes none."""
         asked = self.wishes.refresh
-        return bool(asked) and self.seen_before and asked != self.answered("lastHandledRefresh")
+        return bool(asked) and self.status.seen_before and asked != self.status.last_handled_refresh
+
+    @property
+    def recreate_due(self) -> bool:
+        """Whether a recreate is asked for that the status does not answer; trunks that carry its value may do."""
+        return self.wishes.recreate not in ("", self.status.last_handled_recreate)
 
     @property
     def waking(self) -> tuple[object, ...]:
         """What makes a change of the object worth a run; the status is compared apart."""
         return (self.uid, self.generation, self.wishes, self.deleting, self.has_finalizer)
-
-    def answered(self, field: str) -> str:
-        """A text field of the status, empty if it is absent or no text."""
-        value = self.status.get(field)
-        return value if isinstance(value, str) else ""
 
 
 def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNumber:
@@ -232,8 +175,13 @@ def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNum
         finalizers=finalizers,
         wishes=_wishes(_mapping(metadata.get("annotations"))),
         **_of_spec(raw, known if known and known.spec and known.generation == generation else None, known, key),
-        status=kept_status(_mapping(raw.get("status"))),
+        status=recorded_status_of(raw),
     )
+
+
+def recorded_status_of(raw: Mapping[str, Any]) -> RecordedStatus:
+    """The status in the JSON of a number."""
+    return recorded_status(raw.get("status"))
 
 
 def _of_spec(raw: Mapping[str, Any], judged: PhoneNumber | None, known: PhoneNumber | None, key: Key) -> dict[str, Any]:
@@ -330,7 +278,7 @@ def trunk_of_refused_host(number: PhoneNumber, *, removes: bool) -> str:
     """What to say of the outbound trunk of a number whose host is refused. `removes`: whether it is taken out."""
     if removes and not number.observes:
         return "; BYOC_REFUSED_HOSTS is Remove, so the number has no outbound trunk"
-    trunk = number.recorded.outbound
+    trunk = number.status.ids.outbound
     if not trunk:
         return ""
     return (

@@ -81,7 +81,7 @@ def judge(
     known = [by_id[each] for each in asked if each in by_id]
     for each in sorted(known, key=lambda each: isinstance(each, DispatchRule)):  # a rule goes with its trunk
         bench.look_at(each)
-    if number.wishes.adopted_as == number.answered("lastHandledAdopt"):
+    if number.wishes.adopted_as == number.status.last_handled_adopt:
         return Adoption(taken=bench.taken)
     lacking = bench.lacking()
     absent = [each for each in asked if each not in by_id and is_livekit_id(each)]
@@ -123,7 +123,7 @@ class _Bench:
 
     def lacking(self) -> frozenset[Kind]:
         """Kinds that the number needs and has none of; one that LiveKit lost is made again all the same."""
-        recorded = self._number.recorded
+        recorded = self._number.status.ids
         there = {kind_of(each) for each in (self._owned + self.taken).all}
         lost = {
             Kind.OUTBOUND_TRUNK: recorded.outbound,

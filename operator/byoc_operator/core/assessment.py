@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..api.conditions import Reason, Verdict
+from ..api.recorded_status import Finding, LeftBehind
 from ..api.resource import PhoneNumber
 from ..api.schema import PhoneNumberSpec
 from . import checks
@@ -15,7 +16,7 @@ from .claims import NAMED
 from .conflict import is_twin
 from .credentials import Credentials
 from .desired import Desired, Installation
-from .findings import Evidence, Finding, findings, left_behind
+from .findings import Evidence, findings, left_behind
 from .foreign_rules import Intrusion, intrusion
 from .ownership import Owned, owner_of
 from .plan import Change, Create, Terms, paths, plan, recreation, retention, teardown, verbs
@@ -31,7 +32,7 @@ class Assessment:
     `verdict`: the first thing in the way, None if nothing is. `needs_finalizer`: it must be there before any change.
     `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it; `retain_refused`: they
     delete what its deletionPolicy was to leave. `adopted`: the wish to adopt that is fulfilled once
-    `changes` are applied.
+    `changes` are applied. `left_behind`: see `findings.left_behind`.
     """
 
     changes: tuple[Change, ...] = ()
@@ -39,6 +40,7 @@ class Assessment:
     verdict: Verdict | None = None
     credentials: Credentials | Verdict | None = None
     findings: tuple[Finding, ...] = ()
+    left_behind: tuple[LeftBehind, ...] = ()
     needs_finalizer: bool = False
     lets_go: bool = False
     retain_refused: bool = False
@@ -155,7 +157,7 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         return Assessment(verdict=verdict)
     taken, credentials = situation.adoption.taken, case.credentials
     owned = situation.owned if case.lost else situation.owned + taken
-    handled = number.answered("lastHandledRecreate")
+    handled = number.status.last_handled_recreate
     anew = recreation(situation.owned + taken, number.wishes.recreate, handled, now=verdict is None and not taken)
     want = case.wanted(spec, anew.values)
     early = outbound_before_conflict(situation.owned, number) if case.conflict else Owned()
@@ -166,10 +168,11 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         secret_changed=credentials is not None and _may_be_new(number, credentials),
     )
     changes = (*plan(want, owned, terms), *teardown(early))
+    behind = left_behind(number, owned.ids, case.installation)
     evidence = Evidence(
         credentials,
         _intrusion(situation, spec, want),
-        left_behind(number, owned.ids, case.installation),
+        behind,
         number.wishes.unclear,
         situation.retain_refused,
         situation.adoption.absent,
@@ -178,14 +181,15 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
     noted = findings(spec, case.installation, evidence, now_s)
     if number.observes:
         pending = tuple(dict.fromkeys((*case.lost, *paths(changes))))
-        told = verdict or _changes_pending(changes)
-        return Assessment(pending=pending, verdict=told, credentials=situation.credentials, findings=noted)
+        waits, known = verdict or _changes_pending(changes), situation.credentials
+        return Assessment(pending=pending, verdict=waits, credentials=known, findings=noted, left_behind=behind)
     return Assessment(
         changes=changes,
         pending=case.lost,
         verdict=verdict,
         credentials=situation.credentials,
         findings=noted,
+        left_behind=behind,
         needs_finalizer=not number.has_finalizer and bool(changes or owned),
         refreshes=terms.refresh or bool(terms.recreate),
         adopted="" if situation.adoption.absent else number.wishes.adopted_as,
@@ -197,7 +201,7 @@ def outbound_before_conflict(owned: Owned, number: PhoneNumber) -> Owned:
 
     What the status names, and what has an inbound trunk beside it, was in step once and stays.
     """
-    recorded = number.recorded.outbound
+    recorded = number.status.ids.outbound
     if owned.inbound or any(trunk.id == recorded for trunk in owned.outbound):
         return Owned()
     return Owned(outbound=owned.outbound).marked
@@ -213,8 +217,8 @@ def _intrusion(situation: Situation, spec: PhoneNumberSpec, want: Desired) -> In
 
 def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
     """Whether the credentials may not be the ones that were last written to LiveKit."""
-    same = number.written_secret_version == credentials.resource_version
-    return not same or number.status.get("observedGeneration") != number.generation
+    written = number.status.credentials
+    return written is None or written.resource_version != credentials.resource_version or not number.is_current
 
 
 def _other_installations(situation: Situation, installation: Installation) -> tuple[str, ...]:

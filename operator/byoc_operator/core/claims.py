@@ -71,7 +71,7 @@ class Tenure:
         if self.holder is not None or self._in_the_way(number):
             return False
         reserved = self.reserved_for not in ("", number.key.namespace)
-        told = number.ready_reason == Reason.NUMBER_CLAIMED
+        told = number.status.ready.reason == Reason.NUMBER_CLAIMED
         return reserved or (self.unsettled and told and not number.observes)
 
     def verdict(self, number: PhoneNumber) -> Verdict | None:
@@ -83,7 +83,7 @@ class Tenure:
             return _kept(kept, number, adoption_allowed=self.adoption_allowed)
         if not self.waits(number):
             return None
-        return Verdict(Reason.NUMBER_CLAIMED, number.ready_message) if self.blind else _released(number)
+        return Verdict(Reason.NUMBER_CLAIMED, number.status.ready.message) if self.blind else _released(number)
 
     def open_to(self, number: PhoneNumber) -> bool:
         """Whether an object may have the number, as far as its past and what LiveKit has are concerned."""
@@ -135,7 +135,7 @@ def holds_by_status(number: PhoneNumber) -> bool:
 
     Who leaves and does not need us any more holds nothing, however long something else keeps the object.
     """
-    named = number.recorded.outbound or number.recorded.inbound
+    named = number.status.ids.outbound or number.status.ids.inbound
     return bool(named) and (number.has_finalizer or not number.deleting)
 
 
@@ -145,7 +145,7 @@ def _asks(number: PhoneNumber) -> bool:
 
 def _was_told(number: PhoneNumber) -> bool:
     """Whether its status says that it had no claim when it was last looked at."""
-    return number.ready_reason in (Reason.NUMBER_CLAIMED, Reason.PAUSED)
+    return number.status.ready.reason in (Reason.NUMBER_CLAIMED, Reason.PAUSED)
 
 
 def _held(holder: PhoneNumber, number: PhoneNumber) -> Verdict | None:

@@ -9,6 +9,7 @@ import phonenumbers
 
 from ..api.addresses import lets_everybody_in
 from ..api.names import ADOPT, WATCH_LABEL
+from ..api.recorded_status import MAX_HOST, MAX_ID, MAX_LEFT_HOSTS, MAX_LEFT_IDS, Finding, LeftBehind
 from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
 from ..api.text_rules import is_reserved_metadata
@@ -95,16 +96,8 @@ statuses again and again."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One finding as it stands in the status."""
-
-    code: Code
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
-    """What findings are found in. `intrusion`: what foreign rules do; `left_behind`: see `left_behind`.
+    """What findings are found in. `intrusion`: what foreign rules do; `left_behind`: see that function.
 
     `unclear`: of `Wishes`; `absent`: of `Adoption`; `other_installations`: what they have for the same object;
     `retain_refused`: deletionPolicy is Retain, and would not be followed.
@@ -112,7 +105,7 @@ class Evidence:
 
     credentials: Credentials | None = None
     intrusion: Intrusion = field(default_factory=Intrusion)
-    left_behind: str = ""
+    left_behind: tuple[LeftBehind, ...] = ()
     unclear: tuple[str, ...] = ()
     retain_refused: bool = False
     absent: tuple[str, ...] = ()
@@ -161,14 +154,14 @@ def findings(
         Code.FOREIGN_RULE_ON_TRUNK: f" ({'; '.join(intrusion.takers)})",
         Code.FOREIGN_CATCH_ALL_TRUNK: f" ({intrusion.catch_all})",
         Code.CONTRADICTING_RULES: f" ({', '.join(intrusion.contradicting)})",
-        Code.LEFT_BEHIND: f" ({evidence.left_behind})",
+        Code.LEFT_BEHIND: f" ({'; '.join(map(str, evidence.left_behind))})",
         Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
         Code.METADATA_KEY_IGNORED: f" ({', '.join(reserved)})",
         Code.RETAIN_NOT_ALLOWED: f" (BYOC_RETAIN={installation.retain_setting})",
         Code.ADOPTED_ID_ABSENT: f" ({', '.join(evidence.absent)})",
         Code.OTHER_INSTALLATION: f" ({'; '.join(evidence.other_installations[:_SHOWN])})",
     }
-    return tuple(Finding(code, MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
+    return tuple(Finding(str(code), MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
 
 
 def _misplaced_ports(spec: PhoneNumberSpec, uri: str) -> list[str]:
@@ -185,19 +178,36 @@ def _no_uri_for(transport: Transport) -> str:
     return f" It names only the port of another transport; add an endpoint with ;transport={transport.lower()} to it."
 
 
-def left_behind(number: PhoneNumber, owned_ids: Collection[str], installation: Installation) -> str:
-    """`host: IDs; …` of objects on LiveKits that we talked to before, empty if there are none.
+def left_behind(number: PhoneNumber, owned_ids: Collection[str], installation: Installation) -> tuple[LeftBehind, ...]:
+    """Objects on LiveKit servers that the operator talked to before, one entry a server; the newest if there are many.
 
-    The status names host and IDs until the first run after a move; then only the finding itself remembers. The same
-    server under another name holds the same IDs, and nothing is left behind.
+    The status names host and IDs until the first run after a move; then only `status.leftBehind` remembers them. The
+    same server under another name holds the same IDs, and nothing is left behind.
     """
-    _, found, text = number.finding(Code.LEFT_BEHIND).rpartition(" (")
-    remembered = text.removesuffix(")").split("; ") if found else []
-    host, recorded = number.answered("liveKit"), number.recorded
-    ids = [known for known in (recorded.rule, recorded.inbound, recorded.outbound) if known and known not in owned_ids]
-    if host and host != installation.live_kit and ids:
-        remembered.append(f"{host}: {', '.join(ids)}")
-    return "; ".join(dict.fromkeys(part for part in remembered if not part.startswith(f"{installation.live_kit}:")))
+    status = number.status
+    entries = [*(status.left_behind or _left_behind_of_before(status.finding(Code.LEFT_BEHIND)))]
+    entries.append(LeftBehind(status.live_kit, tuple(each for each in status.ids.all if each not in owned_ids)))
+    by_host: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.live_kit and entry.ids and entry.live_kit != installation.live_kit:
+            by_host.setdefault(entry.live_kit, []).extend(entry.ids)
+    found = [LeftBehind(host, tuple(dict.fromkeys(ids))[-MAX_LEFT_IDS:]) for host, ids in by_host.items()]
+    return tuple(found[-MAX_LEFT_HOSTS:])
+
+
+def _left_behind_of_before(message: str) -> tuple[LeftBehind, ...]:
+    """What the finding `LeftBehind` says in words: `… (host: ID, ID; host: ID)`.
+
+    A status of a version before `status.leftBehind` (0.1) has only these words. This function may go when no upgrade
+    from such a version is supported any more.
+    """
+    _, said, text = message.rpartition(" (")
+    parts = (part.partition(": ") for part in text.removesuffix(")").split("; ") if said)
+    return tuple(
+        LeftBehind(host, tuple(each for each in ids.split(", ") if 0 < len(each) <= MAX_ID))
+        for host, _, ids in parts
+        if len(host) <= MAX_HOST
+    )
 
 
 @lru_cache(maxsize=16_384)

@@ -116,7 +116,4 @@ def _is_ours(owner: Owner, installation: Installation) -> bool:
 
 def looks_after(number: PhoneNumber, id: str, snapshot: Snapshot, installation: Installation) -> bool:
     """Whether a LiveKit object is this number's own: its status names it, or it is marked for it and has its number."""
-    recorded = number.recorded
-    if id in (recorded.outbound, recorded.inbound, recorded.rule):
-        return True
-    return id in owned_of(number, snapshot, installation).ids
+    return id in number.status.ids.all or id in owned_of(number, snapshot, installation).ids

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from ..api import grammar
-from ..api.resource import RecordedIds
+from ..api.recorded_status import RecordedIds
 from .trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, normalised
 
 MANAGED_BY = "byoc-operator"

@@ -100,7 +100,7 @@ def situation_of(
 def owned_of(number: PhoneNumber, snapshot: Snapshot, installation: Installation) -> Owned:
     """What belongs to a number in LiveKit."""
     owners = installation.owners(number.key.namespace, number.key.name)
-    return snapshot.owned(owners, number.phone_number, number.recorded)
+    return snapshot.owned(owners, number.phone_number, number.status.ids)
 
 
 def secret_use(number: PhoneNumber, mask: Mask) -> SecretUse | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
-from ..api.resource import RecordedIds
+from ..api.recorded_status import RecordedIds
 from .foreign_rules import ForeignRules, Wildcards
 from .ownership import Owned, Owner, claim, owner_of, parse_mark
 from .trunk import DispatchRule, InboundTrunk, SipObject, Trunk, normalised

@@ -5,10 +5,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from ..api.recorded_status import RecordedStatus
 from ..api.resource import Key, PhoneNumber, parse
 from ..core.claims import begins_to_claim
+from .per_object import PerObject
+
+T = TypeVar("T")
 
 REMEMBERED_DEAD = 10_000
 """UIDs of deleted objects, so that a late answer to a PATCH does not bring one back to life."""
@@ -25,7 +29,7 @@ class Sighting:
 class Cache:
     """All numbers, by name, by phone number and by the Secret they use. `wall`: epoch seconds.
 
-    `forgotten`: who is told the UID of an object that is gone, to forget what it knows of it.
+    `forgotten`: called with the UID of an object that is gone. Plain memories of objects are `per_object`.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -34,13 +38,24 @@ class Cache:
         self._numbers: dict[Key, PhoneNumber] = {}
         self._by_phone: dict[str, dict[Key, None]] = {}
         self._by_secret: dict[tuple[str, str], set[Key]] = {}
-        self._expected: dict[str, Mapping[str, Any]] = {}
+        self.memories: list[PerObject[Any]] = []
+        self._expected: PerObject[RecordedStatus] = self.per_object()
+        self._since: PerObject[str] = self.per_object()
         self._dead: OrderedDict[str, None] = OrderedDict()
-        self._since: dict[str, str] = {}
         self._reasons: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._numbers)
+
+    def per_object(self) -> PerObject[T]:
+        """A new memory with one value per object; it forgets an object as soon as the cache does."""
+        memory: PerObject[T] = PerObject(self._is_there)
+        self.memories.append(memory)
+        return memory
+
+    def _is_there(self, number: PhoneNumber) -> bool:
+        known = self._numbers.get(number.key)
+        return known is not None and known.uid == number.uid
 
     def get(self, key: Key) -> PhoneNumber | None:
         """One number."""
@@ -64,7 +79,7 @@ class Cache:
 
     def claims_since(self, number: PhoneNumber) -> str:
         """From when an object asks for its number, RFC 3339: its creation, or when it was seen to begin."""
-        return self._since.get(number.uid, number.created_at)
+        return self._since.get(number) or number.created_at
 
     def reasons(self) -> Mapping[str, int]:
         """How many numbers have which reason in their Ready condition, empty for none. Counted as they change."""
@@ -98,15 +113,15 @@ class Cache:
         self._put(before, number)
         if before is None or before.uid != number.uid:
             return Sighting(number, wakes=True)
-        expected = self._expected.get(number.uid)
+        expected = self._expected.get(number)
         restated = number.status not in (before.status, expected)
         if number.status == expected:
-            del self._expected[number.uid]
+            self._expected.drop(number)
         return Sighting(number, wakes=restated or before.waking != number.waking)
 
-    def expect(self, number: PhoneNumber, status: Mapping[str, Any]) -> None:
+    def expect(self, number: PhoneNumber, status: RecordedStatus) -> None:
         """We are about to write this status: seeing it come back is no reason for a run."""
-        self._expected[number.uid] = status
+        self._expected.put(number, status)
 
     def gone(self, key: Key, uid: str) -> PhoneNumber | None:
         """The object no longer exists; what it was, None if we did not know it (or already know its successor)."""
@@ -122,8 +137,8 @@ class Cache:
         return known
 
     def _forget(self, uid: str) -> None:
-        self._expected.pop(uid, None)
-        self._since.pop(uid, None)
+        for memory in self.memories:
+            memory.forget(uid)
         for forget in self.forgotten:
             forget(uid)
 
@@ -133,8 +148,9 @@ class Cache:
             if before.uid != number.uid:
                 self._forget(before.uid)
             elif begins_to_claim(before, number):
-                self._since[number.uid] = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        self._reasons[number.ready_reason] += 1
+                since = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                self._since.put(number, since)
+        self._reasons[number.status.ready.reason] += 1
         self._numbers[number.key] = number
         self._by_phone.setdefault(number.phone_number, {})[number.key] = None
         secret = _secret_of(number)
@@ -142,9 +158,9 @@ class Cache:
             self._by_secret.setdefault(secret, set()).add(number.key)
 
     def _unlink(self, number: PhoneNumber) -> None:
-        self._reasons[number.ready_reason] -= 1
-        if not self._reasons[number.ready_reason]:
-            del self._reasons[number.ready_reason]
+        self._reasons[number.status.ready.reason] -= 1
+        if not self._reasons[number.status.ready.reason]:
+            del self._reasons[number.status.ready.reason]
         rivals = self._by_phone[number.phone_number]
         del rivals[number.key]
         if not rivals:

@@ -206,6 +206,5 @@ class Intake:
 
 def _lane(number: PhoneNumber) -> Lane:
     """A refresh or recreate of an otherwise unchanged number waits for what users changed."""
-    asked = number.refresh_due or number.wishes.recreate not in ("", number.answered("lastHandledRecreate"))
-    unchanged = number.status.get("observedGeneration") == number.generation and not number.deleting
-    return Lane.REFRESH if asked and unchanged else Lane.USER
+    asked = number.refresh_due or number.recreate_due
+    return Lane.REFRESH if asked and number.is_current and not number.deleting else Lane.USER

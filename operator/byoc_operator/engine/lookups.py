@@ -6,6 +6,8 @@ from collections.abc import Callable
 from ..api.resource import PhoneNumber
 from ..core.orphans import is_livekit_id
 from ..livekit_sip.inventory import Inventory
+from .cache import Cache
+from .per_object import PerObject
 
 PAUSE_S = 30.0
 """How seldom the wishes of one namespace may ask for a new picture: each costs LiveKit a read of everything."""
@@ -14,10 +16,10 @@ PAUSE_S = 30.0
 class Lookups:
     """Remembers what was looked for. `clock`: monotonic seconds."""
 
-    def __init__(self, inventory: Inventory, clock: Callable[[], float]) -> None:
+    def __init__(self, cache: Cache, inventory: Inventory, clock: Callable[[], float]) -> None:
         self._inventory = inventory
         self._clock = clock
-        self._looked_for: dict[str, bytes] = {}
+        self._looked_for: PerObject[bytes] = cache.per_object()
         self._asked_at: dict[str, float] = {}
 
     def due(self, number: PhoneNumber) -> float | None:
@@ -27,20 +29,17 @@ class Lookups:
         """
         asked = number.wishes.adopt_ids
         digest = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if not asked or self._looked_for.get(number.uid) == digest:
+        if not asked or self._looked_for.get(number) == digest:
             return None
-        unknown = [each for each in asked if each not in self._inventory.snapshot.by_id and is_livekit_id(each)]
-        if not unknown or number.wishes.adopted_as == number.answered("lastHandledAdopt"):
-            self._looked_for[number.uid] = digest
+        held = self._inventory.snapshot.by_id
+        unknown = [each for each in asked if each not in held and is_livekit_id(each)]
+        if not unknown or number.wishes.adopted_as == number.status.last_handled_adopt:
+            self._looked_for.put(number, digest)
             return None
         now, namespace = self._clock(), number.key.namespace
         pause_s = self._asked_at.get(namespace, float("-inf")) + PAUSE_S - now
         if pause_s > 0:
             return pause_s
         self._asked_at = {name: at for name, at in self._asked_at.items() if now < at + PAUSE_S} | {namespace: now}
-        self._looked_for[number.uid] = digest
+        self._looked_for.put(number, digest)
         return 0.0
-
-    def forget(self, uid: str) -> None:
-        """The object is gone."""
-        self._looked_for.pop(uid, None)

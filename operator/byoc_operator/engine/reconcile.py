@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import Key, PhoneNumber, RecordedIds
+from ..api.recorded_status import RecordedIds
+from ..api.resource import Key, PhoneNumber
 from ..api.schema import DeletionPolicy
 from ..cluster.api import ApiRefused
 from ..core.assessment import Assessment, held_by_others
@@ -18,9 +19,10 @@ from .breath import unhurried
 from .claims import Claims
 from .gather import Gatherer, Moved
 from .lookups import Lookups
+from .per_object import PerObject
 from .ports import Ports
 from .repairs import is_anothers, is_repair, secret_is_newer
-from .report import Refused, Reporter, was_in_step
+from .report import Refused, Reporter
 from .told import Told
 
 SECRET_RETRY_S = 30.0
@@ -43,10 +45,9 @@ class Reconciler:
         self._gatherer = Gatherer(ports)
         self._applier = Applier(ports.inventory, ports.metrics)
         self._reporter = Reporter(ports)
-        self._lookups = Lookups(ports.inventory, ports.clock)
+        self._lookups = Lookups(ports.cache, ports.inventory, ports.clock)
         self._told = Told(ports.cache)
-        self._contradicted: set[str] = set()
-        ports.cache.forgotten += [self._lookups.forget, self._told.forget, self._contradicted.discard]
+        self._contradicted: PerObject[bool] = ports.cache.per_object()
 
     async def reconcile(self, phone: str) -> None:
         """Bring every object that names this phone number to its desired state, its holder first.
@@ -92,11 +93,11 @@ class Reconciler:
         """Whether a deletion needs us; one that something else holds up does not, once its status says so."""
         if number.has_finalizer:
             return True
-        named = number.recorded != RecordedIds()
+        named = number.status.ids != RecordedIds()
         marked = self._ports.inventory.snapshot.has_mark_of(self._ports.owners(number))
         if (named or marked) and self._ports.owned(number):
             return True
-        return number.others_hold and (named or number.ready_reason != Reason.DELETING)
+        return number.others_hold and (named or number.status.ready.reason != Reason.DELETING)
 
     async def _guarded(
         self, number: PhoneNumber, tenure: Tenure | None, unreachable: OperatorError | None
@@ -114,7 +115,7 @@ class Reconciler:
         except OperatorError as exc:
             return [exc]
         if not isinstance(failure, Refused):
-            self._reporter.through(now.uid)
+            self._reporter.through(now)
         return [failure] if failure else []
 
     async def _bring(
@@ -204,8 +205,7 @@ class Reconciler:
         """What stays in LiveKit when this number goes; where LiveKit was never listed, what its status names."""
         if self._ports.inventory.loaded:
             return self._ports.owned(number).marked.ids
-        recorded = number.recorded
-        return tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
+        return number.status.ids.all
 
     def in_step(self, phone: str) -> bool:
         """Whether a run would find nothing to do, as far as is known; what a sweep asks of every phone number.
@@ -271,10 +271,10 @@ class Reconciler:
         if in_the_way is not None:
             return replace(applied, failure=in_the_way, retry=in_the_way)
         if not isinstance(applied.retry, Conflict | Gone):
-            self._contradicted.discard(number.uid)
+            self._contradicted.drop(number)
             return applied
-        if number.uid not in self._contradicted:
-            self._contradicted.add(number.uid)
+        if number not in self._contradicted:
+            self._contradicted.put(number, True)
             soon = replace(applied.retry, delay_s=SOON_S)
             return replace(applied, retry=soon, failure=soon if applied.failure is applied.retry else applied.failure)
         word: OperatorError = Unavailable(Reason.LIVEKIT_UNAVAILABLE, applied.retry.message)
@@ -302,9 +302,7 @@ def _in_the_way(number: PhoneNumber, assessment: Assessment, unreachable: Operat
 
 def _nothing_asked(number: PhoneNumber, assessment: Assessment) -> bool:
     """Whether the last status says all there is to say: an outage of LiveKit is no news about such a number."""
-    if not was_in_step(number) or number.refresh_due:
-        return False
-    if number.wishes.recreate not in ("", number.answered("lastHandledRecreate")):
+    if not number.was_in_step or number.refresh_due or number.recreate_due:
         return False
     return assessment.verdict is None and not secret_is_newer(number, assessment)
 

@@ -7,7 +7,6 @@ from ..core.credentials import Credentials
 from ..core.plan import Change, Replace
 from ..core.trunk import CREDENTIAL_PATHS
 from .apply import Applied
-from .report import was_in_step
 
 
 def is_anothers(assessment: Assessment) -> bool:
@@ -17,7 +16,7 @@ def is_anothers(assessment: Assessment) -> bool:
 
 def is_repair(number: PhoneNumber, assessment: Assessment, applied: Applied) -> bool:
     """Whether what was changed had been in step before: then somebody else changed it in LiveKit."""
-    if number.deleting or assessment.refreshes or is_anothers(assessment) or not was_in_step(number):
+    if number.deleting or assessment.refreshes or is_anothers(assessment) or not number.was_in_step:
         return False
     if assessment.verdict is not None and assessment.verdict.reason is Reason.INVALID_SPEC:
         return False  # a refused host cost the outbound trunk
@@ -33,9 +32,10 @@ def _follows_secret(number: PhoneNumber, assessment: Assessment, done: tuple[Cha
 
 def secret_is_newer(number: PhoneNumber, assessment: Assessment) -> bool:
     """Whether credentials were written to LiveKit before, and the Secret has changed since."""
-    if not isinstance(assessment.credentials, Credentials):
+    written = number.status.credentials
+    if written is None or not isinstance(assessment.credentials, Credentials):
         return False
-    return number.written_secret_version not in (None, assessment.credentials.resource_version)
+    return written.resource_version != assessment.credentials.resource_version
 
 
 def _credentials_only(change: Replace) -> bool:

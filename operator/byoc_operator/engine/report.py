@@ -2,11 +2,12 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Literal
 
-from ..api.conditions import Reason, Verdict
+from ..api.conditions import Condition, Reason, Verdict
 from ..api.names import GROUP, PLURAL
-from ..api.resource import PhoneNumber
+from ..api.recorded_status import RecordedStatus
+from ..api.resource import PhoneNumber, recorded_status_of
 from ..cluster.api import ApiRefused
 from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
 from ..cluster.refusals import Asked
@@ -17,6 +18,7 @@ from ..core.status import Outcome, status_of, status_patch
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .apply import Applied
 from .gather import FORBIDDEN, Moved
+from .per_object import PerObject
 from .ports import Ports
 
 log = logging.getLogger(__name__)
@@ -49,16 +51,12 @@ class Reporter:
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
-        self._otherwise: dict[str, dict[str, Any]] = {}
-        self._refused: set[str] = set()
-        self._said_what_stays: set[str] = set()
-        ports.cache.forgotten += [
-            lambda uid: self._otherwise.pop(uid, None),
-            self.through,
-            self._said_what_stays.discard,
-        ]
+        self._otherwise: PerObject[RecordedStatus] = ports.cache.per_object()
+        self._refused: PerObject[bool] = ports.cache.per_object()
+        self._said_what_stays: PerObject[bool] = ports.cache.per_object()
+        ports.cache.forgotten.append(ports.regained.refusals.through)
 
-    def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> dict[str, Any]:
+    def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> RecordedStatus:
         """What the status should read."""
         now = datetime.fromtimestamp(self._ports.wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return status_of(number, assessment, outcome, self._ports.installation, now)
@@ -76,29 +74,26 @@ class Reporter:
         ports = self._ports
         ports.cache.expect(number, wanted)
         try:
-            raw = await ports.numbers.patch_status(number, status_patch(number.status, wanted))
+            raw = await ports.numbers.patch_status(number, status_patch(number.status.json(), wanted.json()))
         except ApiRefused as exc:
             await self._look_again(number, exc, "/status")
             raise Moved from exc
-        if raw.get("status") != wanted:
+        if recorded_status_of(raw) != wanted:
             self._stored_otherwise(number, wanted)
         sighting = ports.cache.seen(raw)
-        await self._announce(number, wanted["conditions"][0], in_log=not isinstance(applied.failure, Refused))
+        await self._announce(number, wanted.ready, in_log=not isinstance(applied.failure, Refused))
         if sighting is not None and sighting.wakes:
             raise Moved  # the answer told of an edit before the watch did
 
-    def reads(self, number: PhoneNumber, wanted: dict[str, Any]) -> bool:
+    def reads(self, number: PhoneNumber, wanted: RecordedStatus) -> bool:
         """Whether the status reads as wanted, as far as the API server can store it."""
-        return number.status == wanted or self._otherwise.get(number.uid) == wanted
+        return number.status == wanted or self._otherwise.get(number) == wanted
 
-    def _stored_otherwise(self, number: PhoneNumber, wanted: dict[str, Any]) -> None:
+    def _stored_otherwise(self, number: PhoneNumber, wanted: RecordedStatus) -> None:
         """A CRD older than we are drops fields it does not know: writing them again and again would change nothing."""
         if not self._otherwise:
             log.warning("the API server does not store all of a status; is the CRD older than the operator?")
-        if len(self._otherwise) > 2 * len(self._ports.cache):
-            there = {each.uid for each in self._ports.cache.all()}
-            self._otherwise = {uid: each for uid, each in self._otherwise.items() if uid in there}
-        self._otherwise[number.uid] = wanted
+        self._otherwise.put(number, wanted)
 
     async def hold(self, number: PhoneNumber) -> PhoneNumber:
         """Put our finalizer on the object. Raises `Moved` if it is not the judged one any more."""
@@ -130,11 +125,10 @@ class Reporter:
 
     async def orphan(self, number: PhoneNumber) -> None:
         """Say what stays in LiveKit when the user lets an object go although LiveKit failed; once, not at each try."""
-        if number.uid in self._said_what_stays:
+        if number in self._said_what_stays:
             return
-        self._said_what_stays.add(number.uid)
-        recorded = number.recorded
-        ids = self._ports.owned(number).ids or tuple(filter(None, (recorded.rule, recorded.inbound, recorded.outbound)))
+        self._said_what_stays.put(number, True)
+        ids = self._ports.owned(number).ids or number.status.ids.all
         note = "force-orphan: the object goes; the operator knows of nothing of it that stays in LiveKit"
         if ids:
             note = f"force-orphan: the object goes; these may stay in LiveKit, to be deleted there: {', '.join(ids)}"
@@ -143,9 +137,9 @@ class Reporter:
 
     def tell_left(self, number: PhoneNumber, owned: Owned) -> None:
         """Say what stays in LiveKit on purpose, by Retain or Observe; once, not at each try."""
-        if number.uid in self._said_what_stays:
+        if number in self._said_what_stays:
             return
-        self._said_what_stays.add(number.uid)
+        self._said_what_stays.put(number, True)
         log.info("left in LiveKit: %s", ", ".join(owned.ids), extra={"number": number.key})
 
     async def tell_not_retained(self, number: PhoneNumber) -> None:
@@ -169,9 +163,9 @@ class Reporter:
         log.info(note, extra={"number": number.key})
         await self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
 
-    async def _announce(self, number: PhoneNumber, ready: dict[str, Any], *, in_log: bool) -> None:
+    async def _announce(self, number: PhoneNumber, ready: Condition, *, in_log: bool) -> None:
         """An Event when a number falls out of step, for another reason than before, or comes back."""
-        before, reason, message = number.ready_reason, ready["reason"], ready["message"]
+        before, reason, message = number.status.ready.reason, ready.reason, ready.message
         in_step = reason == Reason.SYNCED
         if before == reason or (before == "" and in_step):
             return
@@ -185,10 +179,10 @@ class Reporter:
         kind: Literal["Normal", "Warning"] = "Normal" if harmless else "Warning"
         await self._ports.events.about_number(number, kind, reason, "Reconcile", message)
 
-    def through(self, uid: str) -> None:
-        """All that was to be written about an object was written, or the object is gone."""
-        self._refused.discard(uid)
-        self._ports.regained.refusals.through(uid)
+    def through(self, number: PhoneNumber) -> None:
+        """All that was to be written about an object was written."""
+        self._refused.drop(number)
+        self._ports.regained.refusals.through(number.uid)
 
     async def _look_again(self, number: PhoneNumber, refused: ApiRefused, subresource: str = "") -> None:
         """A PATCH was refused: the object is gone, or newer than we knew. Anything else is a fault to back off from.
@@ -210,8 +204,8 @@ class Reporter:
         """Have a refusal told: once per cause in the log, and in an Event where the status cannot tell it."""
         what = Asked("patch", GROUP, f"{PLURAL}{subresource}", number.key.namespace, number.key.name)
         self._ports.regained.refusals.denied(what, number.uid, refused.message)
-        if subresource and number.uid not in self._refused and len(self._refused) < REFUSED_EVENTS:
-            self._refused.add(number.uid)
+        if subresource and number not in self._refused and len(self._refused) < REFUSED_EVENTS:
+            self._refused.put(number, True)
             note = f"The status of this object cannot be written: {refused.message}"
             reason = Reason.KUBERNETES_REFUSED
             await self._ports.events.about_number(number, "Warning", reason, "Report", note)
@@ -223,8 +217,3 @@ def _verdict(failure: OperatorError | None) -> Verdict | None:
         return None
     stalled = isinstance(failure, Stalled) or (isinstance(failure, Parked) and failure.stalled)
     return Verdict(Reason(failure.reason), failure.message, stalled=stalled)
-
-
-def was_in_step(number: PhoneNumber) -> bool:
-    """Whether the last status said: in step with this very spec."""
-    return number.status.get("observedGeneration") == number.generation and number.ready_reason == Reason.SYNCED

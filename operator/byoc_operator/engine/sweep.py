@@ -17,7 +17,6 @@ from ..errors import OperatorError, Unavailable
 from .orphanage import Announce, Orphanage
 from .ports import Ports
 from .queue import Lane, WorkQueue, followers
-from .report import was_in_step
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +198,8 @@ class Sweeper:
     def _known_in_use(self) -> str:
         if secret := self._ports.secrets.any_sealed():
             return "Secret {}/{}".format(*secret)
-        numbers = (number.key for number in self._ports.cache.all() if number.wrote_sealed)
+        written = ((number.key, number.status.credentials) for number in self._ports.cache.all())
+        numbers = (key for key, credentials in written if credentials is not None and credentials.sealed)
         return next((f"the credentials of number {key.namespace}/{key.name}" for key in numbers), "")
 
     async def _look_at_secrets(self) -> list[OperatorError]:
@@ -235,7 +235,7 @@ class Sweeper:
     def _queue_unseen(self) -> None:
         """What happened while nobody looked and LiveKit cannot be asked: deletions, and objects never judged."""
         for number in self._ports.cache.all():
-            if not was_in_step(number) or (number.deleting and number.has_finalizer):
+            if not number.was_in_step or (number.deleting and number.has_finalizer):
                 self._queue.add(number.phone_number, Lane.SWEEP)
 
     def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:

@@ -8,6 +8,7 @@ from ..api.resource import Key, PhoneNumber
 from ..core.claims import Tenure
 from .breath import STEPS, unhurried
 from .cache import Cache
+from .per_object import PerObject
 
 PER_RUN = 20
 """How many objects one run tells something new: anybody can make thousands with somebody's number."""
@@ -37,7 +38,7 @@ class Told:
 
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
-        self._known: dict[str, _Known] = {}
+        self._known: PerObject[_Known] = cache.per_object()
         self._turn = 0
 
     async def due(self, phone: str, tenure: Tenure, leaves: Callable[[PhoneNumber], bool], *, reached: bool) -> Due:
@@ -53,7 +54,7 @@ class Told:
         async for number in unhurried(self._cache.claiming(phone)):
             if tenure.holder is not None and number.key == tenure.holder.key:
                 continue
-            known = self._known.get(number.uid)
+            known = self._known.get(number)
             at = (known.turn if known else 0, number.uid, number)
             if number.deleting:
                 fresh += [at] if leaves(number) else []
@@ -71,21 +72,17 @@ class Told:
         """An object was judged, and its status says so."""
         number = self._cache.get(key)
         if number is not None:
-            self._note(number.uid, _token(tenure, number, reached=reached), number.resource_version)
+            self._note(number, _token(tenure, number, reached=reached), number.resource_version)
 
     def failed(self, key: Key) -> None:
         """An object could not be judged or told: it is tried again, after the others."""
         number = self._cache.get(key)
         if number is not None:
-            self._note(number.uid, (), _NEVER)
+            self._note(number, (), _NEVER)
 
-    def _note(self, uid: str, token: tuple[object, ...], version: int) -> None:
+    def _note(self, number: PhoneNumber, token: tuple[object, ...], version: int) -> None:
         self._turn += 1
-        self._known[uid] = _Known(token, version, self._turn)
-
-    def forget(self, uid: str) -> None:
-        """The object is gone."""
-        self._known.pop(uid, None)
+        self._known.put(number, _Known(token, version, self._turn))
 
 
 def _token(tenure: Tenure, number: PhoneNumber, *, reached: bool) -> tuple[object, ...]:

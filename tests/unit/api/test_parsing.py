@@ -50,9 +50,9 @@ def test_whatever_spec_and_status_hold_an_object_is_parsed(spec: object, status:
     number = parse(raw(spec, status, refresh=one, recreate=two, paused=one, force_orphan=two))
     assert (number.spec is None) == (number.invalid is not None)
     assert number.phone_number
-    assert isinstance(number.ready_reason, str)
+    assert isinstance(number.status.ready.reason, str)
     assert isinstance(number.refresh_due, bool)
-    assert isinstance(number.recorded.outbound, str)
+    assert isinstance(number.status.ids.outbound, str)
     assert len(number.wishes.refresh) <= MAX_ANSWER
 
 
@@ -90,8 +90,8 @@ def test_paused_is_true_and_nothing_else(value: str, *, paused: bool) -> None:
     ],
 )
 def test_which_credentials_were_written_last(status: dict[str, Any], version: str | None, *, sealed: bool) -> None:
-    number = parse(raw(status=status))
-    assert (number.written_secret_version, number.wrote_sealed) == (version, sealed)
+    written = parse(raw(status=status)).status.credentials
+    assert (written and written.resource_version, bool(written and written.sealed)) == (version, sealed)
 
 
 def test_long_annotations_are_answered_by_their_digest() -> None:

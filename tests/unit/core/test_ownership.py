@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.api.resource import RecordedIds
+from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.core import ownership
 from byoc_operator.core.ownership import Mark, Owner, claim, is_installation, owner_of, parse_mark, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.api.resource import RecordedIds
+from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.api.schema import PhoneNumberSpec
 from byoc_operator.core.desired import Desired
 from byoc_operator.core.ownership import Mark, Owned, owner_of, parse_mark

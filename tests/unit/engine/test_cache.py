@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.api.names import FINALIZER, GROUP
+from byoc_operator.api.recorded_status import recorded_status
 from byoc_operator.api.resource import Key
 from byoc_operator.engine import cache as cache_module
 from byoc_operator.engine.cache import Cache
+from byoc_operator.engine.per_object import PerObject
 from strategies import PHONE, QUICK
 
 KEY = Key("voice", "main")
@@ -73,7 +75,7 @@ def test_our_own_status_write_wakes_nobody(*, answer_first: bool) -> None:
     cache, status = Cache(), {"observedGeneration": 1}
     first = cache.seen(raw(1))
     assert first is not None
-    cache.expect(first.number, status)
+    cache.expect(first.number, recorded_status(status))
     seen = [cache.seen(raw(2, status=status)), cache.seen(raw(2, status=status))]
     assert [each and each.wakes for each in seen] == [False, None]
     if answer_first:
@@ -86,7 +88,7 @@ def test_an_edit_that_comes_with_our_status_wakes() -> None:
     cache, status = Cache(), {"observedGeneration": 1}
     first = cache.seen(raw(1))
     assert first is not None
-    cache.expect(first.number, status)
+    cache.expect(first.number, recorded_status(status))
     second = cache.seen(raw(3, generation=2, status=status))
     assert second is not None
     assert second.wakes
@@ -153,3 +155,25 @@ def test_indexes_never_hold_what_the_cache_does_not(history: list[tuple[str, int
         known = list(cache.all())
         assert list(itertools.chain(*(cache.claimants(phone) for phone in cache.phones()))) == known
         assert list(itertools.chain(*(cache.users_of(*secret) for secret in cache.secrets()))) == known
+
+
+def test_what_is_remembered_of_an_object_dies_with_it() -> None:
+    cache = Cache()
+    memory: PerObject[str] = cache.per_object()
+    first = cache.seen(raw(1))
+    assert first is not None
+    memory.put(first.number, "one")
+    assert (memory.get(first.number), len(memory), first.number in memory) == ("one", 1, True)
+    cache.gone(KEY, "u1")
+    assert (memory.get(first.number), len(memory)) == (None, 0)
+
+
+def test_a_run_that_outlives_its_object_leaves_nothing_behind() -> None:
+    cache = Cache()
+    memory: PerObject[str] = cache.per_object()
+    first = cache.seen(raw(1))
+    assert first is not None
+    cache.seen(raw(2, uid="u2"))
+    memory.put(first.number, "late")
+    cache.expect(first.number, recorded_status({"observedGeneration": 1}))
+    assert [len(each) for each in cache.memories] == [0] * len(cache.memories)

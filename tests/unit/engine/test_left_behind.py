@@ -4,9 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.recorded_status import MAX_LEFT_HOSTS
+from byoc_operator.api.resource import Key
+from byoc_operator.cluster.numbers import NumberApi
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
-from operated import NAME, NAMESPACE, World, manifest
+from operated import NAME, NAMESPACE, STATUS_PATCH, World, manifest
 from virtual_time import in_virtual_time
 
 SYNCED = ("True", "Synced")
@@ -174,3 +177,73 @@ async def test_a_deletion_after_a_move_is_not_held_by_what_was_left() -> None:
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
     assert (world.exists(), len(first.objects())) == (False, 3)
+
+
+def typed(world: World) -> dict[str, list[str]]:
+    """The IDs in `status.leftBehind`, by host."""
+    return {each["liveKit"]: each["ids"] for each in world.status().get("leftBehind", ())}
+
+
+@in_virtual_time
+async def test_the_status_names_hosts_and_ids_in_a_field_of_its_own() -> None:
+    world, _, ids = await moved()
+    elsewhere = world.ids()
+    assert {host: set(left) for host, left in typed(world).items()} == {FIRST: set(ids)}
+    await move(world, THIRD, FakeLiveKit(seed=3))
+    assert {host: set(left) for host, left in typed(world).items()} == {FIRST: set(ids), SECOND: set(elsewhere)}
+
+
+async def written_by_the_version_before(world: World, message: str) -> None:
+    """A status without `leftBehind`: only the words of the finding say what was left."""
+    number = world.ports.cache.get(Key(NAMESPACE, NAME))
+    assert number is not None
+    await world.crash()
+    findings = [each for each in world.status().get("findings", ()) if each["code"] != "LeftBehind"]
+    findings += [{"code": "LeftBehind", "message": message}] if message else []
+    before = {"leftBehind": None, "findings": findings or None}
+    await NumberApi(world.api, ()).patch_status(number, before)
+    world.forget_counts()
+
+
+@in_virtual_time
+async def test_after_an_upgrade_the_words_of_the_finding_are_remembered_once_more() -> None:
+    world, _, ids = await moved()
+    message, before = said(world), typed(world)
+    await written_by_the_version_before(world, message)
+    await world.start()
+    assert (said(world), typed(world)) == (message, before)
+    assert world.api_writes() == [STATUS_PATCH]
+    await world.restart()
+    await move(world, THIRD, FakeLiveKit(seed=3))
+    assert set(typed(world)) == {FIRST, SECOND}
+    assert set(typed(world)[FIRST]) == set(ids)
+
+
+@in_virtual_time
+async def test_an_upgrade_writes_nothing_for_a_number_that_left_nothing() -> None:
+    world = await World.in_step()
+    await written_by_the_version_before(world, "")
+    await world.start()
+    assert (world.api_writes(), world.livekit_writes()) == ([], [])
+    assert "leftBehind" not in world.status()
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["", " (", " ()", " (: )", " (; ; )", " (a)", " (a: )", "a: b", f" ({'h' * 600}: ST_1)", f" (h: {'i' * 300})"],
+)
+@in_virtual_time
+async def test_words_that_say_nothing_leave_nothing_behind(words: str) -> None:
+    world = await World.in_step()
+    await written_by_the_version_before(world, f"Somebody's words{words}")
+    await world.start()
+    assert (world.ready(), said(world), typed(world)) == (SYNCED, "", {})
+
+
+@in_virtual_time
+async def test_of_many_moves_the_latest_are_remembered() -> None:
+    world, _, _ = await moved()
+    for count in range(MAX_LEFT_HOSTS + 2):
+        await move(world, f"host{count}.example.com", FakeLiveKit(seed=10 + count))
+    assert list(typed(world)) == [f"host{count}.example.com" for count in range(1, MAX_LEFT_HOSTS + 1)]
+    assert world.ready() == SYNCED

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.api.resource import RecordedIds
+from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.core.foreign_rules import ForeignRules
 from byoc_operator.core.ownership import Mark, Owned
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, Selection, SipObject, kind_of
