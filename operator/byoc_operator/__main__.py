@@ -185,11 +185,9 @@ async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, clos
     closing.push_async_callback(api.close)
     watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
     keys = SealingKeys(api, settings.operator_namespace, may_create=settings.sealing_create_keys)
-    metrics.gauge("byoc_watches_broken", "Watches that are not alive.", lambda: len(watches.problems()))
-    metrics.gauge("byoc_unhandled_errors", "Errors that nobody caught, each a bug.", lambda: vitals.unhandled)
-    metrics.gauge(
-        "byoc_sealing_keys_readable", "1 if the last look found the sealing keys, 0 if not.", lambda: not keys.problem
-    )
+    metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
+    metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
+    metrics.gauge("byoc_sealing_keys_readable", lambda: not keys.problem)
     refusals = Refusals()
     api.answered = refusals.answered
     watches.answered = refusals.watch_answered

@@ -1,18 +1,32 @@
 """What a `ByocPhoneNumber` must satisfy beyond type and size: one table for the CRD and for the operator.
 
-Each rule stands once as CEL, which the API server runs, and once as Python, which the reconcile runs for objects
-older than the CRD; the words are shared and the same bad manifests are tried against both. There is no `pattern` in
-the CRD: its refusal quotes a regular expression and hides the messages of the rules.
+Each rule stands once as CEL, which the API server runs, once as Python, which the reconcile runs for objects older than
+the CRD, and once as a form, which the chart of the numbers checks. They share the message, and tests try the same bad
+manifests against all of them. There is no `pattern` in the CRD: its refusal quotes a regular expression and hides the
+messages of the rules.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from . import grammar
 from .carriers import PRESETS, Carrier, preset_for
 from .characters import named, named_cel
-from .grammar import matches
-from .rule import Rule, cel_text, form, offenders, offenders_cel, text_rule
+from .rule import (
+    Rule,
+    TextForm,
+    Together,
+    Transition,
+    cel_text,
+    fits_cel,
+    naming,
+    not_empty_rule,
+    offenders,
+    offenders_cel,
+    pattern_rule,
+    whole,
+)
 from .text_rules import HEADER_RULES, TEXT_RULES
 
 # --- phone numbers -------------------------------------------------------------------------------------------------
@@ -26,8 +40,9 @@ _BARE_NUMBER = "self" + "".join(
 )
 COUNTRY_CODE_HINT: Final = " (a number begins with its country code)"
 _NUMBER_HINT_CEL = (
-    f'({form(grammar.E164, _BARE_NUMBER)} ? "; did you mean " + {_BARE_NUMBER} + "?" : '
-    f'{form(grammar.WITHOUT_PLUS, _BARE_NUMBER)} ? "; did you mean +" + {_BARE_NUMBER} + "?{COUNTRY_CODE_HINT}" : "")'
+    f'({fits_cel(grammar.E164, _BARE_NUMBER)} ? "; did you mean " + {_BARE_NUMBER} + "?" : '
+    f"{fits_cel(grammar.WITHOUT_PLUS, _BARE_NUMBER)} ? "
+    f'"; did you mean +" + {_BARE_NUMBER} + "?{COUNTRY_CODE_HINT}" : "")'
     f" + {named_cel()}"
 )
 
@@ -39,14 +54,12 @@ def _number_hint(number: str) -> str:
 
 
 def _number_rule(node: str) -> Rule:
-    return Rule(
-        node=node,
-        message=_NUMBER_MESSAGE,
-        cel=form(grammar.E164),
-        holds=lambda number: matches(grammar.E164, number),
+    return replace(
+        pattern_rule(node, _NUMBER_MESSAGE, grammar.E164),
         message_cel=f"{cel_text(_NUMBER_MESSAGE)} + {_NUMBER_HINT_CEL}",
         hint=_number_hint,
         names_characters=True,
+        chart_hint="number",
     )
 
 
@@ -57,13 +70,11 @@ NUMBER_RULES: Final = (
         message="cannot be changed; create another ByocPhoneNumber for the other number and delete this one",
         cel="self == oldSelf",
         holds=None,
+        form=Transition(),
     ),
     _number_rule("inbound.allowedCallers[]"),
-    Rule(
-        node="inbound.allowedCallers",
-        message="must have at least one number; leave allowedCallers out to accept every caller",
-        cel="self.size() > 0",
-        holds=bool,
+    not_empty_rule(
+        "inbound.allowedCallers", "must have at least one number; leave allowedCallers out to accept every caller"
     ),
 )
 
@@ -80,9 +91,9 @@ def _endpoint_cel(subject: str) -> str:
     within = f'{subject}.substring(1, {subject}.indexOf("]"))'
     host = f'{subject}.split(":")[0]'
     return (
-        f"({form(grammar.IPV6_AND_PORT, subject)} ? isIP({within}) : "
+        f"({fits_cel(grammar.IPV6_AND_PORT, subject)} ? isIP({within}) : "
         f"{host}.size() <= {grammar.MAX_HOST_LENGTH} && "
-        f"({form(grammar.IPV4_AND_PORT, subject)} ? isIP({host}) : {form(grammar.HOST_AND_PORT, subject)}))"
+        f"({fits_cel(grammar.IPV4_AND_PORT, subject)} ? isIP({host}) : {fits_cel(grammar.HOST_AND_PORT, subject)}))"
     )
 
 
@@ -117,35 +128,51 @@ def _wide(inbound: Mapping[str, Any]) -> list[str]:
 
 _BRACKETED_CEL = r'self.matches(r"^\[.*:.*\]$") && isIP(self.substring(1, self.size() - 1))'
 
+ENDPOINT: Final = TextForm(
+    all=(whole(grammar.ENDPOINT), rf"^(?:\[|[^:]{{0,{grammar.MAX_HOST_LENGTH}}}(?::|$))"),
+    none=(rf"^\[(?:{grammar.IPV4_MAPPED})\]",),
+)
+"""A termination URI; the chart also tries what it would suggest."""
+
 HOST_RULES: Final = (
     Rule(
         node="terminationUri",
         message=_ENDPOINT_MESSAGE,
         cel=_endpoint_cel("self"),
         holds=grammar.is_endpoint,
+        form=ENDPOINT,
         message_cel=f"{cel_text(_ENDPOINT_MESSAGE)} + {_ENDPOINT_HINT_CEL}",
         hint=_endpoint_hint,
         names_characters=True,
+        chart_hint="endpoint",
     ),
-    text_rule(
-        "outbound.fromHost",
-        "must be a host name or an IP address, such as voice.example.com, without sip:, user, port or parameters",
-        f'self == "" || isIP(self) || ({_BRACKETED_CEL}) || {form(grammar.HOST_NAME)}',
-        lambda host: not host or grammar.is_from_host(host),
+    naming(
+        Rule(
+            node="outbound.fromHost",
+            message="must be a host name or an IP address, such as voice.example.com, without sip:, user, port or "
+            "parameters",
+            cel=f'self == "" || isIP(self) || ({_BRACKETED_CEL}) || {fits_cel(grammar.HOST_NAME)}',
+            holds=lambda host: not host or grammar.is_from_host(host),
+            form=TextForm(
+                all=(whole(rf"|{grammar.IPV4}|{grammar.IPV6}|\[(?:{grammar.IPV6})\]|{grammar.HOST_NAME}"),),
+                none=(whole(rf"\[?(?:{grammar.IPV4_MAPPED})\]?"),),
+            ),
+        )
     ),
-    Rule(
-        node="inbound.allowedAddresses",
-        message="must have at least one entry; leave allowedAddresses out for the ranges of the carrier, or set "
+    not_empty_rule(
+        "inbound.allowedAddresses",
+        "must have at least one entry; leave allowedAddresses out for the ranges of the carrier, or set "
         "allowAnyAddress: true instead to accept calls from everywhere",
-        cel="self.size() > 0",
-        holds=bool,
     ),
-    text_rule(
-        "inbound.allowedAddresses[]",
-        "must be a CIDR such as 54.172.60.0/30 or an IP address such as 203.0.113.7; host names are not allowed, "
-        "because LiveKit compares them with what the caller claims",
-        "isCIDR(self) || isIP(self)",
-        lambda address: grammar.is_cidr(address) or grammar.is_address(address),
+    naming(
+        Rule(
+            node="inbound.allowedAddresses[]",
+            message="must be a CIDR such as 54.172.60.0/30 or an IP address such as 203.0.113.7; host names are not "
+            "allowed, because LiveKit compares them with what the caller claims",
+            cel="isCIDR(self) || isIP(self)",
+            holds=lambda address: grammar.is_cidr(address) or grammar.is_address(address),
+            form=TextForm(all=(whole(grammar.CIDR),), none=(whole(rf"(?:{grammar.IPV4_MAPPED})(?:/[0-9]+)?"),)),
+        )
     ),
     Rule(
         node="inbound",
@@ -153,6 +180,7 @@ HOST_RULES: Final = (
         message=_TOO_WIDE,
         cel=f"self.allowAnyAddress || !has(self.allowedAddresses) || !self.allowedAddresses.exists(a, {_WIDE_CEL})",
         holds=lambda inbound: bool(inbound.get("allowAnyAddress")) or not _wide(inbound),
+        form=Together("tooWide", patterns={"wide": whole(grammar.WIDE)}),
         message_cel=offenders_cel(_TOO_WIDE, f"self.allowedAddresses.filter(a, {_WIDE_CEL})"),
         hint=lambda inbound: offenders(_wide(inbound)),
     ),
@@ -164,13 +192,17 @@ _UNANSWERING: Final = tuple(preset for preset in PRESETS if not preset.answers_c
 _UNANSWERING_NAMES: Final = " and ".join(preset.carrier.value for preset in _UNANSWERING)
 
 
-def _unanswering_cel() -> str:
-    named = " || ".join(f'self.carrier == "{preset.carrier}"' for preset in _UNANSWERING)
+def _unanswering_hosts() -> str:
+    """A pattern for the termination URIs of carriers that cannot answer a challenge."""
     hosts = "|".join(
         ("" if host.startswith(".") else "^") + host.replace(".", r"\.") for p in _UNANSWERING for host in p.hosts
     )
-    by_host = cel_text(rf"(?i)(?:{hosts})\.?(?::[0-9]+)?$")
-    return f"has(self.carrier) ? ({named}) : self.terminationUri.matches({by_host})"
+    return rf"(?i)(?:{hosts})\.?(?::[0-9]+)?$"
+
+
+def _unanswering_cel() -> str:
+    named = " || ".join(f'self.carrier == "{preset.carrier}"' for preset in _UNANSWERING)
+    return f"has(self.carrier) ? ({named}) : self.terminationUri.matches({cel_text(_unanswering_hosts())})"
 
 
 def _answers_challenge(spec: Mapping[str, Any]) -> bool:
@@ -192,6 +224,7 @@ DEPENDENCE_RULES: Final = (
         message="must be set when sipUsername is set: name the Secret that holds the password",
         cel='!has(self.sipUsername) || self.sipUsername == "" || has(self.sipPasswordSecretRef)',
         holds=lambda spec: not spec.get("sipUsername") or bool(spec.get("sipPasswordSecretRef")),
+        form=Together("userNameWithoutSecret"),
     ),
     Rule(
         node="",
@@ -202,6 +235,7 @@ DEPENDENCE_RULES: Final = (
         holds=lambda spec: (
             spec.get("mediaEncryption", "Required") != "Required" or spec.get("transport", "TLS") == "TLS"
         ),
+        form=Together("encryptionInClear"),
     ),
     Rule(
         node="",
@@ -211,6 +245,11 @@ DEPENDENCE_RULES: Final = (
         "can: set carrier: Generic and list the addresses it calls from",
         cel=f"!({_DIGEST_CEL} && ({_unanswering_cel()}))",
         holds=lambda spec: not _wants_digest(spec) or _answers_challenge(spec),
+        form=Together(
+            "digestUnanswered",
+            names={"carriers": tuple(preset.carrier.value for preset in _UNANSWERING)},
+            patterns={"hosts": _unanswering_hosts()},
+        ),
     ),
     Rule(
         node="",
@@ -219,6 +258,7 @@ DEPENDENCE_RULES: Final = (
         message="must be set when inbound.authentication is Digest: the caller is asked for those credentials",
         cel=f"!({_DIGEST_CEL}) || has(self.sipPasswordSecretRef)",
         holds=lambda spec: not _wants_digest(spec) or bool(spec.get("sipPasswordSecretRef")),
+        form=Together("digestWithoutSecret"),
     ),
 )
 

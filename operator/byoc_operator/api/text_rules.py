@@ -7,37 +7,43 @@ from typing import Final
 from . import grammar
 from .characters import HIDDEN, HIDDEN_IN_TEXT, has_hidden
 from .grammar import matches
-from .rule import Rule, cel_text, form, has_any, offenders, offenders_cel, text_rule
+from .rule import (
+    Entries,
+    Rule,
+    TextForm,
+    cel_text,
+    fits_cel,
+    has_any,
+    naming,
+    offenders,
+    offenders_cel,
+    pattern_rule,
+    whole,
+)
 
 _UNSEEN: Final = "such as a zero width space, a soft hyphen, a direction mark or a byte order mark"
 
 
 def _without_controls(node: str) -> Rule:
-    return Rule(
-        node=node,
-        message="must not have control characters such as line breaks or tabs",
-        cel=form(grammar.WITHOUT_CONTROLS),
-        holds=lambda text: matches(grammar.WITHOUT_CONTROLS, text),
-    )
+    message = "must not have control characters such as line breaks or tabs"
+    return pattern_rule(node, message, grammar.WITHOUT_CONTROLS)
 
 
 def _identifier_rule(node: str) -> Rule:
-    return Rule(
-        node=node,
-        message="must not have control characters and must not begin or end with a blank",
-        cel=form(grammar.WITHOUT_CONTROLS_AND_EDGE_BLANKS),
-        holds=lambda text: matches(grammar.WITHOUT_CONTROLS_AND_EDGE_BLANKS, text),
-    )
+    message = "must not have control characters and must not begin or end with a blank"
+    return pattern_rule(node, message, grammar.WITHOUT_CONTROLS_AND_EDGE_BLANKS)
 
 
 def _visible_rule(node: str, hidden: str) -> Rule:
     one = re.compile(f"[{hidden}]")
-    return text_rule(
-        node,
-        f"must not have characters that cannot be seen, {_UNSEEN}",
-        f"!{has_any(hidden)}",
-        lambda text: not one.search(text),
+    rule = Rule(
+        node=node,
+        message=f"must not have characters that cannot be seen, {_UNSEEN}",
+        cel=f"!{has_any(hidden)}",
+        holds=lambda text: not one.search(text),
+        form=TextForm(none=(f"[{hidden}]",)),
     )
+    return naming(rule)
 
 
 TEXT_RULES: Final = (
@@ -47,25 +53,25 @@ TEXT_RULES: Final = (
     _visible_rule("inboundAgentId", HIDDEN),
     _identifier_rule("outboundAgentId"),
     _visible_rule("outboundAgentId", HIDDEN),
-    Rule(
-        node="sipUsername",
-        message="must not have control characters, quotes, backslashes or colons and must not begin or end with a "
-        "blank",
-        cel=form(grammar.USER_NAME),
-        holds=lambda name: matches(grammar.USER_NAME, name),
+    pattern_rule(
+        "sipUsername",
+        "must not have control characters, quotes, backslashes or colons and must not begin or end with a blank",
+        grammar.USER_NAME,
     ),
     _visible_rule("sipUsername", HIDDEN),
-    text_rule(
-        "sipPasswordSecretRef.name",
-        "must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
-        form(grammar.DNS_SUBDOMAIN),
-        lambda name: matches(grammar.DNS_SUBDOMAIN, name),
+    naming(
+        pattern_rule(
+            "sipPasswordSecretRef.name",
+            "must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
+            grammar.DNS_SUBDOMAIN,
+        )
     ),
-    text_rule(
-        "sipPasswordSecretRef.key",
-        "must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
-        form(grammar.DATA_KEY),
-        lambda key: matches(grammar.DATA_KEY, key),
+    naming(
+        pattern_rule(
+            "sipPasswordSecretRef.key",
+            "must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
+            grammar.DATA_KEY,
+        )
     ),
     Rule(
         node="sipPasswordSecretRef.key",
@@ -73,12 +79,14 @@ TEXT_RULES: Final = (
         "such as password",
         cel='self != "username"',
         holds=lambda key: key != "username",
+        form=TextForm(none=(whole("username"),)),
     ),
     Rule(
         node="outbound.destinationCountry",
         message="must be a country as two letters of ISO 3166-1, such as US or GB (not UK)",
-        cel=f'self == "" || {form(grammar.COUNTRY)} && self.lowerAscii() != "uk"',
+        cel=f'self == "" || {fits_cel(grammar.COUNTRY)} && self.lowerAscii() != "uk"',
         holds=lambda code: not code or (matches(grammar.COUNTRY, code) and code.lower() != "uk"),
+        form=TextForm(all=(whole(f"(?:{grammar.COUNTRY})?"),), none=(whole("[Uu][Kk]"),)),
     ),
 )
 
@@ -137,21 +145,37 @@ def is_reserved_metadata(key: str) -> bool:
     return re.fullmatch(RESERVED_METADATA_KEY, key) is not None
 
 
-def _map_rule(
-    node: str, message: str, wrong_cel: str, is_wrong: Callable[[str, str], bool], *, kept: bool = False
-) -> Rule:
-    """A rule for each entry of a map; `wrong_cel` is over the key `k` and over `self[k]`. The hint names the keys."""
+_NAMES: Final = TextForm(
+    all=(whole(grammar.HEADER_NAME), rf"^.{{1,{grammar.MAX_HEADER_NAME_LENGTH}}}$"),
+)
+_WITHOUT_CONTROLS: Final = (whole(grammar.WITHOUT_CONTROLS),)
+_VALUE_WITHOUT_CONTROLS_CEL: Final = fits_cel(grammar.WITHOUT_CONTROLS, "self[k]")
+_METADATA_WRONG_CEL: Final = (
+    f"k.size() < 1 || k.size() > {MAX_METADATA_KEY_LENGTH} || "
+    f"!{fits_cel(grammar.WITHOUT_CONTROLS, 'k')} || !{_VALUE_WITHOUT_CONTROLS_CEL}"
+)
 
-    def wrong(entries: Mapping[str, str]) -> list[str]:
+
+def _map_rule(
+    node: str, message: str, wrong: tuple[str, Callable[[str, str], bool]], form: Entries, *, kept: bool = False
+) -> Rule:
+    """A rule for each entry of a map. The hint names the keys of wrong entries.
+
+    `wrong`: CEL over the key `k` and over `self[k]`, and the same in Python, for key and value.
+    """
+    wrong_cel, is_wrong = wrong
+
+    def wrong_keys(entries: Mapping[str, str]) -> list[str]:
         return sorted(key for key, value in entries.items() if is_wrong(key, value))
 
     return Rule(
         node=node,
         message=message,
         cel=f"!self.exists(k, {wrong_cel})",
-        holds=lambda entries: not wrong(entries),
+        holds=lambda entries: not wrong_keys(entries),
+        form=form,
         message_cel=offenders_cel(message, f"self.filter(k, {wrong_cel})"),
-        hint=lambda entries: offenders(wrong(entries)),
+        hint=lambda entries: offenders(wrong_keys(entries)),
         kept=kept,
     )
 
@@ -165,8 +189,14 @@ def _visible_map_rule(node: str, values: str, *, keys: bool = False) -> Rule:
         node,
         f"must not have {' or '.join(parts)} with characters that cannot be seen, {_UNSEEN} "
         "(U+00AD, U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF and others)",
-        f"{has_any(HIDDEN, 'k')} || {wrong_cel}" if keys else wrong_cel,
-        lambda key, value: (keys and has_hidden(key)) or one.search(value) is not None,
+        (
+            f"{has_any(HIDDEN, 'k')} || {wrong_cel}" if keys else wrong_cel,
+            lambda key, value: (keys and has_hidden(key)) or one.search(value) is not None,
+        ),
+        Entries(
+            keys=TextForm(none=(f"[{HIDDEN}]",)) if keys else None,
+            values=TextForm(none=(f"[{values}]",)),
+        ),
     )
 
 
@@ -174,8 +204,11 @@ def _header_name_rule(node: str) -> Rule:
     return _map_rule(
         node,
         "must have header names of 1 to 255 letters, digits and -.!%*_+`'~ only, such as X-Customer-Id",
-        f"k.size() > {grammar.MAX_HEADER_NAME_LENGTH} || !{form(grammar.HEADER_NAME, 'k')}",
-        lambda name, _: len(name) > grammar.MAX_HEADER_NAME_LENGTH or not matches(grammar.HEADER_NAME, name),
+        (
+            f"k.size() > {grammar.MAX_HEADER_NAME_LENGTH} || !{fits_cel(grammar.HEADER_NAME, 'k')}",
+            lambda name, _: len(name) > grammar.MAX_HEADER_NAME_LENGTH or not matches(grammar.HEADER_NAME, name),
+        ),
+        Entries(keys=_NAMES),
     )
 
 
@@ -185,44 +218,55 @@ HEADER_RULES: Final = (
         "outbound.headers",
         "must not have From, To, Via, Contact, Call-ID, CSeq or another header that LiveKit writes itself, nor their "
         "one-letter forms; names such as X-Account are allowed",
-        f"k.lowerAscii() in {_RESERVED_HEADERS_CEL}",
-        lambda name, _: name.lower() in RESERVED_HEADERS,
+        (f"k.lowerAscii() in {_RESERVED_HEADERS_CEL}", lambda name, _: name.lower() in RESERVED_HEADERS),
+        Entries(keys=TextForm(none=(rf"(?i)^(?:{'|'.join(sorted(RESERVED_HEADERS))})$",))),
     ),
     _map_rule(
         "outbound.headers",
         "must have values of at most 1024 bytes without control characters",
-        f"bytes(self[k]).size() > {grammar.MAX_HEADER_VALUE_BYTES} || !{form(grammar.WITHOUT_CONTROLS, 'self[k]')}",
-        lambda _, value: (
-            len(value.encode(errors="surrogatepass")) > grammar.MAX_HEADER_VALUE_BYTES
-            or not matches(grammar.WITHOUT_CONTROLS, value)
+        (
+            f"bytes(self[k]).size() > {grammar.MAX_HEADER_VALUE_BYTES} || !{_VALUE_WITHOUT_CONTROLS_CEL}",
+            lambda _, value: (
+                len(value.encode(errors="surrogatepass")) > grammar.MAX_HEADER_VALUE_BYTES
+                or not matches(grammar.WITHOUT_CONTROLS, value)
+            ),
         ),
+        Entries(values=TextForm(all=_WITHOUT_CONTROLS, max_bytes=grammar.MAX_HEADER_VALUE_BYTES)),
     ),
     _visible_map_rule("outbound.headers", HIDDEN),
     _header_name_rule("inbound.headersToAttributes"),
     _map_rule(
         "inbound.headersToAttributes",
         "must have attribute names that are not empty and have no control characters",
-        f'self[k] == "" || !{form(grammar.WITHOUT_CONTROLS, "self[k]")}',
-        lambda _, attribute: not attribute or not matches(grammar.WITHOUT_CONTROLS, attribute),
+        (
+            f'self[k] == "" || !{_VALUE_WITHOUT_CONTROLS_CEL}',
+            lambda _, attribute: not attribute or not matches(grammar.WITHOUT_CONTROLS, attribute),
+        ),
+        Entries(values=TextForm(all=_WITHOUT_CONTROLS, none=("^$",))),
     ),
     _visible_map_rule("inbound.headersToAttributes", HIDDEN),
     _map_rule(
         "inbound.agentMetadata",
         "must not have the keys agentId, phoneNumber, direction, namespace and name, which the operator sets, in upper "
         "or lower case; other keys are allowed",
-        f"k.matches({cel_text(RESERVED_METADATA_KEY)})",
-        lambda key, _: is_reserved_metadata(key),
+        (f"k.matches({cel_text(RESERVED_METADATA_KEY)})", lambda key, _: is_reserved_metadata(key)),
+        Entries(keys=TextForm(none=(RESERVED_METADATA_KEY,))),
         kept=True,  # such keys are left out of what the agent gets, and a finding names them
     ),
     _map_rule(
         "inbound.agentMetadata",
         "must have keys of 1 to 253 characters, and neither keys nor values with control characters",
-        f"k.size() < 1 || k.size() > {MAX_METADATA_KEY_LENGTH} || !{form(grammar.WITHOUT_CONTROLS, 'k')} || "
-        f"!{form(grammar.WITHOUT_CONTROLS, 'self[k]')}",
-        lambda key, value: (
-            not 1 <= len(key) <= MAX_METADATA_KEY_LENGTH
-            or not matches(grammar.WITHOUT_CONTROLS, key)
-            or not matches(grammar.WITHOUT_CONTROLS, value)
+        (
+            _METADATA_WRONG_CEL,
+            lambda key, value: (
+                not 1 <= len(key) <= MAX_METADATA_KEY_LENGTH
+                or not matches(grammar.WITHOUT_CONTROLS, key)
+                or not matches(grammar.WITHOUT_CONTROLS, value)
+            ),
+        ),
+        Entries(
+            keys=TextForm(all=(*_WITHOUT_CONTROLS, rf"^(?s:.){{1,{MAX_METADATA_KEY_LENGTH}}}$")),
+            values=TextForm(all=_WITHOUT_CONTROLS),
         ),
     ),
     _visible_map_rule("inbound.agentMetadata", HIDDEN_IN_TEXT, keys=True),

@@ -31,7 +31,7 @@ def export(ports: Ports, role: Role, queue: WorkQueue, worker: Worker, sweeper: 
         "byoc_paced_limit": lambda: ports.guard.pace.value,
     }
     metrics = ports.metrics
-    metrics.gauge("byoc_leading", "1 if this replica works, 0 if it stands by.", lambda: role.leading)
+    metrics.gauge("byoc_leading", lambda: role.leading)
     for name, read in gauges.items():
         metrics.led(name, _led(role, read))
     metrics.by_reason(lambda: reasons(ports) if role.leading else {})

@@ -30,7 +30,7 @@ from ..api.openapi import Schema, spec_schema, status_schema
 from ..api.rules import RULES
 from ..core.findings import MESSAGES
 from ..settings import Settings
-from ..telemetry.metrics import LED, OF_REFUSED, REFUSED, Metrics
+from ..telemetry.metrics import GAUGES, LED, Metrics
 
 Section = Callable[[], str]
 
@@ -211,16 +211,6 @@ def settings() -> str:
     return _table("Settings of the operator", text, ("variable", "default", "meaning"), rows)
 
 
-LATER_METRICS = (
-    ("byoc_leading", "gauge", "1 if this replica works, 0 if it stands by."),
-    (REFUSED, "gauge", OF_REFUSED),
-    ("byoc_watches_broken", "gauge", "Watches that are not alive."),
-    ("byoc_unhandled_errors", "gauge", "Errors that nobody caught, each a bug."),
-    ("byoc_sealing_keys_readable", "gauge", "1 if the last look found the sealing keys, 0 if not."),
-)
-"""Name, type and meaning of the metrics that the engine and the watches bring along when they start."""
-
-
 def metrics() -> str:
     """A table of the metrics."""
     text = (
@@ -232,7 +222,8 @@ def metrics() -> str:
         for family in Metrics().registry.collect()
     ]
     led = ((name, "gauge", f"Leader only. {meaning}") for name, meaning in LED.items())
-    rows = [(f"`{name}`", type_, meaning) for name, type_, meaning in (*led, *LATER_METRICS, *fixed)]
+    told = ((name, "gauge", meaning) for name, meaning in GAUGES.items())
+    rows = [(f"`{name}`", type_, meaning) for name, type_, meaning in (*led, *told, *fixed)]
     return _table("Metrics", text, ("metric", "type", "meaning"), rows)
 
 

@@ -38,9 +38,18 @@ LED: Mapping[str, str] = {
 """What only the leader knows. A replica that stands by has no series of these: a 0 would look like a fault."""
 
 REFUSED = "byoc_refused_requests"
-OF_REFUSED = (
-    "Requests that the API server refuses at present: one for a missing right in each namespace, one for each object."
-)
+
+GAUGES: Mapping[str, str] = {
+    "byoc_leading": "1 if this replica works, 0 if it stands by.",
+    REFUSED: (
+        "Requests that the API server refuses at present: one for a missing right in each namespace, one for each "
+        "object."
+    ),
+    "byoc_watches_broken": "Watches that are not alive.",
+    "byoc_unhandled_errors": "Errors that nobody caught, each a bug.",
+    "byoc_sealing_keys_readable": "1 if the last look found the sealing keys, 0 if not.",
+}
+"""What every replica knows and other parts of the program tell; read when somebody looks."""
 
 
 class Metrics:
@@ -123,9 +132,9 @@ class Metrics:
         """Count an answer of the webhook."""
         self.admission_reviews.labels(outcome).inc()
 
-    def gauge(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """A number that is read when somebody looks."""
-        gauge = Gauge(name, text, registry=self.registry)
+    def gauge(self, name: str, read: Callable[[], float]) -> None:
+        """One of `GAUGES`, read when somebody looks."""
+        gauge = Gauge(name, GAUGES[name], registry=self.registry)
         gauge.set_function(read)
 
     def led(self, name: str, read: Callable[[], float | None]) -> None:
@@ -141,7 +150,7 @@ class Metrics:
 
     def refused(self, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
         """Which of our requests the API server refuses at present, by verb and resource."""
-        self.registry.register(_Read(REFUSED, OF_REFUSED, ("verb", "resource"), read))
+        self.registry.register(_Read(REFUSED, GAUGES[REFUSED], ("verb", "resource"), read))
 
 
 class _Read(Collector):

@@ -1,15 +1,11 @@
-"""Requests that the API server refuses: told once, where people look, and gone when it heals."""
+"""What a refused request needs and lacks: read from its path and the words, told once, bounded."""
 
-import asyncio
 import logging
 
 import pytest
 
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail
 from byoc_operator.cluster.refusals import FORGOTTEN_S, TOLD_AGAIN_S, Asked, Refusals, asked, is_missing_right
-from byoc_operator.errors import Unavailable
-from operated import NAME, NAMESPACE, World, manifest
+from operated import World, manifest
 from virtual_time import in_virtual_time
 
 NUMBERS, STATUS = "byocphonenumbers", "byocphonenumbers/status"
@@ -22,10 +18,6 @@ POLICY = (
     "'labels' denied request: a label is missing"
 )
 PATCH = Asked("patch", "byoc.talkifai.dev", STATUS, "voice", "a")
-
-
-def refused(words: str, status: int = 403, method: str = "PATCH", resource: str = NUMBERS) -> ApiRefused:
-    return ApiRefused("KubernetesRefused", f"{method} {resource}: {status}: {words}", status=status)
 
 
 def gauge(world: World, verb: str, resource: str) -> float | None:
@@ -175,112 +167,3 @@ async def test_a_status_that_may_not_be_written_is_told_in_an_event(caplog: pyte
     await world.elapse(10)
     assert world.ready() == ("True", "Synced")
     assert (world.engine.problems(), gauge(world, "patch", STATUS)) == ([], None)
-
-
-@in_virtual_time
-async def test_a_finalizer_that_may_not_be_written_is_told_in_the_status_and_nothing_is_made() -> None:
-    world = await World.running()
-    world.api.without = {("patch", NUMBERS)}
-    world.api.apply(manifest())
-    await world.elapse(30)
-    assert world.ready() == ("False", "KubernetesRefused")
-    assert "cannot patch resource" in world.status()["conditions"][0]["message"]
-    assert world.livekit.objects() == []
-    assert world.engine.problems() != []
-    world.api.without = set()
-    await world.elapse(10)
-    assert (world.ready(), world.engine.problems()) == (("True", "Synced"), [])
-
-
-@in_virtual_time
-async def test_a_deletion_that_is_refused_says_so_and_names_no_dead_trunk(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    world = await World.in_step()
-    world.api.without = {("patch", NUMBERS)}
-    world.api.delete(NAMESPACE, NAME)
-    await world.elapse(240)
-    assert world.ready() == ("False", "Deleting")
-    assert "cannot patch resource" in world.status()["conditions"][0]["message"]
-    assert "outboundTrunkId" not in world.status()
-    assert world.livekit.objects() == []
-    assert told(caplog, "the API server refuses") == 1
-    world.api.without = set()
-    await world.elapse(10)
-    assert not world.exists()
-    assert gauge(world, "patch", NUMBERS) is None
-
-
-@in_virtual_time
-async def test_what_stays_in_livekit_is_said_once_however_often_the_finalizer_is_refused(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO)
-    world = await World.in_step()
-    annotations = {"byoc.talkifai.dev/force-orphan": "true"}
-    world.api._merge(NAMESPACE, NAME, {"metadata": {"annotations": annotations}})
-    world.api.without = {("patch", NUMBERS)}
-    world.livekit.always = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached")
-    world.api.delete(NAMESPACE, NAME)
-    await world.elapse(1200)
-    assert world.ready() == ("False", "Deleting")
-    assert told(caplog, "force-orphan: the object goes") == 1
-
-
-@in_virtual_time
-async def test_an_admission_policy_hits_one_object_and_not_the_readiness(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    world = await World.running()
-    for _ in range(3):
-        world.api.inject(Fail(refused(POLICY)), "PATCH", NUMBERS)
-    world.api.apply(manifest())
-    await world.settle()
-    assert world.ready() == ("False", "KubernetesRefused")
-    assert world.engine.problems() == []
-    assert gauge(world, "patch", NUMBERS) == 1
-    await world.elapse(240)
-    assert world.ready() == ("True", "Synced")
-    assert told(caplog, "a label is missing") == 1
-    assert gauge(world, "patch", NUMBERS) is None
-
-
-@in_virtual_time
-async def test_a_refused_object_that_is_gone_is_refused_no_longer() -> None:
-    world = await World.running()
-    for _ in range(50):
-        world.api.inject(Fail(refused(POLICY)), "PATCH", NUMBERS)
-    world.api.apply(manifest())
-    await world.settle()
-    assert gauge(world, "patch", NUMBERS) == 1
-    world.api.delete(NAMESPACE, NAME)
-    await world.settle()
-    assert gauge(world, "patch", NUMBERS) is None
-
-
-@in_virtual_time
-async def test_events_that_may_not_be_written_are_told_once_and_are_asked_for_by_themselves(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO)
-    world = await World.in_step()
-    world.api.without = {("create", "events")}
-    for turn in range(6):
-        world.api.annotate(NAMESPACE, NAME, paused="true" if turn % 2 == 0 else None)
-        await world.elapse(3)
-    assert told(caplog, "cannot create resource") == 1
-    assert world.engine.problems() != []
-    world.api.without = set()
-    await asyncio.sleep(11)
-    assert world.engine.problems() == []
-
-
-@in_virtual_time
-async def test_a_get_that_is_refused_is_no_bug(caplog: pytest.LogCaptureFixture) -> None:
-    world = await World.in_step()
-    world.api.without = {("get", NUMBERS)}
-    await world.apply("other")
-    await world.elapse(60)
-    assert told(caplog, "a bug") == 0
-    assert told(caplog, "the API server refuses") == 1
-    world.api.without = set()
-    await world.elapse(10)
-    assert world.ready("other") == ("False", "NumberClaimed")

@@ -1,4 +1,4 @@
-"""Whatever users do and whatever goes wrong, in any order: in the end LiveKit holds what the objects say."""
+"""Whatever users do, with a request that breaks: in the end LiveKit holds what the objects say."""
 
 import asyncio
 from collections.abc import Callable
@@ -62,7 +62,6 @@ ACTIONS: dict[str, Callable[[World], Any]] = {
     "drop the last": lambda world: _drop(world, -1),
     "lose a mark": _lose_a_mark,
 }
-
 pauses = st.sampled_from([0.0, 0.004, 0.012, 0.5, 3.0, 70.0])
 breaks = st.none() | st.tuples(st.integers(0, 8), st.sampled_from([how for how in Break if how not in CRASHES]))
 RESTART = "restart"

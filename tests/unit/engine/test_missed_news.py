@@ -1,18 +1,13 @@
-"""Situations in which an operator falls silent: each must end by itself, soon, and without harm to others."""
+"""News that no watch event brings: each is acted on by itself, soon."""
 
 import asyncio
 import copy
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
-
 from byoc_operator.api.resource import PhoneNumber
-from byoc_operator.core.ownership import Mark, Owner, parse_mark
-from byoc_operator.core.trunk import Kind
-from byoc_operator.errors import Stalled, Unavailable
-from byoc_operator.livekit_sip.faults import Refuse
-from operated import NAME, NAMESPACE, PHONE, STATUS_PATCH, World, foreign, manifest
+from byoc_operator.errors import Unavailable
+from operated import NAME, NAMESPACE, STATUS_PATCH, World, foreign, manifest
 from virtual_time import in_virtual_time
 
 DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached.")
@@ -119,87 +114,3 @@ async def test_foreign_rules_that_come_and_go_rewrite_no_status() -> None:
         world.livekit.put(foreign(rule, name=f"somebody's {turn}", trunk_ids=()))
         await world.sweep()
     assert world.api_writes() == [STATUS_PATCH]  # the finding appears once, whoever's rule it is
-
-
-@in_virtual_time
-async def test_an_outage_tells_nobody_that_another_object_holds_the_number() -> None:
-    world = await World.running()
-    await world.apply("older", sipPasswordSecretRef={"name": "missing", "key": "password"}, inboundAgentId=None)
-    await world.elapse(2)
-    await world.apply("younger", phoneNumber="+15550100000")
-    assert world.ready("younger") == ("True", "Synced")
-    await world.crash()
-    world.livekit.always = DOWN
-    await world.start()
-    world.api.annotate(NAMESPACE, "older", refresh="1")
-    await world.elapse(5)
-    assert world.ready("younger") == ("True", "Synced")
-
-
-@in_virtual_time
-async def test_a_paused_number_does_not_say_that_its_unlabelled_secret_is_missing() -> None:
-    world = await World.running()
-    world.api.put_secret(NAMESPACE, "plain", {"username": "u", "password": "p"}, watched=False)
-    await world.apply(annotations={"paused": "true"}, sipPasswordSecretRef={"name": "plain", "key": "password"})
-    assert world.ready() == ("Unknown", "Paused")
-    assert world.conditions()["CredentialsResolved"] == ("True", "Synced")
-
-
-@in_virtual_time
-async def test_what_passes_is_tried_again_although_something_else_was_refused_for_good() -> None:
-    world = await World.in_step()
-    world.livekit.inject(Refuse(Stalled("RejectedByLiveKit", "no")), "replace", Kind.OUTBOUND_TRUNK)
-    world.livekit.inject(
-        Refuse(Unavailable("LiveKitUnavailable", "later", outcome_unknown=True)), "replace", Kind.INBOUND_TRUNK
-    )
-    await world.apply(friendlyName="Support")
-    assert world.ready() == ("False", "RejectedByLiveKit")
-    await world.elapse(5)
-    assert [trunk.name for trunk in world.inbound()] == ["Support"]
-
-
-@in_virtual_time
-async def test_a_thousand_copies_of_a_number_do_not_keep_its_holder_waiting() -> None:
-    world = await World.in_step()
-    for count in range(300):
-        world.api.apply(manifest(f"copy-{count}"))
-    world.api.edit(NAMESPACE, NAME, friendlyName="Support")
-    await asyncio.sleep(0.5)
-    assert [trunk.name for trunk in world.outbound()] == ["Support"]
-    await world.elapse(60)
-    assert {world.ready(f"copy-{count}") for count in range(300)} == {("False", "NumberClaimed")}
-    assert world.ready() == ("True", "Synced")
-
-
-@in_virtual_time
-async def test_an_old_mark_for_another_number_claims_nothing() -> None:
-    world = await World.running()
-    await world.apply("evil", phoneNumber="+15550100000", deletionPolicy="Retain")
-    world.api.delete(NAMESPACE, "evil")
-    await world.settle()
-    await world.apply("victim", sipPasswordSecretRef={"name": "not-yet", "key": "password"}, inboundAgentId=None)
-    await world.elapse(2)
-    await world.apply("evil")
-    assert world.ready("evil") == ("False", "NumberClaimed")
-    assert world.ready("victim") == ("False", "SecretNotFound")
-
-
-@in_virtual_time
-async def test_a_retained_trunk_stays_with_its_number_when_the_name_is_used_again() -> None:
-    world = await World.running()
-    await world.apply(deletionPolicy="Retain")
-    kept = {each.id: each for each in world.livekit.objects()}
-    world.api.delete(NAMESPACE, NAME)
-    await world.settle()
-    await world.apply(phoneNumber="+15550100000")
-    assert world.ready() == ("True", "Synced")
-    trunks = [each for each in world.livekit.objects() if each.id in kept and each.kind is not Kind.DISPATCH_RULE]
-    assert [trunk.numbers for trunk in trunks] == [(PHONE,), (PHONE,)]
-
-
-@pytest.mark.parametrize("value", ['"\\ud800"', '{"a":1}', f'"{"x" * 600}"'], ids=["surrogate", "object", "long"])
-def test_what_others_write_into_a_mark_never_comes_back_out_of_it(value: str) -> None:
-    found = parse_mark(f'{{"managedBy":"byoc-operator","owner":"i/n/m","recreate":{value}}}')
-    assert found == Mark(Owner("i", "n", "m"))
-    assert found is not None
-    assert found.dump().encode()

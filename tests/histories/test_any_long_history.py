@@ -1,6 +1,7 @@
 """Long histories: users, strangers, outages, hanging calls, sleeping machines, lost leaderships, orphans, in any order.
 
-As `test_any_sequence`, with more that can happen and with points of rest in between, at which everything must hold.
+As `test_any_edits_with_a_broken_request`, with more that can happen and with points of rest in between, at which
+everything must hold.
 """
 
 import asyncio
@@ -232,7 +233,6 @@ ACTIONS: dict[str, Act] = {
     "Lease robbed": _rob,
     "Lease deleted": _lose_the_lease,
 }
-
 pauses = st.sampled_from([0.0, 0.004, 0.012, 0.5, 4.0, 20.0, 400.0])
 LATE = (Break.LATE, Break.VERY_LATE)
 breaks = st.none() | st.tuples(

@@ -1,0 +1,41 @@
+"""A guard in front of a fake LiveKit, in virtual time."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from byoc_operator.core.trunk import OutboundTrunk
+from byoc_operator.errors import OperatorError, Stalled, Unavailable
+from byoc_operator.livekit_sip.fake import FakeLiveKit
+from byoc_operator.livekit_sip.faults import Refuse
+from byoc_operator.livekit_sip.guard import Bucket, Guard
+
+TIMED_OUT = Unavailable("LiveKitUnavailable", "LiveKit did not answer in time", outcome_unknown=True)
+LIMITED = Unavailable("LiveKitRateLimited", "LiveKit asks for fewer requests", retry_after_s=7.0)
+REJECTED = Stalled("RejectedByLiveKit", "LiveKit refuses: no such country")
+UNAUTHORIZED = Stalled("LiveKitUnauthorized", "LiveKit does not accept the API key", server_wide=True)
+WRONG_PATH = Stalled("LiveKitMisconfigured", "LiveKit has no such path", server_wide=True)
+TRUNK = OutboundTrunk("ours", "{}", "sip.example.com", "TLS", ("+19876543210",))
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def guarded(
+    livekit: FakeLiveKit,
+    per_minute: int = 0,
+    reload_key: Callable[[], bool] = lambda: False,
+    may_write: Callable[[], None] = lambda: None,
+) -> Guard:
+    return Guard(livekit, Bucket(per_minute, now), reload_key, may_write)
+
+
+async def fails(guard: Guard, error: OperatorError, livekit: FakeLiveKit) -> OperatorError:
+    """One call that LiveKit answers with `error`; what the caller is told."""
+    livekit.inject(Refuse(replace(error)))
+    with pytest.raises(OperatorError) as told:
+        await guard.list_inbound_trunks()
+    return told.value
