@@ -5,7 +5,7 @@ there and its reason is the cause; `Reconciling` and `Stalled` exist only while 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from .names import ADOPT, PAUSED
@@ -184,9 +184,11 @@ def stamped(
     """
     before = {old.type: old for old in previous}
     return tuple(
-        replace(
-            condition,
-            message=printable(condition.message, MAX_MESSAGE),
+        Condition(
+            condition.type,
+            condition.status,
+            condition.reason,
+            printable(condition.message, MAX_MESSAGE),
             observed_generation=generation,
             last_transition_time=_transition(condition, before.get(condition.type), now),
         )

@@ -1,23 +1,24 @@
-"""How much of a status is kept in memory: never more than a bound, whatever somebody wrote there."""
+"""How much of a status stays in memory: at most `MAX_STATUS`, whatever somebody wrote into it."""
 
 import itertools
 from collections.abc import Mapping
 from typing import Any
 
 MAX_STATUS = 48 * 1024
-"""Bytes of memory, roughly, that one status may keep; one that we wrote takes two or three thousand."""
+"""About how many bytes of memory one status may take. One that the operator wrote takes two or three thousand."""
 
 _NODE = 64
-"""About what an object of Python takes beside its text."""
+"""About how many bytes a Python object takes beside its text."""
 
 _MAX_FIELDS = 64
 _MAX_NAME = 253
 
 
 def kept_status(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The status if it is of a size that we could have written, else its smaller fields.
+    """The status as it is if its size is within the bound, else its smaller fields.
 
-    A field without room is kept as null. It then differs from what it should be, and is written anew or taken away.
+    A field for which no room is left becomes null. It then differs from what is wanted, and the next PATCH writes it
+    anew or takes it away.
     """
     room = MAX_STATUS
     if _weight(stored, room) <= room:

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any
 
 from ..api.conditions import MAX_MESSAGE, Condition, Reason, Verdict, stamped, summarise
 from ..api.printable import printable
 from ..api.recorded_status import MAX_PATHS, Finding, RecordedCredentials, RecordedIds, RecordedStatus
-from ..api.resource import PhoneNumber
+from ..api.resource import PhoneNumber, Wishes
 from ..api.schema import ManagementPolicy
 from .assessment import Assessment, outbound_before_conflict
 from .credentials import Credentials
@@ -38,33 +38,38 @@ def status_of(
 ) -> RecordedStatus:
     """The whole status. Parts that this run could not judge stay as they are. `now`: RFC 3339, whole seconds."""
     verdict = _first(assessment.verdict, outcome.failure)
-    recorded = number.status
-    status = replace(
-        recorded,
-        raw=None,
+    before = number.status
+    answers = verdict is None and not number.observes
+    wishes, adopted = (number.wishes, assessment.adopted) if answers else (_NO_WISHES, "")
+    judged = outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED)
+    ids, live_kit = _ids(number, outcome, verdict, installation)
+    carrier, uri = _of_spec(number, installation)
+    return RecordedStatus(
         observed_generation=number.generation,
-        conditions=stamped(_conditions(number, assessment, verdict), recorded.conditions, number.generation, now),
+        conditions=stamped(_conditions(number, assessment, verdict), before.conditions, number.generation, now),
+        ids=ids,
+        live_kit=live_kit,
+        carrier=carrier,
+        origination_uri=uri,
+        last_handled_refresh=wishes.refresh or before.last_handled_refresh,
+        last_handled_recreate=wishes.recreate or before.last_handled_recreate,
+        last_handled_adopt=adopted or before.last_handled_adopt,
         credentials=None if _is_empty(outcome, verdict) else _credentials(number, assessment, outcome, verdict),
-        **_ids(number, outcome, verdict, installation),
-        **_of_spec(number, installation),
+        pending_changes=_pending_changes(assessment) if judged else before.pending_changes,
+        findings=_findings(assessment) if judged else before.findings,
+        left_behind=assessment.left_behind if judged else before.left_behind,
     )
-    if verdict is None and not number.observes:
-        status = replace(
-            status,
-            last_handled_refresh=number.wishes.refresh or recorded.last_handled_refresh,
-            last_handled_recreate=number.wishes.recreate or recorded.last_handled_recreate,
-            last_handled_adopt=assessment.adopted or recorded.last_handled_adopt,
-        )
-    if outcome.owned is None or (verdict and verdict.reason in _UNTOUCHED):  # not judged: what was said stays
-        return status
-    return replace(
-        status,
-        pending_changes=tuple(printable(path, MAX_PATH) for path in assessment.pending[:MAX_PATHS]),
-        findings=tuple(
-            Finding(finding.code, printable(finding.message, MAX_MESSAGE)) for finding in assessment.findings
-        ),
-        left_behind=assessment.left_behind,
-    )
+
+
+_NO_WISHES = Wishes()
+
+
+def _pending_changes(assessment: Assessment) -> tuple[str, ...]:
+    return tuple(printable(path, MAX_PATH) for path in assessment.pending[:MAX_PATHS])
+
+
+def _findings(assessment: Assessment) -> tuple[Finding, ...]:
+    return tuple(Finding(each.code, printable(each.message, MAX_MESSAGE)) for each in assessment.findings)
 
 
 def _is_empty(outcome: Outcome, verdict: Verdict | None) -> bool:
@@ -102,18 +107,13 @@ def _without_early(owned: Owned, number: PhoneNumber) -> Owned:
     return replace(owned, outbound=()) if outbound_before_conflict(owned, number) else owned
 
 
-class _Ids(TypedDict, total=False):
-    """The fields that name LiveKit objects, as far as they change."""
-
-    ids: RecordedIds
-    live_kit: str
-
-
-def _ids(number: PhoneNumber, outcome: Outcome, verdict: Verdict | None, installation: Installation) -> _Ids:
-    """What a reader of the status is told to call with; empty where what is told stays as it is."""
-    owned, reason = outcome.owned, verdict.reason if verdict else None
+def _ids(
+    number: PhoneNumber, outcome: Outcome, verdict: Verdict | None, installation: Installation
+) -> tuple[RecordedIds, str]:
+    """The IDs that a reader of the status calls with, and the host that has them. What is not judged stays."""
+    owned, before, reason = outcome.owned, number.status, verdict.reason if verdict else None
     if owned is None:
-        return {}
+        return before.ids, before.live_kit
     if reason is Reason.NUMBER_CLAIMED:
         return _named(Owned(), installation)  # whoever reads an ID here would call with it
     if reason is Reason.NUMBER_CONFLICT:
@@ -122,32 +122,26 @@ def _ids(number: PhoneNumber, outcome: Outcome, verdict: Verdict | None, install
         return _named(owned, installation)
     if reason is Reason.INVALID_SPEC and number.spec is not None:
         # The host is refused, and the outbound trunk is judged: it may be gone.
-        return {"ids": replace(number.status.ids, outbound=_id(owned.outbound))}
-    return {}
+        return replace(before.ids, outbound=_id(owned.outbound)), before.live_kit
+    return before.ids, before.live_kit
 
 
-def _named(owned: Owned, installation: Installation) -> _Ids:
+def _named(owned: Owned, installation: Installation) -> tuple[RecordedIds, str]:
     ids = RecordedIds(outbound=_id(owned.outbound), inbound=_id(owned.inbound), rule=_id(owned.rules))
-    return {"ids": ids, "live_kit": installation.live_kit if owned else ""}
+    return ids, installation.live_kit if owned else ""
 
 
 def _id(found: Sequence[SipObject]) -> str:
     return found[0].id if found else ""
 
 
-class _OfSpec(TypedDict, total=False):
-    """The fields that follow from the spec alone."""
-
-    carrier: str
-    origination_uri: str
-
-
-def _of_spec(number: PhoneNumber, installation: Installation) -> _OfSpec:
+def _of_spec(number: PhoneNumber, installation: Installation) -> tuple[str, str]:
+    """The carrier in force and the origination URI. A spec that cannot be used says nothing new of them."""
     spec = number.spec
     if spec is None:
-        return {}
+        return number.status.carrier, number.status.origination_uri
     uri = origination_uri(installation.sip_uri, str(spec.transport)) if spec.inbound_agent_id else ""
-    return {"carrier": str(preset_of(spec).carrier), "origination_uri": uri}
+    return str(preset_of(spec).carrier), uri
 
 
 def _credentials(

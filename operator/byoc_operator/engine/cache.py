@@ -120,7 +120,7 @@ class Cache:
         return Sighting(number, wakes=restated or before.waking != number.waking)
 
     def expect(self, number: PhoneNumber, status: RecordedStatus) -> None:
-        """We are about to write this status: seeing it come back is no reason for a run."""
+        """The operator is about to write this status. Seeing it come back is no reason for a run."""
         self._expected.put(number, status)
 
     def gone(self, key: Key, uid: str) -> PhoneNumber | None:

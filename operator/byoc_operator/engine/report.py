@@ -78,9 +78,10 @@ class Reporter:
         except ApiRefused as exc:
             await self._look_again(number, exc, "/status")
             raise Moved from exc
-        if recorded_status_of(raw) != wanted:
-            self._stored_otherwise(number, wanted)
         sighting = ports.cache.seen(raw)
+        stored = sighting.number.status if sighting is not None else recorded_status_of(raw)
+        if stored != wanted:
+            self._stored_otherwise(number, wanted)
         await self._announce(number, wanted.ready, in_log=not isinstance(applied.failure, Refused))
         if sighting is not None and sighting.wakes:
             raise Moved  # the answer told of an edit before the watch did
