@@ -57,7 +57,7 @@ def answering(**response: Any) -> Answer:
 
 async def refusal(client: LiveKitClient) -> OperatorError:
     with pytest.raises(OperatorError) as refused:
-        await client.list_outbound_trunks()
+        await client.list_all(OutboundTrunk)
     return refused.value
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.core.trunk import OutboundTrunk
+from byoc_operator.core.trunk import InboundTrunk, OutboundTrunk
 from byoc_operator.errors import OperatorError, Stalled, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Refuse
@@ -37,5 +37,5 @@ async def fails(guard: Guard, error: OperatorError, livekit: FakeLiveKit) -> Ope
     """One call that LiveKit answers with `error`; what the caller is told."""
     livekit.inject(Refuse(replace(error)))
     with pytest.raises(OperatorError) as told:
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
     return told.value

@@ -31,6 +31,7 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
 from byoc_operator.livekit_sip.inventory import Inventory
 from byoc_operator.livekit_sip.pacing import AdaptiveLimit
+from byoc_operator.sealing.keeper import Keeper
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, SealingKeys
 from byoc_operator.telemetry.metrics import Metrics
@@ -151,7 +152,7 @@ class World:
             leader.must_hold,
             AdaptiveLimit(2, self.most_at_once, clock),
         )
-        keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
+        keys = SealingKeys(api, SYSTEM, clock)
         events, metrics = Events(api, "operator-1"), Metrics()
         refusals = Refusals(clock)
         api.answered = refusals.answered
@@ -160,6 +161,13 @@ class World:
             inventory=Inventory(guard, clock),
             guard=guard,
             secrets=Secrets(api, (), MASK, keys, clock, labelled_only=self.installation.secret_rules.labelled_only),
+            keeper=Keeper(
+                keys,
+                self._hear,
+                SWEEP_S,
+                may_create=self.makes_keys,
+                count_bug=metrics.sweep_bugs.labels("keys").inc,
+            ),
             numbers=NumberApi(api, self.namespaces),
             events=events,
             installation=self.installation,

@@ -49,6 +49,7 @@ from .mounted_key import MountedKey
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
 from .sealing.freshness import FreshKeys
+from .sealing.keeper import Keeper
 from .sealing.store import SealingKeys
 from .settings import LogFormat, OrphanPolicy, Settings
 from .telemetry.health import HealthServer
@@ -184,7 +185,7 @@ async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, clos
     api = await connect(metrics.kubernetes_request)
     closing.push_async_callback(api.close)
     watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
-    keys = SealingKeys(api, settings.operator_namespace, may_create=settings.sealing_create_keys)
+    keys = SealingKeys(api, settings.operator_namespace)
     metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
     metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
     metrics.gauge("byoc_sealing_keys_readable", lambda: not keys.problem)
@@ -249,16 +250,16 @@ async def _wired(process: Process) -> Engine:
     async def say(reason: str, note: str) -> None:
         await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
+    count_bug = process.metrics.sweep_bugs.labels("keys").inc
     ports = Ports(
         cache=Cache(),
         inventory=Inventory(guard),
         guard=guard,
         secrets=Secrets(
-            process.api,
-            settings.namespaces,
-            mask,
-            process.keys,
-            labelled_only=installation.secret_rules.labelled_only,
+            process.api, settings.namespaces, mask, process.keys, labelled_only=installation.secret_rules.labelled_only
+        ),
+        keeper=Keeper(
+            process.keys, say, settings.sweep_interval_s, may_create=settings.sealing_create_keys, count_bug=count_bug
         ),
         numbers=NumberApi(process.api, settings.namespaces),
         events=events,

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from byoc_operator.core.masking import make_mask
-from byoc_operator.core.trunk import Kind, Mask
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk
 from byoc_operator.errors import Stalled
 from byoc_operator.livekit_sip.client import LiveKitClient
 from byoc_operator.livekit_sip.fake import FakeLiveKit
@@ -85,7 +85,7 @@ async def opened(
 
 async def _ids(gateway: SipGateway) -> set[tuple[Kind, str]]:
     return (
-        {(Kind.DISPATCH_RULE, rule.id) for rule in await gateway.list_dispatch_rules()}
-        | {(Kind.INBOUND_TRUNK, trunk.id) for trunk in await gateway.list_inbound_trunks()}
-        | {(Kind.OUTBOUND_TRUNK, trunk.id) for trunk in await gateway.list_outbound_trunks()}
+        {(Kind.DISPATCH_RULE, rule.id) for rule in await gateway.list_all(DispatchRule)}
+        | {(Kind.INBOUND_TRUNK, trunk.id) for trunk in await gateway.list_all(InboundTrunk)}
+        | {(Kind.OUTBOUND_TRUNK, trunk.id) for trunk in await gateway.list_all(OutboundTrunk)}
     )

@@ -81,8 +81,8 @@ async def test_trunks_come_back_as_they_were_sent(
     sent_in = replace(full_inbound(number, mask), media_encryption=encryption)
     made_out, made_in = await gateway.create(sent_out), await gateway.create(sent_in)
     assert (made_out, made_in) == (sent_out, sent_in)
-    assert by_id(await gateway.list_outbound_trunks(), made_out.id) == sent_out
-    assert by_id(await gateway.list_inbound_trunks(), made_in.id) == sent_in
+    assert by_id(await gateway.list_all(OutboundTrunk), made_out.id) == sent_out
+    assert by_id(await gateway.list_all(InboundTrunk), made_in.id) == sent_in
 
 
 @pytest.mark.parametrize("transport", ["TLS", "TCP", "UDP", "AUTO"])
@@ -95,7 +95,7 @@ async def test_a_rule_comes_back_as_it_was_sent(gateway: SipGateway) -> None:
     sent = rule("ST_nowhere", name="byoc:a/b/c", agent_metadata='{"agentId": "agent_support"}')
     made = await gateway.create(sent)
     assert made == sent
-    assert by_id(await gateway.list_dispatch_rules(), made.id) == sent
+    assert by_id(await gateway.list_all(DispatchRule), made.id) == sent
 
 
 async def test_ids_are_made_by_the_server(gateway: SipGateway, number: str) -> None:
@@ -110,8 +110,8 @@ async def test_ids_are_made_by_the_server(gateway: SipGateway, number: str) -> N
 async def test_no_credential_text_comes_back(gateway: SipGateway, mask: Mask, number: str) -> None:
     made_out = await gateway.create(full_outbound(number, mask))
     made_in = await gateway.create(full_inbound(number, mask))
-    listed_out = by_id(await gateway.list_outbound_trunks(), made_out.id)
-    listed_in = by_id(await gateway.list_inbound_trunks(), made_in.id)
+    listed_out = by_id(await gateway.list_all(OutboundTrunk), made_out.id)
+    listed_in = by_id(await gateway.list_all(InboundTrunk), made_in.id)
     for trunk in (made_out, made_in, listed_out, listed_in):
         assert trunk is not None
         assert trunk.username is not None
@@ -123,7 +123,7 @@ async def test_no_credential_text_comes_back(gateway: SipGateway, mask: Mask, nu
 
 async def test_another_password_is_a_difference(gateway: SipGateway, mask: Mask, number: str) -> None:
     made = await gateway.create(full_outbound(number, mask))
-    listed = by_id(await gateway.list_outbound_trunks(), made.id)
+    listed = by_id(await gateway.list_all(OutboundTrunk), made.id)
     assert listed == full_outbound(number, mask)
     assert listed != replace(full_outbound(number, mask), password=mask("pass word "))
 
@@ -184,7 +184,7 @@ async def test_a_second_rule_for_a_trunk_is_refused(gateway: SipGateway, number:
 async def test_conflicting_rules_of_others_do_not_block_ours(gateway: SipGateway, number: str) -> None:
     await make_conflicting_pair(gateway, number)
     ours = await gateway.create(rule(f"ST_ours_{number}"))
-    assert by_id(await gateway.list_dispatch_rules(), ours.id) == ours
+    assert by_id(await gateway.list_all(DispatchRule), ours.id) == ours
     with pytest.raises(Conflict):
         await gateway.create(rule(f"ST_ours_{number}"))
 
@@ -224,9 +224,9 @@ async def test_a_replace_keeps_the_id_and_erases_what_is_not_sent(gateway: SipGa
     await gateway.replace(outbound(number, id=made_out.id))
     await gateway.replace(inbound(number, id=made_in.id))
     await gateway.replace(rule(made_in.id, id=made_rule.id, agent_name="agent_sales", agent_metadata=""))
-    assert by_id(await gateway.list_outbound_trunks(), made_out.id) == outbound(number)
-    assert by_id(await gateway.list_inbound_trunks(), made_in.id) == inbound(number)
-    listed_rule = by_id(await gateway.list_dispatch_rules(), made_rule.id)
+    assert by_id(await gateway.list_all(OutboundTrunk), made_out.id) == outbound(number)
+    assert by_id(await gateway.list_all(InboundTrunk), made_in.id) == inbound(number)
+    listed_rule = by_id(await gateway.list_all(DispatchRule), made_rule.id)
     assert listed_rule == rule(made_in.id, agent_name="agent_sales", agent_metadata="")
 
 
@@ -257,8 +257,8 @@ async def test_metadata_changes_alone(gateway: SipGateway, mask: Mask, number: s
     made_in = await gateway.create(full_inbound(number, mask))
     await gateway.set_metadata(Kind.OUTBOUND_TRUNK, made_out.id, "retained")
     await gateway.set_metadata(Kind.INBOUND_TRUNK, made_in.id, "retained")
-    assert by_id(await gateway.list_outbound_trunks(), made_out.id) == replace(made_out, metadata="retained")
-    assert by_id(await gateway.list_inbound_trunks(), made_in.id) == replace(made_in, metadata="retained")
+    assert by_id(await gateway.list_all(OutboundTrunk), made_out.id) == replace(made_out, metadata="retained")
+    assert by_id(await gateway.list_all(InboundTrunk), made_in.id) == replace(made_in, metadata="retained")
 
 
 async def test_metadata_of_a_trunk_that_is_gone_is_no_failure(gateway: SipGateway) -> None:
@@ -273,28 +273,28 @@ async def test_deleting_twice_succeeds_twice(gateway: SipGateway, number: str) -
         await gateway.delete(Kind.DISPATCH_RULE, made_rule.id)
         await gateway.delete(Kind.INBOUND_TRUNK, made_in.id)
         await gateway.delete(Kind.OUTBOUND_TRUNK, made_out.id)
-    assert by_id(await gateway.list_outbound_trunks(), made_out.id) is None
-    assert by_id(await gateway.list_inbound_trunks(), made_in.id) is None
-    assert by_id(await gateway.list_dispatch_rules(), made_rule.id) is None
+    assert by_id(await gateway.list_all(OutboundTrunk), made_out.id) is None
+    assert by_id(await gateway.list_all(InboundTrunk), made_in.id) is None
+    assert by_id(await gateway.list_all(DispatchRule), made_rule.id) is None
 
 
 async def test_a_rule_outlives_its_trunk(gateway: SipGateway, number: str) -> None:
     trunk = await gateway.create(inbound(number))
     left = await gateway.create(rule(trunk.id))
     await gateway.delete(Kind.INBOUND_TRUNK, trunk.id)
-    assert by_id(await gateway.list_dispatch_rules(), left.id) == left
+    assert by_id(await gateway.list_all(DispatchRule), left.id) == left
 
 
 async def test_lists_are_ordered_by_id(gateway: SipGateway, number: str) -> None:
     await asyncio.gather(*(gateway.create(outbound(number)) for _ in range(5)))
-    ids = [trunk.id for trunk in await gateway.list_outbound_trunks()]
+    ids = [trunk.id for trunk in await gateway.list_all(OutboundTrunk)]
     assert ids == sorted(ids)
 
 
 async def test_a_wrong_key_is_told(misled: Any) -> None:
     for gateway in (misled.wrong_key, misled.wrong_secret):
         with pytest.raises(Stalled, match="LiveKitUnauthorized") as refused:
-            await gateway.list_outbound_trunks()
+            await gateway.list_all(OutboundTrunk)
         assert refused.value.server_wide
 
 

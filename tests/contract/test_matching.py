@@ -17,7 +17,7 @@ from livekit.protocol.sip import (
 
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.matching import Call, Judgement, Result, judge
-from byoc_operator.livekit_sip.convert import inbound_from_proto, rule_from_proto
+from byoc_operator.livekit_sip.convert import INBOUND, RULE
 from testbed.sip_matcher import Answer, AskedCall, SipMatcher, running_matcher
 
 pytestmark = pytest.mark.bed
@@ -163,8 +163,8 @@ def agree(
         trunk.sip_trunk_id = f"ST_{position}"
     for position, each in enumerate(rules):
         each.sip_dispatch_rule_id = f"SDR_{position}"
-    our_trunks = [inbound_from_proto(trunk, MASK, lists_passwords=True) for trunk in trunks]
-    our_rules = [rule_from_proto(each, MASK) for each in rules]
+    our_trunks = [INBOUND.from_proto(trunk, MASK, lists_passwords=True) for trunk in trunks]
+    our_rules = [RULE.from_proto(each, MASK) for each in rules]
     judged = [judge(our_trunks, our_rules, _call(call)) for call in calls]
     assert [_answer(each) for each in judged] == [_named(each) for each in matcher.ask(trunks, rules, calls)]
     return judged

@@ -17,11 +17,11 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "core": ("core", "api"),
     "process": ("process",),
     "livekit_sip": ("livekit_sip", "core", "api", "errors"),
-    "cluster": ("cluster", "sealing", "core", "api", "errors"),
+    "cluster": ("cluster", "core", "api", "errors"),
     "sealing": ("sealing", "cluster", "core", "api", "errors"),
     "admission": ("admission", "process", "cluster", "sealing", "core", "api", "errors"),
     "telemetry": ("telemetry", "process", "core", "api", "errors"),
-    "engine": ("engine", "livekit_sip", "cluster", "telemetry", "core", "api", "errors"),
+    "engine": ("engine", "livekit_sip", "cluster", "sealing", "telemetry", "core", "api", "errors"),
     "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
     "installation_settings": ("setting_forms", "core", "api", "errors"),
@@ -35,8 +35,10 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
 
 LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
-    "livekit": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "session", "listing", "error_map")),
-    "google": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "session", "listing", "error_map")),
+    "livekit": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "error_map")),
+    "google": tuple(
+        f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "listing", "error_map")
+    ),
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),
     "pydantic_settings": ("settings",),

@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
+from ..api.conditions import Verdict
 from ..api.names import WATCH_LABEL
-from ..core.credentials import Reading, SecretFacts
+from ..core.credentials import Field, Reading, SecretFacts
 from ..core.secret_facts import secret_facts
 from ..core.trunk import Mask, Masked
-from ..sealing.store import SealingKeys
 from .api import ApiRefused
 from .numbers import NOT_FOUND, scopes
 from .port import JsonApi
@@ -29,6 +29,21 @@ Name = tuple[str, str]
 """Namespace and name of a Secret."""
 
 
+class Opener(Protocol):
+    """Opens sealed values."""
+
+    def open(self, text: str, namespace: str, field: Field) -> str | Verdict:
+        """The value of a sealed text for this namespace and field, or why it does not open."""
+        ...
+
+    async def read_again(self, since: float) -> None:
+        """Return once the opener knows the keys as they were after `since` (monotonic seconds).
+
+        What did not open may open then. Raises `Waiting` if it is too early to ask, `Unavailable`.
+        """
+        ...
+
+
 class Secrets:
     """All Secrets that numbers refer to. Labelled ones tell of their changes; the others are asked."""
 
@@ -37,7 +52,7 @@ class Secrets:
         api: JsonApi,
         namespaces: Sequence[str],
         mask: Mask,
-        keys: SealingKeys,
+        opener: Opener,
         clock: Callable[[], float] = time.monotonic,
         *,
         labelled_only: bool = False,
@@ -45,8 +60,8 @@ class Secrets:
         self._api = api
         self._labelled_only = labelled_only
         self._namespaces = namespaces
-        self._reading = Reading(mask, keys.open)
-        self.keys = keys
+        self._reading = Reading(mask, opener.open)
+        self._opener = opener
         self._clock = clock
         self._facts: dict[Name, SecretFacts] = {}
         self._flights: dict[Name, tuple[float, asyncio.Task[SecretFacts | None]]] = {}
@@ -155,7 +170,7 @@ class Secrets:
         if facts.unopened:
             # Sealed with a key that is newer than those we know? Nothing is said before they were read again.
             _, since = self._unopened.get((namespace, name), ("", self._clock()))
-            await self.keys.look(since)
+            await self._opener.read_again(since)
             facts = self._read(raw)
             self._take(facts)
         return facts

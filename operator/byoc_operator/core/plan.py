@@ -6,8 +6,9 @@ from typing import assert_never
 
 from .credentials import Credentials
 from .desired import Desired, RecreateValues
+from .fields import FIELDS, Shape, filled
 from .ownership import Owned, owner_of, parse_mark
-from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, FIELDS, Kind, Shape, SipObject, Trunk, kind_of
+from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, Kind, SipObject, Trunk, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,7 @@ def with_texts(changes: Iterable[Change], credentials: Credentials) -> tuple[Cha
     """The same changes, ready to be written: each digest of these credentials gets its text."""
     texts = {each.digest: each for each in (credentials.username, credentials.password)}
     return tuple(
-        replace(change, wanted=change.wanted.with_texts(texts)) if isinstance(change, Create | Replace) else change
+        replace(change, wanted=filled(change.wanted, texts)) if isinstance(change, Create | Replace) else change
         for change in changes
     )
 

@@ -5,14 +5,14 @@ the same. The LiveKit ID takes no part in it. Credentials take part by a keyed d
 back from LiveKit can be compared with a desired one without keeping a password in memory.
 
 Each field stands here once. Its type says its shape, and whether it holds a credential (`Masked`). Its metadata says
-the path that users see. `FIELDS` is the table that is made of both when this module is imported.
+the path that users see. `core.fields` makes a table of both.
 Names of LiveKit's own protobuf fields appear in `livekit_sip.convert` only.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
-from enum import Enum, StrEnum, auto
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Protocol, Self
 
 from pydantic import SecretStr
 
@@ -66,106 +66,25 @@ class Masked:
         return "Masked(***)"
 
 
-Mask = Callable[[str], Masked]
-"""Turns a credential's text into a `Masked` that holds digest and text."""
+class Mask(Protocol):
+    """Turns a credential's text into a `Masked`."""
 
+    def __call__(self, text: str) -> Masked:
+        """Digest and text, for a credential that may have to be written."""
+        ...
 
-class Shape(Enum):
-    """What a field holds, by its type."""
-
-    TEXT = auto()
-    TEXTS = auto()
-    PAIRS = auto()
-    NUMBER = auto()
-    FLAG = auto()
-    CREDENTIAL = auto()
-    PAIRS_WITH_CREDENTIALS = auto()
-
-
-_SHAPES: Mapping[object, Shape] = {
-    str: Shape.TEXT,
-    tuple[str, ...]: Shape.TEXTS,
-    Mapping[str, str]: Shape.PAIRS,
-    int: Shape.NUMBER,
-    bool: Shape.FLAG,
-    Masked | None: Shape.CREDENTIAL,
-    Mapping[str, str | Masked]: Shape.PAIRS_WITH_CREDENTIALS,
-}
-"""The types that a field may have."""
-
-SECRET = frozenset({Shape.CREDENTIAL, Shape.PAIRS_WITH_CREDENTIALS})
-"""The shapes that hold credentials; everything that treats credentials differently asks this."""
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """What is known of one field that takes part in equality.
-
-    `path`: what users see of the field, like `outboundTrunk.address`. `always_set`: every object of ours sets it, so an
-    adoption may replace it unasked. `withheld`: some servers never list it.
-    """
-
-    attribute: str
-    path: str
-    shape: Shape
-    always_set: bool = False
-    withheld: bool = False
+    def bare(self, text: str) -> Masked:
+        """The digest alone, for a credential that was read back."""
+        ...
 
 
 def _told(path: str, *, always_set: bool = False, withheld: bool = False) -> Mapping[str, object]:
-    """The metadata of a field; see `Field`. `path`: the part behind the kind."""
+    """The metadata of a field; see `core.fields.Field`. `path`: the part behind the kind."""
     return {"path": path, "always_set": always_set, "withheld": withheld}
 
 
 @dataclass(frozen=True, slots=True)
-class _Described:
-    """What the three kinds share; the table of their fields tells it."""
-
-    kind: ClassVar[Kind]
-
-    def credentials(self) -> Iterator[tuple[str, Masked]]:
-        """Each credential with the name of its place: `password`, `headers[X-Telnyx-Username]`."""
-        for attribute in _SECRET[self.kind]:
-            value: Masked | Mapping[str, str | Masked] | None = getattr(self, attribute)
-            if isinstance(value, Masked):
-                yield attribute, value
-            elif value is not None:
-                yield from ((f"{attribute}[{name}]", each) for name, each in value.items() if isinstance(each, Masked))
-
-    def without_texts(self) -> Self:
-        """The same object, of each credential the digest alone."""
-        return replace(self, **{attribute: _bare(getattr(self, attribute)) for attribute in _SECRET[self.kind]})
-
-    def with_texts(self, known: Mapping[str, Masked]) -> Self:
-        """The same object, each credential whose digest `known` has with the text that it has there."""
-        return replace(self, **{attribute: _full(getattr(self, attribute), known) for attribute in _SECRET[self.kind]})
-
-    def with_withheld(self, known: Self) -> Self:
-        """The object with what servers may not list taken from `known`, digests alone."""
-        return replace(self, **{attribute: _bare(getattr(known, attribute)) for attribute in WITHHELD[self.kind]})
-
-
-_Secret = Masked | Mapping[str, str | Masked] | None
-
-
-def _bare(value: _Secret) -> _Secret:
-    if value is None:
-        return None
-    if isinstance(value, Masked):
-        return Masked(value.digest)
-    return {name: Masked(each.digest) if isinstance(each, Masked) else each for name, each in value.items()}
-
-
-def _full(value: _Secret, known: Mapping[str, Masked]) -> _Secret:
-    if value is None:
-        return None
-    if isinstance(value, Masked):
-        return known.get(value.digest, value)
-    return {name: known.get(each.digest, each) if isinstance(each, Masked) else each for name, each in value.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class OutboundTrunk(_Described):
+class OutboundTrunk:
     """How LiveKit dials the carrier. `address` is `host` or `host:port`, `transport` one of TLS, TCP, UDP, AUTO.
 
     `headers`: SIP header name → value, sent on the INVITE; a header that carries the user name has a `Masked` value.
@@ -193,7 +112,7 @@ class OutboundTrunk(_Described):
 
 
 @dataclass(frozen=True, slots=True)
-class InboundTrunk(_Described):
+class InboundTrunk:
     """Which calls LiveKit accepts. `allowed_addresses` are CIDRs (empty: anyone), `allowed_numbers` E.164 callers.
 
     Durations are whole seconds, 0 means LiveKit's default. `extra`, `password_listed`: as in `OutboundTrunk`.
@@ -251,7 +170,7 @@ OUR_SELECTION = Selection()
 
 
 @dataclass(frozen=True, slots=True)
-class DispatchRule(_Described):
+class DispatchRule:
     """What happens with an accepted call: a room of its own (`room_prefix`), one agent with JSON metadata.
 
     `trunk_ids` empty means a wildcard rule: it takes calls of every trunk and of none. We never make one.
@@ -277,37 +196,6 @@ Trunk = OutboundTrunk | InboundTrunk
 SipObject = Trunk | DispatchRule
 
 CLASSES: Mapping[Kind, type[SipObject]] = {each.kind: each for each in (OutboundTrunk, InboundTrunk, DispatchRule)}
-
-
-def _table(of: type[SipObject]) -> tuple[Field, ...]:
-    """KeyError where a field has no path, or a type that no shape stands for: a new field must say both."""
-    return tuple(
-        Field(
-            each.name,
-            f"{of.kind}.{each.metadata['path']}",
-            _SHAPES[each.type],
-            each.metadata["always_set"],
-            each.metadata["withheld"],
-        )
-        for each in fields(of)
-        if each.compare and each.name != "extra"
-    )
-
-
-FIELDS: Mapping[Kind, tuple[Field, ...]] = {kind: _table(of) for kind, of in CLASSES.items()}
-"""Every field that takes part in equality, `extra` left out: each name in `extra` stands for a field of its own."""
-
-
-def _attributes(is_in: Callable[[Field], bool]) -> Mapping[Kind, tuple[str, ...]]:
-    return {kind: tuple(each.attribute for each in table if is_in(each)) for kind, table in FIELDS.items()}
-
-
-_SECRET = _attributes(lambda each: each.shape in SECRET)
-WITHHELD = _attributes(lambda each: each.withheld)
-"""Of each kind the attributes that some servers never list."""
-
-CREDENTIAL_PATHS = frozenset(each.path for table in FIELDS.values() for each in table if each.shape in SECRET)
-"""Paths of the fields that hold credentials."""
 
 
 def kind_of(sip_object: SipObject) -> Kind:

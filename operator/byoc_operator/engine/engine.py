@@ -16,6 +16,7 @@ from .ports import Ports
 from .queue import Lane, WorkQueue
 from .reconcile import Reconciler
 from .role import Role
+from .secret_look import SealedInUse
 from .sweep import LiveKitState, Sweeper
 from .tasks import Tasks
 from .worker import Worker
@@ -60,7 +61,8 @@ class Engine:
         self.intake = Intake(ports, self.queue, self._role, self.tasks)
         self._reconciler = Reconciler(ports)
         self._worker = Worker(ports, self.queue, self._reconciler)
-        self._sweeper = Sweeper(ports, self.queue, self._reconciler, orphanage, pace.sweep_interval_s, say)
+        self._sweeper = Sweeper(ports, self.queue, self._reconciler, orphanage, pace.sweep_interval_s)
+        self._sealed = SealedInUse(ports, self._sweeper.secrets)
         self._health = Health(
             intake=self.intake,
             queue=self.queue,
@@ -69,7 +71,7 @@ class Engine:
             refusals=ports.regained.refusals,
             role=self._role,
         )
-        ports.secrets.keys.changed = self.intake.other_keys
+        ports.keeper.keys.listen(self.intake.other_keys)
         orphanage.freed = self._freed
         leader.heard = self._asked_to_release
         ports.regained.refusals.begun = self._look_for_rights
@@ -110,13 +112,14 @@ class Engine:
         """Look again at what happened while this process stood by, then work."""
         if self.intake.age_s > FRESH_S:
             await self.intake.patiently(self.intake.look_again)
-        await self._sweeper.look_at_keys()
+        await self._ports.keeper.look(self._sealed)  # before the first run: a run may need keys
         self._reconciler.claims.begin()
         self._sweeper.state.swept_at_s = self._ports.wall()
         self._role.leading = True
         for index in range(self._pace.workers):
             self.tasks.keep_running(self._worker.work(), f"worker {index}")
         self.tasks.keep_running(self._sweeper.run(self._tell_trouble), "sweeper")
+        self.tasks.keep_running(self._ports.keeper.run(self._sealed), "keeper of the sealing keys")
 
     async def stop(self, grace_s: float) -> None:
         """Take nothing more in, let runs under way end for up to `grace_s` seconds, then end."""

@@ -128,7 +128,7 @@ class Intake:
 
     async def list_all(self) -> None:
         """Take in all that there is, the sealing keys with it."""
-        await self._ports.secrets.keys.load()  # first: what is listed then can be opened
+        await self._ports.keeper.keys.load()  # first: what is listed then can be opened
         await self._look_at_labelled()
         await self.look_again()
 

@@ -17,6 +17,7 @@ from ..core.situation import owned_of
 from ..core.trunk import Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
+from ..sealing.keeper import Keeper
 from ..telemetry.metrics import Metrics
 from .cache import Cache
 from .left_alone import LeftAlone
@@ -32,6 +33,7 @@ class Ports:
     inventory: Inventory
     guard: Guard
     secrets: Secrets
+    keeper: Keeper
     numbers: NumberApi
     events: Events
     installation: Installation

@@ -4,8 +4,8 @@ from ..api.conditions import Reason
 from ..api.resource import PhoneNumber
 from ..core.assessment import Assessment
 from ..core.credentials import Credentials
+from ..core.fields import CREDENTIAL_PATHS
 from ..core.plan import Change, Replace
-from ..core.trunk import CREDENTIAL_PATHS
 from .apply import Applied
 
 

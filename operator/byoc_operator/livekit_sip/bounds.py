@@ -4,14 +4,17 @@ The bounds are wider than whatever we write, so that an object of ours that was 
 is written anew. A cut text or list ends with an ellipsis.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import islice
+from operator import attrgetter
 from sys import getsizeof
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from ..core.fields import FIELDS, Shape
 from ..core.ownership import owner_of, parse_mark
-from ..core.trunk import OUR_SELECTION, DispatchRule, InboundTrunk, Masked, OutboundTrunk, Selection, SipObject
+from ..core.trunk import OUR_SELECTION, DispatchRule, InboundTrunk, Kind, Masked, Selection, SipObject
 from .error_map import TooMuch
 
 MAX_KEPT_BYTES = 64 * 2**20
@@ -39,8 +42,7 @@ _ENTRIES = 256
 _HEADERS = 64
 _CUT = "…"
 
-Listed = TypeVar("Listed", OutboundTrunk, InboundTrunk, DispatchRule)
-_Value = TypeVar("_Value")
+_Listed = TypeVar("_Listed", bound=SipObject)
 
 
 class Room:
@@ -50,7 +52,7 @@ class Room:
         self._bytes = 0
         self._numbers = 0
 
-    def take(self, listed: Listed) -> Listed:
+    def take(self, listed: _Listed) -> _Listed:
         """The object, or what there is room for of its numbers. Raises `TooMuch`."""
         if isinstance(listed, InboundTrunk):
             self._numbers += len(listed.numbers)
@@ -62,39 +64,14 @@ class Room:
         return listed
 
 
-def bounded(listed: Listed) -> Listed:
+def bounded(listed: _Listed) -> _Listed:
     """The object, its texts and lists cut where they are longer than any of ours."""
+    cut: dict[str, Any] = {name: bound(getattr(listed, name)) for name, bound in _CUTS[listed.kind]}
     if isinstance(listed, DispatchRule):
         most = _FOREIGN if owner_of(listed) is None else _AGENT_METADATA
-        return replace(
-            listed,
-            name=_kept(listed.name, _NAME),
-            trunk_ids=_entries(listed.trunk_ids, MAX_NUMBERS),
-            room_prefix=_kept(listed.room_prefix),
-            agent_name=_kept(listed.agent_name),
-            agent_metadata=_kept(listed.agent_metadata, most),
-            selection=_selected(listed.selection),
-        )
-    if isinstance(listed, InboundTrunk):
-        return replace(
-            listed,
-            name=_kept(listed.name, _NAME),
-            metadata=_mark(listed.metadata),
-            numbers=_entries(listed.numbers, MAX_NUMBERS),
-            allowed_addresses=_entries(listed.allowed_addresses),
-            allowed_numbers=_entries(listed.allowed_numbers),
-            headers_to_attributes={_kept(name): _kept(value) for name, value in _first(listed.headers_to_attributes)},
-        )
-    return replace(
-        listed,
-        name=_kept(listed.name, _NAME),
-        metadata=_mark(listed.metadata),
-        address=_kept(listed.address),
-        numbers=_entries(listed.numbers),
-        headers={_kept(name): _header(value) for name, value in _first(listed.headers)},
-        from_host=_kept(listed.from_host),
-        destination_country=_kept(listed.destination_country),
-    )
+        cut["agent_metadata"] = _kept(listed.agent_metadata, most)
+        cut["selection"] = _selected(listed.selection)
+    return replace(listed, **cut)
 
 
 def _selected(selection: Selection) -> Selection:
@@ -128,26 +105,63 @@ def _entries(values: tuple[str, ...], most: int = _ENTRIES) -> tuple[str, ...]:
     return (*(_kept(value) for value in values[:most]), *more)
 
 
-def _first(headers: Mapping[str, _Value]) -> list[tuple[str, _Value]]:
-    return list(islice(headers.items(), _HEADERS))
+def _pairs(pairs: Mapping[str, str | Masked]) -> dict[str, str | Masked]:
+    first = islice(pairs.items(), _HEADERS)
+    return {_kept(name): _kept(value) if isinstance(value, str) else value for name, value in first}
 
 
-def _header(value: str | Masked) -> str | Masked:
-    return _kept(value) if isinstance(value, str) else value
+_BY_SHAPE: Mapping[Shape, Callable[[Any], object]] = {
+    Shape.TEXT: _kept,
+    Shape.TEXTS: _entries,
+    Shape.PAIRS: _pairs,
+    Shape.PAIRS_WITH_CREDENTIALS: _pairs,
+}
+"""How a field is cut; a number, a flag and a digest have one size."""
+
+_BY_PATH: Mapping[str, Callable[[Any], object]] = {
+    **{f"{kind}.name": partial(_kept, most=_NAME) for kind in Kind},
+    "outboundTrunk.metadata": _mark,
+    "inboundTrunk.metadata": _mark,
+    "inboundTrunk.numbers": partial(_entries, most=MAX_NUMBERS),
+    "dispatchRule.trunkIds": partial(_entries, most=MAX_NUMBERS),
+}
+"""Fields of which more is kept than of others, or less."""
+
+_CUTS = {
+    kind: tuple(
+        (each.attribute, _BY_PATH.get(each.path, _BY_SHAPE[each.shape])) for each in table if each.shape in _BY_SHAPE
+    )
+    for kind, table in FIELDS.items()
+}
+
+_WORDS = frozenset({"transport", "media_encryption"})
+"""Texts that are one of a few words: all objects share them."""
+
+
+def _measured(kind: Kind) -> tuple[Callable[[SipObject], tuple[str, ...]], tuple[str, ...], tuple[str, ...]]:
+    """What gives all texts of an object at once, and the names of the fields with lists and with pairs."""
+    names = {
+        shape: tuple(each.attribute for each in FIELDS[kind] if each.shape is shape and each.attribute not in _WORDS)
+        for shape in Shape
+    }
+    pairs = (*names[Shape.PAIRS], *names[Shape.PAIRS_WITH_CREDENTIALS])
+    return attrgetter(*names[Shape.TEXT]), names[Shape.TEXTS], pairs
+
+
+_MEASURED = {kind: _measured(kind) for kind in Kind}
 
 
 def _size(listed: SipObject) -> int:
     """Bytes that the texts of an object take in memory; entries of 3 bytes on the wire take 60."""
-    if isinstance(listed, DispatchRule):
-        texts = (listed.name, listed.room_prefix, listed.agent_name, listed.agent_metadata, *listed.trunk_ids)
+    texts_of, lists, maps = _MEASURED[listed.kind]
+    size = sum(map(getsizeof, texts_of(listed)))
+    for name in lists:
+        size += sum(map(getsizeof, getattr(listed, name)))
+    for name in maps:
+        pairs = getattr(listed, name)
+        if pairs:
+            size += sum(map(getsizeof, (*pairs, *pairs.values())))
+    if isinstance(listed, DispatchRule) and listed.selection is not OUR_SELECTION:
         selection = listed.selection
-        if selection is not OUR_SELECTION:
-            texts = (*texts, selection.room, *selection.callers, *selection.numbers)
-        return sum(map(getsizeof, texts))
-    if isinstance(listed, OutboundTrunk):
-        headers: Mapping[str, object] = listed.headers
-        texts = (listed.name, listed.metadata, listed.address, listed.from_host, *listed.numbers)
-    else:
-        headers = listed.headers_to_attributes
-        texts = (listed.name, listed.metadata, *listed.numbers, *listed.allowed_addresses, *listed.allowed_numbers)
-    return sum(map(getsizeof, texts)) + (sum(map(getsizeof, (*headers, *headers.values()))) if headers else 0)
+        size += sum(map(getsizeof, (selection.room, *selection.callers, *selection.numbers)))
+    return size

@@ -9,47 +9,31 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from google.protobuf.message import Message
 from livekit.api.sip_service import SipService
 from livekit.protocol.models import Pagination
-from livekit.protocol.sip import (
-    CreateSIPDispatchRuleRequest,
-    CreateSIPInboundTrunkRequest,
-    CreateSIPOutboundTrunkRequest,
-    DeleteSIPDispatchRuleRequest,
-    DeleteSIPTrunkRequest,
-    ListSIPDispatchRuleRequest,
-    ListSIPInboundTrunkRequest,
-    ListSIPOutboundTrunkRequest,
-    SIPDispatchRuleInfo,
-    SIPInboundTrunkInfo,
-    SIPOutboundTrunkInfo,
-)
+from livekit.protocol.sip import ListSIPDispatchRuleRequest
 from pydantic import SecretStr
 
+from ..core.fields import WITHHELD, with_all_listed, with_withheld
 from ..core.ownership import owner_of
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject, kind_of
+from ..core.trunk import Kind, Mask, SipObject
 from ..errors import Gone, Unavailable
 from . import convert
 from .bounds import Room
 from .error_map import LIBRARY_ERRORS, TooMuch, from_library
+from .kinds import KINDS, LiveKitKind, in_livekit
 from .listing import FEW_FIELDS, MAX_FIELDS, MAX_OBJECTS, PATIENCE, Seen, Unreadable, items_of, read, seen_as
 from .session import Endpoint, SignedSession
 
 _Result = TypeVar("_Result")
-_Info = TypeVar("_Info", SIPOutboundTrunkInfo, SIPInboundTrunkInfo, SIPDispatchRuleInfo)
-_Object = TypeVar("_Object", OutboundTrunk, InboundTrunk, DispatchRule)
-_Trunk = TypeVar("_Trunk", OutboundTrunk, InboundTrunk)
-_Any = TypeVar("_Any", bound=SipObject)
+_Object = TypeVar("_Object", bound=SipObject)
 
 _PORTION, _ITEM_WEIGHT, _CUT_AT_ONCE = 2**17, 256, 5000
 """Bytes read without a break, what an object counts for beside its own, objects cut apart without a break: each about
 5 ms. 10,000 in one go would keep watches and probes waiting."""
-
-_Listed = Callable[[memoryview, int], Seen[_Object]]
-"""Reads one object of a list, of it at most so many fields where it is not whole."""
 
 _MAX_PAGES = 1000
 """Of one list: each takes a call, and a server could make up new ones for ever."""
@@ -105,94 +89,37 @@ class LiveKitClient:
         request = ListSIPDispatchRuleRequest(dispatch_rule_ids=["SDR_probe"])
         await self._call("ListSIPDispatchRule", lambda sip: sip.list_dispatch_rule(request))
 
-    async def list_outbound_trunks(self) -> list[OutboundTrunk]:
-        """All outbound trunks, without credentials' texts."""
-        found = await self._list("ListSIPOutboundTrunk", ListSIPOutboundTrunkRequest, self._outbound_listed)
-        return self._with_passwords_judged(found)
+    async def list_all(self, of: type[_Object]) -> list[_Object]:
+        """All objects of one kind, without credentials' texts."""
+        return self._with_passwords_judged(of.kind, await self._list(in_livekit(of)))
 
-    async def list_inbound_trunks(self) -> list[InboundTrunk]:
-        """All inbound trunks, without credentials' texts."""
-        found = await self._list("ListSIPInboundTrunk", ListSIPInboundTrunkRequest, self._inbound_listed)
-        return self._with_passwords_judged(found)
-
-    async def list_dispatch_rules(self) -> list[DispatchRule]:
-        """All dispatch rules."""
-        return await self._list("ListSIPDispatchRule", ListSIPDispatchRuleRequest, self._rule_listed)
-
-    async def create(self, wanted: _Any) -> _Any:
+    async def create(self, wanted: _Object) -> _Object:
         """Create; `wanted.id` is not looked at. ValueError if a credential of `wanted` has no text."""
-        return cast("_Any", await self._create(replace(wanted, id="")))
+        kind = in_livekit(type(wanted))
+        info = kind.conversion.to_proto(wanted)
+        return await self._write("Create", kind, wanted, "", lambda sip: kind.create(sip, info))
 
-    async def replace(self, wanted: _Any) -> _Any:
+    async def replace(self, wanted: _Object) -> _Object:
         """Replace the object `wanted.id` as a whole. ValueError if a credential of `wanted` has no text."""
-        return cast("_Any", await self._replace(wanted))
-
-    async def _create(self, wanted: SipObject) -> SipObject:
-        if isinstance(wanted, OutboundTrunk):
-            outbound = CreateSIPOutboundTrunkRequest(trunk=convert.outbound_to_proto(wanted))
-            return await self._write(
-                "CreateSIPOutboundTrunk", wanted, lambda sip: sip.create_outbound_trunk(outbound), self._read_outbound
-            )
-        if isinstance(wanted, InboundTrunk):
-            inbound = CreateSIPInboundTrunkRequest(trunk=convert.inbound_to_proto(wanted))
-            return await self._write(
-                "CreateSIPInboundTrunk", wanted, lambda sip: sip.create_inbound_trunk(inbound), self._read_inbound
-            )
-        # The old `trunk_ids` makes the server check the rules of these trunks only. Without it one foreign pair of
-        # conflicting rules anywhere refuses every create (livekit/livekit `pkg/service/sip.go`; tried on 1.13.5).
-        rule = CreateSIPDispatchRuleRequest(dispatch_rule=convert.rule_to_proto(wanted), trunk_ids=wanted.trunk_ids)
-        return await self._write(
-            "CreateSIPDispatchRule", wanted, lambda sip: sip.create_dispatch_rule(rule), self._read_rule
-        )
-
-    async def _replace(self, wanted: SipObject) -> SipObject:
-        if isinstance(wanted, OutboundTrunk):
-            outbound = convert.outbound_to_proto(wanted)
-            return await self._write(
-                "UpdateSIPOutboundTrunk",
-                wanted,
-                lambda sip: sip.update_outbound_trunk(wanted.id, outbound),
-                self._read_outbound,
-            )
-        if isinstance(wanted, InboundTrunk):
-            inbound = convert.inbound_to_proto(wanted)
-            return await self._write(
-                "UpdateSIPInboundTrunk",
-                wanted,
-                lambda sip: sip.update_inbound_trunk(wanted.id, inbound),
-                self._read_inbound,
-            )
-        rule = convert.rule_to_proto(wanted)
-        return await self._write(
-            "UpdateSIPDispatchRule", wanted, lambda sip: sip.update_dispatch_rule(wanted.id, rule), self._read_rule
-        )
+        kind = in_livekit(type(wanted))
+        info = kind.conversion.to_proto(wanted)
+        return await self._write("Update", kind, wanted, wanted.id, lambda sip: kind.update(sip, wanted.id, info))
 
     async def delete(self, kind: Kind, id: str) -> None:
         """Delete; an object that is already gone is a success."""
+        delete = KINDS[kind].delete
         try:
-            if kind is Kind.DISPATCH_RULE:
-                rule = DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=id)
-                await self._call("DeleteSIPDispatchRule", lambda sip: sip.delete_dispatch_rule(rule))
-            else:
-                trunk = DeleteSIPTrunkRequest(sip_trunk_id=id)
-                await self._call("DeleteSIPTrunk", lambda sip: sip.delete_trunk(trunk))
+            await self._call(KINDS[kind].delete_name, lambda sip: delete(sip, id))
         except Gone:
             return
 
     async def set_metadata(self, kind: Kind, id: str, metadata: str) -> None:
         """Change a trunk's metadata and nothing else; a trunk that is gone is a success. Rules: ValueError."""
+        mark = KINDS[kind].mark
+        if mark is None:
+            raise ValueError("a rule is marked by its name, not by metadata")
         try:
-            match kind:
-                case Kind.OUTBOUND_TRUNK:
-                    await self._call(
-                        "UpdateSIPOutboundTrunk", lambda sip: sip.update_outbound_trunk_fields(id, metadata=metadata)
-                    )
-                case Kind.INBOUND_TRUNK:
-                    await self._call(
-                        "UpdateSIPInboundTrunk", lambda sip: sip.update_inbound_trunk_fields(id, metadata=metadata)
-                    )
-                case Kind.DISPATCH_RULE:
-                    raise ValueError("a rule is marked by its name, not by metadata")
+            await self._call(f"Update{KINDS[kind].name}", lambda sip: mark(sip, id, metadata))
         except Gone:
             return
 
@@ -204,23 +131,24 @@ class LiveKitClient:
         """Close all connections; calls still under way fail."""
         await self._session.aclose()
 
-    async def _list(self, method: str, request: Callable[..., Message], listed: _Listed[_Object]) -> list[_Object]:
+    async def _list(self, kind: LiveKitKind[_Object]) -> list[_Object]:
         """All objects, each ID once, and what bears our mark without a usable ID: its owner must know of it."""
         try:
             async with asyncio.timeout(_LIST_LIMIT_S):
-                return await self._pages(method, request, listed)
+                return await self._pages(kind)
         except (TooMuch, TimeoutError) as exc:
             raise from_library(exc) from exc
 
-    async def _pages(self, method: str, request: Callable[..., Message], listed: _Listed[_Object]) -> list[_Object]:
+    async def _pages(self, kind: LiveKitKind[_Object]) -> list[_Object]:
         """Ends with a page that brings nothing new, so that a server without pages ends too."""
+        method = f"List{kind.name}"
         found: list[_Object] = []
         known: set[str] = set()
         room, unreadable, after = Room(), Unreadable(), None
         for _ in range(_MAX_PAGES):
             last = ""
-            async for item in _in_portions(await self._page(method, request(page=after))):
-                seen = listed(item, FEW_FIELDS if unreadable.count > PATIENCE else MAX_FIELDS)
+            async for item in _in_portions(await self._page(method, kind.list_request(page=after))):
+                seen = self._seen(kind, item, FEW_FIELDS if unreadable.count > PATIENCE else MAX_FIELDS)
                 listed_as = seen.id[:_ID_KNOWN]
                 if listed_as in known:
                     continue
@@ -262,22 +190,20 @@ class LiveKitClient:
 
     async def _write(
         self,
-        method: str,
+        verb: str,
+        kind: LiveKitKind[_Object],
         wanted: _Object,
-        call: Callable[[SipService], Awaitable[_Info]],
-        read: Callable[[_Info], _Object],
+        id: str,
+        call: Callable[[SipService], Awaitable[Message]],
     ) -> _Object:
         """The object as the reply tells it; what LiveKit may keep back is taken from `wanted`, without its text."""
-        stored = read(await self._call(method, call, convert.credential_texts(wanted)))
-        if not stored.id and not wanted.id:
+        reply = await self._call(f"{verb}{kind.name}", call, convert.credential_texts(wanted))
+        stored = self._read(kind, reply)
+        if not stored.id and not id:
             raise Unavailable("LiveKitUnavailable", "LiveKit's answer to a create held no ID.", outcome_unknown=True)
-        self._server_made |= {(kind_of(stored), name) for name in stored.extra}
-        stored = replace(stored, id=stored.id or wanted.id, extra=())
-        if isinstance(stored, DispatchRule):
-            return stored
-        if not self._paged or stored.password is not None:
-            return stored
-        return replace(stored, password=convert.remembered_password(wanted))
+        self._server_made |= {(stored.kind, name) for name in stored.extra}
+        stored = replace(stored, id=stored.id or id, extra=())
+        return with_withheld(stored, wanted) if self._paged else stored
 
     async def _call(
         self, method: str, call: Callable[[SipService], Awaitable[_Result]], credentials: Iterable[str] = ()
@@ -303,39 +229,24 @@ class LiveKitClient:
             finally:
                 self._observer(method, outcome, self._clock() - started_s)
 
-    def _with_passwords_judged(self, found: list[_Trunk]) -> list[_Trunk]:
+    def _with_passwords_judged(self, kind: Kind, found: list[_Object]) -> list[_Object]:
         """One password that is listed shows that a missing one means none, also of trunks that came before."""
-        if self._lists_passwords or not any(trunk.password for trunk in found):
+        if self._lists_passwords or not any(getattr(each, name) for name in WITHHELD[kind] for each in found):
             return found
         self._lists_passwords = True
-        return [replace(trunk, password_listed=True) for trunk in found]
+        return [with_all_listed(each) for each in found]
 
-    def _outbound_listed(self, item: memoryview, most_fields: int) -> Seen[OutboundTrunk]:
-        got = read(SIPOutboundTrunkInfo, item, most_fields)
-        return seen_as(got.info.sip_trunk_id, self._read_outbound(got.info), got, len(item))
+    def _seen(self, kind: LiveKitKind[_Object], item: memoryview, most_fields: int) -> Seen[_Object]:
+        got = read(kind.conversion.info, item, most_fields)
+        return seen_as(kind.conversion.id_of(got.info), self._read(kind, got.info), got, len(item))
 
-    def _inbound_listed(self, item: memoryview, most_fields: int) -> Seen[InboundTrunk]:
-        got = read(SIPInboundTrunkInfo, item, most_fields)
-        return seen_as(got.info.sip_trunk_id, self._read_inbound(got.info), got, len(item))
-
-    def _rule_listed(self, item: memoryview, most_fields: int) -> Seen[DispatchRule]:
-        got = read(SIPDispatchRuleInfo, item, most_fields)
-        return seen_as(got.info.sip_dispatch_rule_id, self._read_rule(got.info), got, len(item))
-
-    def _read_outbound(self, info: SIPOutboundTrunkInfo) -> OutboundTrunk:
-        return self._read(convert.outbound_from_proto(info, self._mask, lists_passwords=self._lists_passwords))
-
-    def _read_inbound(self, info: SIPInboundTrunkInfo) -> InboundTrunk:
-        return self._read(convert.inbound_from_proto(info, self._mask, lists_passwords=self._lists_passwords))
-
-    def _read_rule(self, info: SIPDispatchRuleInfo) -> DispatchRule:
-        return self._read(convert.rule_from_proto(info, self._mask))
-
-    def _read(self, stored: _Object) -> _Object:
+    def _read(self, kind: LiveKitKind[_Object], info: Message) -> _Object:
+        """The value of a message, without what the server itself filled in."""
+        stored: _Object = kind.conversion.from_proto(info, self._mask, lists_passwords=self._lists_passwords)
         if not stored.extra:
             return stored
-        kind = kind_of(stored)
-        return replace(stored, extra=tuple(name for name in stored.extra if (kind, name) not in self._server_made))
+        made = self._server_made
+        return replace(stored, extra=tuple(name for name in stored.extra if (stored.kind, name) not in made))
 
 
 async def _in_portions(items: list[memoryview]) -> AsyncIterator[memoryview]:

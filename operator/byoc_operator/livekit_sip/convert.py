@@ -3,197 +3,119 @@
 Writing fills a message completely, because LiveKit is always given whole objects; the ID is left out, it travels
 beside the message. Reading never keeps the text of a credential, and names in `extra` whatever is set in LiveKit
 that our value has no word for, so that a foreign change to such a field is a difference too.
+
+Each field is one `Row`. The type of its attribute says how the field is converted and whether it is a credential
+(`core.trunk.FIELDS`); only a field that is no plain text, list or flag in LiveKit brings a `Form` of its own.
 Messages: livekit/protocol `protobufs/livekit_sip.proto`.
 """
 
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, Generic, NamedTuple, TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from livekit.protocol.agent_dispatch import RoomAgentDispatch
-from livekit.protocol.room import RoomConfiguration
-from livekit.protocol.sip import (
-    SIPDispatchRule,
-    SIPDispatchRuleIndividual,
-    SIPDispatchRuleInfo,
-    SIPInboundTrunkInfo,
-    SIPMediaConfig,
-    SIPMediaEncryption,
-    SIPOutboundTrunkInfo,
-    SIPTransport,
-)
+from livekit.protocol.sip import SIPDispatchRuleInfo, SIPInboundTrunkInfo, SIPOutboundTrunkInfo
 
 from ..api.carriers import CREDENTIAL_HEADERS
-from ..core.trunk import (
-    OUR_SELECTION,
-    DispatchRule,
-    Form,
-    InboundTrunk,
-    Mask,
-    Masked,
-    OutboundTrunk,
-    Selection,
-    SipObject,
-)
+from ..core.fields import FIELDS, SECRET, WITHHELD, Shape, credentials
+from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject
+from . import forms
+from .forms import Form, digest
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """LiveKit's own are like `ST_4fEsJ2PbsEvk`. Others fit in no status and in no list of an annotation."""
 
-_TRANSPORTS = {
-    "AUTO": SIPTransport.SIP_TRANSPORT_AUTO,
-    "UDP": SIPTransport.SIP_TRANSPORT_UDP,
-    "TCP": SIPTransport.SIP_TRANSPORT_TCP,
-    "TLS": SIPTransport.SIP_TRANSPORT_TLS,
-}
-_TRANSPORT_NAMES = {value: name for name, value in _TRANSPORTS.items()}
-_ENCRYPTIONS = {
-    "Disabled": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_DISABLE,
-    "Allowed": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW,
-    "Required": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
-}
-_ENCRYPTION_NAMES = {value: name for name, value in _ENCRYPTIONS.items()}
+_BOOKKEEPING = frozenset({"created_at", "updated_at"})
+"""Fields that say nothing about calls."""
 
-# Fields that our values have a word for, and those that say nothing about calls (IDs, times).
-_COMMON = frozenset({"name", "metadata", "numbers", "auth_username", "auth_password", "media", "media_encryption"})
-_BOOKKEEPING = frozenset({"sip_trunk_id", "sip_dispatch_rule_id", "created_at", "updated_at"})
-_OUTBOUND_FIELDS = _COMMON | _BOOKKEEPING | {"address", "transport", "headers", "from_host", "destination_country"}
-_INBOUND_FIELDS = (
-    _COMMON
-    | _BOOKKEEPING
-    | {"allowed_addresses", "allowed_numbers", "headers_to_attributes"}
-    | {"ringing_timeout", "max_call_duration", "krisp_enabled"}
-)
-_RULE_FIELDS = _BOOKKEEPING | {"name", "trunk_ids", "rule", "room_config", "media"}
-_AGENT_FIELDS = frozenset({"agent_name", "metadata"})
-_ROOM_FIELDS = frozenset({"agents"})
-_MEDIA_FIELDS = frozenset({"encryption"})
+_Object = TypeVar("_Object", bound=SipObject)
+_Info = TypeVar("_Info", bound=Message)
 
 
-def outbound_to_proto(trunk: OutboundTrunk) -> SIPOutboundTrunkInfo:
-    """The message for an outbound trunk, without its ID. ValueError (names the field) if a credential has no text."""
-    return SIPOutboundTrunkInfo(
-        name=trunk.name,
-        metadata=trunk.metadata,
-        address=trunk.address,
-        transport=_TRANSPORTS[trunk.transport],
-        numbers=trunk.numbers,
-        auth_username=_text(trunk.username, "username"),
-        auth_password=_text(trunk.password, "password"),
-        headers={name: _header_text(name, value) for name, value in trunk.headers.items()},
-        # Servers before 1.13.2 know `media_encryption` only, newer ones prefer `media`.
-        media=SIPMediaConfig(encryption=_ENCRYPTIONS[trunk.media_encryption]),
-        media_encryption=_ENCRYPTIONS[trunk.media_encryption],
-        from_host=trunk.from_host,
-        destination_country=trunk.destination_country,
-    )
+class Row(NamedTuple):
+    """One field: `attribute` of our value, `field` of LiveKit's message. `form` None: the attribute's type says it."""
+
+    attribute: str
+    field: str
+    form: Form | None = None
 
 
-def inbound_to_proto(trunk: InboundTrunk) -> SIPInboundTrunkInfo:
-    """The message for an inbound trunk, without its ID. ValueError (names the field) if a credential has no text."""
-    return SIPInboundTrunkInfo(
-        name=trunk.name,
-        metadata=trunk.metadata,
-        numbers=trunk.numbers,
-        allowed_addresses=trunk.allowed_addresses,
-        allowed_numbers=trunk.allowed_numbers,
-        auth_username=_text(trunk.username, "username"),
-        auth_password=_text(trunk.password, "password"),
-        headers_to_attributes=trunk.headers_to_attributes,
-        ringing_timeout=_duration(trunk.ringing_timeout_s),
-        max_call_duration=_duration(trunk.max_call_duration_s),
-        krisp_enabled=trunk.noise_cancellation,
-        # Both fields, as in `outbound_to_proto`.
-        media=SIPMediaConfig(encryption=_ENCRYPTIONS[trunk.media_encryption]),
-        media_encryption=_ENCRYPTIONS[trunk.media_encryption],
-    )
+_Beside = Callable[[_Info, Mask, set[str]], object]
+"""Reads what takes no part in equality; puts into the set the names of fields that hold more than we can tell."""
 
 
-def rule_to_proto(rule: DispatchRule) -> SIPDispatchRuleInfo:
-    """The message for a dispatch rule, without its ID: one room per call, one agent."""
-    return SIPDispatchRuleInfo(
-        name=rule.name,
-        trunk_ids=rule.trunk_ids,
-        rule=SIPDispatchRule(dispatch_rule_individual=SIPDispatchRuleIndividual(room_prefix=rule.room_prefix)),
-        room_config=RoomConfiguration(
-            agents=[RoomAgentDispatch(agent_name=rule.agent_name, metadata=rule.agent_metadata)],
-        ),
-    )
+class Conversion(Generic[_Object, _Info]):
+    """The pair of conversions of one kind. All look-ups are done here once: a sweep reads thousands of objects."""
 
+    def __init__(
+        self,
+        of: type[_Object],
+        info: type[_Info],
+        id_field: str,
+        rows: tuple[Row, ...],
+        beside: Mapping[str, _Beside[_Info]] = MappingProxyType({}),
+    ) -> None:
+        """`beside`: how attributes that take no part in equality are read. ValueError if a field has no row."""
+        shapes = {each.attribute: each.shape for each in FIELDS[of.kind]}
+        if sorted(shapes) != sorted(row.attribute for row in rows):
+            raise ValueError(f"the rows of {of.__name__} are not its fields")
+        self.info = info
+        self.id_of: Callable[[_Info], str] = attrgetter(id_field)
+        self._message: Callable[..., _Info] = info
+        self._of: Callable[..., _Object] = of
+        self._withholds = bool(WITHHELD[of.kind])
+        self._beside = tuple(beside.items())
+        self._forms = [(row.attribute, row.field, row.form) for row in rows if row.form is not None]
+        plain = [row for row in rows if row.form is None]
+        self._attributes, self._fields = [row.attribute for row in plain], [row.field for row in plain]
+        self._values_of, self._raw_of = attrgetter(*self._attributes), attrgetter(*self._fields)
+        self._writers = [
+            (row.field, _WRITERS[shapes[row.attribute]]) for row in plain if shapes[row.attribute] in SECRET
+        ]
+        self._maskers = [
+            (row.attribute, _MASKERS[shapes[row.attribute]]) for row in plain if shapes[row.attribute] in SECRET
+        ]
+        self._copiers = [
+            (row.attribute, _COPIERS[shapes[row.attribute]]) for row in plain if shapes[row.attribute] in _COPIERS
+        ]
+        also = {name for _, _, form in self._forms for name in form.also}
+        named = {id_field, *_BOOKKEEPING, *also, *(row.field for row in rows)}
+        # The fields themselves: to ask thousands of objects for the name of each takes twice as long.
+        self._named = frozenset(field for field in info.DESCRIPTOR.fields if field.name in named)
 
-def outbound_from_proto(info: SIPOutboundTrunkInfo, mask: Mask, *, lists_passwords: bool) -> OutboundTrunk:
-    """The value of a listed outbound trunk; `lists_passwords`: an empty password means that none is set."""
-    media = info.media
-    extra = _unnamed(info, _OUTBOUND_FIELDS) | _media_extra(media, info.media_encryption) | _unknown(info, media)
-    if info.transport not in _TRANSPORT_NAMES:
-        extra.add("transport")
-    return OutboundTrunk(
-        id=usable_id(info.sip_trunk_id),
-        name=info.name,
-        metadata=info.metadata,
-        address=info.address,
-        transport=_TRANSPORT_NAMES.get(info.transport, "AUTO"),
-        numbers=tuple(info.numbers),
-        username=_digest(info.auth_username, mask),
-        password=_digest(info.auth_password, mask),
-        headers=_read_headers(info.headers, mask),
-        media_encryption=_encryption(media, info.media_encryption),
-        from_host=info.from_host,
-        destination_country=info.destination_country,
-        extra=tuple(sorted(extra)) if extra else (),
-        password_listed=_password_listed(info, lists_passwords=lists_passwords),
-    )
+    def to_proto(self, sip_object: _Object) -> _Info:
+        """The message, without its ID. ValueError (names the field) if a credential has no text."""
+        demand_texts(sip_object)
+        values = dict(zip(self._fields, self._values_of(sip_object), strict=True))
+        for field, write in self._writers:
+            values[field] = write(values[field])
+        info = self._message(**values)
+        for attribute, field, form in self._forms:
+            form.write(info, field, getattr(sip_object, attribute))
+        return info
 
-
-def inbound_from_proto(info: SIPInboundTrunkInfo, mask: Mask, *, lists_passwords: bool) -> InboundTrunk:
-    """The value of a listed inbound trunk; `lists_passwords`: an empty password means that none is set."""
-    media = info.media
-    extra = _unnamed(info, _INBOUND_FIELDS) | _media_extra(media, info.media_encryption) | _unknown(info, media)
-    return InboundTrunk(
-        id=usable_id(info.sip_trunk_id),
-        name=info.name,
-        metadata=info.metadata,
-        numbers=tuple(info.numbers),
-        allowed_addresses=tuple(info.allowed_addresses),
-        allowed_numbers=tuple(info.allowed_numbers),
-        username=_digest(info.auth_username, mask),
-        password=_digest(info.auth_password, mask),
-        headers_to_attributes=dict(info.headers_to_attributes),
-        ringing_timeout_s=_seconds(info, "ringing_timeout", extra),
-        max_call_duration_s=_seconds(info, "max_call_duration", extra),
-        noise_cancellation=info.krisp_enabled,
-        media_encryption=_encryption(media, info.media_encryption),
-        extra=tuple(sorted(extra)) if extra else (),
-        password_listed=_password_listed(info, lists_passwords=lists_passwords),
-    )
-
-
-def rule_from_proto(info: SIPDispatchRuleInfo, mask: Mask) -> DispatchRule:
-    """The value of a listed dispatch rule; `extra` holds `rule` if it is not the plain individual kind."""
-    individual = info.rule.dispatch_rule_individual
-    agents = info.room_config.agents
-    agent = agents[0] if agents else RoomAgentDispatch()
-    extra = _unnamed(info, _RULE_FIELDS) | _unknown(info, info.rule, individual, info.media, info.room_config, *agents)
-    if not info.rule.HasField("dispatch_rule_individual") or individual.pin or individual.no_randomness:
-        extra.add("rule")
-    if len(agents) > 1 or _unnamed(info.room_config, _ROOM_FIELDS) or _unnamed(agent, _AGENT_FIELDS):
-        extra.add("room_config")
-    # A create adds an empty `media` by itself.
-    if info.media.ListFields():
-        extra.add("media")
-    return DispatchRule(
-        id=usable_id(info.sip_dispatch_rule_id),
-        name=info.name,
-        trunk_ids=tuple(info.trunk_ids),
-        room_prefix=individual.room_prefix,
-        agent_name=agent.agent_name,
-        agent_metadata=agent.metadata,
-        extra=tuple(sorted(extra)) if extra else (),
-        selection=_selection(info, mask),
-    )
+    def from_proto(self, info: _Info, mask: Mask, *, lists_passwords: bool = True) -> _Object:
+        """The value of a listed object; `lists_passwords`: an empty password means that none is set."""
+        named = self._named
+        extra = {field.name for field, _ in info.ListFields() if field not in named}
+        if len(UnknownFieldSet(info)):
+            extra.add("unknown")
+        values = dict(zip(self._attributes, self._raw_of(info), strict=True))
+        for attribute, copy in self._copiers:
+            values[attribute] = copy(values[attribute])
+        for attribute, masked in self._maskers:
+            values[attribute] = masked(values[attribute], mask)
+        for attribute, field, form in self._forms:
+            values[attribute] = form.read(info, field, extra)
+        for attribute, read in self._beside:
+            values[attribute] = read(info, mask, extra)
+        if self._withholds and not lists_passwords:
+            values["password_listed"] = values["password"] is not None or values["username"] is None
+        names = tuple(sorted(extra)) if extra else ()
+        return self._of(**values, id=usable_id(self.id_of(info)), extra=names)
 
 
 def usable_id(text: str) -> str:
@@ -201,117 +123,98 @@ def usable_id(text: str) -> str:
     return text if _ID.fullmatch(text) else ""
 
 
-def _selection(info: SIPDispatchRuleInfo, mask: Mask) -> Selection:
-    """Which calls a rule is for. The room of an individual rule is told by `room_prefix`."""
-    rule = info.rule
-    direct, callee = rule.dispatch_rule_direct, rule.dispatch_rule_callee
-    match rule.WhichOneof("rule"):
-        case "dispatch_rule_individual":
-            form, room, pin = Form.INDIVIDUAL, "", rule.dispatch_rule_individual.pin
-        case "dispatch_rule_direct":
-            form, room, pin = Form.DIRECT, direct.room_name, direct.pin
-        case "dispatch_rule_callee":
-            form, room, pin = Form.CALLEE, callee.room_prefix, callee.pin
-        case _:
-            form, room, pin = Form.UNKNOWN, "", ""
-    selection = Selection(form, room, _digest(pin, mask), tuple(info.inbound_numbers), tuple(info.numbers))
-    return OUR_SELECTION if selection == OUR_SELECTION else selection  # one value for thousands of rules
-
-
 def credential_texts(sip_object: SipObject) -> list[str]:
     """The texts that an object brings to LiveKit and that must not appear in any message."""
-    if isinstance(sip_object, DispatchRule):
-        return []
-    headers = sip_object.headers.values() if isinstance(sip_object, OutboundTrunk) else ()
-    credentials = (sip_object.username, sip_object.password, *headers)
-    return [
-        credential.text.get_secret_value()
-        for credential in credentials
-        if isinstance(credential, Masked) and credential.text is not None
-    ]
+    return [each.text.get_secret_value() for _, each in credentials(sip_object) if each.text is not None]
 
 
-def remembered_password(wanted: SipObject) -> Masked | None:
-    """The password that was sent, without its text, where the reply does not tell it."""
-    if isinstance(wanted, DispatchRule) or wanted.password is None:
-        return None
-    return Masked(wanted.password.digest)
+def demand_texts(sip_object: SipObject) -> None:
+    """ValueError, with the name of the field, where only a digest of a credential is known."""
+    for place, credential in credentials(sip_object):
+        if credential.text is None:
+            raise ValueError(f"{place}: only a digest is known, its text is needed to write it")
 
 
-def _text(masked: Masked | None, field: str) -> str:
-    if masked is None:
-        return ""
-    if masked.text is None:
-        raise ValueError(f"{field}: only a digest is known, its text is needed to write it")
-    return masked.text.get_secret_value()
+# What the shape of an attribute says
 
 
-def _header_text(name: str, value: str | Masked) -> str:
-    return value if isinstance(value, str) else _text(value, f"headers[{name}]")
+def _text(credential: Masked | None) -> str:
+    return credential.text.get_secret_value() if credential is not None and credential.text is not None else ""
 
 
-def _digest(text: str, mask: Mask) -> Masked | None:
-    return Masked(mask(text).digest) if text else None
+def _texts(pairs: Mapping[str, str | Masked]) -> dict[str, str]:
+    return {name: value if isinstance(value, str) else _text(value) for name, value in pairs.items()}
 
 
-def _read_headers(headers: Mapping[str, str], mask: Mask) -> dict[str, str | Masked]:
-    return {
-        name: Masked(mask(value).digest) if name.lower() in CREDENTIAL_HEADERS else value
-        for name, value in headers.items()
-    }
+def _with_digests(pairs: Mapping[str, str], mask: Mask) -> dict[str, str | Masked]:
+    return {name: mask.bare(value) if name.lower() in CREDENTIAL_HEADERS else value for name, value in pairs.items()}
 
 
-def _duration(seconds: int) -> Duration | None:
-    return Duration(seconds=seconds) if seconds else None
+_WRITERS: Mapping[Shape, Callable[[Any], object]] = {
+    Shape.CREDENTIAL: _text,
+    Shape.PAIRS_WITH_CREDENTIALS: _texts,
+}
+"""How credentials become texts again."""
+
+_MASKERS: Mapping[Shape, Callable[[Any, Mask], object]] = {
+    Shape.CREDENTIAL: digest,
+    Shape.PAIRS_WITH_CREDENTIALS: _with_digests,
+}
+"""How credentials are read."""
+
+_COPIERS: Mapping[Shape, Callable[[Any], object]] = {Shape.TEXTS: tuple, Shape.PAIRS: dict}
+"""How LiveKit's containers are read. What has another shape is read and written as it is."""
 
 
-def _seconds(info: SIPInboundTrunkInfo, field: str, extra: set[str]) -> int:
-    """A duration, whole seconds as ours are; what it holds beside them is put into `extra`."""
-    if not info.HasField(field):
-        return 0
-    duration: Duration = getattr(info, field)
-    if duration.nanos:
-        extra.add(field)
-    extra |= _unknown(duration)
-    return duration.seconds
+# The three kinds
 
-
-def _encryption(media: SIPMediaConfig, old: SIPMediaEncryption) -> str:
-    """What is in force; `old`: the older field `media_encryption`."""
-    chosen = media.encryption if media.HasField("encryption") else old
-    return _ENCRYPTION_NAMES.get(chosen, "Disabled")
-
-
-def _media_extra(media: SIPMediaConfig, old: SIPMediaEncryption) -> set[str]:
-    """What `_encryption` does not tell: other settings of media, values it does not know, two that contradict."""
-    extra, chosen = set(), media.encryption
-    if _unnamed(media, _MEDIA_FIELDS) or chosen not in _ENCRYPTION_NAMES:
-        extra.add("media")
-    # The old field at 0 is unset: LiveKit then takes `media` alone (livekit/protocol `livekit/sip.go`, `UpgradeWith`).
-    old_contradicts = media.HasField("encryption") and old not in (0, chosen)
-    if old_contradicts or old not in _ENCRYPTION_NAMES:
-        extra.add("media_encryption")
-    return extra
-
-
-def _password_listed(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, *, lists_passwords: bool) -> bool:
-    return lists_passwords or bool(info.auth_password) or not info.auth_username
-
-
-def _unnamed(message: Message, named: frozenset[str]) -> set[str]:
-    known = _described(message.DESCRIPTOR, named)
-    return {field.name for field, _ in message.ListFields() if field not in known}
-
-
-@cache
-def _described(descriptor: Descriptor, named: frozenset[str]) -> frozenset[FieldDescriptor]:
-    """The fields themselves: to ask thousands of objects for the name of each takes twice as long."""
-    return frozenset(field for field in descriptor.fields if field.name in named)
-
-
-def _unknown(*messages: Message) -> set[str]:
-    """`unknown` if any of the messages holds fields that our version of the protocol does not have."""
-    for message in messages:
-        if len(UnknownFieldSet(message)):
-            return {"unknown"}
-    return set()
+OUTBOUND = Conversion(
+    OutboundTrunk,
+    SIPOutboundTrunkInfo,
+    "sip_trunk_id",
+    (
+        Row("name", "name"),
+        Row("metadata", "metadata"),
+        Row("address", "address"),
+        Row("transport", "transport", forms.TRANSPORT),
+        Row("numbers", "numbers"),
+        Row("username", "auth_username"),
+        Row("password", "auth_password"),
+        Row("headers", "headers"),
+        Row("media_encryption", "media_encryption", forms.ENCRYPTION),
+        Row("from_host", "from_host"),
+        Row("destination_country", "destination_country"),
+    ),
+)
+INBOUND = Conversion(
+    InboundTrunk,
+    SIPInboundTrunkInfo,
+    "sip_trunk_id",
+    (
+        Row("name", "name"),
+        Row("metadata", "metadata"),
+        Row("numbers", "numbers"),
+        Row("allowed_addresses", "allowed_addresses"),
+        Row("allowed_numbers", "allowed_numbers"),
+        Row("username", "auth_username"),
+        Row("password", "auth_password"),
+        Row("headers_to_attributes", "headers_to_attributes"),
+        Row("ringing_timeout_s", "ringing_timeout", forms.SECONDS),
+        Row("max_call_duration_s", "max_call_duration", forms.SECONDS),
+        Row("noise_cancellation", "krisp_enabled"),
+        Row("media_encryption", "media_encryption", forms.ENCRYPTION),
+    ),
+)
+RULE = Conversion(
+    DispatchRule,
+    SIPDispatchRuleInfo,
+    "sip_dispatch_rule_id",
+    (
+        Row("name", "name"),
+        Row("trunk_ids", "trunk_ids"),
+        Row("room_prefix", "rule", forms.ROOM),
+        Row("agent_name", "room_config", forms.AGENT_NAME),
+        Row("agent_metadata", "room_config", forms.AGENT_METADATA),
+    ),
+    {"selection": forms.selection},
+)

@@ -7,7 +7,6 @@ both through). What `extra` holds is kept as names only.
 
 import asyncio
 import contextlib
-import itertools
 import random
 import string
 from collections import Counter
@@ -15,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar, assert_never
 
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, Masked, OutboundTrunk, SipObject, kind_of
+from ..core.fields import credentials, without_texts, without_withheld
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
 from ..errors import Gone, OperatorError
 from . import convert
 from .fake_checks import check_inbound, check_outbound, check_rules
@@ -47,26 +47,18 @@ class FakeLiveKit:
         """Answer, or fail as a list of rules would."""
         await self._handle("probe", Kind.DISPATCH_RULE, "", lambda: None)
 
-    async def list_outbound_trunks(self) -> list[OutboundTrunk]:
-        """All outbound trunks, ordered by ID."""
-        return await self._handle("list", Kind.OUTBOUND_TRUNK, "", lambda: self._listed(OutboundTrunk))
-
-    async def list_inbound_trunks(self) -> list[InboundTrunk]:
-        """All inbound trunks, ordered by ID."""
-        return await self._handle("list", Kind.INBOUND_TRUNK, "", lambda: self._listed(InboundTrunk))
-
-    async def list_dispatch_rules(self) -> list[DispatchRule]:
-        """All dispatch rules, ordered by ID."""
-        return await self._handle("list", Kind.DISPATCH_RULE, "", lambda: self._listed(DispatchRule))
+    async def list_all(self, of: type[_Object]) -> list[_Object]:
+        """All objects of one kind, ordered by ID."""
+        return await self._handle("list", of.kind, "", lambda: self._listed(of))
 
     async def create(self, wanted: _Object) -> _Object:
         """Create under a random ID. ValueError if a credential of `wanted` has no text."""
-        _demand_texts(wanted)
+        convert.demand_texts(wanted)
         return await self._handle("create", kind_of(wanted), wanted.name, lambda: self._create(wanted))
 
     async def replace(self, wanted: _Object) -> _Object:
         """Replace whole. ValueError if a credential of `wanted` has no text."""
-        _demand_texts(wanted)
+        convert.demand_texts(wanted)
         return await self._handle("replace", kind_of(wanted), wanted.id, lambda: self._replace(wanted))
 
     async def delete(self, kind: Kind, id: str) -> None:
@@ -94,15 +86,12 @@ class FakeLiveKit:
 
     def objects(self) -> list[SipObject]:
         """Everything stored, ordered by ID, as a list shows it; not a call."""
-        shown = (self._listed(OutboundTrunk), self._listed(InboundTrunk), self._listed(DispatchRule))
-        return sorted(itertools.chain(*shown), key=lambda stored: stored.id)
+        return [self._shown(stored) for _, stored in sorted(self._objects.items())]
 
     def stored_password(self, id: str) -> str | None:
         """The password that calls over this trunk use. KeyError if there is no such object."""
-        stored = self._objects[id]
-        if isinstance(stored, DispatchRule) or stored.password is None or stored.password.text is None:
-            return None
-        return stored.password.text.get_secret_value()
+        password = dict(credentials(self._objects[id])).get("password")
+        return None if password is None or password.text is None else password.text.get_secret_value()
 
     def put(self, foreign: SipObject) -> str:
         """Store an object behind our back, unchecked, under its own ID or a new one, which is returned."""
@@ -170,14 +159,13 @@ class FakeLiveKit:
 
     def _delete(self, kind: Kind, id: str) -> None:
         stored = self._objects.get(id)
-        is_rule = isinstance(stored, DispatchRule)
         # The server deletes trunks of both directions by one method.
-        if stored is not None and is_rule is (kind is Kind.DISPATCH_RULE):
+        if stored is not None and stored.kind.id_prefix == kind.id_prefix:
             del self._objects[id]
 
     def _set_metadata(self, kind: Kind, id: str, metadata: str) -> None:
         stored = self._objects.get(id)
-        if stored is not None and kind_of(stored) is kind and not isinstance(stored, DispatchRule):
+        if isinstance(stored, OutboundTrunk | InboundTrunk) and stored.kind is kind:
             self._objects[id] = replace(stored, metadata=metadata)
 
     def _check(self, wanted: SipObject) -> None:
@@ -191,7 +179,7 @@ class FakeLiveKit:
 
     def _store(self, wanted: _Object) -> _Object:
         self._objects[wanted.id] = wanted
-        return _without_texts(wanted)
+        return without_texts(wanted)
 
     def _of_kind(self, kind: type[_Object]) -> list[_Object]:
         return [stored for _, stored in sorted(self._objects.items()) if isinstance(stored, kind)]
@@ -200,40 +188,8 @@ class FakeLiveKit:
         return [self._shown(stored) for stored in self._of_kind(kind)]
 
     def _shown(self, stored: _Object) -> _Object:
-        shown = _without_texts(stored)
-        if isinstance(shown, DispatchRule):
-            return shown
-        if self._lists_passwords:
-            return shown
-        return replace(shown, password=None, password_listed=shown.username is None)
+        shown = without_texts(stored)
+        return shown if self._lists_passwords else without_withheld(shown)
 
     def _new_id(self, sip_object: SipObject) -> str:
-        prefix = "SDR_" if isinstance(sip_object, DispatchRule) else "ST_"
-        return prefix + "".join(self._random.choices(string.ascii_letters + string.digits, k=12))
-
-
-def _demand_texts(wanted: SipObject) -> None:
-    """As the real client: fails where only a digest of a credential is known."""
-    match wanted:
-        case OutboundTrunk():
-            convert.outbound_to_proto(wanted)
-        case InboundTrunk():
-            convert.inbound_to_proto(wanted)
-        case DispatchRule():
-            convert.rule_to_proto(wanted)
-
-
-def _without_texts(stored: _Object) -> _Object:
-    if isinstance(stored, DispatchRule):
-        return stored
-    bare = replace(stored, username=_digest(stored.username), password=_digest(stored.password))
-    if isinstance(bare, InboundTrunk):
-        return bare
-    headers = {
-        name: Masked(value.digest) if isinstance(value, Masked) else value for name, value in bare.headers.items()
-    }
-    return replace(bare, headers=headers)
-
-
-def _digest(masked: Masked | None) -> Masked | None:
-    return None if masked is None else Masked(masked.digest)
+        return sip_object.kind.id_prefix + "".join(self._random.choices(string.ascii_letters + string.digits, k=12))

@@ -2,7 +2,7 @@
 
 from typing import Protocol, TypeVar
 
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
+from ..core.trunk import Kind, SipObject
 
 Any_ = TypeVar("Any_", bound=SipObject)
 
@@ -19,16 +19,8 @@ class SipGateway(Protocol):
         """Ask something cheap that also proves the key; returns if LiveKit answers."""
         ...
 
-    async def list_outbound_trunks(self) -> list[OutboundTrunk]:
-        """All outbound trunks of the server, whoever made them, without credentials' texts."""
-        ...
-
-    async def list_inbound_trunks(self) -> list[InboundTrunk]:
-        """All inbound trunks of the server."""
-        ...
-
-    async def list_dispatch_rules(self) -> list[DispatchRule]:
-        """All dispatch rules of the server."""
+    async def list_all(self, of: type[Any_]) -> list[Any_]:
+        """All objects of one kind on the server, whoever made them, without credentials' texts."""
         ...
 
     async def create(self, wanted: Any_) -> Any_:

@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from typing import TypeVar
 
 from ..api.conditions import Reason
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, kind_of
+from ..core.trunk import Kind, kind_of
 from ..errors import OperatorError, Parked, Stalled, Unavailable
 from .gateway import Any_, SipGateway
 from .pacing import AdaptiveLimit
@@ -106,17 +106,9 @@ class Guard:
         self._failures, self.trouble = 0, None
         self._opened.clear()
 
-    async def list_outbound_trunks(self) -> list[OutboundTrunk]:
+    async def list_all(self, of: type[Any_]) -> list[Any_]:
         """As the gateway."""
-        return await self._call(self._gateway.list_outbound_trunks)
-
-    async def list_inbound_trunks(self) -> list[InboundTrunk]:
-        """As the gateway."""
-        return await self._call(self._gateway.list_inbound_trunks)
-
-    async def list_dispatch_rules(self) -> list[DispatchRule]:
-        """As the gateway."""
-        return await self._call(self._gateway.list_dispatch_rules)
+        return await self._call(lambda: self._gateway.list_all(of))
 
     async def create(self, wanted: Any_) -> Any_:
         """As the gateway."""

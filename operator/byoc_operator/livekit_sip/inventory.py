@@ -13,9 +13,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from ..api.conditions import Reason
+from ..core.fields import completed
 from ..core.ownership import Owner
 from ..core.snapshot import Snapshot
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
+from ..core.trunk import CLASSES, DELETE_ORDER, InboundTrunk, Kind, OutboundTrunk, SipObject
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
 from .gateway import SipGateway
 
@@ -127,11 +128,11 @@ class Inventory:
         return found
 
     async def _three_lists(self) -> list[SipObject]:
+        found: list[SipObject] = []
         # Rules first: what a rule names is then in the list of trunks, unless it is gone.
-        rules = await self._gateway.list_dispatch_rules()
-        inbound = await self._gateway.list_inbound_trunks()
-        outbound = await self._gateway.list_outbound_trunks()
-        return [*rules, *inbound, *outbound]
+        for kind in DELETE_ORDER:
+            found += await self._gateway.list_all(CLASSES[kind])
+        return found
 
     async def _install(self, found: Iterable[SipObject]) -> None:
         snapshot = Snapshot()
@@ -149,12 +150,7 @@ class Inventory:
 
     def _with_known_password(self, listed: SipObject) -> SipObject:
         """Where LiveKit lists no passwords, the digest of what we wrote ourselves is what we know."""
-        if isinstance(listed, DispatchRule) or listed.password_listed:
-            return listed
-        known = self._snapshot.by_id.get(listed.id)
-        if isinstance(known, OutboundTrunk | InboundTrunk) and known.username == listed.username and known.password:
-            return replace(listed, password=known.password, password_listed=True)
-        return listed
+        return listed if listed.password_listed else completed(listed, self._snapshot.by_id.get(listed.id))
 
     def late_owners(self) -> list[Owner]:
         """Whose creates got no answer, and may still be applied."""

@@ -11,12 +11,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
 
-from google.protobuf.message import DecodeError
-from livekit.protocol.sip import SIPDispatchRuleInfo, SIPInboundTrunkInfo, SIPOutboundTrunkInfo
+from google.protobuf.message import DecodeError, Message
 
 from ..api.printable import printable
-from ..core.trunk import UNREADABLE, DispatchRule, Form, Selection
-from .bounds import SHORT, Listed, bounded
+from ..core.trunk import UNREADABLE, DispatchRule, Form, Selection, SipObject
+from .bounds import SHORT, bounded
 from .error_map import TooMuch
 
 MAX_OBJECTS = 50_000
@@ -55,7 +54,8 @@ _MORE = 0x80
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 
-Info = TypeVar("Info", SIPOutboundTrunkInfo, SIPInboundTrunkInfo, SIPDispatchRuleInfo)
+Info = TypeVar("Info", bound=Message)
+Listed = TypeVar("Listed", bound=SipObject)
 
 
 class Read(NamedTuple, Generic[Info]):

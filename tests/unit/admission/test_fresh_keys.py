@@ -26,7 +26,7 @@ def _put_keys(api: FakeApi, ring: KeyRing) -> None:
 
 def _fresh(api: FakeApi) -> FreshKeys:
     clock = asyncio.get_running_loop().time
-    return FreshKeys(SealingKeys(api, SYSTEM, may_create=False, clock=clock), clock)
+    return FreshKeys(SealingKeys(api, SYSTEM, clock), clock)
 
 
 @in_virtual_time

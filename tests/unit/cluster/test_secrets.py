@@ -22,7 +22,7 @@ DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
 
 def make(api: FakeApi) -> Secrets:
     clock = asyncio.get_running_loop().time
-    return Secrets(api, (), MASK, SealingKeys(api, "byoc-system", may_create=False, clock=clock), clock)
+    return Secrets(api, (), MASK, SealingKeys(api, "byoc-system", clock), clock)
 
 
 def password(secrets: Secrets) -> Masked:
@@ -212,7 +212,7 @@ async def test_odd_data_is_a_verdict_and_no_crash() -> None:
 
 
 def test_a_secret_with_very_many_keys_is_not_read() -> None:
-    secrets = Secrets(api := FakeApi(lambda: 0.0), (), MASK, SealingKeys(api, "byoc-system", may_create=False))
+    secrets = Secrets(api := FakeApi(lambda: 0.0), (), MASK, SealingKeys(api, "byoc-system"))
     data = {f"key-{count}": "" for count in range(65)} | {"password": "cA=="}
     metadata = {"namespace": "n", "name": "large", "resourceVersion": "1", "labels": {}}
     assert secrets.seen({"metadata": metadata, "type": "Opaque", "data": data})

@@ -99,18 +99,18 @@ objects = st.one_of(
 def listed(made: SipObject, id: str) -> SipObject:
     """An object as the client hands it on: over the wire, and through its door."""
     if isinstance(made, OutboundTrunk):
-        wire = convert.outbound_to_proto(made).SerializeToString()
+        wire = convert.OUTBOUND.to_proto(made).SerializeToString()
         outbound = read(SIPOutboundTrunkInfo, memoryview(wire))
-        trunk = convert.outbound_from_proto(outbound.info, MASK, lists_passwords=True)
+        trunk = convert.OUTBOUND.from_proto(outbound.info, MASK, lists_passwords=True)
         return replace(seen_as(id, trunk, outbound, len(wire)).value, id=id)
     if isinstance(made, InboundTrunk):
-        wire = convert.inbound_to_proto(made).SerializeToString()
+        wire = convert.INBOUND.to_proto(made).SerializeToString()
         inbound = read(SIPInboundTrunkInfo, memoryview(wire))
-        accepting = convert.inbound_from_proto(inbound.info, MASK, lists_passwords=True)
+        accepting = convert.INBOUND.from_proto(inbound.info, MASK, lists_passwords=True)
         return replace(seen_as(id, accepting, inbound, len(wire)).value, id=id)
-    wire = convert.rule_to_proto(made).SerializeToString()
+    wire = convert.RULE.to_proto(made).SerializeToString()
     rule = read(SIPDispatchRuleInfo, memoryview(wire))
-    return replace(seen_as(id, convert.rule_from_proto(rule.info, MASK), rule, len(wire)).value, id=id)
+    return replace(seen_as(id, convert.RULE.from_proto(rule.info, MASK), rule, len(wire)).value, id=id)
 
 
 def strings_in(value: object) -> list[str]:

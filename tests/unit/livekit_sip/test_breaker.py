@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.core.trunk import Kind
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.errors import Conflict, OperatorError, Parked, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Hang, LoseReply, Refuse
@@ -66,7 +66,7 @@ async def test_an_answer_begins_the_count_anew(answer: OperatorError | None) -> 
         for _ in range(FAILURES_TO_TRIP - 1):
             await fails(guard, TIMED_OUT, livekit)
         if answer is None:
-            await guard.list_inbound_trunks()
+            await guard.list_all(InboundTrunk)
         else:
             await fails(guard, answer, livekit)
     assert not guard.is_open
@@ -90,9 +90,9 @@ async def test_while_open_nobody_is_asked(sign: OperatorError, *, stalled: bool)
     await fails(guard, sign, livekit)
     livekit.calls.clear()
     for call in (
-        guard.list_outbound_trunks(),
-        guard.list_inbound_trunks(),
-        guard.list_dispatch_rules(),
+        guard.list_all(OutboundTrunk),
+        guard.list_all(InboundTrunk),
+        guard.list_all(DispatchRule),
         guard.create(TRUNK),
         guard.replace(replace(TRUNK, id="ST_1")),
         guard.delete(Kind.INBOUND_TRUNK, "ST_1"),
@@ -109,7 +109,7 @@ async def test_who_waits_for_its_turn_when_the_breaker_trips_is_not_sent() -> No
     livekit = FakeLiveKit()
     guard = guarded(livekit, per_minute=60)
     livekit.inject(Refuse(replace(REFUSED)))
-    told = await asyncio.gather(*(guard.list_inbound_trunks() for _ in range(4)), return_exceptions=True)
+    told = await asyncio.gather(*(guard.list_all(InboundTrunk) for _ in range(4)), return_exceptions=True)
     assert [type(each) for each in told] == [Unavailable, Parked, Parked, Parked]
     assert len(livekit.calls) == 1
 
@@ -119,14 +119,14 @@ async def test_a_probe_that_fails_leaves_it_open_and_one_that_succeeds_closes_it
     livekit = FakeLiveKit(always=REFUSED)
     guard = guarded(livekit)
     with pytest.raises(Unavailable):
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
     with pytest.raises(Unavailable):
         await guard.probe()
     assert guard.is_open
     livekit.always = None
     await guard.probe()
     assert not guard.is_open
-    assert await guard.list_inbound_trunks() == []
+    assert await guard.list_all(InboundTrunk) == []
     assert [method for method, _, _ in livekit.calls] == ["list", "probe", "probe", "list"]
 
 

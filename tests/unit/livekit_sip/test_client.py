@@ -14,7 +14,7 @@ from livekit.protocol.sip import (
 )
 
 from answering import TRUNK, Server, reply
-from byoc_operator.core.trunk import DispatchRule, Kind
+from byoc_operator.core.trunk import DispatchRule, Kind, OutboundTrunk
 
 RULE = DispatchRule("rule", ("ST_a", "ST_b"), "call-", "agent", "{}")
 
@@ -25,7 +25,7 @@ async def test_a_missing_password_means_none_only_where_passwords_are_listed(
 ) -> None:
     items = [SIPOutboundTrunkInfo(sip_trunk_id="ST_1", auth_username="user")]
     server.answer = lambda _: reply(ListSIPOutboundTrunkResponse(items=items if len(server.tokens) == 1 else []))
-    (listed,) = await server.client(paged=paged).list_outbound_trunks()
+    (listed,) = await server.client(paged=paged).list_all(OutboundTrunk)
     assert listed.password_listed is expected
 
 
@@ -35,7 +35,7 @@ async def test_one_listed_password_shows_that_cloud_lists_them(server: Server) -
         SIPOutboundTrunkInfo(sip_trunk_id="ST_2", auth_username="user", auth_password="pass"),
     ]
     server.answer = lambda _: reply(ListSIPOutboundTrunkResponse(items=items))
-    listed = await server.client(paged=True).list_outbound_trunks()
+    listed = await server.client(paged=True).list_all(OutboundTrunk)
     assert [trunk.password_listed for trunk in listed] == [True, True]
 
 
@@ -75,9 +75,9 @@ async def test_what_the_server_fills_in_by_itself_is_no_difference_for_ever(serv
 
     server.answer = answer
     client = server.client()
-    assert [rule.extra for rule in await client.list_dispatch_rules()] == [("room_preset",)] * 2
+    assert [rule.extra for rule in await client.list_all(DispatchRule)] == [("room_preset",)] * 2
     assert await client.replace(replace(RULE, id="SDR_1")) == RULE
-    assert await client.list_dispatch_rules() == [RULE, RULE]
+    assert await client.list_all(DispatchRule) == [RULE, RULE]
 
 
 async def test_a_new_rule_names_its_trunks_twice(server: Server) -> None:

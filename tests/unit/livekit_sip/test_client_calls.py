@@ -12,13 +12,14 @@ from livekit.protocol.sip import (
 from pydantic import SecretStr
 
 from answering import SECRET, TRUNK, Server, answering, refusal, reply
+from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Stalled, Unavailable
 
 
 async def test_one_token_serves_until_shortly_before_it_ends(server: Server) -> None:
     client = server.client()
     for server.now_s in (0.0, 100.0, 239.0, 240.0, 250.0):
-        await client.list_outbound_trunks()
+        await client.list_all(OutboundTrunk)
     assert len(set(server.tokens[:3])) == 1
     assert len(set(server.tokens[3:])) == 1
     claims = jwt.decode(server.tokens[0], SECRET, algorithms=["HS256"])
@@ -29,9 +30,9 @@ async def test_one_token_serves_until_shortly_before_it_ends(server: Server) -> 
 
 async def test_a_new_key_is_used_at_once(server: Server) -> None:
     client = server.client()
-    await client.list_outbound_trunks()
+    await client.list_all(OutboundTrunk)
     client.set_credentials("other", SecretStr("b" * 40))
-    await client.list_outbound_trunks()
+    await client.list_all(OutboundTrunk)
     assert jwt.decode(server.tokens[1], "b" * 40, algorithms=["HS256"])["iss"] == "other"
 
 
@@ -70,7 +71,7 @@ async def test_no_more_calls_at_once_than_allowed(server: Server) -> None:
 
     server.answer = answer
     client = server.client(concurrency=3)
-    await asyncio.gather(*(client.list_outbound_trunks() for _ in range(12)))
+    await asyncio.gather(*(client.list_all(OutboundTrunk) for _ in range(12)))
     assert highest == 3
 
 
@@ -81,12 +82,12 @@ async def test_waiting_for_a_slot_is_not_counted_as_time_of_the_call(server: Ser
 
     server.answer = answer
     client = server.client(concurrency=1, timeout_s=0.25)
-    await asyncio.gather(*(client.list_outbound_trunks() for _ in range(10)))
+    await asyncio.gather(*(client.list_all(OutboundTrunk) for _ in range(10)))
 
 
 async def test_every_call_is_reported_with_its_outcome(server: Server) -> None:
     client = server.client()
-    await client.list_outbound_trunks()
+    await client.list_all(OutboundTrunk)
     server.answer = answering(status=503)
     await refusal(client)
     assert server.calls == [
@@ -102,20 +103,20 @@ async def test_a_cancelled_call_is_reported_and_frees_its_slot(server: Server) -
 
     healthy, server.answer = server.answer, hang
     client = server.client(concurrency=1)
-    task = asyncio.create_task(client.list_outbound_trunks())
+    task = asyncio.create_task(client.list_all(OutboundTrunk))
     await asyncio.sleep(0.05)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     server.answer = healthy
-    assert await client.list_outbound_trunks() == []
+    assert await client.list_all(OutboundTrunk) == []
     assert [outcome for _, outcome, _ in server.calls] == ["cancelled", "ok"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "ws"])
 async def test_both_schemes_work(server: Server, scheme: str) -> None:
     url = server.url.replace("http", scheme, 1)
-    assert await server.client(url=url).list_outbound_trunks() == []
+    assert await server.client(url=url).list_all(OutboundTrunk) == []
 
 
 @pytest.mark.parametrize(

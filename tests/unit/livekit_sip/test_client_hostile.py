@@ -13,6 +13,7 @@ from livekit.protocol.sip import (
 
 from answering import TRUNK, Answer, Server, answering, listed, on_wire, refusal, reply
 from byoc_operator.core.ownership import Mark, Owner
+from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Stalled, Unavailable
 from byoc_operator.livekit_sip.inventory import Inventory
 
@@ -54,12 +55,12 @@ async def test_an_object_that_cannot_be_read_hides_no_other_and_is_told_once(
     server.answer = listing(listed("ST_1"), listed("ST_bad") + b"\x72\x01\xff", bad, listed("ST_2"))
     client = server.client()
     for _ in range(3):
-        assert [trunk.id for trunk in await client.list_outbound_trunks()] == ["ST_1", "ST_bad", "ST_2"]
+        assert [trunk.id for trunk in await client.list_all(OutboundTrunk)] == ["ST_1", "ST_bad", "ST_2"]
     assert client.unreadable == 2
     assert len(caplog.messages) == 1
     assert "ST_bad, ST_\\u{1b}[2J" in caplog.text
     server.answer = listing(listed("ST_1"))
-    await client.list_outbound_trunks()
+    await client.list_all(OutboundTrunk)
     assert client.unreadable == 0
 
 
@@ -67,7 +68,7 @@ async def test_an_object_of_ours_without_a_usable_id_is_not_missing(server: Serv
     owner = Owner("cluster-a", "voice", "main")
     server.answer = listing(listed("ST_/../x", Mark(owner).dump()), listed("ST_/../y"))
     client = server.client()
-    (nameless,) = await client.list_outbound_trunks()
+    (nameless,) = await client.list_all(OutboundTrunk)
     assert nameless.id == ""
     inventory = Inventory(client)
     server.answer = by_method(

@@ -14,6 +14,7 @@ from livekit.protocol.sip import (
 )
 
 from answering import TRUNK, Answer, Server, listed, on_wire, refusal, reply
+from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Stalled, Unavailable
 from byoc_operator.livekit_sip import client as client_module
 from byoc_operator.livekit_sip import session
@@ -35,7 +36,7 @@ def paging(ids: list[str], size: int, seen: list[str]) -> Answer:
 async def test_pages_are_read_until_an_empty_one(server: Server) -> None:
     seen: list[str] = []
     server.answer = paging(["ST_1", "ST_2", "ST_3"], 2, seen)
-    listed = await server.client(paged=True).list_outbound_trunks()
+    listed = await server.client(paged=True).list_all(OutboundTrunk)
     assert [trunk.id for trunk in listed] == ["ST_1", "ST_2", "ST_3"]
     assert seen == ["", "ST_2", "ST_3"]
 
@@ -43,14 +44,14 @@ async def test_pages_are_read_until_an_empty_one(server: Server) -> None:
 async def test_a_server_without_pages_is_asked_once(server: Server) -> None:
     seen: list[str] = []
     server.answer = paging(["ST_1", "ST_2"], 2, seen)
-    assert len(await server.client().list_outbound_trunks()) == 2
+    assert len(await server.client().list_all(OutboundTrunk)) == 2
     assert seen == [""]
 
 
 async def test_a_server_that_ignores_pages_does_not_keep_us_for_ever(server: Server) -> None:
     items = [SIPOutboundTrunkInfo(sip_trunk_id="ST_1"), SIPOutboundTrunkInfo()]
     server.answer = lambda _: reply(ListSIPOutboundTrunkResponse(items=items))
-    listed = await server.client(paged=True).list_outbound_trunks()
+    listed = await server.client(paged=True).list_all(OutboundTrunk)
     assert [trunk.id for trunk in listed] == ["ST_1"]
 
 
@@ -126,7 +127,7 @@ async def test_a_page_of_ids_that_nobody_can_use_is_not_the_last(server: Server)
         return web.Response(body=on_wire(listed(next_id)) if next_id else b"", content_type="application/protobuf")
 
     server.answer = answer
-    assert [trunk.id for trunk in await server.client(paged=True).list_outbound_trunks()] == ["ST_2"]
+    assert [trunk.id for trunk in await server.client(paged=True).list_all(OutboundTrunk)] == ["ST_2"]
 
 
 async def test_all_pages_together_take_a_bounded_time(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,15 +30,8 @@ from livekit.protocol.sip import (
 
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
-from byoc_operator.livekit_sip.convert import (
-    credential_texts,
-    inbound_from_proto,
-    inbound_to_proto,
-    outbound_from_proto,
-    outbound_to_proto,
-    rule_from_proto,
-    rule_to_proto,
-)
+from byoc_operator.livekit_sip import convert
+from byoc_operator.livekit_sip.convert import credential_texts
 
 MASK = make_mask(secrets.token_bytes(32))
 ALLOW = SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW
@@ -96,32 +89,32 @@ rules = st.builds(
 
 
 def read_outbound(info: SIPOutboundTrunkInfo, *, lists_passwords: bool = True) -> OutboundTrunk:
-    return outbound_from_proto(info, MASK, lists_passwords=lists_passwords)
+    return convert.OUTBOUND.from_proto(info, MASK, lists_passwords=lists_passwords)
 
 
 def read_rule(info: SIPDispatchRuleInfo) -> DispatchRule:
-    return rule_from_proto(info, MASK)
+    return convert.RULE.from_proto(info, MASK)
 
 
 def read_inbound(info: SIPInboundTrunkInfo, *, lists_passwords: bool = True) -> InboundTrunk:
-    return inbound_from_proto(info, MASK, lists_passwords=lists_passwords)
+    return convert.INBOUND.from_proto(info, MASK, lists_passwords=lists_passwords)
 
 
 @given(outbound_trunks)
 def test_an_outbound_trunk_survives_the_round_trip(trunk: OutboundTrunk) -> None:
-    over_the_wire = SIPOutboundTrunkInfo.FromString(outbound_to_proto(trunk).SerializeToString())
+    over_the_wire = SIPOutboundTrunkInfo.FromString(convert.OUTBOUND.to_proto(trunk).SerializeToString())
     assert read_outbound(over_the_wire) == trunk
 
 
 @given(inbound_trunks)
 def test_an_inbound_trunk_survives_the_round_trip(trunk: InboundTrunk) -> None:
-    over_the_wire = SIPInboundTrunkInfo.FromString(inbound_to_proto(trunk).SerializeToString())
+    over_the_wire = SIPInboundTrunkInfo.FromString(convert.INBOUND.to_proto(trunk).SerializeToString())
     assert read_inbound(over_the_wire) == trunk
 
 
 @given(rules)
 def test_a_rule_survives_the_round_trip(rule: DispatchRule) -> None:
-    over_the_wire = SIPDispatchRuleInfo.FromString(rule_to_proto(rule).SerializeToString())
+    over_the_wire = SIPDispatchRuleInfo.FromString(convert.RULE.to_proto(rule).SerializeToString())
     assert read_rule(over_the_wire) == rule
 
 
@@ -144,7 +137,7 @@ RULE = DispatchRule("rule", ("ST_a",), "call-", "agent", "{}")
     ],
 )
 def test_what_we_never_set_on_outbound_trunks_is_seen(field: str, value: Any) -> None:
-    assert_seen(outbound_to_proto(OUTBOUND), SIPOutboundTrunkInfo(**{field: value}), field, read_outbound)
+    assert_seen(convert.OUTBOUND.to_proto(OUTBOUND), SIPOutboundTrunkInfo(**{field: value}), field, read_outbound)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +156,7 @@ def test_what_we_never_set_on_outbound_trunks_is_seen(field: str, value: Any) ->
     ],
 )
 def test_what_we_never_set_on_inbound_trunks_is_seen(field: str, value: Any) -> None:
-    assert_seen(inbound_to_proto(INBOUND), SIPInboundTrunkInfo(**{field: value}), field, read_inbound)
+    assert_seen(convert.INBOUND.to_proto(INBOUND), SIPInboundTrunkInfo(**{field: value}), field, read_inbound)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +180,7 @@ def test_what_we_never_set_on_inbound_trunks_is_seen(field: str, value: Any) -> 
     ],
 )
 def test_what_we_never_set_on_rules_is_seen(field: str, value: Any) -> None:
-    assert_seen(rule_to_proto(RULE), SIPDispatchRuleInfo(**{field: value}), field, read_rule)
+    assert_seen(convert.RULE.to_proto(RULE), SIPDispatchRuleInfo(**{field: value}), field, read_rule)
 
 
 def assert_seen(
@@ -201,13 +194,13 @@ def assert_seen(
 
 
 def test_other_settings_of_our_agent_are_seen() -> None:
-    info = rule_to_proto(RULE)
+    info = convert.RULE.to_proto(RULE)
     info.room_config.agents[0].attributes["a"] = "b"
     assert read_rule(info).extra == ("room_config",)
 
 
 def test_a_rule_without_a_kind_is_not_ours() -> None:
-    info = rule_to_proto(RULE)
+    info = convert.RULE.to_proto(RULE)
     info.ClearField("rule")
     assert read_rule(info).extra == ("rule",)
 
@@ -217,14 +210,14 @@ UNKNOWN_FIELD = b"\xa2\x06\x01x"  # field 100, the text "x"
 
 @pytest.mark.parametrize("inside", ["", "rule", "room_config"])
 def test_fields_of_a_newer_protocol_are_seen_on_rules(inside: str) -> None:
-    info = rule_to_proto(RULE)
+    info = convert.RULE.to_proto(RULE)
     (getattr(info, inside) if inside else info).MergeFromString(UNKNOWN_FIELD)
     assert read_rule(info).extra == ("unknown",)
 
 
 @pytest.mark.parametrize("inside", ["", "media"])
 def test_fields_of_a_newer_protocol_are_seen_on_trunks(inside: str) -> None:
-    inbound, outbound = inbound_to_proto(INBOUND), outbound_to_proto(OUTBOUND)
+    inbound, outbound = convert.INBOUND.to_proto(INBOUND), convert.OUTBOUND.to_proto(OUTBOUND)
     for info in (inbound, outbound):
         (getattr(info, inside) if inside else info).MergeFromString(UNKNOWN_FIELD)
     assert read_inbound(inbound).extra == read_outbound(outbound).extra == ("unknown",)
@@ -303,15 +296,15 @@ def test_contradicting_media_encryption_is_a_difference(old: SIPMediaEncryption,
 @pytest.mark.parametrize("encryption", ["Disabled", "Allowed", "Required"])
 def test_both_encryption_fields_are_always_sent(encryption: str) -> None:
     for info in (
-        outbound_to_proto(replace(OUTBOUND, media_encryption=encryption)),
-        inbound_to_proto(replace(INBOUND, media_encryption=encryption)),
+        convert.OUTBOUND.to_proto(replace(OUTBOUND, media_encryption=encryption)),
+        convert.INBOUND.to_proto(replace(INBOUND, media_encryption=encryption)),
     ):
         assert info.media.HasField("encryption")
         assert info.media.encryption == info.media_encryption
 
 
 def test_an_empty_media_on_a_rule_is_nothing() -> None:
-    info = rule_to_proto(RULE)
+    info = convert.RULE.to_proto(RULE)
     info.media.SetInParent()
     assert read_rule(info) == RULE
 
@@ -337,19 +330,19 @@ def test_a_password_that_is_not_listed_is_told_from_none(
 def test_a_credential_without_text_is_refused_by_name() -> None:
     digest = Masked("0123456789abcdef")
     with pytest.raises(ValueError, match=r"^username:") as refused:
-        outbound_to_proto(replace(OUTBOUND, username=digest))
+        convert.OUTBOUND.to_proto(replace(OUTBOUND, username=digest))
     assert "0123" not in str(refused.value)
     with pytest.raises(ValueError, match=r"^password:"):
-        inbound_to_proto(replace(INBOUND, password=digest))
+        convert.INBOUND.to_proto(replace(INBOUND, password=digest))
     with pytest.raises(ValueError, match=r"^headers\[X-Telnyx-Username\]:"):
-        outbound_to_proto(replace(OUTBOUND, headers={"X-Telnyx-Username": digest}))
+        convert.OUTBOUND.to_proto(replace(OUTBOUND, headers={"X-Telnyx-Username": digest}))
 
 
 def test_reading_keeps_no_text() -> None:
     sent = replace(
         OUTBOUND, username=MASK("us3r"), password=MASK("s3cret"), headers={"X-Telnyx-Username": MASK("us3r")}
     )
-    read = read_outbound(outbound_to_proto(sent))
+    read = read_outbound(convert.OUTBOUND.to_proto(sent))
     assert read == sent
     assert credential_texts(sent) == ["us3r", "s3cret", "us3r"]
     assert credential_texts(read) == []

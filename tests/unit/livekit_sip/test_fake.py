@@ -42,9 +42,9 @@ async def test_a_late_call_is_applied_when_the_test_says_so() -> None:
     livekit.inject(ApplyLate())
     with pytest.raises(Unavailable):
         await livekit.create(OUT)
-    assert await livekit.list_outbound_trunks() == []
+    assert await livekit.list_all(OutboundTrunk) == []
     livekit.apply_late()
-    assert await livekit.list_outbound_trunks() == [OUT]
+    assert await livekit.list_all(OutboundTrunk) == [OUT]
 
 
 async def test_a_late_call_is_applied_before_a_later_one() -> None:
@@ -52,7 +52,7 @@ async def test_a_late_call_is_applied_before_a_later_one() -> None:
     livekit.inject(ApplyLate(after_calls=2))
     with pytest.raises(Unavailable):
         await livekit.create(IN)
-    assert await livekit.list_inbound_trunks() == []
+    assert await livekit.list_all(InboundTrunk) == []
     with pytest.raises(Conflict):
         await livekit.create(IN)
 
@@ -80,7 +80,7 @@ async def test_the_password_in_use_can_be_asked_for() -> None:
 async def test_a_server_that_lists_no_passwords() -> None:
     livekit = FakeLiveKit(lists_passwords=False)
     made = await livekit.create(OUT)
-    (listed,) = await livekit.list_outbound_trunks()
+    (listed,) = await livekit.list_all(OutboundTrunk)
     assert made == OUT
     assert listed.password is None
     assert not listed.password_listed

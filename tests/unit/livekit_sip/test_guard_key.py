@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.core.trunk import Kind
+from byoc_operator.core.trunk import InboundTrunk
 from byoc_operator.errors import OperatorError, Stalled
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Refuse
+from byoc_operator.livekit_sip.gateway import Any_
 from guarding import REJECTED, TIMED_OUT, TRUNK, UNAUTHORIZED, WRONG_PATH, guarded
 from virtual_time import in_virtual_time
 
@@ -27,8 +28,8 @@ class Locked(FakeLiveKit):
         found, self.held = self.held != self.mounted, self.mounted
         return found
 
-    async def list_inbound_trunks(self) -> list[object]:  # type: ignore[override]
-        self.calls.append(("list", Kind.INBOUND_TRUNK, self.held))
+    async def list_all(self, of: type[Any_]) -> list[Any_]:
+        self.calls.append(("list", of.kind, self.held))
         carried = self.held
         await asyncio.sleep(0.01)
         if carried != self.accepted:
@@ -36,7 +37,7 @@ class Locked(FakeLiveKit):
         return []
 
     async def probe(self) -> None:
-        await self.list_inbound_trunks()
+        await self.list_all(InboundTrunk)
 
 
 @in_virtual_time
@@ -44,7 +45,7 @@ async def test_a_refused_key_is_read_again_and_the_call_made_once_more() -> None
     livekit = Locked()
     guard = guarded(livekit, reload_key=livekit.reload)
     livekit.accepted = livekit.mounted = "second"
-    assert await guard.list_inbound_trunks() == []
+    assert await guard.list_all(InboundTrunk) == []
     assert [held for _, _, held in livekit.calls] == ["first", "second"]
     assert (guard.is_open, livekit.reloads) == (False, 1)
 
@@ -55,7 +56,7 @@ async def test_a_refused_key_that_is_still_the_mounted_one_trips() -> None:
     guard = guarded(livekit, reload_key=livekit.reload)
     livekit.accepted = "second"
     with pytest.raises(Stalled):
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
     assert guard.is_open
     assert len(livekit.calls) == 1
     livekit.mounted = "second"
@@ -69,7 +70,7 @@ async def test_a_new_key_that_is_refused_too_trips_after_one_retry() -> None:
     guard = guarded(livekit, reload_key=livekit.reload)
     livekit.accepted, livekit.mounted = "third", "second"
     with pytest.raises(Stalled):
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
     assert guard.is_open
     assert [held for _, _, held in livekit.calls] == ["first", "second"]
 
@@ -79,7 +80,7 @@ async def test_several_calls_refused_at_once_all_go_out_with_the_new_key() -> No
     livekit = Locked()
     guard = guarded(livekit, reload_key=livekit.reload)
     livekit.accepted = livekit.mounted = "second"
-    told = await asyncio.gather(*(guard.list_inbound_trunks() for _ in range(5)), return_exceptions=True)
+    told = await asyncio.gather(*(guard.list_all(InboundTrunk) for _ in range(5)), return_exceptions=True)
     assert told == [[]] * 5
     assert not guard.is_open
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.core.trunk import Kind, OutboundTrunk
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from guarding import TRUNK, guarded
@@ -20,9 +20,9 @@ async def test_who_does_not_lead_may_look_but_not_write() -> None:
     livekit = FakeLiveKit()
     id_ = livekit.put(TRUNK)
     guard = guarded(livekit, may_write=refuse)
-    assert [each.id for each in await guard.list_outbound_trunks()] == [id_]
-    await guard.list_inbound_trunks()
-    await guard.list_dispatch_rules()
+    assert [each.id for each in await guard.list_all(OutboundTrunk)] == [id_]
+    await guard.list_all(InboundTrunk)
+    await guard.list_all(DispatchRule)
     await guard.probe()
     livekit.calls.clear()
     for call in (
@@ -48,7 +48,7 @@ async def test_leadership_lost_while_waiting_for_a_turn_stops_the_write() -> Non
 
     livekit = FakeLiveKit()
     guard = guarded(livekit, per_minute=60, may_write=check)
-    await guard.list_inbound_trunks()
+    await guard.list_all(InboundTrunk)
     writing = asyncio.create_task(guard.create(TRUNK))
     await asyncio.sleep(0.5)
     leads = False

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.core.trunk import InboundTrunk
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Refuse
@@ -19,7 +20,7 @@ async def sent_at(guard: Guard, calls: int) -> list[float]:
     began, sent = now(), [0.0] * calls
 
     async def call(index: int) -> None:
-        await guard.list_inbound_trunks()
+        await guard.list_all(InboundTrunk)
         sent[index] = round(now() - began, 6)
 
     await asyncio.gather(*(call(index) for index in range(calls)))
@@ -93,6 +94,6 @@ async def test_a_pause_holds_those_who_wait_already() -> None:
     guard = guarded(livekit, 60)
     livekit.inject(Refuse(replace(LIMITED)))
     began = now()
-    told = await asyncio.gather(*(guard.list_inbound_trunks() for _ in range(3)), return_exceptions=True)
+    told = await asyncio.gather(*(guard.list_all(InboundTrunk) for _ in range(3)), return_exceptions=True)
     assert isinstance(told[0], Unavailable)
     assert now() - began >= 7.0 + 0.99

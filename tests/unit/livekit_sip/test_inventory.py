@@ -13,6 +13,7 @@ from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundT
 from byoc_operator.errors import Gone, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import ApplyLate, Hang, LoseReply, Refuse
+from byoc_operator.livekit_sip.gateway import Any_
 from byoc_operator.livekit_sip.inventory import LATE_S, Inventory
 from strategies import MASK, OWNER, PHONE
 from virtual_time import in_virtual_time
@@ -78,19 +79,9 @@ async def test_a_snapshot_never_undoes_a_write(write: Write, kind: Kind, hangs: 
 class SlowLiveKit(FakeLiveKit):
     """Reads at once and answers late: a list that hangs shows the state from before."""
 
-    async def list_outbound_trunks(self) -> list[OutboundTrunk]:
-        before = self._listed(OutboundTrunk)
-        await super().list_outbound_trunks()
-        return before
-
-    async def list_inbound_trunks(self) -> list[InboundTrunk]:
-        before = self._listed(InboundTrunk)
-        await super().list_inbound_trunks()
-        return before
-
-    async def list_dispatch_rules(self) -> list[DispatchRule]:
-        before = self._listed(DispatchRule)
-        await super().list_dispatch_rules()
+    async def list_all(self, of: type[Any_]) -> list[Any_]:
+        before = self._listed(of)
+        await super().list_all(of)
         return before
 
 
@@ -237,8 +228,10 @@ class Forgetful(FakeLiveKit):
 
     forget = 0
 
-    async def list_outbound_trunks(self) -> list[OutboundTrunk]:
-        found = await super().list_outbound_trunks()
+    async def list_all(self, of: type[Any_]) -> list[Any_]:
+        found = await super().list_all(of)
+        if of.kind is not Kind.OUTBOUND_TRUNK:
+            return found
         self.forget -= 1
         return [] if self.forget >= 0 else found
 

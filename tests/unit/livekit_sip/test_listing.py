@@ -48,20 +48,20 @@ def text_field(number: int, content: bytes) -> bytes:
 def outbound(item: bytes) -> tuple[OutboundTrunk, bool]:
     """What is kept of one listed outbound trunk, and whether it was read whole."""
     got = read(SIPOutboundTrunkInfo, memoryview(item))
-    value = convert.outbound_from_proto(got.info, MASK, lists_passwords=True)
+    value = convert.OUTBOUND.from_proto(got.info, MASK, lists_passwords=True)
     seen = seen_as(got.info.sip_trunk_id, value, got, len(item))
     return seen.value, seen.whole
 
 
 def inbound(item: bytes) -> InboundTrunk:
     got = read(SIPInboundTrunkInfo, memoryview(item))
-    value = convert.inbound_from_proto(got.info, MASK, lists_passwords=True)
+    value = convert.INBOUND.from_proto(got.info, MASK, lists_passwords=True)
     return seen_as(got.info.sip_trunk_id, value, got, len(item)).value
 
 
 def rule(item: bytes) -> DispatchRule:
     got = read(SIPDispatchRuleInfo, memoryview(item))
-    return seen_as(got.info.sip_dispatch_rule_id, convert.rule_from_proto(got.info, MASK), got, len(item)).value
+    return seen_as(got.info.sip_dispatch_rule_id, convert.RULE.from_proto(got.info, MASK), got, len(item)).value
 
 
 OURS = SIPOutboundTrunkInfo(
