@@ -22,7 +22,7 @@ from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.leader import Alone, Leader, Leadership
 from byoc_operator.engine.left_alone import LeftAlone
-from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.engine.orphan_search import OrphanRules
 from byoc_operator.engine.ports import Ports
 from byoc_operator.engine.rights import Rights
 from byoc_operator.engine.unread import Unread
@@ -181,8 +181,8 @@ class World:
             wall=now_s,
         )
         api.unreadable = self._ports.unread.told
-        orphanage = Orphanage(self._ports, self.namespaces, self._hear, deletes=self.deletes_orphans)
-        self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphanage, self._hear)
+        orphans = OrphanRules(self.namespaces, deletes=self.deletes_orphans)
+        self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphans, self._hear)
         self.api.watch_numbers.append(engine.intake.number_event)
         self.api.watch_secrets.append(engine.intake.secret_event)
         await engine.start()

@@ -87,11 +87,11 @@ async def test_what_observe_left_keeps_its_number_is_counted_and_can_be_released
     await world.sweep()
     await world.sweep()
     await world.sweep()
-    assert (world.engine._orphanage.retained_count, world.engine._orphanage.count) == (1, 0)
+    assert (world.engine.orphans.retained_count, world.engine.orphans.count) == (1, 0)
     await world.apply("rival")
     assert world.ready("rival") == ("False", "NumberClaimed")
     assert "left on purpose (Observe" in world.message("rival")
-    world.engine._asked_to_release(",".join(each.id for each in world.outbound() + world.inbound()))
+    world.engine.releases.asked(",".join(each.id for each in world.outbound() + world.inbound()))
     await world.elapse(30)
     assert world.ready("rival") == SYNCED
 

@@ -13,7 +13,7 @@ import pytest
 from byoc_operator.core import plan
 from byoc_operator.core.ownership import Mark, Owner, parse_mark, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
-from byoc_operator.engine.queue import Lane
+from byoc_operator.engine.queue import Priority
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest
 from virtual_time import in_virtual_time
@@ -146,7 +146,7 @@ async def played(cell: Cell, *, woken: bool = True) -> World:
         world.api.delete(NAMESPACE, NAME)
     await world.start()
     if woken:
-        world.engine.queue.add(PHONE, Lane.USER)
+        world.engine.queue.add(PHONE, Priority.USER)
         await world.settle()
     return world
 

@@ -1,6 +1,7 @@
 """Who may import what, read from the source without running it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -20,7 +21,7 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "cluster": ("cluster", "core", "api", "errors"),
     "sealing": ("sealing", "cluster", "core", "api", "errors"),
     "admission": ("admission", "process", "cluster", "sealing", "core", "api", "errors"),
-    "telemetry": ("telemetry", "process", "core", "api", "errors"),
+    "telemetry": ("telemetry", "process", "api"),
     "engine": ("engine", "livekit_sip", "cluster", "sealing", "telemetry", "core", "api", "errors"),
     "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
@@ -28,10 +29,10 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "settings": ("installation_settings", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
     "installation": ("cluster", "installation_settings", "core", "errors"),
-    "cli": ("cli", "cluster", "sealing", "core", "api", "settings", "telemetry", "errors"),
-    "generate": ("generate", "cluster", "core", "api", "settings", "telemetry", "errors"),
+    "cli": ("cli", "cluster", "sealing", "core", "api", "errors"),
+    "generate": ("generate", "cluster", "core", "api", "settings", "telemetry"),
 }
-"""Per part of the package the parts that it may import; `__main__` wires them and may import all."""
+"""Per part the parts that it may import; `wiring` and `__main__` may import all, and nothing else imports those two."""
 
 LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
@@ -92,6 +93,10 @@ def _imported(name: str) -> Iterator[str]:
             yield from (".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names)
 
 
+def _is_ours(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] == "byoc_operator"
+
+
 def part_of(name: str) -> str:
     return name.split(".")[1] if "." in name else ""
 
@@ -107,13 +112,51 @@ def test_the_source_root_is_no_package() -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if part_of(name) in ALLOWED_OF_OURS])
 def test_imports_of_ours_go_one_way(name: str) -> None:
-    ours = [found for found in imported(name) if found.split(".")[0] == "byoc_operator"]
+    ours = [found for found in imported(name) if _is_ours(found)]
     assert [found for found in ours if part_of(found) not in ALLOWED_OF_OURS[part_of(name)]] == []
 
 
+PACKAGES = sorted(part for part in ALLOWED_OF_OURS if (PACKAGE / part / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_tells_what_it_imports(package: str) -> None:
+    contract = ast.get_docstring(tree_of(f"byoc_operator.{package}.__init__")) or ""
+    (told,) = [line for line in contract.splitlines() if line.startswith("Imports: ")]
+    parts = told.removeprefix("Imports: ").removesuffix(".").replace("nothing", "").split(", ")
+    assert set(filter(None, parts)) == set(ALLOWED_OF_OURS[package]) - {package}
+
+
 def test_every_part_has_a_rule() -> None:
-    parts = {part_of(name) for name in MODULES} - {"", "__init__", "__main__"}
+    parts = {part_of(name) for name in MODULES} - {"", "__init__", "__main__", "wiring"}
     assert parts == set(ALLOWED_OF_OURS)
+
+
+def rows(page: str, heading: str) -> dict[str, str]:
+    """The table below a heading of a page: the second cell by the first one."""
+    section = (ROOT.parent / "docs" / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    cells = [row.split("|")[1:3] for row in section.partition("\n## ")[0].splitlines() if row.startswith("| `")]
+    return {first.strip(): second.strip() for first, second in cells}
+
+
+def test_the_page_of_the_architecture_says_who_may_import_what() -> None:
+    expected = {
+        f"`{part}`": ", ".join(f"`{each}`" for each in allowed if each != part) or "nothing of ours"
+        for part, allowed in ALLOWED_OF_OURS.items()
+    }
+    table = "\n".join(f"| {part} | {parts} |" for part, parts in expected.items())
+    told = rows("architecture.md", "What may import what")
+    assert told == expected, f"the table in docs/architecture.md must be:\n{table}"
+
+
+def test_the_page_of_the_architecture_says_what_each_part_does() -> None:
+    told = {part for parts in rows("architecture.md", "What each part does") for part in re.findall(r"`(\w+)`", parts)}
+    assert told == {*ALLOWED_OF_OURS, "__main__", "wiring"}
+
+
+def test_the_page_for_developers_has_every_package() -> None:
+    told = set(re.findall(r"`operator/byoc_operator/(\w+)/`", " ".join(rows("development.md", "Layout"))))
+    assert told == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 
 
 @pytest.mark.parametrize("library", LIBRARY_ONLY_IN)

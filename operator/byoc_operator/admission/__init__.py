@@ -4,6 +4,7 @@
 - `request`: what a request body holds; `review`: what the webhook answers. No I/O.
 - `certificates`, `storage`, `webhook_configuration`: the certificate, where it is kept, and who trusts it.
 
-`__main__` imports `webhook` with the parts that it is made of. This package imports `process`, `cluster`, `sealing`,
-`core`, `api` and `errors`.
+`wiring` uses `webhook` with the parts that it is made of.
+
+Imports: process, cluster, sealing, core, api, errors.
 """

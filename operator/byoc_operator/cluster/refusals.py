@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from ..api.printable import printable
 
@@ -104,11 +104,20 @@ class _Cause:
     places: dict[str, tuple[float, Asked]] = field(default_factory=dict)
 
 
-class Refusals:
-    """What is refused at present. `clock`: monotonic seconds.
+class Listener(Protocol):
+    """Hears of our rights."""
 
-    `begun`: told whenever a right turns out to be missing; `regained`: when one is back.
-    """
+    def right_missing(self) -> None:
+        """The API server refused a request for want of a right, perhaps once more."""
+        ...
+
+    def right_regained(self) -> None:
+        """A missing right is back."""
+        ...
+
+
+class Refusals:
+    """What is refused at present. `clock`: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -116,8 +125,11 @@ class Refusals:
         self._denials: dict[_Kind, _Cause] = {}
         self._told_at: dict[_Kind, float] = {}
         self._denied: dict[str, set[_Kind]] = {}
-        self.begun: Callable[[], object] = lambda: None
-        self.regained: Callable[[], object] = lambda: None
+        self._listeners: list[Listener] = []
+
+    def listen(self, listener: Listener) -> None:
+        """Have a listener hear of rights that are missing or back."""
+        self._listeners.append(listener)
 
     def answered(self, what: Asked, status: int, words: str = "") -> None:
         """The API server answered a request. Anything but an authorizer's refusal shows that we have the right."""
@@ -125,7 +137,8 @@ class Refusals:
             return  # whoever may not ask what it may works all the same
         if is_missing_right(what, status, words):
             self._add(self._rights, _Kind(*what[:3]), what.namespace, what, f"{status}: {words}".rstrip(": "))
-            self.begun()
+            for listener in self._listeners:
+                listener.right_missing()
         elif status != TOO_MANY and status < SERVER_ERROR:
             self.allowed(what)
 
@@ -136,7 +149,8 @@ class Refusals:
     def allowed(self, what: Asked) -> None:
         """We have this right."""
         if self._rights and self._drop(self._rights, _Kind(*what[:3]), what.namespace):
-            self.regained()
+            for listener in self._listeners:
+                listener.right_regained()
 
     def denied(self, what: Asked, uid: str, words: str) -> bool:
         """A write about one object is refused for now, whatever refuses it; whether that is news about the object.

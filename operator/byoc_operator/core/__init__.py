@@ -1,6 +1,10 @@
-"""The decision: values in, values out. Imports `api` and nothing else of this package.
+"""The decision: values in, values out. What a number should become, what LiveKit has, what to change.
 
-No I/O, no clock (`now` is an argument), no logging, no kopf, kubernetes or livekit here; a test holds it. Whoever wants
-to know what would happen with a number makes a `Snapshot` of LiveKit's lists, a `Situation` of it and of what the
-cluster holds (`situation_of`), and lets `assess` judge the situation. The engine does the same.
+Whoever wants to know what would happen with a number makes a `Snapshot` of LiveKit's lists, and a `Situation` of the
+snapshot and of what the cluster holds (`situation_of`), and lets `assess` judge the situation. The engine does so too.
+
+Every other package but `api` may use all of it. Pure: no I/O, no clock (`now` is an argument), no logging, no kopf,
+kubernetes or livekit; a test reads the imports.
+
+Imports: api.
 """

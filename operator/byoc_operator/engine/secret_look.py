@@ -7,7 +7,7 @@ from ..cluster.api import ApiRefused
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
 from .bugs import Bugs
-from .ports import Ports
+from .ports import SecretPorts
 from .queue import WorkQueue, followers
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,7 @@ GETS_AT_ONCE = 8
 class SecretLook:
     """Reads the Secrets without our label, and queues the numbers whose Secret has changed."""
 
-    def __init__(self, ports: Ports, queue: WorkQueue, bugs: Bugs) -> None:
+    def __init__(self, ports: SecretPorts, queue: WorkQueue, bugs: Bugs) -> None:
         self._ports = ports
         self._queue = queue
         self._bugs = bugs
@@ -57,7 +57,7 @@ class SecretLook:
 class SealedInUse:
     """What is sealed in the cluster, or was sealed when a number was last in step: its Secret may come back."""
 
-    def __init__(self, ports: Ports, secrets: SecretLook) -> None:
+    def __init__(self, ports: SecretPorts, secrets: SecretLook) -> None:
         self._ports = ports
         self._secrets = secrets
 

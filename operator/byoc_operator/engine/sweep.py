@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 from ..errors import OperatorError
 from .bugs import Bugs
-from .orphanage import Orphanage
-from .ports import Ports
-from .queue import Lane, WorkQueue
+from .orphan_search import OrphanSearch
+from .ports import SweepPorts
+from .queue import Priority, WorkQueue
 from .secret_look import SecretLook
 
 log = logging.getLogger(__name__)
@@ -64,13 +64,13 @@ class Sweeper:
 
     def __init__(
         self,
-        ports: Ports,
+        ports: SweepPorts,
         queue: WorkQueue,
         judge: Judge,
-        orphanage: Orphanage,
+        orphans: OrphanSearch,
         interval_s: float,
     ) -> None:
-        self._orphanage = orphanage
+        self._orphans = orphans
         self._ports = ports
         self._guard = ports.guard
         self._queue = queue
@@ -115,10 +115,10 @@ class Sweeper:
                 await asyncio.sleep(0)
             if not self._queue.running(phone) and not self._seems_in_step(phone):
                 different += 1
-                self._queue.add(phone, Lane.SWEEP)
+                self._queue.add(phone, Priority.SWEEP)
         log.debug("swept %d numbers, %d differ", len(self._ports.cache), different)
         await self._apart("claims", self._judge.tidy())
-        await self._apart("orphans", self._orphanage.look())
+        await self._apart("orphans", self._orphans.look())
         self._bugs.round_ended()
 
     async def _apart(self, part: str, work: Coroutine[Any, Any, object]) -> None:
@@ -141,7 +141,7 @@ class Sweeper:
         """What happened while nobody looked and LiveKit cannot be asked: deletions, and objects never judged."""
         for number in self._ports.cache.all():
             if not number.was_in_step or (number.deleting and number.has_finalizer):
-                self._queue.add(number.phone_number, Lane.SWEEP)
+                self._queue.add(number.phone_number, Priority.SWEEP)
 
     def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:
         self._failures += 1

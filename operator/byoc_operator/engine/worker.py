@@ -6,7 +6,7 @@ import traceback
 
 from ..cluster.api import ApiRefused
 from ..errors import Parked, Unavailable, Waiting
-from .ports import Ports
+from .ports import WorkerPorts
 from .queue import WorkQueue
 from .reconcile import Reconciler
 from .report import REFUSED_LONGEST_S
@@ -22,7 +22,7 @@ RUN_LIMIT_S = 300.0
 class Worker:
     """Runs phone numbers. `work` may be called several times: that many runs are under way at once."""
 
-    def __init__(self, ports: Ports, queue: WorkQueue, reconciler: Reconciler) -> None:
+    def __init__(self, ports: WorkerPorts, queue: WorkQueue, reconciler: Reconciler) -> None:
         self._ports = ports
         self._queue = queue
         self._reconciler = reconciler

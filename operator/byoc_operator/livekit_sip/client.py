@@ -53,8 +53,8 @@ Observer = Callable[[str, str, float], None]
 class LiveKitClient:
     """`gateway.SipGateway` over the network. Made inside a running event loop; close it with `aclose`.
 
-    `clock`: seconds, monotonic. `may_write` raises if nothing must be written now. Every call ends within `timeout_s`,
-    and none is repeated here.
+    `clock`: seconds, monotonic. Every call ends within `timeout_s`, and none is repeated here. `guard.Guard` decides
+    whether a write may leave.
     """
 
     def __init__(
@@ -63,9 +63,7 @@ class LiveKitClient:
         mask: Mask,
         observer: Observer,
         clock: Callable[[], float] = time.monotonic,
-        may_write: Callable[[], None] = lambda: None,
     ) -> None:
-        self._may_write = may_write
         self._paged = endpoint.paged
         self._timeout_s = endpoint.timeout_s
         self._slots = asyncio.Semaphore(endpoint.concurrency)
@@ -210,8 +208,6 @@ class LiveKitClient:
     ) -> _Result:
         """One call within its time, as soon as a slot is free, counted; its failure as one of our errors."""
         async with self._slots:
-            if not method.startswith("List"):
-                self._may_write()  # as late as can be: the wait for a slot may have been long
             sip = self._session.sip()
             started_s = self._clock()
             outcome = "cancelled"

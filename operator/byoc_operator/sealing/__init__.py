@@ -6,7 +6,8 @@
 - `freshness`: the same keys for the webhook, never older than some seconds.
 - `keeper`: the leader's task that decides when keys are made and tells what is wrong with them.
 
-All modules may be imported by `__main__`, `admission` and `cli`; the engine imports `keeper` only. This package imports
-`cluster`, `core`, `api` and `errors`. `cluster` does not import it: `cluster.secrets` opens values with what fits its
-`Opener`.
+`wiring`, `admission` and `cli` may use all modules; the engine uses `keeper` only. `cluster` does not import this
+package: `cluster.secrets` opens values with what fits its `Opener`.
+
+Imports: cluster, core, api, errors.
 """
