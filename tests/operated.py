@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import GROUP
 from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
@@ -344,7 +345,7 @@ class CutOff:
         if self.cut and self._hangs:
             await asyncio.sleep(1e6)
         if self.cut:
-            raise Unavailable("KubernetesUnavailable", "the API server does not answer")
+            raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
         return await self._api.request(method, path, resource=resource, body=body, content_type=content_type)
 
     def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.credentials import KEYS_SECRET, Field
@@ -9,7 +10,7 @@ from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import keys_in
 from operated import NAMESPACE, PASSWORD, SPEC, SYSTEM, USER, World
 
-FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403", status=403)
+FORBIDDEN = ApiRefused(Reason.KUBERNETES_REFUSED, "GET secrets: 403", status=403)
 
 
 class Sealed:

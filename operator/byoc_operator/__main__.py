@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import click
 import uvloop
 
+from byoc_operator.errors import CannotRun
+
 from . import handlers
 from . import settings as settings_module
 from .admission.webhook import Webhook
@@ -131,12 +133,12 @@ async def _run(settings: Settings, watchdog: Watchdog) -> None:
     except Exception as exc:
         if not watchdog.failure:
             raise
-        raise OperatorError("Died", watchdog.failure) from exc
+        raise CannotRun(watchdog.failure) from exc
     finally:
         vitals.end()
         watchdog.put_away()
     if watchdog.failure:
-        raise OperatorError("Died", watchdog.failure)
+        raise CannotRun(watchdog.failure)
     log.info("stopped")
 
 
@@ -148,7 +150,7 @@ async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, clos
         await health.start()
     except OSError as exc:
         message = f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
-        raise OperatorError("Settings", message) from exc
+        raise CannotRun(message) from exc
     closing.push_async_callback(health.stop)
     vitals.add(Vital(health.problem))
     return process

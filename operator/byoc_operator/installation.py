@@ -5,7 +5,7 @@ import logging
 
 from .cluster.api import ApiRefused, ClusterApi
 from .core.desired import Installation
-from .errors import OperatorError, Unavailable
+from .errors import CannotRun, Unavailable
 from .installation_settings import InstallationSettings
 
 log = logging.getLogger(__name__)
@@ -16,7 +16,7 @@ CLUSTER_RETRY_S = 2.0
 async def installation_of(settings: InstallationSettings, api: ClusterApi) -> Installation:
     """What the settings add to every number. Where they name no ID, the API server is asked for the cluster's.
 
-    Raises OperatorError if neither can be had.
+    Raises CannotRun if neither can be had.
     """
     return settings.installation("" if settings.installation_id else await _cluster_id(api))
 
@@ -34,6 +34,6 @@ async def _cluster_id(api: ClusterApi) -> str:
             await asyncio.sleep(CLUSTER_RETRY_S)
         except ApiRefused as exc:
             message = f"BYOC_INSTALLATION_ID: must be set, as the UID of kube-system cannot be read (HTTP {exc.status})"
-            raise OperatorError("Settings", message) from exc
+            raise CannotRun(message) from exc
         else:
             return str(namespace["metadata"]["uid"])

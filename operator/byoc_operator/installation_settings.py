@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from .api.retain import RetainPolicy, at_most, parse_retain
 from .core.credentials import SecretRules
 from .core.desired import Installation
-from .errors import OperatorError
+from .errors import CannotRun
 from .setting_forms import FORMS, LISTS, cannot_be_seen, is_livekit_url, texts
 
 
@@ -163,11 +163,11 @@ class InstallationSettings(BaseModel):
     def installation(self, cluster_id: str = "") -> Installation:
         """What the settings add to every number. `cluster_id`: the UID of kube-system, for who names no ID of its own.
 
-        Raises OperatorError if neither is given.
+        Raises CannotRun if neither is given.
         """
         ids = self.installation_id or ((cluster_id,) if cluster_id else ())
         if not ids:
-            raise OperatorError("Settings", "BYOC_INSTALLATION_ID: is required where the cluster's own ID is not known")
+            raise CannotRun("BYOC_INSTALLATION_ID: is required where the cluster's own ID is not known")
         return Installation(
             ids=ids,
             live_kit=self.livekit_host,
@@ -190,13 +190,13 @@ class InstallationSettings(BaseModel):
 def installation_settings(values: Mapping[str, str]) -> InstallationSettings:
     """The settings among `values`: environment names and their texts, as the ConfigMap of the operator has them.
 
-    What is empty counts as absent, and other names are ignored, as in the environment. Raises OperatorError with one
+    What is empty counts as absent, and other names are ignored, as in the environment. Raises CannotRun with one
     line that names the wrong one.
     """
     try:
         return InstallationSettings.model_validate({name: value for name, value in values.items() if value})
     except ValidationError as exc:
-        raise OperatorError("Settings", line_of(exc)) from None
+        raise CannotRun(line_of(exc)) from None
 
 
 def line_of(exc: ValidationError) -> str:

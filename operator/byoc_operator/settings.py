@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .api.characters import unseen
-from .errors import OperatorError
+from .errors import CannotRun
 from .installation_settings import InstallationSettings, Names, line_of
 
 
@@ -158,7 +158,7 @@ class Settings(InstallationSettings, BaseSettings):
         return self.admission_service or (f"byoc-operator-admission.{self.operator_namespace}.svc",)
 
     def livekit_credentials(self) -> tuple[str, SecretStr]:
-        """API key and secret, files read now. Raises OperatorError that names the setting."""
+        """API key and secret, files read now. Raises CannotRun that names the setting."""
         key = _file("LIVEKIT_API_KEY_FILE", self.livekit_api_key_file) or self.livekit_api_key
         secret = _file("LIVEKIT_API_SECRET_FILE", self.livekit_api_secret_file)
         return key, SecretStr(secret) if secret else self.livekit_api_secret
@@ -170,20 +170,20 @@ def _file(name: str, path: Path | None) -> str:
     try:
         content = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise OperatorError("Settings", f"{name}: cannot read {path} ({type(exc).__name__})") from exc
+        raise CannotRun(f"{name}: cannot read {path} ({type(exc).__name__})") from exc
     if not content:
-        raise OperatorError("Settings", f"{name}: {path} is empty")
+        raise CannotRun(f"{name}: {path} is empty")
     if unseen(content):
-        raise OperatorError("Settings", f"{name}: {path} contains {unseen(content)}, a character that cannot be seen")
+        raise CannotRun(f"{name}: {path} contains {unseen(content)}, a character that cannot be seen")
     return content
 
 
 def load() -> Settings:
-    """The settings of this environment. Raises OperatorError with one line that names the wrong one."""
+    """The settings of this environment. Raises CannotRun with one line that names the wrong one."""
     try:
         return Settings()
     except ValidationError as exc:
-        raise OperatorError("Settings", line_of(exc)) from None
+        raise CannotRun(line_of(exc)) from None
 
 
 def unknown(environment: Mapping[str, str] = os.environ) -> list[str]:

@@ -9,6 +9,8 @@ import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from byoc_operator.errors import CannotRun
+
 from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
@@ -32,7 +34,7 @@ from .engine.ports import Ports
 from .engine.rights import Rights
 from .engine.tasks import Ended
 from .engine.unread import Unread
-from .errors import NotLeading, OperatorError
+from .errors import NotLeading
 from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
@@ -113,7 +115,7 @@ async def webhook_of(base: Foundation) -> Webhook | None:
         await webhook.start(lambda: base.watchdog.fail("the task that keeps the webhook's certificate ended"))
     except OSError as exc:
         message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
-        raise OperatorError("Settings", message) from exc
+        raise CannotRun(message) from exc
     base.closing.push_async_callback(webhook.stop)
     base.vitals.add(Vital(webhook.problem))
     return webhook

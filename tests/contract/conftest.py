@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk
 from byoc_operator.errors import Stalled
@@ -56,8 +57,8 @@ async def gateway(server: Any, mask: Mask) -> AsyncIterator[SipGateway]:
 @pytest.fixture
 async def misled(server: Any, mask: Mask) -> AsyncIterator[Misled]:
     if server is None:
-        unauthorized = Stalled("LiveKitUnauthorized", "wrong key", server_wide=True)
-        misconfigured = Stalled("LiveKitMisconfigured", "wrong path", server_wide=True)
+        unauthorized = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "wrong key", server_wide=True)
+        misconfigured = Stalled(Reason.LIVEKIT_MISCONFIGURED, "wrong path", server_wide=True)
         yield Misled(FakeLiveKit(unauthorized), FakeLiveKit(unauthorized), FakeLiveKit(misconfigured))
         return
     async with AsyncExitStack() as stack:

@@ -2,6 +2,7 @@
 
 import json
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import LEFT_ALONE
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail
@@ -99,7 +100,7 @@ async def test_what_observe_left_keeps_its_number_is_counted_and_can_be_released
 @in_virtual_time
 async def test_a_lease_that_refuses_holds_no_deletion_and_deletes_no_orphan() -> None:
     world, _ = await played((strip,), deletes=REPORT)
-    forbidden = ApiRefused("KubernetesRefused", "no right to get the Lease", status=403)
+    forbidden = ApiRefused(Reason.KUBERNETES_REFUSED, "no right to get the Lease", status=403)
     await world.crash()
     world.deletes_orphans = True
     for _ in range(20):
@@ -119,7 +120,7 @@ async def test_a_lease_that_refuses_holds_no_deletion_and_deletes_no_orphan() ->
 @in_virtual_time
 async def test_while_the_lease_cannot_be_reached_a_deletion_waits_and_livekit_is_not_blamed() -> None:
     world = await World.in_step()
-    away = Unavailable("KubernetesUnavailable", "the API server does not answer")
+    away = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
     for _ in range(3):
         world.api.inject(Fail(away), "GET", "leases")
     await OBSERVE(world)
@@ -137,7 +138,7 @@ async def test_while_the_lease_cannot_be_reached_a_deletion_waits_and_livekit_is
 @in_virtual_time
 async def test_a_sweep_does_not_fail_for_the_lease() -> None:
     world = await World.in_step()
-    away = Unavailable("KubernetesUnavailable", "the API server does not answer")
+    away = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
     await OBSERVE(world)
     await world.crash()
     for _ in range(2):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core import plan
 from byoc_operator.core.ownership import Mark, Owner, parse_mark, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
@@ -20,7 +21,7 @@ from virtual_time import in_virtual_time
 
 FINALIZER = "byoc.talkifai.dev/finalizer"
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
 EVERYTHING = frozenset(Kind)
 INBOUND_SIDE = frozenset({Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE})

@@ -5,7 +5,7 @@ import pytest
 from byoc_operator.api.retain import RetainPolicy
 from byoc_operator.core.credentials import SecretRules
 from byoc_operator.core.desired import Installation
-from byoc_operator.errors import OperatorError
+from byoc_operator.errors import CannotRun
 from byoc_operator.installation_settings import InstallationSettings, installation_settings
 from byoc_operator.settings import Settings
 
@@ -76,14 +76,14 @@ def test_the_environment_of_whoever_calls_does_not_count(monkeypatch: pytest.Mon
     ],
 )
 def test_a_wrong_value_is_named(values: dict[str, str], told: str) -> None:
-    with pytest.raises(OperatorError, match=told):
+    with pytest.raises(CannotRun, match=told):
         installation_settings(values)
 
 
 def test_without_an_id_the_clusters_own_is_needed() -> None:
     assert installation_settings(LEAST).installation("uid").ids == ("uid",)
     assert installation_settings(ALL).installation("uid").ids == ("new", "old")
-    with pytest.raises(OperatorError, match="BYOC_INSTALLATION_ID"):
+    with pytest.raises(CannotRun, match="BYOC_INSTALLATION_ID"):
         installation_settings(LEAST).installation()
 
 

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from ..cluster.api import JSON_PATCH, ApiRefused
 from ..cluster.port import JsonApi
-from ..errors import OperatorError, Unavailable
-from .certificates import Certificates, renewed, utc_now
+from ..errors import Unavailable
+from .certificates import Certificates, CertificateUnusable, renewed, utc_now
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class SharedCertificates:
         except ApiRefused as exc:
             if exc.status in (_CONFLICT, _INVALID):
                 message = f"another replica has just stored one, or the Secret {CERTIFICATE_SECRET} cannot be changed"
-                raise Unavailable("Certificate", message) from exc
+                raise Unavailable(exc.reason, message) from exc
             raise
         log.info("stored a new certificate of the webhook in the Secret %s", CERTIFICATE_SECRET)
 
@@ -99,12 +99,12 @@ class MountedCertificates:
         self._folder = folder
 
     async def current(self) -> Serving:
-        """The files as they are now. Raises OperatorError."""
+        """The files as they are now. Raises CertificateUnusable."""
         try:
             return Serving((self._folder / "tls.crt").read_bytes(), (self._folder / "tls.key").read_bytes())
         except OSError as exc:
             message = f"BYOC_ADMISSION_CERTIFICATE_FOLDER: cannot read {exc.filename} ({type(exc).__name__})"
-            raise OperatorError("Certificate", message) from exc
+            raise CertificateUnusable(message) from exc
 
 
 def _certificates_in(stored: dict[str, Any]) -> Certificates | None:

@@ -21,11 +21,9 @@ async def ask_to_release(api: JsonApi, namespace: str, lease: str, ids: Sequence
     """Add LiveKit IDs to the annotation; the oldest are dropped where there are too many. Raises `Refused`."""
     wrong = [each for each in ids if not is_livekit_id(each)]
     if wrong:
-        raise Refused(
-            "BadValue", f"{wrong[0][:80]!r} is no LiveKit ID of a trunk or rule (ST_…, SDR_…)", exit_code=USAGE
-        )
+        raise Refused(f"{wrong[0][:80]!r} is no LiveKit ID of a trunk or rule (ST_…, SDR_…)", exit_code=USAGE)
     if len(set(ids)) > MAX_RELEASED:
-        raise Refused("BadValue", f"at most {MAX_RELEASED} IDs at once", exit_code=USAGE)
+        raise Refused(f"at most {MAX_RELEASED} IDs at once", exit_code=USAGE)
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{lease}"
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -33,10 +31,10 @@ async def ask_to_release(api: JsonApi, namespace: str, lease: str, ids: Sequence
         except ApiRefused as exc:
             if exc.status == NOT_FOUND:
                 message = f"there is no Lease {namespace}/{lease}: see --operator-namespace and --lease-name"
-                raise Refused("NotFound", message) from exc
+                raise Refused(message) from exc
             if exc.status == FORBIDDEN:
                 message = f"you may not read and change the Lease {namespace}/{lease}"
-                raise Refused("Forbidden", message, exit_code=NO_RIGHTS) from exc
+                raise Refused(message, exit_code=NO_RIGHTS) from exc
             if exc.status != _CONFLICT or attempt == _ATTEMPTS:
                 raise
         else:

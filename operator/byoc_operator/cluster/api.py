@@ -16,7 +16,8 @@ from kubernetes.aio.config import list_kube_config_contexts, load_incluster_conf
 from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
-from ..errors import OperatorError, Unavailable
+from ..api.conditions import Reason
+from ..errors import CannotRun, Failure, Unavailable
 from .pages import JSON, Expired, Pages
 from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, pass_over, read, token_in
 from .refusals import Answered, asked, is_missing_right, nobody_asks
@@ -43,7 +44,7 @@ Observer = Callable[[str, str, str, float], None]
 
 
 @dataclass(eq=False)
-class ApiRefused(OperatorError):
+class ApiRefused(Failure):
     """The API server said no with `status` (HTTP); the message is its own and holds no body of ours.
 
     `missing_right`: an authorizer refused, and so refuses every request of the kind.
@@ -96,7 +97,7 @@ class ClusterApi:
         except TooMuch as exc:
             if exc.outcome_unknown:
                 raise Unavailable(exc.reason, exc.message) from exc
-            raise Unreadable("Unreadable", exc.message, resource=resource) from exc
+            raise Unreadable(exc.message, resource=resource) from exc
         return await read(answer, resource, stored=method in _OF_WHAT_IS_STORED)
 
     def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
@@ -119,10 +120,10 @@ class ClusterApi:
             outcome = str(status)
         except TimeoutError as exc:
             message = "the API server does not answer (TimeoutError)"
-            raise TooMuch("KubernetesUnavailable", message, outcome_unknown=True) from exc
+            raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True) from exc
         except (aiohttp.ClientError, ApiException, OSError) as exc:
             raise Unavailable(
-                "KubernetesUnavailable", f"the API server does not answer ({type(exc).__name__})"
+                Reason.KUBERNETES_UNAVAILABLE, f"the API server does not answer ({type(exc).__name__})"
             ) from exc
         finally:
             self._observe(request.method, resource, outcome, time.monotonic() - started)
@@ -135,13 +136,15 @@ class ClusterApi:
         told = str(said.get("message", ""))[:512]
         self.answered(what, status, told)
         if status == _TOO_SLOW:
-            raise TooMuch("KubernetesUnavailable", f"the API server answers {status}: {told}", outcome_unknown=True)
+            raise TooMuch(
+                Reason.KUBERNETES_UNAVAILABLE, f"the API server answers {status}: {told}", outcome_unknown=True
+            )
         if status == _TOO_MANY or status >= _SERVER_ERROR:
-            raise Unavailable("KubernetesUnavailable", f"the API server answers {status}: {told}")
+            raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, f"the API server answers {status}: {told}")
         if status == _GONE and request.method == "GET":
             raise Expired(token_in(said.get("metadata")))
         message = f"{request.method} {resource}: {status}: {told}"
-        raise ApiRefused("KubernetesRefused", message, status, is_missing_right(what, status, told))
+        raise ApiRefused(Reason.KUBERNETES_REFUSED, message, status, is_missing_right(what, status, told))
 
     async def _send(self, request: _Request) -> tuple[int, bytes]:
         headers, path = dict(request.headers), request.path
@@ -165,7 +168,7 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
             length += len(part)
             if length > most:
                 response.close()
-                raise TooMuch("KubernetesUnavailable", f"the answer is longer than {most} bytes")
+                raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, f"the answer is longer than {most} bytes")
     return b"".join(parts)
 
 
@@ -186,7 +189,7 @@ def _wrong_with(exc: Exception) -> str:
 async def connect_as_user(kubeconfig: str | None, context: str | None) -> tuple[ClusterApi, str]:
     """Connect as kubectl does, and the namespace of the context. None: what kubectl would take.
 
-    Raises OperatorError if there is no such configuration.
+    Raises CannotRun if there is no such configuration.
     """
     configuration = Configuration(client_session_kwargs={"trust_env": True})  # a user may sit behind a proxy
     logging.getLogger(load_kube_config.__module__).setLevel(logging.ERROR)  # it warns of a fault that we tell
@@ -199,11 +202,11 @@ async def connect_as_user(kubeconfig: str | None, context: str | None) -> tuple[
     except _UNUSABLE as exc:
         # `from None`: a traceback would quote the file.
         where = kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
-        raise OperatorError("Configuration", f"there is no cluster to talk to ({where}): {_wrong_with(exc)}") from None
+        raise CannotRun(f"there is no cluster to talk to ({where}): {_wrong_with(exc)}") from None
 
 
 async def connect(observe: Observer) -> ClusterApi:
-    """Connect with `KUBECONFIG` if it is set, else as the pod's service account. Raises OperatorError if neither is."""
+    """Connect with `KUBECONFIG` if it is set, else as the pod's service account. Raises CannotRun if neither is."""
     # `trust_env`: aiohttp would read environment and netrc at every request, which costs more than the request.
     configuration = Configuration(
         connection_pool_maxsize=CONNECTIONS + LEASE_CONNECTIONS, client_session_kwargs={"trust_env": False}
@@ -216,5 +219,5 @@ async def connect(observe: Observer) -> ClusterApi:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except _UNUSABLE as exc:
         where = f"KUBECONFIG ({path})" if path else "the pod's service account"
-        raise OperatorError("Configuration", f"cannot reach a cluster through {where}: {_wrong_with(exc)}") from None
+        raise CannotRun(f"cannot reach a cluster through {where}: {_wrong_with(exc)}") from None
     return ClusterApi(ApiClient(configuration), observe)

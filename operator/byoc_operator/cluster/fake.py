@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from ..api import names
-from ..errors import OperatorError
+from ..api.conditions import Reason
+from ..errors import Failure
 from .api import JSON_PATCH, ApiRefused
 from .fake_patch import PatchFailed, json_patched, merged
 from .fake_store import FakeCluster, Json, Name, copied, selected
@@ -28,7 +29,7 @@ FORBIDDEN, NOT_FOUND, CONFLICT, INVALID = 403, 404, 409, 422
 class Fail:
     """The request fails with `error`; if `applied`, it did its work and only the answer got lost."""
 
-    error: OperatorError
+    error: Failure
     applied: bool = False
 
 
@@ -125,7 +126,7 @@ class FakeApi(FakeCluster):
         name = (resource, metadata.get("namespace", ""), metadata.get("name", ""))
         if name not in self.garbled:
             return None
-        return Unreadable("Unreadable", "it is garbled", *name, version=metadata["resourceVersion"])
+        return Unreadable("it is garbled", *name, version=metadata["resourceVersion"])
 
     # What can go wrong
 
@@ -258,4 +259,4 @@ def _gains_finalizer(stored: Json, wanted: Json) -> bool:
 
 def _refused(request: Request, status: int, told: str) -> ApiRefused:
     message = f"{request.method} {request.resource}: {status}: {told}"
-    return ApiRefused("KubernetesRefused", message, status=status)
+    return ApiRefused(Reason.KUBERNETES_REFUSED, message, status=status)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ..api.conditions import Reason
 from ..errors import Unavailable
 from .api import ApiRefused
 from .numbers import CONFLICT, NOT_FOUND
@@ -97,7 +98,7 @@ class LeaseApi:
                     raise
                 continue
             return
-        raise Unavailable("KubernetesUnavailable", "the Lease changes all the time")
+        raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the Lease changes all the time")
 
     async def _stored(self) -> dict[str, Any]:
         """The Lease as stored, else one that nobody holds and that has yet to be made."""

@@ -141,4 +141,4 @@ class Lines:
         return BEGIN_ANEW
 
     def _pass_over(self, problem: str) -> None:
-        self._told(Unreadable("Unreadable", problem, resource=self._resource))
+        self._told(Unreadable(problem, resource=self._resource))

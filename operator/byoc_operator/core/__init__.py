@@ -6,5 +6,5 @@ snapshot and of what the cluster holds (`situation_of`), and lets `assess` judge
 Every other package but `api` may use all of it. Pure: no I/O, no clock (`now` is an argument), no logging, no kopf,
 kubernetes or livekit; a test reads the imports.
 
-Imports: api.
+Imports: api, errors.
 """

@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from ..errors import OperatorError
+from byoc_operator.errors import Failure
+
 from .gauges import export
 from .health import Health
 from .intake import Intake
@@ -134,5 +135,5 @@ class Engine:
         if self._role.leading:
             self.queue.add(phone, Priority.SWEEP)
 
-    def _tell_trouble(self, exc: OperatorError) -> None:
+    def _tell_trouble(self, exc: Failure) -> None:
         self.tasks.run_aside(self._say(exc.reason, exc.message), "event about LiveKit")

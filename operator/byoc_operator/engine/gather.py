@@ -20,8 +20,8 @@ RECOUNT_S = 1.0
 """How long a count of what a namespace has left in LiveKit is believed."""
 
 
-class Moved(Exception):
-    """Not an error: an object changed while it was judged. All objects of its phone number are judged again."""
+class ObjectChanged(Exception):
+    """Not an error: an object changed during its run. All objects of its phone number are run again."""
 
 
 class Retentions:

@@ -173,7 +173,7 @@ class Intake:
         except Exception as exc:  # noqa: BLE001 - see above
             at = raw["metadata"]
             problem = f"a bug: {type(exc).__name__}"
-            found = Unreadable("Unreadable", problem, resource, at["namespace"], at["name"], at["resourceVersion"])
+            found = Unreadable(problem, resource, at["namespace"], at["name"], at["resourceVersion"])
             self._ports.unread.told(found)
 
     async def _is_gone(self, key: Key) -> bool:

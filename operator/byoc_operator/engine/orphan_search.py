@@ -14,7 +14,7 @@ from ..core.orphans import MAX_LEFT_ALONE, MORE, Orphan, kept_on_purpose, number
 from ..core.ownership import Owner
 from ..core.trunk import SipObject, kind_of
 from ..errors import Conflict, OperatorError, Stalled, Unavailable
-from .breath import unhurried
+from .in_steps import in_steps
 from .ports import OrphanPorts
 
 log = logging.getLogger(__name__)
@@ -164,7 +164,7 @@ class OrphanSearch:
         ports, by_id = self._ports, self._ports.inventory.snapshot.by_id
         kept: list[str] = []
         managed: list[str] = []
-        async for known, owner in unhurried(ports.inventory.snapshot.owners()):
+        async for known, owner in in_steps(ports.inventory.snapshot.owners()):
             number = ports.cache.get(Key(owner.namespace, owner.name))
             if number is not None and owner.installation in ports.installation.ids and ports.looks_after(owner, known):
                 (kept if number.observes else managed).append(known)
@@ -187,7 +187,7 @@ class OrphanSearch:
         by_id = self._ports.inventory.snapshot.by_id
         found: list[Orphan] = []
         retained: dict[Retained, tuple[str, ...]] = {}
-        async for known, owner in unhurried(self._ports.inventory.snapshot.owners()):
+        async for known, owner in in_steps(self._ports.inventory.snapshot.owners()):
             each = by_id.get(known)
             if each is None or not self._is_left(owner, known):
                 continue

@@ -119,9 +119,6 @@ class WorkerPorts(Protocol):
     """What a worker works with."""
 
     @property
-    def guard(self) -> Guard: ...  # noqa: D102 - as in `Ports`
-
-    @property
     def metrics(self) -> Metrics: ...  # noqa: D102 - as in `Ports`
 
     @property

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 
+from byoc_operator.api.conditions import Reason
+
 from ..cluster.api import ApiRefused
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
@@ -45,7 +47,7 @@ class SecretLook:
             return exc
         except Exception as exc:  # noqa: BLE001 - a bug that one Secret meets must not hide the others
             self._bugs.met("secrets", exc, f"while reading Secret {namespace}/{name}")
-            return Unavailable("KubernetesUnavailable", f"a Secret cannot be read ({type(exc).__name__})")
+            return Unavailable(Reason.KUBERNETES_UNAVAILABLE, f"a Secret cannot be read ({type(exc).__name__})")
         after = secrets.known(namespace, name)
         if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
             users = self._ports.cache.users_of(namespace, name)

@@ -10,7 +10,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import OperatorError
+from byoc_operator.errors import Failure
+
 from .bugs import Bugs
 from .orphan_search import OrphanSearch
 from .ports import SweepPorts
@@ -49,7 +50,7 @@ class LiveKitState:
     `swept_at_s`: when the last good sweep ended, or sweeps began; epoch seconds.
     """
 
-    trouble: OperatorError | None = None
+    trouble: Failure | None = None
     asked: bool = False
     swept_at_s: float | None = None
 
@@ -81,7 +82,7 @@ class Sweeper:
         self.secrets = SecretLook(ports, queue, self._bugs)
         self.state = LiveKitState()
 
-    async def run(self, told: Callable[[OperatorError], None]) -> None:
+    async def run(self, told: Callable[[Failure], None]) -> None:
         """Sweep for ever. `told` hears when LiveKit as a whole begins to fail, or fails in another way.
 
         While the guard is open this is the one that asks, for everybody.
@@ -92,7 +93,7 @@ class Sweeper:
                     await self._guard.probe()
                     self._queue.unpark()
                 await self.sweep()
-            except OperatorError as exc:
+            except Failure as exc:
                 self._failed(self._guard.trouble or exc, told)
                 if self._failures == 1:
                     self._queue_unseen()
@@ -125,7 +126,7 @@ class Sweeper:
         """A part of the sweep; a bug in it must not end the others, and not the process. Raises what LiveKit says."""
         try:
             await work
-        except OperatorError:
+        except Failure:
             raise
         except Exception as exc:  # noqa: BLE001 - see above
             self._bugs.met(part, exc, f"while looking at {part}")
@@ -143,7 +144,7 @@ class Sweeper:
             if not number.was_in_step or (number.deleting and number.has_finalizer):
                 self._queue.add(number.phone_number, Priority.SWEEP)
 
-    def _failed(self, exc: OperatorError, told: Callable[[OperatorError], None]) -> None:
+    def _failed(self, exc: Failure, told: Callable[[Failure], None]) -> None:
         self._failures += 1
         before = self.state.trouble
         self.state = LiveKitState(trouble=exc, asked=True, swept_at_s=self.state.swept_at_s)

@@ -17,6 +17,8 @@ from livekit.protocol.models import Pagination
 from livekit.protocol.sip import ListSIPDispatchRuleRequest
 from pydantic import SecretStr
 
+from byoc_operator.api.conditions import Reason
+
 from ..core.fields import WITHHELD, with_all_listed, with_withheld
 from ..core.ownership import owner_of
 from ..core.trunk import Kind, Mask, SipObject
@@ -198,7 +200,9 @@ class LiveKitClient:
         reply = await self._call(f"{verb}{kind.name}", call, convert.credential_texts(wanted))
         stored = self._read(kind, reply)
         if not stored.id and not id:
-            raise Unavailable("LiveKitUnavailable", "LiveKit's answer to a create held no ID.", outcome_unknown=True)
+            raise Unavailable(
+                Reason.LIVEKIT_UNAVAILABLE, "LiveKit's answer to a create held no ID.", outcome_unknown=True
+            )
         self._server_made |= {(stored.kind, name) for name in stored.extra}
         stored = replace(stored, id=stored.id or id, extra=())
         return with_withheld(stored, wanted) if self._paged else stored
@@ -209,8 +213,7 @@ class LiveKitClient:
         """One call within its time, as soon as a slot is free, counted; its failure as one of our errors."""
         async with self._slots:
             sip = self._session.sip()
-            started_s = self._clock()
-            outcome = "cancelled"
+            started_s, outcome = self._clock(), "cancelled"
             try:
                 async with asyncio.timeout(self._timeout_s):
                     result = await call(sip)
@@ -219,7 +222,7 @@ class LiveKitClient:
             except LIBRARY_ERRORS as error:
                 mapped = from_library(error, credentials)
                 outcome = mapped.reason
-                if outcome == "LiveKitUnauthorized":
+                if mapped.reason is Reason.LIVEKIT_UNAUTHORIZED:
                     self._session.sign_anew()
                 raise mapped from error
             finally:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..api.conditions import Reason
 from ..core.trunk import Kind, kind_of
-from ..errors import NotLeading, OperatorError, Parked, Stalled, Unavailable
+from ..errors import Failure, NotLeading, Parked, Stalled, Unavailable
 from .gateway import Any_, SipGateway
 from .pacing import AdaptiveLimit
 
@@ -83,7 +83,7 @@ class Guard:
         self._failures = 0
         self._keys = 0
         self._opened = asyncio.Event()
-        self.trouble: OperatorError | None = None
+        self.trouble: Failure | None = None
 
     @property
     def is_open(self) -> bool:
@@ -102,7 +102,7 @@ class Guard:
         """Ask LiveKit one cheap question that also proves the key; if it answers, calls go through again."""
         try:
             await self._keyed(lambda: self._send(self._gateway.probe))
-        except OperatorError as exc:
+        except Failure as exc:
             self.trouble = exc  # perhaps another one than before
             self._opened.set()
             raise
@@ -139,7 +139,7 @@ class Guard:
                 result = await self._keyed(lambda: self._send(call, write))
         except NotLeading:  # tells nothing of LiveKit
             raise
-        except OperatorError as exc:
+        except Failure as exc:
             self._count(exc)
             raise
         self._failures = 0
@@ -172,7 +172,7 @@ class Guard:
         if self.trouble is not None:
             raise Parked(self.trouble.reason, self.trouble.message, stalled=isinstance(self.trouble, Stalled))
 
-    def _count(self, exc: OperatorError) -> None:
+    def _count(self, exc: Failure) -> None:
         """What the failure says of LiveKit as a whole."""
         if isinstance(exc, Stalled) and exc.server_wide:
             self._trip(exc)
@@ -186,6 +186,6 @@ class Guard:
         else:
             self._failures = 0  # it answered
 
-    def _trip(self, exc: OperatorError) -> None:
+    def _trip(self, exc: Failure) -> None:
         self.trouble = exc
         self._opened.set()

@@ -94,7 +94,7 @@ class SealingKeys:
         try:
             return open_with(self.ring, self.problem, text, namespace, field)
         except Stalled as exc:
-            return Verdict(Reason(exc.reason), exc.message)
+            return Verdict(exc.reason, exc.message)
 
     async def read_again(self, since: float) -> None:
         """Return once the keys were read in a read that began after `since` (seconds on this object's clock).

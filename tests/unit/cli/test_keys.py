@@ -2,6 +2,7 @@
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import PLURAL
 from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
 from byoc_operator.cluster.api import ApiRefused
@@ -12,7 +13,7 @@ from byoc_operator.sealing.sealed import KeyRing
 from kubectl import CREDENTIALS, FORBIDDEN, Cluster
 from operated import NAMESPACE, PASSWORD, USER, manifest
 
-CONFLICT = ApiRefused("KubernetesRefused", "PATCH secrets: 409", status=409)
+CONFLICT = ApiRefused(Reason.KUBERNETES_REFUSED, "PATCH secrets: 409", status=409)
 
 
 def test_rotate_puts_a_new_key_first_and_keeps_the_others(cluster: Cluster) -> None:
@@ -137,7 +138,9 @@ def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Clu
 def test_who_must_may_give_up_what_needs_an_old_key(cluster: Cluster) -> None:
     cluster.sealed_secret("a")
     cluster.put(cluster.ring.rotated())
-    cluster.api.inject(Fail(ApiRefused("KubernetesRefused", "field is immutable", status=422)), "PATCH", "secrets")
+    cluster.api.inject(
+        Fail(ApiRefused(Reason.KUBERNETES_REFUSED, "field is immutable", status=422)), "PATCH", "secrets"
+    )
     resealed = cluster.run("keys", "reseal")
     assert (resealed.exit_code, "field is immutable" in resealed.stderr) == (1, True)
     refused = cluster.run("keys", "retire")

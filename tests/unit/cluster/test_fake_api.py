@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import FINALIZER
 from byoc_operator.cluster.api import JSON_PATCH, MERGE_PATCH, ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi
@@ -88,7 +89,7 @@ async def test_a_label_taken_away_arrives_as_deleted() -> None:
 async def test_a_fault_is_good_for_one_request(*, applied: bool) -> None:
     api = FakeApi()
     api.apply(manifest())
-    api.inject(Fail(Unavailable("KubernetesUnavailable", "down"), applied=applied), "PATCH")
+    api.inject(Fail(Unavailable(Reason.KUBERNETES_UNAVAILABLE, "down"), applied=applied), "PATCH")
     with pytest.raises(Unavailable):
         await patch(api, {"status": {"a": 1}}, "/status")
     assert ((api.number(NAMESPACE, NAME) or {})["status"].get("a") == 1) is applied

@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from kopf._cogs.clients.api import iter_jsonlines
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import FINALIZER, PLURAL
 from byoc_operator.api.resource import UNREAD
 from byoc_operator.cluster.pages import JSON, PAGE_SIZE, STARTS, TABLE, Expired, Pages
@@ -160,11 +161,11 @@ class Server:
             await asyncio.sleep(min(took, timeout_s))
             items = b",".join(self.objects[name] for name in page)
             if took > timeout_s or len(items) > most_bytes:
-                raise TooMuch("KubernetesUnavailable", "it takes too long")
+                raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, "it takes too long")
         elif self.loses_place:
             raise Expired("")
         elif not self.names_too:
-            raise TooMuch("KubernetesUnavailable", "even that takes too long")
+            raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, "even that takes too long")
         more = json.dumps({"start": f"voice/{page[-1]}\0"}).encode() if len(rest) > limit else b""
         after = base64.urlsafe_b64encode(more)
         if accept == TABLE:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from byoc_operator.api.conditions import Verdict
+from byoc_operator.api.conditions import Reason, Verdict
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.cluster.secrets import GETS_FOR_NEWEST, SHARED_FOR_S, Secrets
 from byoc_operator.core.credentials import SecretRules, SecretUse, resolve
@@ -17,7 +17,7 @@ from byoc_operator.sealing.store import SealingKeys
 from strategies import MASK
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 def make(api: FakeApi) -> Secrets:

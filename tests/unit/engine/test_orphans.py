@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.orphans import orphans
 from byoc_operator.core.ownership import Mark, Owner, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
@@ -212,7 +213,7 @@ class Stubborn(FakeLiveKit):
 
     async def delete(self, kind: Kind, id: str) -> None:
         if id == "SDR_rule0":
-            raise Stalled("RejectedByLiveKit", "LiveKit refuses: in use")
+            raise Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: in use")
         await super().delete(kind, id)
 
 

@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail
 from byoc_operator.cluster.refusals import Asked
@@ -21,7 +22,7 @@ PATCH = Asked("patch", "byoc.talkifai.dev", STATUS, "voice", "a")
 
 
 def refused(words: str, status: int = 403, method: str = "PATCH", resource: str = NUMBERS) -> ApiRefused:
-    return ApiRefused("KubernetesRefused", f"{method} {resource}: {status}: {words}", status=status)
+    return ApiRefused(Reason.KUBERNETES_REFUSED, f"{method} {resource}: {status}: {words}", status=status)
 
 
 def gauge(world: World, verb: str, resource: str) -> float | None:
@@ -74,7 +75,7 @@ async def test_what_stays_in_livekit_is_said_once_however_often_the_finalizer_is
     annotations = {"byoc.talkifai.dev/force-orphan": "true"}
     world.api._merge(NAMESPACE, NAME, {"metadata": {"annotations": annotations}})
     world.api.without = {("patch", NUMBERS)}
-    world.livekit.always = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached")
+    world.livekit.always = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached")
     world.api.delete(NAMESPACE, NAME)
     await world.elapse(1200)
     assert world.ready() == ("False", "Deleting")

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.api import ApiRefused
 from byoc_operator.cluster.fake import Fail
 from byoc_operator.engine.rights import Rights
@@ -12,7 +13,7 @@ from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
 
 FORBIDDEN = ApiRefused(
-    "KubernetesRefused",
+    Reason.KUBERNETES_REFUSED,
     'PATCH byocphonenumbers: 403: byocphonenumbers "n" is forbidden: User "operator" cannot patch resource',
     status=403,
 )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.errors import NotLeading, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
@@ -18,7 +19,7 @@ from virtual_time import in_virtual_time
 @in_virtual_time
 async def test_who_does_not_lead_may_look_but_not_write() -> None:
     def refuse() -> None:
-        raise NotLeading("Pending", "another replica leads")
+        raise NotLeading(Reason.PENDING, "another replica leads")
 
     livekit = FakeLiveKit()
     id_ = livekit.put(TRUNK)
@@ -47,7 +48,7 @@ async def test_leadership_lost_while_waiting_for_a_turn_stops_the_write() -> Non
 
     def check() -> None:
         if not leads:
-            raise NotLeading("Pending", "another replica leads")
+            raise NotLeading(Reason.PENDING, "another replica leads")
 
     livekit = FakeLiveKit()
     guard = guarded(livekit, per_minute=60, may_write=check)
@@ -66,7 +67,7 @@ async def test_leadership_lost_while_all_slots_are_taken_stops_the_write() -> No
 
     def check() -> None:
         if not leads:
-            raise NotLeading("Pending", "another replica leads")
+            raise NotLeading(Reason.PENDING, "another replica leads")
 
     livekit = FakeLiveKit()
     guard = Guard(livekit, Bucket(0, now), lambda: False, check, AdaptiveLimit(1, 1, now))
@@ -89,7 +90,7 @@ async def test_leadership_lost_while_the_key_is_read_again_stops_the_second_try(
 
     def check() -> None:
         if not leads:
-            raise NotLeading("Pending", "another replica leads")
+            raise NotLeading(Reason.PENDING, "another replica leads")
 
     def reload() -> bool:
         nonlocal leads

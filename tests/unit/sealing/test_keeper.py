@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.engine.leader import Alone
 from byoc_operator.errors import Unavailable
@@ -14,7 +15,7 @@ from operated import PASSWORD, SWEEP_S, SYSTEM, World, now_s
 from sealing_world import Sealed, stored
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 @in_virtual_time

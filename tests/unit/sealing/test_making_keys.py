@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.core.credentials import KEYS_SECRET, Field
 from byoc_operator.errors import Unavailable
@@ -14,7 +15,7 @@ from operated import NAMESPACE, PASSWORD, SWEEP_S, SYSTEM, USER, World, now_s
 from sealing_world import FORBIDDEN, Sealed, number, sealed_world, stored
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 async def made_by(api: FakeApi, *, in_use: bool = False, may_create: bool = True) -> tuple[SealingKeys, list[str]]:
