@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import OutboundTrunk
-from byoc_operator.errors import OperatorError
+from byoc_operator.errors import Failure
 from byoc_operator.livekit_sip.client import LiveKitClient
 from byoc_operator.livekit_sip.session import Endpoint
 
@@ -55,8 +55,8 @@ def answering(**response: Any) -> Answer:
     return answer
 
 
-async def refusal(client: LiveKitClient) -> OperatorError:
-    with pytest.raises(OperatorError) as refused:
+async def refusal(client: LiveKitClient) -> Failure:
+    with pytest.raises(Failure) as refused:
         await client.list_all(OutboundTrunk)
     return refused.value
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.trunk import Kind
-from byoc_operator.errors import OperatorError, Unavailable
+from byoc_operator.errors import Failure, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import lost_reply
 from operated import now_s
@@ -43,7 +44,7 @@ class Steps:
     names: list[str] = field(default_factory=list)
     crash: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def take(self, name: str, lost: OperatorError, effect: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def take(self, name: str, lost: Failure, effect: Callable[[], Awaitable[_Result]]) -> _Result:
         """One request, done or broken."""
         if not self.armed:
             return await effect()
@@ -86,7 +87,7 @@ def _apply_later(delay_s: float, effect: Callable[[], Awaitable[object]]) -> Non
 
 
 async def _unheard(effect: Callable[[], Awaitable[object]]) -> None:
-    with contextlib.suppress(OperatorError):
+    with contextlib.suppress(Failure):
         await effect()
 
 
@@ -112,7 +113,7 @@ class SteppedApi(FakeApi):
     async def request(
         self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
     ) -> dict[str, Any]:
-        lost = Unavailable("KubernetesUnavailable", "the API server does not answer", outcome_unknown=True)
+        lost = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer", outcome_unknown=True)
         ask = super().request
 
         async def effect() -> dict[str, Any]:

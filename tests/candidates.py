@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Awaitable
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.engine.leader import Leader
 from byoc_operator.errors import Unavailable
 from operated import candidate
 
-API_DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+API_DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 def now() -> float:

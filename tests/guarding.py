@@ -6,17 +6,18 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import InboundTrunk, OutboundTrunk
-from byoc_operator.errors import OperatorError, Stalled, Unavailable
+from byoc_operator.errors import Failure, Stalled, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Refuse
 from byoc_operator.livekit_sip.guard import Bucket, Guard
 
-TIMED_OUT = Unavailable("LiveKitUnavailable", "LiveKit did not answer in time", outcome_unknown=True)
-LIMITED = Unavailable("LiveKitRateLimited", "LiveKit asks for fewer requests", retry_after_s=7.0)
-REJECTED = Stalled("RejectedByLiveKit", "LiveKit refuses: no such country")
-UNAUTHORIZED = Stalled("LiveKitUnauthorized", "LiveKit does not accept the API key", server_wide=True)
-WRONG_PATH = Stalled("LiveKitMisconfigured", "LiveKit has no such path", server_wide=True)
+TIMED_OUT = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time", outcome_unknown=True)
+LIMITED = Unavailable(Reason.LIVEKIT_RATE_LIMITED, "LiveKit asks for fewer requests", retry_after_s=7.0)
+REJECTED = Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: no such country")
+UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
+WRONG_PATH = Stalled(Reason.LIVEKIT_MISCONFIGURED, "LiveKit has no such path", server_wide=True)
 TRUNK = OutboundTrunk("ours", "{}", "sip.example.com", "TLS", ("+19876543210",))
 
 
@@ -33,9 +34,9 @@ def guarded(
     return Guard(livekit, Bucket(per_minute, now), reload_key, may_write)
 
 
-async def fails(guard: Guard, error: OperatorError, livekit: FakeLiveKit) -> OperatorError:
+async def fails(guard: Guard, error: Failure, livekit: FakeLiveKit) -> Failure:
     """One call that LiveKit answers with `error`; what the caller is told."""
     livekit.inject(Refuse(replace(error)))
-    with pytest.raises(OperatorError) as told:
+    with pytest.raises(Failure) as told:
         await guard.list_all(InboundTrunk)
     return told.value

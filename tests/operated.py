@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import GROUP
 from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
@@ -22,7 +23,7 @@ from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.leader import Alone, Leader, Leadership
 from byoc_operator.engine.left_alone import LeftAlone
-from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.engine.orphan_search import OrphanRules
 from byoc_operator.engine.ports import Ports
 from byoc_operator.engine.rights import Rights
 from byoc_operator.engine.unread import Unread
@@ -31,6 +32,7 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
 from byoc_operator.livekit_sip.inventory import Inventory
 from byoc_operator.livekit_sip.pacing import AdaptiveLimit
+from byoc_operator.sealing.keeper import Keeper
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, SealingKeys
 from byoc_operator.telemetry.metrics import Metrics
@@ -151,7 +153,7 @@ class World:
             leader.must_hold,
             AdaptiveLimit(2, self.most_at_once, clock),
         )
-        keys = SealingKeys(api, SYSTEM, may_create=self.makes_keys, clock=clock)
+        keys = SealingKeys(api, SYSTEM, clock)
         events, metrics = Events(api, "operator-1"), Metrics()
         refusals = Refusals(clock)
         api.answered = refusals.answered
@@ -160,6 +162,13 @@ class World:
             inventory=Inventory(guard, clock),
             guard=guard,
             secrets=Secrets(api, (), MASK, keys, clock, labelled_only=self.installation.secret_rules.labelled_only),
+            keeper=Keeper(
+                keys,
+                self._hear,
+                SWEEP_S,
+                may_create=self.makes_keys,
+                count_bug=metrics.sweep_bugs.labels("keys").inc,
+            ),
             numbers=NumberApi(api, self.namespaces),
             events=events,
             installation=self.installation,
@@ -173,8 +182,8 @@ class World:
             wall=now_s,
         )
         api.unreadable = self._ports.unread.told
-        orphanage = Orphanage(self._ports, self.namespaces, self._hear, deletes=self.deletes_orphans)
-        self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphanage, self._hear)
+        orphans = OrphanRules(self.namespaces, deletes=self.deletes_orphans)
+        self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphans, self._hear)
         self.api.watch_numbers.append(engine.intake.number_event)
         self.api.watch_secrets.append(engine.intake.secret_event)
         await engine.start()
@@ -336,7 +345,7 @@ class CutOff:
         if self.cut and self._hangs:
             await asyncio.sleep(1e6)
         if self.cut:
-            raise Unavailable("KubernetesUnavailable", "the API server does not answer")
+            raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
         return await self._api.request(method, path, resource=resource, body=body, content_type=content_type)
 
     def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:

@@ -2,11 +2,36 @@
 
 from typing import Any
 
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.core.credentials import Field
-from operated import NAMESPACE, PASSWORD, SPEC, USER, World
+from byoc_operator.api.conditions import Reason
+from byoc_operator.cluster.answers import Forbidden
+from byoc_operator.cluster.fake import FakeApi
+from byoc_operator.core.credentials import KEYS_SECRET, Field
+from byoc_operator.sealing.sealed import KeyRing
+from byoc_operator.sealing.store import keys_in
+from operated import NAMESPACE, PASSWORD, SPEC, SYSTEM, USER, World
 
-FORBIDDEN = ApiRefused("KubernetesRefused", "GET secrets: 403", status=403)
+FORBIDDEN = Forbidden(Reason.KUBERNETES_REFUSED, "GET secrets: 403")
+
+
+class Sealed:
+    """A cluster in which `name` is sealed; empty: nothing is."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def known(self) -> str:
+        """What is sealed."""
+        return self._name
+
+    async def found(self) -> str:
+        """What is sealed."""
+        return self._name
+
+
+def stored(api: FakeApi) -> KeyRing | None:
+    """The sealing keys in the cluster."""
+    raw = api._objects.get(("secrets", SYSTEM, KEYS_SECRET))
+    return None if raw is None else keys_in(raw)
 
 
 async def sealed_world(**parts: Any) -> World:

@@ -1,74 +1,31 @@
-"""`byoc-operator run`: the only entry point, and the only place where the real parts are wired."""
+"""`byoc-operator run`: the only entry point. It keeps the process alive from the first setting to the end."""
 
 import asyncio
-import gc
 import logging
-import secrets
-import socket
 import sys
 import traceback
-import uuid
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import click
 import uvloop
 
+from byoc_operator.errors import CannotRun
+
 from . import handlers
 from . import settings as settings_module
-from .admission.server import AdmissionServer
-from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
-from .admission.webhook_configuration import WebhookConfiguration
 from .api.printable import printable
-from .cluster.api import ClusterApi, connect
-from .cluster.events import Events
-from .cluster.lease import LeaseApi
-from .cluster.numbers import NumberApi
-from .cluster.refusals import Refusals
-from .cluster.regained import Regained
-from .cluster.secrets import Secrets
-from .core.masking import make_mask
-from .engine.cache import Cache
-from .engine.engine import Engine, Pace
-from .engine.leader import Alone, Leader, Leadership
-from .engine.left_alone import LeftAlone
-from .engine.orphanage import Orphanage
-from .engine.ports import Ports
-from .engine.rights import Rights
-from .engine.tasks import Ended
-from .engine.unread import Unread
-from .errors import NotLeading, OperatorError
-from .installation import installation_of
-from .livekit_sip.client import LiveKitClient
-from .livekit_sip.guard import Bucket, Guard
-from .livekit_sip.inventory import Inventory
-from .livekit_sip.pacing import AdaptiveLimit
-from .livekit_sip.session import Endpoint, is_cloud
-from .mounted_key import MountedKey
+from .engine.engine import Engine
+from .errors import OperatorError
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
-from .sealing.freshness import FreshKeys
-from .sealing.store import SealingKeys
-from .settings import LogFormat, OrphanPolicy, Settings
+from .settings import LogFormat, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import MAX_MESSAGE, set_up
-from .telemetry.metrics import Metrics
-from .telemetry.watches import Watches
+from .wiring import Foundation, engine_of, founded, webhook_of
 
 log = logging.getLogger("byoc_operator.main")  # `python -m` would make it `__main__`
-
-WORKERS_PER_CALL = 2.5
-"""A run spends part of its time on the API server, so more runs than LiveKit calls keep LiveKit busy."""
-
-CLOUD_REQUESTS_PER_MINUTE = 900
-"""LiveKit Cloud allows 1,000 a project and minute; the rest is for the applications."""
-
-IN_VAIN_BEATS = 30
-"""How long a replica may lead without its Lease before it is ended; it ends by itself within 5 s."""
-
-WATCHED_KINDS = 2
-"""Numbers and labelled Secrets."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -103,45 +60,52 @@ def main() -> None:
     byoc_operator(prog_name="byoc-operator")
 
 
-@dataclass
-class Process:
-    """What lives as long as the process. `engine` is there once it is wired; `closing`: what is to be put away."""
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """The API server has not answered what the engine needs to be made. `webhook`: listens already, None: not yet."""
 
-    settings: Settings
-    api: ClusterApi
-    metrics: Metrics
-    watchdog: Watchdog
-    vitals: Vitals
-    watches: Watches
-    keys: SealingKeys
-    refusals: Refusals
-    closing: AsyncExitStack
-    engine: Engine | None = None
     webhook: Webhook | None = None
 
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The engine is made. `webhook`: None if the settings ask for none."""
+
+    engine: Engine
+    webhook: Webhook | None
+
+
+@dataclass(slots=True)
+class Process:
+    """The process from when `/healthz` answers. `stage`: how far it is."""
+
+    base: Foundation
+    stage: Starting | Running = Starting()
+
     async def leave(self) -> None:
-        """Let the API server find another webhook; whoever has none needs no time for that."""
-        if self.webhook is not None:
-            await self.webhook.leave()
+        """Let the API server find another webhook; a process without one needs no time for that."""
+        if self.stage.webhook is not None:
+            await self.stage.webhook.leave()
 
     def ready(self) -> tuple[list[str], dict[str, str]]:
-        """What keeps us from being ready, and what else is worth showing."""
-        failure = [self.watchdog.failure or "the process was told to end"] if self.watchdog.ending else []
-        engine = self.engine
-        if engine is None:
-            return [*failure, "the API server has not been asked yet", *self.refusals.problems()], {}
-        trouble = engine.livekit.trouble
-        shown = (
-            f"{trouble.reason}: {trouble.message}" if trouble else ("ok" if engine.livekit.asked else "not asked yet")
-        )
-        role = "leads" if engine.leading else "stands by"
-        return [*failure, *engine.problems(), *self.watches.problems()], {"liveKit": shown, "role": role}
+        """What keeps the process from being ready, and what else is worth showing."""
+        watchdog = self.base.watchdog
+        failure = [watchdog.failure or "the process was told to end"] if watchdog.ending else []
+        match self.stage:
+            case Starting():
+                return [*failure, "the API server has not been asked yet", *self.base.refusals.problems()], {}
+            case Running(engine):
+                return [*failure, *engine.problems(), *self.base.watches.problems()], _shown(engine)
 
-    def died(self, died: asyncio.Future[BaseException]) -> None:
-        """The engine lost a task."""
-        exc = died.result()
-        why = str(exc) if isinstance(exc, Ended) else type(exc).__name__
-        self.watchdog.fail(f"a task of the engine ended that must not: {why}")
+
+def _shown(engine: Engine) -> dict[str, str]:
+    """LiveKit's state and the role of this replica; neither keeps it from being ready."""
+    state = engine.livekit
+    if state.trouble is not None:
+        livekit = f"{state.trouble.reason}: {state.trouble.message}"
+    else:
+        livekit = "ok" if state.asked else "not asked yet"
+    return {"liveKit": livekit, "role": "leads" if engine.leading else "stands by"}
 
 
 async def _run(settings: Settings, watchdog: Watchdog) -> None:
@@ -161,7 +125,7 @@ async def _run(settings: Settings, watchdog: Watchdog) -> None:
             stopped.cancel()
             leaving = asyncio.create_task(process.leave(), name="leave")
             closing.callback(leaving.cancel)
-            if process.engine is None:
+            if isinstance(process.stage, Starting):
                 working.cancel()  # it waits for the API server, and nothing of it needs time to end
             with suppress(asyncio.CancelledError):
                 await working
@@ -169,176 +133,39 @@ async def _run(settings: Settings, watchdog: Watchdog) -> None:
     except Exception as exc:
         if not watchdog.failure:
             raise
-        raise OperatorError("Died", watchdog.failure) from exc
+        raise CannotRun(watchdog.failure) from exc
     finally:
         vitals.end()
         watchdog.put_away()
     if watchdog.failure:
-        raise OperatorError("Died", watchdog.failure)
+        raise CannotRun(watchdog.failure)
     log.info("stopped")
 
 
 async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Process:
-    """What is there before the API server has answered anything; `/healthz` answers from then on."""
-    metrics = Metrics()
-    api = await connect(metrics.kubernetes_request)
-    closing.push_async_callback(api.close)
-    watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
-    keys = SealingKeys(api, settings.operator_namespace, may_create=settings.sealing_create_keys)
-    metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
-    metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
-    metrics.gauge("byoc_sealing_keys_readable", lambda: not keys.problem)
-    refusals = Refusals()
-    api.answered = refusals.answered
-    watches.answered = refusals.watch_answered
-    process = Process(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
-    health = HealthServer(settings.http_port, metrics.registry, process.ready, lambda: watchdog.failure)
+    """The process before the API server has answered anything; `/healthz` answers from then on."""
+    process = Process(await founded(settings, watchdog, vitals, closing))
+    health = HealthServer(settings.http_port, process.base.metrics.registry, process.ready, lambda: watchdog.failure)
     try:
         await health.start()
     except OSError as exc:
         message = f"BYOC_HTTP_PORT: cannot listen on {settings.http_port}: {exc.strerror}"
-        raise OperatorError("Settings", message) from exc
+        raise CannotRun(message) from exc
     closing.push_async_callback(health.stop)
-    vitals.add(Vital(health.problem), Vital(watches.dead))
+    vitals.add(Vital(health.problem))
     return process
 
 
 async def _work(process: Process, ending: handlers.Ending) -> None:
     """Everything else, until kopf ends."""
-    await _webhook(process)
-    engine = await _wired(process)
-    process.closing.push_async_callback(engine.stop, 0.0)  # kopf does it before, unless it never came that far
-    registry = handlers.registered(engine, engine.intake, ending, process.watches)
-    await handlers.watch(registry, process.settings.namespaces, ending, process.watches)
-
-
-def _spare_collector() -> None:
-    """What is imported stays and what is cached lives long: to look through it again and again finds nothing."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
-async def _wired(process: Process) -> Engine:
-    """The engine with its real parts; kopf starts it before it watches."""
-    settings = process.settings
-    key, secret = settings.livekit_credentials()
-    installation = await installation_of(settings, process.api)
-    mask = make_mask(secrets.token_bytes(32))
-    endpoint = Endpoint(
-        url=settings.livekit_url,
-        key=key,
-        secret=secret,
-        timeout_s=settings.livekit_timeout_s,
-        concurrency=settings.livekit_concurrency,
-        paged=is_cloud(settings.livekit_url),
-    )
-    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
-    leader = _leadership(settings, process.api, identity)
-    client = LiveKitClient(endpoint, mask, process.metrics.livekit_request, may_write=leader.must_hold)
-    process.closing.push_async_callback(client.aclose)
-    guard = Guard(
-        client,
-        _bucket(settings),
-        MountedKey(settings, client, (key, secret)).reload,
-        leader.must_hold,
-        AdaptiveLimit(max(1, settings.livekit_concurrency // 4), settings.livekit_concurrency),
-    )
-    events = Events(process.api, identity)
-
-    async def say(reason: str, note: str) -> None:
-        await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
-
-    ports = Ports(
-        cache=Cache(),
-        inventory=Inventory(guard),
-        guard=guard,
-        secrets=Secrets(
-            process.api,
-            settings.namespaces,
-            mask,
-            process.keys,
-            labelled_only=installation.secret_rules.labelled_only,
-        ),
-        numbers=NumberApi(process.api, settings.namespaces),
-        events=events,
-        installation=installation,
-        mask=mask,
-        metrics=process.metrics,
-        unread=Unread(events, process.metrics.count_unreadable),
-        left_alone=LeftAlone(LeaseApi(process.api, settings.operator_namespace, settings.lease_name)),
-        rights=Rights(settings.namespaces, process.api, say),
-        regained=Regained(process.api, process.refusals),
-    )
-    process.api.unreadable = ports.unread.told
-    pace = Pace(
-        workers=max(4, round(settings.livekit_concurrency * WORKERS_PER_CALL)),
-        refreshes=max(1, settings.livekit_concurrency // 4),
-        sweep_interval_s=settings.sweep_interval_s,
-    )
-
-    deletes = settings.orphans is OrphanPolicy.DELETE
-    orphanage = Orphanage(ports, settings.namespaces, say, deletes=deletes)
-    _spare_collector()
-    engine = process.engine = Engine(ports, pace, leader, orphanage, say)
-    engine.tasks.died.add_done_callback(process.died)
-    process.metrics.led("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
-    process.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))
-    log.info(
-        "starting: installation %s, LiveKit %s, %s",
-        installation.ids[0],
-        installation.live_kit,
-        f"namespaces {', '.join(settings.namespaces)}" if settings.namespaces else "all namespaces",
-    )
-    if settings.sip_addresses:
-        log.info("carriers must let in our SIP traffic from %s", ", ".join(settings.sip_addresses))
-    return engine
-
-
-async def _webhook(process: Process) -> None:
-    """The webhook that seals, listening, if the settings ask for it. Every replica serves it, whoever leads."""
-    settings, api = process.settings, process.api
-    if not settings.admission:
-        return
-    folder, name = settings.admission_certificate_folder, settings.admission_webhook
-    webhook = Webhook(
-        AdmissionServer(settings.admission_port, FreshKeys(process.keys), process.metrics.admission_review),
-        MountedCertificates(folder)
-        if folder
-        else SharedCertificates(api, settings.operator_namespace, settings.admission_names),
-        WebhookConfiguration(api, name) if name else None,
-    )
-    try:
-        await webhook.start(lambda: process.watchdog.fail("the task that keeps the webhook's certificate ended"))
-    except OSError as exc:
-        message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
-        raise OperatorError("Settings", message) from exc
-    process.closing.push_async_callback(webhook.stop)
-    process.webhook = webhook
-    process.vitals.add(Vital(webhook.problem))
-
-
-def _leads_in_vain(engine: Engine, leader: Leadership) -> str:
-    """A leader whose Lease is lost ends by itself; one that does not is stuck."""
-    if engine.leading:
-        try:
-            leader.must_hold()
-        except NotLeading:
-            return "the Lease is lost, and this replica goes on"
-    return ""
-
-
-def _leadership(settings: Settings, api: ClusterApi, identity: str) -> Leadership:
-    if not settings.leader_election:
-        return Alone()
-    return Leader(LeaseApi(api, settings.operator_namespace, settings.lease_name), identity)
-
-
-def _bucket(settings: Settings) -> Bucket:
-    limit = settings.livekit_requests_per_minute
-    if limit is None:
-        limit = CLOUD_REQUESTS_PER_MINUTE if is_cloud(settings.livekit_url) else 0
-    return Bucket(limit)
+    base = process.base
+    webhook = await webhook_of(base)
+    process.stage = Starting(webhook)
+    engine = await engine_of(base)
+    process.stage = Running(engine, webhook)
+    base.closing.push_async_callback(engine.stop, 0.0)  # kopf does it before, unless it never came that far
+    registry = handlers.registered(engine, engine.intake, ending, base.watches)
+    await handlers.watch(registry, base.settings.namespaces, ending, base.watches)
 
 
 if __name__ == "__main__":

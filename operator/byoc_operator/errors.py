@@ -1,19 +1,38 @@
 """What can go wrong, named by what we do next.
 
-`Stalled` a person must act; `Waiting` something will come by itself, look again after a delay;
-`Unavailable` the other side is down or busy, back off. Library errors are turned into these once, at
-the edge (`livekit_sip.error_map`, `cluster`), chained with `from`. A message may be shown to users:
-it says what to do and never holds a credential, a request ID, a count or a time.
+A `Failure` has a reason that a status can tell. Its kinds: `Stalled` a person must act; `Waiting` something will come
+by itself, look again after a delay; `Unavailable` the other side is down or busy, back off. `CannotRun` ends the
+process. Library errors are turned into these once, at the edge (`livekit_sip.error_map`, `cluster`), chained with
+`from`. A message may be shown to users: it says what to do and never holds a credential, a request ID, a count or a
+time.
 """
 
 from dataclasses import dataclass
 
+from .api.conditions import Reason
+
+
+class OperatorError(Exception):
+    """Base: `message` is for the user."""
+
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
 
 @dataclass(eq=False)
-class OperatorError(Exception):
-    """Base: `reason` is one of `api.conditions.Reason`, `message` is for the user."""
+class CannotRun(OperatorError):
+    """The process cannot start, or cannot go on. The message is the line that the process ends with."""
 
-    reason: str
+    message: str
+
+
+@dataclass(eq=False)
+class Failure(OperatorError):
+    """LiveKit or the API server did not do what was asked. `reason`: the one that a status tells."""
+
+    reason: Reason
     message: str
 
     def __str__(self) -> str:
@@ -21,14 +40,14 @@ class OperatorError(Exception):
 
 
 @dataclass(eq=False)
-class Stalled(OperatorError):
+class Stalled(Failure):
     """A person must act. `server_wide`: LiveKit as a whole is at fault, not this number."""
 
     server_wide: bool = False
 
 
 @dataclass(eq=False)
-class Waiting(OperatorError):
+class Waiting(Failure):
     """Look again after `delay_s` seconds: what is missing is expected to come."""
 
     delay_s: float = 1.0
@@ -45,7 +64,7 @@ class Conflict(Waiting):
 
 
 @dataclass(eq=False)
-class Unavailable(OperatorError):
+class Unavailable(Failure):
     """Back off and try again.
 
     `outcome_unknown`: the request may have been applied, or may still be (a timeout, a lost reply).

@@ -15,11 +15,12 @@ from typing import Any, Protocol, cast
 import aiohttp
 import kopf
 
+from byoc_operator.errors import CannotRun
+
 from .api.resource import GROUP, PLURAL, VERSION
 from .cluster.reading import Unreadable
 from .cluster.secrets import LABEL_SELECTOR
 from .cluster.stream import reading
-from .errors import OperatorError
 from .telemetry.watches import Watches
 
 PAGE_SIZE = 1
@@ -232,7 +233,7 @@ def _session(
 
 
 async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], ending: Ending, watches: Watches) -> None:
-    """Run kopf until a stop is asked for. Raises OperatorError if it ends for another reason."""
+    """Run kopf until a stop is asked for. Raises CannotRun if it ends for another reason."""
     logging.getLogger("kopf").setLevel(logging.WARNING)
     # Every attempt to open a watch again would be a line with the whole answer in it; `Watches` says it once.
     logging.getLogger("kopf._cogs.clients").setLevel(logging.CRITICAL)
@@ -258,7 +259,7 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], en
     for session in ending.sessions:
         await session.close()  # kopf closes what it remembers
     if running.done() and not running.cancelled() and (exc := running.exception()) is not None:
-        raise OperatorError("Watching", f"watching the cluster ended: {type(exc).__name__}: {exc}") from exc
+        raise CannotRun(f"watching the cluster ended: {type(exc).__name__}: {exc}") from exc
 
 
 def _lost(task: asyncio.Task[Any], ending: Ending, watches: Watches) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import logging
 
 from .api.retain import at_most
-from .cluster.api import ApiRefused, ClusterApi
+from .cluster.answers import ApiRefused
+from .cluster.api import ClusterApi
 from .core.credentials import SecretRules
 from .core.desired import Installation
-from .errors import OperatorError, Unavailable
+from .errors import CannotRun, Unavailable
 from .settings import AdoptionPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy, Settings
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ CLUSTER_RETRY_S = 2.0
 async def installation_of(settings: Settings, api: ClusterApi) -> Installation:
     """What the settings add to every number. Where they name no ID, the API server is asked for the cluster's.
 
-    Raises OperatorError if neither can be had.
+    Raises CannotRun if neither can be had.
     """
     ids = settings.installation_id or (await _cluster_id(api),)
     return Installation(
@@ -53,6 +54,6 @@ async def _cluster_id(api: ClusterApi) -> str:
             await asyncio.sleep(CLUSTER_RETRY_S)
         except ApiRefused as exc:
             message = f"BYOC_INSTALLATION_ID: must be set, as the UID of kube-system cannot be read (HTTP {exc.status})"
-            raise OperatorError("Settings", message) from exc
+            raise CannotRun(message) from exc
         else:
             return str(namespace["metadata"]["uid"])

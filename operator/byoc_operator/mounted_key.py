@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
-from .errors import OperatorError
+from .errors import CannotRun
 from .livekit_sip.client import LiveKitClient
 from .settings import Settings
 
@@ -24,7 +24,7 @@ class MountedKey:
         """Read the files again; whether they hold another key, which is then used."""
         try:
             found = self.settings.livekit_credentials()
-        except OperatorError as exc:
+        except CannotRun as exc:
             log.warning("LiveKit's API key cannot be read again: %s", exc.message)
             return False
         if found == self.known:

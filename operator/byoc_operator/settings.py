@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .api.characters import unseen
 from .api.retain import RetainPolicy, parse_retain
-from .errors import OperatorError
+from .errors import CannotRun
 from .setting_forms import FORMS, cannot_be_seen, is_livekit_url, texts
 
 
@@ -298,7 +298,7 @@ class Settings(BaseSettings):
         return urlsplit(self.livekit_url).hostname or ""
 
     def livekit_credentials(self) -> tuple[str, SecretStr]:
-        """API key and secret, files read now. Raises OperatorError that names the setting."""
+        """API key and secret, files read now. Raises CannotRun that names the setting."""
         key = _file("LIVEKIT_API_KEY_FILE", self.livekit_api_key_file) or self.livekit_api_key
         secret = _file("LIVEKIT_API_SECRET_FILE", self.livekit_api_secret_file)
         return key, SecretStr(secret) if secret else self.livekit_api_secret
@@ -310,20 +310,20 @@ def _file(name: str, path: Path | None) -> str:
     try:
         content = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as exc:
-        raise OperatorError("Settings", f"{name}: cannot read {path} ({type(exc).__name__})") from exc
+        raise CannotRun(f"{name}: cannot read {path} ({type(exc).__name__})") from exc
     if not content:
-        raise OperatorError("Settings", f"{name}: {path} is empty")
+        raise CannotRun(f"{name}: {path} is empty")
     if unseen(content):
-        raise OperatorError("Settings", f"{name}: {path} contains {unseen(content)}, a character that cannot be seen")
+        raise CannotRun(f"{name}: {path} contains {unseen(content)}, a character that cannot be seen")
     return content
 
 
 def load() -> Settings:
-    """The settings of this environment. Raises OperatorError with one line that names the wrong one."""
+    """The settings of this environment. Raises CannotRun with one line that names the wrong one."""
     try:
         return Settings()
     except ValidationError as exc:
-        raise OperatorError("Settings", _line(exc)) from None
+        raise CannotRun(_line(exc)) from None
 
 
 def _line(exc: ValidationError) -> str:

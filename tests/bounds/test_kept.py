@@ -200,7 +200,7 @@ async def test_of_a_secret_a_bounded_size_stays(kind: str) -> None:
     text = json.dumps(SECRETS[kind]).encode()
     for raw in (SECRETS[kind], await read(text, "secrets")):
         api = FakeApi()
-        secrets = Secrets(api, (), MASK, SealingKeys(api, "byoc-system", may_create=False))
+        secrets = Secrets(api, (), MASK, SealingKeys(api, "byoc-system"))
         assert secrets.seen(raw)
         assert size_of([secrets._facts, secrets._unopened]) < MAX_SECRET
 
@@ -215,7 +215,7 @@ async def test_under_labelled_nothing_of_an_unlabelled_secret_is_opened() -> Non
 
     api = FakeApi()
     for labelled_only in (True, False):
-        secrets = Secrets(api, (), MASK, Keys(api, "byoc-system", may_create=False), labelled_only=labelled_only)
+        secrets = Secrets(api, (), MASK, Keys(api, "byoc-system"), labelled_only=labelled_only)
         secrets.seen(secret(data={"password": SEALED}, metadata={"labels": {}}))
         facts = secrets.known("voice", "sip")
         assert facts is not None

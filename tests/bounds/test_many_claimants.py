@@ -9,15 +9,15 @@ import pytest
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import PhoneNumber
-from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.answers import ApiRefused
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.ownership import Mark, Owner, rule_name
+from byoc_operator.core.run_outcome import REFUSED_LONGEST_S
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
-from byoc_operator.engine.breath import STEPS
+from byoc_operator.engine.claimants import PER_RUN
 from byoc_operator.engine.gather import Gatherer
 from byoc_operator.engine.gauges import reasons
-from byoc_operator.engine.report import REFUSED_LONGEST_S
-from byoc_operator.engine.told import PER_RUN
+from byoc_operator.engine.in_steps import STEPS
 from operated import NAME, NAMESPACE, PHONE, World, manifest, now_s
 from virtual_time import in_virtual_time
 
@@ -193,7 +193,7 @@ def _refuse_statuses(world: World, prefix: str) -> list[str]:
         if not number.key.name.startswith(prefix):
             return await patch_status(number, patch)
         tried.append(number.key.name)
-        raise ApiRefused("KubernetesRefused", "PATCH byocphonenumbers/status: 413", status=413)
+        raise ApiRefused(Reason.KUBERNETES_REFUSED, "PATCH byocphonenumbers/status: 413", status=413)
 
     object.__setattr__(numbers, "patch_status", hooked)
     return tried
@@ -277,10 +277,10 @@ async def test_the_memory_of_gone_objects_is_given_back() -> None:
     kept = (
         reconciler.claims._held,
         reconciler.claims._released,
-        reconciler._told._known,
-        reconciler._lookups._looked_for,
+        reconciler._claimants._known,
+        reconciler._objects._lookups._looked_for,
         reconciler._reporter._otherwise,
-        reconciler._contradicted,
+        reconciler._objects._contradictions._contradicted,
         world.ports.cache._since,
         world.ports.cache._expected,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
@@ -15,9 +16,9 @@ from virtual_time import in_virtual_time
 
 ANSWER_S = 0.05
 NUMBERS = 60
-TIMED_OUT = Unavailable("LiveKitUnavailable", "LiveKit did not answer in time", outcome_unknown=True)
-LIMITED = Unavailable("LiveKitRateLimited", "LiveKit asks for fewer requests")
-REFUSED = Unavailable("LiveKitUnavailable", "connection refused")
+TIMED_OUT = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time", outcome_unknown=True)
+LIMITED = Unavailable(Reason.LIVEKIT_RATE_LIMITED, "LiveKit asks for fewer requests")
+REFUSED = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "connection refused")
 
 
 def now() -> float:

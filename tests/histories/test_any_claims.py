@@ -6,6 +6,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import DispatchRule
 from byoc_operator.errors import Unavailable
@@ -13,7 +14,7 @@ from operated import NAME, NAMESPACE, PHONE, SWEEP_S, manifest
 from rivals import ELSEWHERE, RESERVED_S, RIVAL, RIVAL_SPEC, Rivals, asks, namespaces_with, of
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached.")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
 TWIN = "twin"
 OBJECTS = {"mine": (NAMESPACE, NAME), "my twin": (NAMESPACE, TWIN), "theirs": (ELSEWHERE, RIVAL)}
 Act = Callable[[Rivals], Any]

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from breaking import CRASHES, Break, SteppedApi, SteppedLiveKit, Steps
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, kind_of
-from byoc_operator.errors import OperatorError, Stalled, Unavailable
+from byoc_operator.errors import Failure, OperatorError, Stalled, Unavailable
 from byoc_operator.livekit_sip.faults import Hang
 from operated import LEASE, NAME, NAMESPACE, PASSWORD, PHONE, SWEEP_S, SYSTEM, USER, World, candidate, manifest
 from virtual_time import VirtualTimeLoop, in_virtual_time
@@ -25,9 +26,9 @@ TWIN, OTHER = "twin", "other"
 PHONES = {NAME: PHONE, TWIN: PHONE, OTHER: "+15550100001"}
 NEW_PASSWORD = "another-secret-text"
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
-WRONG_KEY = Stalled("LiveKitUnauthorized", "LiveKit does not accept the API key", server_wide=True)
+WRONG_KEY = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
 FOREIGN_OUT = OutboundTrunk("theirs", "{}", "sip.example.net", "TCP", (PHONE,), id="ST_foreign_out")
 FOREIGN_IN = InboundTrunk("theirs", "{}", ("+15550109999",), id="ST_foreign_in")
 FOREIGN_RULE = DispatchRule("theirs", ("ST_foreign_in",), "x-", "their agent", "{}", id="SDR_foreign")
@@ -167,7 +168,7 @@ def _release(history: History) -> None:
     history.hanging.clear()
 
 
-def _livekit(trouble: OperatorError | None) -> Act:
+def _livekit(trouble: Failure | None) -> Act:
     def act(history: History) -> None:
         history.world.livekit.always = trouble
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.engine.breath import STEPS
+from byoc_operator.api.conditions import Reason
+from byoc_operator.engine.in_steps import STEPS
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PHONE, World, manifest
 from rivals import ELSEWHERE, RESERVED_S, RIVAL, Rivals, namespaces_with, rival
 from virtual_time import in_virtual_time
 
 SYNCED = ("True", "Synced")
-DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached.")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
 Step = Callable[[Rivals], Any]
 
 

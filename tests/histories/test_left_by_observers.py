@@ -2,8 +2,8 @@
 
 import json
 
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail
+from byoc_operator.api.conditions import Reason
+from byoc_operator.cluster.fake import Fail, Refuse
 from byoc_operator.cluster.lease import LEFT_ALONE
 from byoc_operator.core.orphans import MAX_LEFT_ALONE, MORE, as_left_alone, left_alone
 from byoc_operator.core.ownership import Mark, Owner
@@ -87,11 +87,11 @@ async def test_what_observe_left_keeps_its_number_is_counted_and_can_be_released
     await world.sweep()
     await world.sweep()
     await world.sweep()
-    assert (world.engine._orphanage.retained_count, world.engine._orphanage.count) == (1, 0)
+    assert (world.engine.orphans.retained_count, world.engine.orphans.count) == (1, 0)
     await world.apply("rival")
     assert world.ready("rival") == ("False", "NumberClaimed")
     assert "left on purpose (Observe" in world.message("rival")
-    world.engine._asked_to_release(",".join(each.id for each in world.outbound() + world.inbound()))
+    world.engine.releases.asked(",".join(each.id for each in world.outbound() + world.inbound()))
     await world.elapse(30)
     assert world.ready("rival") == SYNCED
 
@@ -99,11 +99,10 @@ async def test_what_observe_left_keeps_its_number_is_counted_and_can_be_released
 @in_virtual_time
 async def test_a_lease_that_refuses_holds_no_deletion_and_deletes_no_orphan() -> None:
     world, _ = await played((strip,), deletes=REPORT)
-    forbidden = ApiRefused("KubernetesRefused", "no right to get the Lease", status=403)
     await world.crash()
     world.deletes_orphans = True
     for _ in range(20):
-        world.api.inject(Fail(forbidden), "GET", "leases")
+        world.api.inject(Refuse(403, "no right to get the Lease"), "GET", "leases")
     await world.start()
     for _ in range(4):
         await world.sweep()
@@ -119,7 +118,7 @@ async def test_a_lease_that_refuses_holds_no_deletion_and_deletes_no_orphan() ->
 @in_virtual_time
 async def test_while_the_lease_cannot_be_reached_a_deletion_waits_and_livekit_is_not_blamed() -> None:
     world = await World.in_step()
-    away = Unavailable("KubernetesUnavailable", "the API server does not answer")
+    away = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
     for _ in range(3):
         world.api.inject(Fail(away), "GET", "leases")
     await OBSERVE(world)
@@ -137,7 +136,7 @@ async def test_while_the_lease_cannot_be_reached_a_deletion_waits_and_livekit_is
 @in_virtual_time
 async def test_a_sweep_does_not_fail_for_the_lease() -> None:
     world = await World.in_step()
-    away = Unavailable("KubernetesUnavailable", "the API server does not answer")
+    away = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
     await OBSERVE(world)
     await world.crash()
     for _ in range(2):

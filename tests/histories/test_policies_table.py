@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core import plan
 from byoc_operator.core.ownership import Mark, Owner, parse_mark, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
-from byoc_operator.engine.queue import Lane
+from byoc_operator.engine.queue import Priority
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest
 from virtual_time import in_virtual_time
 
 FINALIZER = "byoc.talkifai.dev/finalizer"
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
 EVERYTHING = frozenset(Kind)
 INBOUND_SIDE = frozenset({Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE})
@@ -146,7 +147,7 @@ async def played(cell: Cell, *, woken: bool = True) -> World:
         world.api.delete(NAMESPACE, NAME)
     await world.start()
     if woken:
-        world.engine.queue.add(PHONE, Lane.USER)
+        world.engine.queue.add(PHONE, Priority.USER)
         await world.settle()
     return world
 

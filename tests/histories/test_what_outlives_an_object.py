@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.errors import Unavailable
 from leaving import DELETE, MANAGE, OBSERVE, REPORT, Step, away, edit, left, played, strip, told_of_orphans
 from operated import NAME, NAMESPACE, World
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached; the operator tries again by itself.")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached; the operator tries again by itself.")
 
 
 def annotate(**wishes: str | None) -> Step:

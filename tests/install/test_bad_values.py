@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from byoc_operator.errors import OperatorError
+from byoc_operator.errors import CannotRun
 from byoc_operator.settings import load
 from install.rendering import ROOT, RenderRefused, chart
 
@@ -248,6 +248,6 @@ def _starts(environment: dict[str, str]) -> bool:
             patch.setenv(name, value)
         try:
             load()
-        except OperatorError:
+        except CannotRun:
             return False
     return True

@@ -1,8 +1,10 @@
 """Who may import what, read from the source without running it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -12,25 +14,25 @@ PACKAGE = ROOT / "byoc_operator"
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
-    "errors": (),
+    "errors": ("api",),
     "api": ("api",),
-    "core": ("core", "api"),
+    "core": ("core", "api", "errors"),
     "process": ("process",),
     "livekit_sip": ("livekit_sip", "core", "api", "errors"),
-    "cluster": ("cluster", "sealing", "core", "api", "errors"),
+    "cluster": ("cluster", "core", "api", "errors"),
     "sealing": ("sealing", "cluster", "core", "api", "errors"),
     "admission": ("admission", "process", "cluster", "sealing", "core", "api", "errors"),
-    "telemetry": ("telemetry", "process", "core", "api", "errors"),
-    "engine": ("engine", "livekit_sip", "cluster", "telemetry", "core", "api", "errors"),
+    "telemetry": ("telemetry", "process", "api"),
+    "engine": ("engine", "livekit_sip", "cluster", "sealing", "telemetry", "core", "api", "errors"),
     "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
     "settings": ("setting_forms", "core", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
     "installation": ("cluster", "settings", "core", "api", "errors"),
-    "cli": ("cli", "cluster", "sealing", "core", "api", "settings", "telemetry", "errors"),
-    "generate": ("generate", "cluster", "core", "api", "settings", "telemetry", "errors"),
+    "cli": ("cli", "cluster", "sealing", "core", "api", "errors"),
+    "generate": ("generate", "cluster", "core", "api", "settings", "telemetry"),
 }
-"""Per part of the package the parts that it may import; `__main__` wires them and may import all."""
+"""Per part the parts that it may import; `wiring` and `__main__` may import all, and nothing else imports those two."""
 
 LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
@@ -55,6 +57,17 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
         "livekit_sip.error_map",
     ),
 }
+
+SPEAKS_HTTP = {
+    *("cluster.answers", "cluster.api", "cluster.stream", "cluster.fake", "cluster.fake_lists"),
+    *("livekit_sip.session", "livekit_sip.error_map"),
+    *("admission.server", "admission.review", "telemetry.health"),
+}
+"""Modules that read HTTP codes of the API server or LiveKit, and those that answer requests themselves."""
+
+REFUSALS = {code.value for code in HTTPStatus if code >= HTTPStatus.BAD_REQUEST}
+ROUND = {400, 500}
+"""Also ordinary numbers: they count as codes where something is compared with them."""
 
 IMPURE = {
     *("asyncio", "kopf", "kubernetes", "livekit", "google", "aiohttp", "logging", "time", "os", "sys", "random"),
@@ -91,6 +104,10 @@ def _imported(name: str) -> Iterator[str]:
             yield from (".".join([*base, *filter(None, [node.module]), alias.name]) for alias in node.names)
 
 
+def _is_ours(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0] == "byoc_operator"
+
+
 def part_of(name: str) -> str:
     return name.split(".")[1] if "." in name else ""
 
@@ -106,13 +123,51 @@ def test_the_source_root_is_no_package() -> None:
 
 @pytest.mark.parametrize("name", [name for name in MODULES if part_of(name) in ALLOWED_OF_OURS])
 def test_imports_of_ours_go_one_way(name: str) -> None:
-    ours = [found for found in imported(name) if found.split(".")[0] == "byoc_operator"]
+    ours = [found for found in imported(name) if _is_ours(found)]
     assert [found for found in ours if part_of(found) not in ALLOWED_OF_OURS[part_of(name)]] == []
 
 
+PACKAGES = sorted(part for part in ALLOWED_OF_OURS if (PACKAGE / part / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_tells_what_it_imports(package: str) -> None:
+    contract = ast.get_docstring(tree_of(f"byoc_operator.{package}.__init__")) or ""
+    (told,) = [line for line in contract.splitlines() if line.startswith("Imports: ")]
+    parts = told.removeprefix("Imports: ").removesuffix(".").replace("nothing", "").split(", ")
+    assert set(filter(None, parts)) == set(ALLOWED_OF_OURS[package]) - {package}
+
+
 def test_every_part_has_a_rule() -> None:
-    parts = {part_of(name) for name in MODULES} - {"", "__init__", "__main__"}
+    parts = {part_of(name) for name in MODULES} - {"", "__init__", "__main__", "wiring"}
     assert parts == set(ALLOWED_OF_OURS)
+
+
+def rows(page: str, heading: str) -> dict[str, str]:
+    """The table below a heading of a page: the second cell by the first one."""
+    section = (ROOT.parent / "docs" / page).read_text(encoding="utf-8").partition(f"\n## {heading}\n")[2]
+    cells = [row.split("|")[1:3] for row in section.partition("\n## ")[0].splitlines() if row.startswith("| `")]
+    return {first.strip(): second.strip() for first, second in cells}
+
+
+def test_the_page_of_the_architecture_says_who_may_import_what() -> None:
+    expected = {
+        f"`{part}`": ", ".join(f"`{each}`" for each in allowed if each != part) or "nothing of ours"
+        for part, allowed in ALLOWED_OF_OURS.items()
+    }
+    table = "\n".join(f"| {part} | {parts} |" for part, parts in expected.items())
+    told = rows("architecture.md", "What may import what")
+    assert told == expected, f"the table in docs/architecture.md must be:\n{table}"
+
+
+def test_the_page_of_the_architecture_says_what_each_part_does() -> None:
+    told = {part for parts in rows("architecture.md", "What each part does") for part in re.findall(r"`(\w+)`", parts)}
+    assert told == {*ALLOWED_OF_OURS, "__main__", "wiring"}
+
+
+def test_the_page_for_developers_has_every_package() -> None:
+    told = set(re.findall(r"`operator/byoc_operator/(\w+)/`", " ".join(rows("development.md", "Layout"))))
+    assert told == {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 
 
 @pytest.mark.parametrize("library", LIBRARY_ONLY_IN)
@@ -132,6 +187,36 @@ def test_core_is_pure(name: str) -> None:
     assert (clocks, doors) == ([], [])
 
 
+def _codes(tree: ast.AST, *, compared: bool = False) -> Iterator[str]:
+    """HTTP codes of refusals that a module spells, and comparisons with the code of an exception it has caught."""
+    for node in ast.iter_child_nodes(tree):
+        codes = REFUSALS if compared else REFUSALS - ROUND
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in codes:
+            yield f"line {node.lineno}: {node.value}"
+        if isinstance(node, ast.Name) and node.id == "HTTPStatus":
+            yield f"line {node.lineno}: HTTPStatus"
+        yield from _codes(node, compared=compared or isinstance(node, ast.Compare | ast.Match))
+        if isinstance(node, ast.ExceptHandler):
+            yield from (f"line {each.lineno}: {ast.unparse(each)}" for each in _statuses_compared(node))
+
+
+def _statuses_compared(handler: ast.ExceptHandler) -> Iterator[ast.Compare | ast.Match]:
+    for node in ast.walk(handler):
+        if isinstance(node, ast.Compare | ast.Match):
+            parts = (ast.unparse(part) for part in ast.walk(node) if isinstance(part, ast.Attribute))
+            if f"{handler.name}.status" in parts:
+                yield node
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_http_codes_are_known_at_the_edge_only(name: str) -> None:
+    found = list(_codes(tree_of(name)))
+    if inner(name) in SPEAKS_HTTP:
+        assert found, "a rule for a module that knows no codes"
+    else:
+        assert found == []
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_are_small_and_no_drawers(name: str) -> None:
     lines = MODULES[name].read_text(encoding="utf-8").count("\n")
@@ -145,7 +230,7 @@ def test_every_module_says_what_it_is(name: str) -> None:
 
 
 def test_fakes_are_not_wired_into_the_product() -> None:
-    fakes = ("fake", "fake_checks", "fake_patch", "fake_store", "faults")
+    fakes = ("fake", "fake_checks", "fake_lists", "fake_patch", "fake_store", "faults")
     users = {
         inner(name)
         for name in MODULES

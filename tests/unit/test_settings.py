@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from byoc_operator.api.retain import at_most
-from byoc_operator.errors import OperatorError
+from byoc_operator.errors import CannotRun
 from byoc_operator.settings import load, unknown
 
 GOOD = {"LIVEKIT_URL": "wss://livekit.example.com", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "sekrit-value"}
@@ -111,7 +111,7 @@ def test_a_wrong_value_stops_with_one_line_that_names_the_setting(
     variable: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
-    with pytest.raises(OperatorError) as wrong:
+    with pytest.raises(CannotRun) as wrong:
         load()
     assert wrong.value.message.startswith(f"{variable}: ")
     assert "\n" not in wrong.value.message
@@ -140,7 +140,7 @@ def test_a_character_that_nobody_sees_is_named(
     variable: str, value: str, point: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value.format(chr(point)))
-    with pytest.raises(OperatorError) as wrong:
+    with pytest.raises(CannotRun) as wrong:
         load()
     assert wrong.value.message == f"{variable}: contains U+{point:04X}, a character that cannot be seen"
 
@@ -165,7 +165,7 @@ def test_unusual_but_right_values_start(variable: str, value: str, monkeypatch: 
 @pytest.mark.parametrize("variable", GOOD)
 def test_a_missing_value_is_named(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(variable)
-    with pytest.raises(OperatorError, match=f"^Settings: {variable}: is required"):
+    with pytest.raises(CannotRun, match=f"^{variable}: is required"):
         load()
 
 
@@ -173,16 +173,16 @@ def test_files_are_read_when_they_are_asked_for(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "secret"
     monkeypatch.setenv("LIVEKIT_API_SECRET_FILE", str(path))
     settings = load()
-    with pytest.raises(OperatorError, match=r"^Settings: LIVEKIT_API_SECRET_FILE: cannot read"):
+    with pytest.raises(CannotRun, match=r"^LIVEKIT_API_SECRET_FILE: cannot read"):
         settings.livekit_credentials()
     path.write_text(" \n", encoding="utf-8")
-    with pytest.raises(OperatorError, match=r"^Settings: LIVEKIT_API_SECRET_FILE: .* is empty"):
+    with pytest.raises(CannotRun, match=r"^LIVEKIT_API_SECRET_FILE: .* is empty"):
         settings.livekit_credentials()
     path.write_bytes(b"\xff")
-    with pytest.raises(OperatorError, match=r"^Settings: LIVEKIT_API_SECRET_FILE: cannot read"):
+    with pytest.raises(CannotRun, match=r"^LIVEKIT_API_SECRET_FILE: cannot read"):
         settings.livekit_credentials()
     path.write_text("rotated\u200b\n", encoding="utf-8")
-    with pytest.raises(OperatorError, match=r"^Settings: LIVEKIT_API_SECRET_FILE: .* contains U\+200B"):
+    with pytest.raises(CannotRun, match=r"^LIVEKIT_API_SECRET_FILE: .* contains U\+200B"):
         settings.livekit_credentials()
     path.write_text("rotated\n", encoding="utf-8")
     key, secret = settings.livekit_credentials()
@@ -223,7 +223,7 @@ def test_retain_is_allowed_denied_or_limited(value: str, limit: int | None, monk
 @pytest.mark.parametrize("url", ["wss://user:hunter2@host", "wss://user:hunter2\u2100@host", "wss://user:hunter2@[::1"])
 def test_credentials_in_the_url_are_refused_and_not_repeated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVEKIT_URL", url)
-    with pytest.raises(OperatorError) as refused:
+    with pytest.raises(CannotRun) as refused:
         load()
     assert "LIVEKIT_URL: must be a ws, wss, http or https URL without credentials" in refused.value.message
     assert "hunter2" not in str(refused.value)

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from ..errors import OperatorError
+
 AUTHORITY_LIFE = timedelta(days=3650)
 CERTIFICATE_LIFE = timedelta(days=90)
 RENEWED_AT = 2 / 3
@@ -22,6 +24,13 @@ RENEWED_AT = 2 / 3
 
 _BACKDATED = timedelta(hours=1)
 """Clocks of nodes differ."""
+
+
+@dataclass(eq=False)
+class CertificateUnusable(OperatorError):
+    """There is no certificate that the webhook can serve with; the message says why."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)

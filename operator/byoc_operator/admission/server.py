@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from ..errors import OperatorError
 from ..process.connections import Limits, Port
 from ..sealing.freshness import Keys
-from .certificates import not_after, utc_now
+from .certificates import CertificateUnusable, not_after, utc_now
 from .places import Places
 from .request import API_VERSION, KIND, MAX_BODY, AdmissionRequest, NotAReview, request_in
 from .review import review
@@ -88,7 +87,7 @@ class AdmissionServer:
         return self._port.problem()
 
     def use(self, serving: Serving) -> None:
-        """Serve this certificate from the next connection on. Raises OperatorError; the one before is then kept."""
+        """Serve this certificate from now on. Raises `CertificateUnusable`; the one before is then kept."""
         try:
             ends = not_after(serving.certificate)
             # Tried apart: a certificate and a key that do not belong together must not spoil what works.
@@ -96,7 +95,7 @@ class AdmissionServer:
             _load(self._tls, serving)
         except (ValueError, OSError) as exc:
             # `from None`: nothing of the key may be quoted by a traceback.
-            raise OperatorError("Certificate", f"the certificate cannot be used ({type(exc).__name__})") from None
+            raise CertificateUnusable(f"the certificate cannot be used ({type(exc).__name__})") from None
         self._ends = ends
 
     async def problems(self) -> list[str]:

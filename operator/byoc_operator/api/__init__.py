@@ -1,4 +1,6 @@
 """The contract with users: the spec and its rules, the CRD, annotations, conditions and reasons, carriers.
 
-Pure like `core`: no I/O, no clock, no logging. Imports nothing else of this package.
+Every other package may use all of it. Pure: no I/O, no clock, no logging; a test reads the imports.
+
+Imports: nothing.
 """

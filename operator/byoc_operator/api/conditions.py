@@ -40,6 +40,7 @@ class Reason(StrEnum):
     LIVEKIT_UNAVAILABLE = "LiveKitUnavailable"
     LIVEKIT_RATE_LIMITED = "LiveKitRateLimited"
     KUBERNETES_REFUSED = "KubernetesRefused"
+    KUBERNETES_UNAVAILABLE = "KubernetesUnavailable"
 
 
 REMEDIES: Mapping[Reason, tuple[str, str]] = {
@@ -113,6 +114,10 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     Reason.KUBERNETES_REFUSED: (
         "The API server refuses to let the operator write to this object; the message quotes it.",
         "Give the operator the right that is missing, or let the admission policy or webhook that is named allow it.",
+    ),
+    Reason.KUBERNETES_UNAVAILABLE: (
+        "The API server does not answer, or answers with a fault; only the log and the Events name this reason.",
+        "The operator tries again by itself.",
     ),
 }
 """Per reason: when it is given, what to do about it. The reference in docs/ is made of this."""

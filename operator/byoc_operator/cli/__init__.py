@@ -1,1 +1,6 @@
-"""Commands: what people and `make` run. May import everything; nothing imports it."""
+"""The commands of `kubectl byoc`. Nothing imports this package.
+
+A command talks to the API server through `cluster` and never starts an engine.
+
+Imports: cluster, sealing, core, api, errors.
+"""

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from ..api.resource import PLURAL, parse
-from ..cluster.api import MERGE_PATCH, ApiRefused
-from ..cluster.numbers import CONFLICT, NumberApi
+from ..cluster.answers import ApiRefused, Conflict, Forbidden, NotFound
+from ..cluster.api import MERGE_PATCH
+from ..cluster.numbers import NumberApi
 from ..cluster.port import JsonApi
 from ..cluster.reading import Unreadable
 from ..cluster.secrets import LABEL_SELECTOR
@@ -17,7 +18,7 @@ from ..errors import OperatorError
 from ..sealing.sealed import KeyRing
 from ..sealing.store import encoded, keys_in, secret_path
 from ..sealing.uses import Use, resealed, use_of
-from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, SECRET, Refused
+from .sealer import IN_USE, NO_RIGHTS, SECRET, Refused
 
 ATTEMPTS = 5
 """How often a write that somebody else was faster with is tried again."""
@@ -66,12 +67,10 @@ class StoredKeys:
             body = {"metadata": {**_version(raw), "annotations": {LAST_APPLIED: None}}, "data": encoded(ring)}
             try:
                 await self._patch(secret_path(self._namespace), body)
-            except ApiRefused as exc:
-                if exc.status != CONFLICT:
-                    raise
+            except Conflict:
                 continue
             return ring
-        raise Refused("Conflict", f"{self._where} changes all the time; try again")
+        raise Refused(f"{self._where} changes all the time; try again")
 
     async def uses(self, ring: KeyRing) -> list[Use]:
         """Every Secret with sealed values: the labelled ones, and the others that a number names."""
@@ -106,13 +105,13 @@ class StoredKeys:
                 f"{len(needing)} Secrets are sealed with older keys: {shown}. Run `kubectl byoc keys reseal` first; "
                 "--even-if-used gives them up."
             )
-            raise Refused("InUse", message, exit_code=IN_USE)
+            raise Refused(message, exit_code=IN_USE)
         if self.unread:
             where = next(iter(self.unread))
             message = (
                 f"{where} cannot be read ({self.unread[where]}) and may need an older key; --even-if-used risks it"
             )
-            raise Refused("InUse", message, exit_code=IN_USE)
+            raise Refused(message, exit_code=IN_USE)
 
     async def reseal(self) -> Resealed:
         """Seal with the first key whatever is sealed with another one, in place."""
@@ -138,13 +137,11 @@ class StoredKeys:
                 return  # somebody else did it meanwhile
             try:
                 await self._patch(path, {"metadata": _version(raw), "data": data})
-            except ApiRefused as exc:
-                if exc.status != CONFLICT:
-                    raise
+            except Conflict:
                 raw = await self._api.request("GET", path, resource="secrets")
                 continue
             return
-        raise Refused("Conflict", "it changes all the time")
+        raise Refused("it changes all the time")
 
     async def _secrets(self) -> list[dict[str, Any]]:
         """The labelled Secrets, and the others that a number names."""
@@ -156,14 +153,13 @@ class StoredKeys:
             named = [self._named(number) async for number in NumberApi(self._api, ()).all()]
         except ApiRefused as exc:
             message = f"the Secrets and numbers of all namespaces must be read for this, and you may not: {exc.message}"
-            raise Refused("NoRights", message, exit_code=NO_RIGHTS) from exc
+            raise Refused(message, exit_code=NO_RIGHTS) from exc
         for namespace, name in sorted({each for each in named if each[1]} - set(found)):
             try:
                 path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
                 found[namespace, name] = await self._api.request("GET", path, resource="secrets")
-            except ApiRefused as exc:
-                if exc.status != NOT_FOUND:
-                    raise
+            except NotFound:
+                pass
             except Unreadable as exc:
                 self._pass_over(replace(exc, namespace=namespace, name=name))
         return [found[each] for each in sorted(found)]
@@ -172,7 +168,7 @@ class StoredKeys:
         """Namespace and name of the Secret that a number names, also where the spec breaks a rule."""
         number = parse(raw)
         if number.unread:
-            self._pass_over(Unreadable("Unreadable", number.unread, PLURAL, number.key.namespace, number.key.name))
+            self._pass_over(Unreadable(number.unread, PLURAL, number.key.namespace, number.key.name))
         # The name becomes part of a path: `..` would ask for something else.
         return number.key.namespace, number.secret_name if SECRET.allows(number.secret_name) else ""
 
@@ -180,18 +176,19 @@ class StoredKeys:
         try:
             return await self._api.request("GET", secret_path(self._namespace), resource="secrets")
         except Unreadable as exc:
-            raise Refused("NoKeys", f"{self._where} cannot be read: {exc.message}") from exc
+            raise Refused(f"{self._where} cannot be read: {exc.message}") from exc
+        except NotFound as exc:
+            message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
+            raise Refused(message) from exc
         except ApiRefused as exc:
-            message = f"{self._where} cannot be read: {exc.message}"
-            if exc.status == NOT_FOUND:
-                message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
-            raise Refused("NoKeys", message, exit_code=NO_RIGHTS if exc.status == FORBIDDEN else 1) from exc
+            exit_code = NO_RIGHTS if isinstance(exc, Forbidden) else 1
+            raise Refused(f"{self._where} cannot be read: {exc.message}", exit_code=exit_code) from exc
 
     def _ring_of(self, raw: Mapping[str, Any]) -> KeyRing:
         try:
             return keys_in(raw)
         except ValueError as exc:
-            raise Refused("NoKeys", f"{self._where} cannot be used: {exc}") from exc
+            raise Refused(f"{self._where} cannot be used: {exc}") from exc
 
     async def _patch(self, path: str, body: Mapping[str, Any]) -> None:
         await self._api.request("PATCH", path, resource="secrets", body=body, content_type=MERGE_PATCH)

@@ -129,7 +129,7 @@ async def seal(target: Target, name: str, namespace: str | None, key: str, *, no
     that is only tried, to have the operator's admission webhook seal; without it nothing is printed (exit code 3).
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
     if key == "username":
-        raise Refused("BadValue", "--key: `username` holds the user name; name another key", exit_code=USAGE)
+        raise Refused("--key: `username` holds the user name; name another key", exit_code=USAGE)
     named("NAME", name, SECRET)
     named("--key", key, KEY)
     async with target.reached() as (api, current):
@@ -254,7 +254,7 @@ async def migrate(target: Target, tokens: Any, namespace: str | None, old_key_fi
       {"name": "twilio-sip", "username": "trunk-user", "passwordToken": "gAAAAA…"}
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
     if tokens is old_key_file:
-        raise Refused("BadValue", "only one of TOKENS and --old-key-file can be standard input", exit_code=USAGE)
+        raise Refused("only one of TOKENS and --old-key-file can be standard input", exit_code=USAGE)
     lines, old_key = _text_of("TOKENS", tokens), _text_of("--old-key-file", old_key_file)
     async with target.reached() as (api, current):
         found = entries(lines, old_key, named("-n", namespace or current, NAMESPACE))
@@ -302,7 +302,7 @@ def _asked(key: str, *, with_username: bool) -> Mapping[str, str]:
         lines.pop()
     if len(lines) != len(names):
         expected = "user name and password, a line each" if with_username else "the password in one line"
-        raise Refused("BadValue", f"lines on standard input: {len(lines)}; expected: {expected}", exit_code=USAGE)
+        raise Refused(f"lines on standard input: {len(lines)}; expected: {expected}", exit_code=USAGE)
     return dict(zip(names, lines, strict=True))
 
 
@@ -330,7 +330,7 @@ def _text_of(what: str, file: IO[bytes]) -> str:
     try:
         return file.read().decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise Refused("BadValue", f"{what} is not UTF-8 text", exit_code=USAGE) from None
+        raise Refused(f"{what} is not UTF-8 text", exit_code=USAGE) from None
 
 
 def _print(manifests: list[dict[str, Any]]) -> None:

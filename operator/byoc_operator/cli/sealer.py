@@ -6,20 +6,19 @@ from typing import Any, Protocol
 
 from ..api import grammar
 from ..api.encoding import from_base64
-from ..cluster.api import ApiRefused
+from ..cluster.answers import ApiRefused, Forbidden, NotFound
 from ..cluster.port import JsonApi
 from ..core.credentials import KEYS_SECRET, WATCH_LABEL, field_of, problem_of
 from ..errors import OperatorError
 from ..sealing.sealed import KeyRing, is_sealed, is_token
 from ..sealing.store import keys_in, secret_path
 
-FORBIDDEN, NOT_FOUND = 403, 404
-
 
 @dataclass(eq=False)
 class Refused(OperatorError):
     """What was asked for cannot be had; nothing was changed. `exit_code` is what a script sees."""
 
+    message: str
     exit_code: int = 1
 
 
@@ -82,14 +81,14 @@ class WebhookSealer:
             answer = await self._api.request("POST", path, resource="secrets", body=body)
         except ApiRefused as exc:
             message = f"{self._why}, and the API server does not take the Secret to seal it: {exc.message}"
-            raise Refused("NotSealed", message, exit_code=NO_RIGHTS) from exc
+            raise Refused(message, exit_code=NO_RIGHTS) from exc
         found = {key: from_base64(value) or "" for key, value in (answer.get("data") or {}).items()}
         if set(found) != set(values) or not all(is_token(text) for text in found.values()):
             message = (
                 f"{self._why}, and the cluster has no admission webhook that seals (not every value came back sealed). "
                 "Ask whoever runs the operator for it, or to seal the values for you. Nothing was created."
             )
-            raise Refused("NotSealed", message, exit_code=NO_RIGHTS)
+            raise Refused(message, exit_code=NO_RIGHTS)
         return found
 
 
@@ -99,18 +98,16 @@ async def sealer_for(api: JsonApi, operator_namespace: str) -> Sealer:
     try:
         raw = await api.request("GET", secret_path(operator_namespace), resource="secrets")
         return LocalSealer(keys_in(raw))
-    except ApiRefused as exc:
-        if exc.status == FORBIDDEN:
-            return WebhookSealer(api, f"you may not read {where}")
-        if exc.status == NOT_FOUND:
-            message = (
-                f"there is no {where}. Does the operator run there? Else name its namespace: --operator-namespace. "
-                "If the keys are lost: docs/sealing.md, Restore."
-            )
-            raise Refused("NoKeys", message) from exc
-        raise
+    except Forbidden:
+        return WebhookSealer(api, f"you may not read {where}")
+    except NotFound as exc:
+        message = (
+            f"there is no {where}. Does the operator run there? Else name its namespace: --operator-namespace. "
+            "If the keys are lost: docs/sealing.md, Restore."
+        )
+        raise Refused(message) from exc
     except ValueError as exc:
-        raise Refused("NoKeys", f"{where} cannot be used: {exc}") from exc
+        raise Refused(f"{where} cannot be used: {exc}") from exc
 
 
 def checked(values: Mapping[str, str]) -> None:
@@ -118,13 +115,13 @@ def checked(values: Mapping[str, str]) -> None:
     for key, value in values.items():
         problem = "the value is sealed already" if is_sealed(value) else problem_of(value, field_of(key))
         if problem:
-            raise Refused("BadValue", f"{key}: {problem}", exit_code=USAGE)
+            raise Refused(f"{key}: {problem}", exit_code=USAGE)
 
 
 def named(where: str, text: str, naming: Naming) -> str:
     """The text, if it is such a name; `Refused` else: paths are made of names, and what is printed shall be taken."""
     if not naming.allows(text):
-        raise Refused("BadValue", f"{where}: {naming.rule}, {naming.most} at most", exit_code=USAGE)
+        raise Refused(f"{where}: {naming.rule}, {naming.most} at most", exit_code=USAGE)
     return text
 
 

@@ -1,4 +1,8 @@
-"""The API server: our own LIST, GET and PATCH. Watching is kopf's.
+"""The API server: LIST, GET, PATCH, POST of our own. kopf watches.
 
-May import sealing, core and errors. Every call has a timeout; every failure leaves as an `errors.OperatorError`.
+Use `api.connect` for a connection, and one class for each thing: numbers, Secrets, Events, the Lease, rights. Every
+request has a timeout, and every failure leaves this package as an `errors.OperatorError`; `answers` has a
+class for each meaning of a refusal. `fake` stands in for tests.
+
+Imports: core, api, errors.
 """

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from ..api.printable import printable_bytes
 from ..api.resource import GROUP, KIND, VERSION, Key, PhoneNumber
 from ..errors import OperatorError
-from .api import ApiRefused
+from .answers import ApiRefused
 from .port import JsonApi
 from .refusals import without_names
 

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+from ..api.conditions import Reason
 from ..errors import Unavailable
+from .answers import Expired
 from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, read_page
 
 PAGE_SIZE = 50
@@ -35,19 +37,11 @@ JSON = "application/json"
 
 
 class Fetch(Protocol):
-    """One GET: its body. Raises `TooMuch`, `Expired`, `Unavailable`, `ApiRefused`."""
+    """One GET: its body. Raises `TooMuch`, `Unavailable` and `ApiRefused`, of which `Expired` is one."""
 
     def __call__(self, url: str, *, accept: str, timeout_s: float, most_bytes: int) -> Awaitable[bytes]:
         """Ask."""
         ...
-
-
-class Expired(Exception):
-    """A place in a list is too old (410). `token`: where to go on in the list as it is now, empty if unknown."""
-
-    def __init__(self, token: str) -> None:
-        super().__init__()
-        self.token = token
 
 
 class Pages:
@@ -84,7 +78,7 @@ class Pages:
             except Expired as exc:
                 starts += 1
                 if starts > STARTS:
-                    raise Unavailable("KubernetesUnavailable", _LOST) from None
+                    raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, _LOST) from None
                 token = exc.token
                 continue
             quick = self._clock() - began <= QUICK_S and 2 * len(text) <= PAGE_BYTES
@@ -106,7 +100,7 @@ class Pages:
             text = await self._fetch(f"{url}&includeObject=None", accept=TABLE, timeout_s=ONE_S, most_bytes=PAGE_BYTES)
         except Expired as exc:
             if not exc.token:
-                raise Unavailable("KubernetesUnavailable", _LOST) from None
+                raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, _LOST) from None
             return exc.token
         table = decoded(text)
         table = table if isinstance(table, dict) else {}
@@ -115,7 +109,7 @@ class Pages:
         if not name:
             namespace, name = path.partition("/namespaces/")[2].partition("/")[0], _first_cell(table)
         problem = f"the API server does not hand it out: {why.message}"
-        self._told(Unreadable("Unreadable", problem, resource=self._resource, namespace=namespace, name=name))
+        self._told(Unreadable(problem, resource=self._resource, namespace=namespace, name=name))
         return token
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..api.conditions import Reason
 from ..api.encoding import to_base64
 from ..api.resource import ANNOTATIONS, FINALIZER, PLURAL, UNREAD
 from ..core.credentials import MAX_BYTES, MAX_KEYS, WATCH_LABEL
@@ -79,6 +80,7 @@ SHAPES: Mapping[str, Shape] = {PLURAL: NUMBER, f"{PLURAL}/status": NUMBER, "secr
 class Unreadable(OperatorError):
     """An object that is passed over, as far as one can tell which."""
 
+    message: str
     resource: str = ""
     namespace: str = ""
     name: str = ""
@@ -131,7 +133,7 @@ async def read(text: bytes, resource: str, *, stored: bool = True) -> dict[str, 
         except Malformed:
             value = None
     if not isinstance(value, dict):
-        raise Unreadable("Unreadable", "the answer is no JSON object that can be read", resource=resource)
+        raise Unreadable("the answer is no JSON object that can be read", resource=resource)
     if shape is not None and stored:
         identify(value, resource)
     return value
@@ -159,7 +161,9 @@ async def read_page(text: bytes, resource: str, told: Told) -> AsyncIterator[dic
             yield token_in(exc.value)
             return
         except Malformed:
-            raise Unavailable("KubernetesUnavailable", "the API server's list is no JSON that can be read") from None
+            raise Unavailable(
+                Reason.KUBERNETES_UNAVAILABLE, "the API server's list is no JSON that can be read"
+            ) from None
         if step is not None and (value := _passed(step, resource, told)) is not None:
             yield value
         if time.perf_counter() >= until:
@@ -209,7 +213,6 @@ def identify(value: Any, resource: str) -> None:
     whole = version.isascii() and version.isdigit() and len(version) <= MAX_VERSION_DIGITS
     if not whole or not all(texts.values()):
         raise Unreadable(
-            "Unreadable",
             "it lacks a namespace, name, UID or resourceVersion that can be read",
             resource=resource,
             namespace=texts["namespace"],

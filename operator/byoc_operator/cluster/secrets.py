@@ -5,14 +5,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
+from ..api.conditions import Verdict
 from ..api.encoding import from_base64
-from ..core.credentials import MAX_KEYS, WATCH_LABEL, Reading, SecretFacts, facts_of, sealed_keys
+from ..core.credentials import MAX_KEYS, WATCH_LABEL, Field, Reading, SecretFacts, facts_of, sealed_keys
 from ..core.trunk import Mask, Masked
-from ..sealing.store import SealingKeys
-from .api import ApiRefused
-from .numbers import NOT_FOUND, scopes
+from .answers import NotFound
+from .numbers import scopes
 from .port import JsonApi
 
 LABEL_SELECTOR = f"{WATCH_LABEL}=true"
@@ -35,6 +35,21 @@ Name = tuple[str, str]
 """Namespace and name of a Secret."""
 
 
+class Opener(Protocol):
+    """Opens sealed values."""
+
+    def open(self, text: str, namespace: str, field: Field) -> str | Verdict:
+        """The value of a sealed text for this namespace and field, or why it does not open."""
+        ...
+
+    async def read_again(self, since: float) -> None:
+        """Return once the opener knows the keys as they were after `since` (monotonic seconds).
+
+        What did not open may open then. Raises `Waiting` if it is too early to ask, `Unavailable`.
+        """
+        ...
+
+
 class Secrets:
     """All Secrets that numbers refer to. Labelled ones tell of their changes; the others are asked."""
 
@@ -43,7 +58,7 @@ class Secrets:
         api: JsonApi,
         namespaces: Sequence[str],
         mask: Mask,
-        keys: SealingKeys,
+        opener: Opener,
         clock: Callable[[], float] = time.monotonic,
         *,
         labelled_only: bool = False,
@@ -51,8 +66,8 @@ class Secrets:
         self._api = api
         self._labelled_only = labelled_only
         self._namespaces = namespaces
-        self._reading = Reading(mask, keys.open)
-        self.keys = keys
+        self._reading = Reading(mask, opener.open)
+        self._opener = opener
         self._clock = clock
         self._facts: dict[Name, SecretFacts] = {}
         self._flights: dict[Name, tuple[float, asyncio.Task[SecretFacts | None]]] = {}
@@ -150,18 +165,16 @@ class Secrets:
     async def _get(self, namespace: str, name: str) -> SecretFacts | None:
         try:
             raw = await self._api.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}", resource="secrets")
-        except ApiRefused as exc:
-            if exc.status == NOT_FOUND:
-                self._facts.pop((namespace, name), None)
-                self._unopened.pop((namespace, name), None)
-                return None
-            raise
+        except NotFound:
+            self._facts.pop((namespace, name), None)
+            self._unopened.pop((namespace, name), None)
+            return None
         facts = self._read(raw)
         self._take(facts)
         if facts.unopened:
             # Sealed with a key that is newer than those we know? Nothing is said before they were read again.
             _, since = self._unopened.get((namespace, name), ("", self._clock()))
-            await self.keys.look(since)
+            await self._opener.read_again(since)
             facts = self._read(raw)
             self._take(facts)
         return facts

@@ -1,4 +1,7 @@
-"""The decision: values in, values out. Imports `api` and nothing else of this package.
+"""The decision: values in, values out. What a number should become, what LiveKit has, what to change.
 
-No I/O, no clock (`now` is an argument), no logging, no kopf, kubernetes or livekit here; a test holds it.
+Every other package but `api` may use all of it. Pure: no I/O, no clock (`now` is an argument), no logging, no kopf,
+kubernetes or livekit; a test reads the imports.
+
+Imports: api, errors.
 """

@@ -124,16 +124,16 @@ class SecretUse:
     username: Masked | None
 
 
-Opener = Callable[[str, str, Field], str | Verdict]
+Open = Callable[[str, str, Field], str | Verdict]
 """Opens a sealed text for a namespace and field; else a verdict whose message begins with `the value`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How values are read: `mask` makes digests of them, `opener` opens sealed ones."""
+    """How values are read: `mask` makes digests of them, `open` opens sealed ones."""
 
     mask: Mask
-    opener: Opener
+    open: Open
 
 
 def facts_of(
@@ -145,7 +145,7 @@ def facts_of(
     found: dict[str, Masked | Verdict] = {}
     for key, value in values.items():
         where = f"Secret {namespace}/{name}, key `{key}`"
-        text = _opened(value, namespace, field_of(key), reading.opener)
+        text = _opened(value, namespace, field_of(key), reading.open)
         if isinstance(text, Verdict):
             found[key] = Verdict(text.reason, f"{where}: {text.message}")
         else:
@@ -158,7 +158,7 @@ def sealed_keys(values: Mapping[str, str | None]) -> frozenset[str]:
     return frozenset(key for key, value in values.items() if value and value.startswith(SEALED_PREFIX))
 
 
-def _opened(text: str | None, namespace: str, field: Field, opener: Opener) -> str | Verdict:
+def _opened(text: str | None, namespace: str, field: Field, open_sealed: Open) -> str | Verdict:
     """A value as it will be sent, opened if it is sealed; or why it cannot be used. Never quotes the value."""
     if text is None:
         return Verdict(Reason.SECRET_INVALID, "the value is not UTF-8 text.")
@@ -166,7 +166,7 @@ def _opened(text: str | None, namespace: str, field: Field, opener: Opener) -> s
         spoiled = _wrapped(text)
         if spoiled:
             return Verdict(Reason.SECRET_INVALID, f"{spoiled}.")
-        opened = opener(text, namespace, field)
+        opened = open_sealed(text, namespace, field)
         if isinstance(opened, Verdict):
             return opened
         text = opened

@@ -1,4 +1,6 @@
-"""The machine around the pure core: cache, queue, the one reconcile function, the sweep.
+"""The engine around the decision: intake, cache, queue, workers, the one reconcile function, the sweep, the leader.
 
-May import livekit_sip, cluster, telemetry, core and errors. Knows nothing of kopf.
+Use `engine.Engine`; the other modules are its parts. The engine knows nothing of kopf.
+
+Imports: livekit_sip, cluster, sealing, telemetry, core, api, errors.
 """

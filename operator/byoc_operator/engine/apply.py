@@ -6,22 +6,29 @@ from typing import assert_never
 
 from ..core.ownership import Owner
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change, needs_credentials
+from ..core.run_outcome import RunOutcome, outcome_of, soonest
 from ..core.trunk import DEPENDENTS, DispatchRule, Kind, SipObject
-from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable, Waiting
+from ..errors import Conflict, Failure, Gone, NotLeading, Stalled
 from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`done`: the changes that LiveKit confirmed. `failure`: the first thing that went wrong, None if nothing did.
-
-    `retry`: the first failure that goes away by itself, None if there is none.
-    """
+    """`done`: the changes that LiveKit confirmed. `failures`: what went wrong, in that order."""
 
     done: tuple[Change, ...] = ()
-    failure: OperatorError | None = None
-    retry: OperatorError | None = None
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def failure(self) -> Failure | None:
+        """What went wrong first, which is what the status tells; None if nothing did."""
+        return next(iter(self.failures), None)
+
+    @property
+    def outcome(self) -> RunOutcome:
+        """When to apply again what was not done."""
+        return soonest(map(outcome_of, self.failures))
 
     @property
     def wrote_credentials(self) -> bool:
@@ -37,9 +44,12 @@ class Applier:
         self._metrics = metrics
 
     async def apply(self, changes: Iterable[Change], owner: Owner) -> Applied:
-        """All changes in order. A part that LiveKit refuses does not stop the others; a fault of LiveKit does."""
+        """All changes in order. A part that LiveKit refuses does not stop the others; a fault of LiveKit does.
+
+        Raises `NotLeading`: another replica applies the changes.
+        """
         done: list[Change] = []
-        failures: list[OperatorError] = []
+        failures: list[Failure] = []
         skipped: set[Kind] = set()
         trunk_id = ""
         for change in changes:
@@ -48,7 +58,9 @@ class Applier:
                 continue
             try:
                 made = await self._one(change, owner, trunk_id)
-            except OperatorError as exc:
+            except NotLeading:
+                raise
+            except Failure as exc:
                 failures.append(exc)
                 if not _only_this_part(exc):
                     break
@@ -58,8 +70,7 @@ class Applier:
             self._metrics.changes.labels(str(kind), type(change).__name__.lower()).inc()
             if made is not None and made.kind is Kind.INBOUND_TRUNK:
                 trunk_id = made.id
-        passing = (failure for failure in failures if isinstance(failure, Waiting | Unavailable))
-        return Applied(tuple(done), next(iter(failures), None), next(passing, None))
+        return Applied(tuple(done), tuple(failures))
 
     async def _one(self, change: Change, owner: Owner, trunk_id: str) -> SipObject | None:
         match change:
@@ -76,7 +87,7 @@ class Applier:
         return None
 
 
-def _only_this_part(exc: OperatorError) -> bool:
+def _only_this_part(exc: Failure) -> bool:
     return isinstance(exc, Conflict | Gone) or (isinstance(exc, Stalled) and not exc.server_wide)
 
 

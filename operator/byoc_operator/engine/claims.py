@@ -7,8 +7,8 @@ from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..core.claims import Kept, Tenure, claims, first, holds_by_status, oldest
 from ..core.ownership import Owner, is_retained
-from .breath import unhurried
-from .gather import Moved
+from .gather import ObjectChanged
+from .in_steps import in_steps
 from .ports import Ports
 
 
@@ -47,8 +47,8 @@ class Claims:
     async def confirmed(self, phone: str) -> Tenure:
         """Who has the number; if others wait for it, the holder was asked whether it is still there.
 
-        A watch tells nothing of what vanished while it was broken. Raises `Moved` if the holder is gone, or another
-        one than we knew.
+        A watch tells nothing of what vanished while it was broken. Raises `ObjectChanged` if the holder is gone, or is
+        another one than we knew.
         """
         tenure = self._in_livekit(phone) or self._free(phone, await self._contenders(phone))
         held, cache = tenure.holder, self._ports.cache
@@ -63,15 +63,15 @@ class Claims:
         if raw is not None:
             cache.seen(raw)
         if cache.get(held.key) is not held:
-            raise Moved
+            raise ObjectChanged
         return tenure
 
     async def tidy(self) -> None:
         """Let go what no object names any more, and forget what is reserved no longer; once a sweep is enough."""
-        async for phone in unhurried(list(self._held)):
+        async for phone in in_steps(list(self._held)):
             if phone in self._held and not self._ports.cache.rivals(phone):  # a run may have been faster
                 self._let_go(phone)
-        async for phone, past in unhurried(list(self._released.items())):
+        async for phone, past in in_steps(list(self._released.items())):
             if past.until_s <= self._ports.clock() and not self._is_asked_for(phone, past.namespace):
                 self._released.pop(phone, None)
 
@@ -98,7 +98,7 @@ class Claims:
         """Of however many objects those among whom the holder is, if there is one."""
         found: list[PhoneNumber] = []
         tenure = self._nobody(phone)
-        async for number in unhurried(self._ports.cache.claiming(phone)):
+        async for number in in_steps(self._ports.cache.claiming(phone)):
             found = self._ahead(phone, tenure, [*found, number])
         return found
 

@@ -2,31 +2,28 @@
 
 import asyncio
 import contextlib
-import logging
 from dataclasses import dataclass
 
-from ..core.orphans import asked_to_release
-from ..errors import OperatorError
+from byoc_operator.errors import Failure
+
 from .gauges import export
 from .health import Health
 from .intake import Intake
 from .leader import Leadership
-from .orphanage import Announce, Orphanage
+from .orphan_search import Announce, OrphanRules, OrphanSearch
 from .ports import Ports
-from .queue import Lane, WorkQueue
+from .queue import Priority, WorkQueue
 from .reconcile import Reconciler
+from .release import Releases
+from .rights_watch import RightsWatch
 from .role import Role
+from .secret_look import SealedInUse
 from .sweep import LiveKitState, Sweeper
 from .tasks import Tasks
 from .worker import Worker
 
-log = logging.getLogger(__name__)
-
 FRESH_S = 2.0
 """Who leads so soon after the lists need not list again; what happened since is listed when the watches begin."""
-
-RIGHTS_S = 5.0
-"""How often the engine asks whether a missing right is back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +43,23 @@ class Engine:
         ports: Ports,
         pace: Pace,
         leader: Leadership,
-        orphanage: Orphanage,
+        orphans: OrphanRules,
         say: Announce,
     ) -> None:
         self._ports = ports
         self._pace = pace
         self._leader = leader
-        self._orphanage = orphanage
         self._say = say
         self._role = Role()
         self.tasks = Tasks()
         self.queue = WorkQueue(refresh_limit=pace.refreshes, paced_limit=lambda: ports.guard.pace.value)
         self.intake = Intake(ports, self.queue, self._role, self.tasks)
         self._reconciler = Reconciler(ports)
+        self.orphans = OrphanSearch(ports, orphans, say, self._freed)
+        self._rights = RightsWatch(ports.regained, self.queue, self._role, self.tasks)
         self._worker = Worker(ports, self.queue, self._reconciler)
-        self._sweeper = Sweeper(ports, self.queue, self._reconciler, orphanage, pace.sweep_interval_s, say)
+        self._sweeper = Sweeper(ports, self.queue, self._reconciler, self.orphans, pace.sweep_interval_s)
+        self._sealed = SealedInUse(ports, self._sweeper.secrets)
         self._health = Health(
             intake=self.intake,
             queue=self.queue,
@@ -69,13 +68,10 @@ class Engine:
             refusals=ports.regained.refusals,
             role=self._role,
         )
-        ports.secrets.keys.changed = self.intake.other_keys
-        orphanage.freed = self._freed
-        leader.heard = self._asked_to_release
-        ports.regained.refusals.begun = self._look_for_rights
-        ports.regained.refusals.regained = self._may_again
-        self._looks_for_rights = False
-        export(ports, self._role, self.queue, self._worker, self._sweeper, orphanage)
+        ports.keeper.keys.listen(self.intake.other_keys)
+        self.releases = Releases(self.orphans, self._role, self.tasks)
+        leader.listen(self.releases.asked)
+        export(ports, self._role, self.queue, self._worker, self._sweeper, self.orphans)
 
     @property
     def leading(self) -> bool:
@@ -93,7 +89,7 @@ class Engine:
 
     async def start(self) -> None:
         """List what there is, then work as soon as this process leads. Waits for the API server."""
-        self._look_for_rights()
+        self._rights.right_missing()
         await self.intake.first_lists()
         await self._ports.rights.look()
         self.tasks.keep_running(self._lead(), "leader")
@@ -110,13 +106,14 @@ class Engine:
         """Look again at what happened while this process stood by, then work."""
         if self.intake.age_s > FRESH_S:
             await self.intake.patiently(self.intake.look_again)
-        await self._sweeper.look_at_keys()
+        await self._ports.keeper.look(self._sealed)  # before the first run: a run may need keys
         self._reconciler.claims.begin()
         self._sweeper.state.swept_at_s = self._ports.wall()
         self._role.leading = True
         for index in range(self._pace.workers):
             self.tasks.keep_running(self._worker.work(), f"worker {index}")
         self.tasks.keep_running(self._sweeper.run(self._tell_trouble), "sweeper")
+        self.tasks.keep_running(self._ports.keeper.run(self._sealed), "keeper of the sealing keys")
 
     async def stop(self, grace_s: float) -> None:
         """Take nothing more in, let runs under way end for up to `grace_s` seconds, then end."""
@@ -131,43 +128,12 @@ class Engine:
         self._role.leading = False
         await self._leader.release()
 
-    def _freed(self, phone: str, released: bool) -> None:  # noqa: FBT001 - `Orphanage.freed`
+    def _freed(self, phone: str, released: bool) -> None:  # noqa: FBT001 - `orphan_search.Freed`
         """A trunk that belonged to nobody is deleted: an object that waits for its number may have it."""
         if released:
             self._reconciler.claims.forget(phone)
         if self._role.leading:
-            self.queue.add(phone, Lane.SWEEP)
+            self.queue.add(phone, Priority.SWEEP)
 
-    def _asked_to_release(self, text: str) -> None:
-        """The annotation on the Lease changed, or was seen for the first time."""
-        self._orphanage.asked = asked_to_release(text)
-        if self._role.leading:
-            self.tasks.run_aside(self._release(), "release")
-
-    async def _release(self) -> None:
-        try:
-            await self._orphanage.release()
-        except OperatorError as exc:
-            log.warning("nothing can be released just now, the next sweep tries again: %s", exc.message)
-        except Exception as exc:  # noqa: BLE001 - what was asked for stays asked: it must not end one process after another
-            log.error("a bug: %s while releasing what the Lease names", type(exc).__name__)  # noqa: TRY400 - as in runs
-
-    def _look_for_rights(self) -> None:
-        """A right is missing: ask from now and then whether it is back, until none is missing."""
-        if not self._looks_for_rights and not self.tasks.stopping and self._ports.regained.refusals.missing():
-            self._looks_for_rights = True
-            self.tasks.run_once(self._rights_are_back(), "rights")
-
-    async def _rights_are_back(self) -> None:
-        while self._ports.regained.refusals.missing():
-            await asyncio.sleep(RIGHTS_S)
-            await self._ports.regained.look()
-        self._looks_for_rights = False
-
-    def _may_again(self) -> None:
-        """A right is back: whatever backs off is tried at once."""
-        if self._role.leading:
-            self.queue.unpark()
-
-    def _tell_trouble(self, exc: OperatorError) -> None:
+    def _tell_trouble(self, exc: Failure) -> None:
         self.tasks.run_aside(self._say(exc.reason, exc.message), "event about LiveKit")

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ..api.conditions import Reason, Verdict
 from ..api.resource import Key, PhoneNumber
 from ..api.schema import DeletionPolicy
-from ..cluster.api import ApiRefused
+from ..cluster.answers import Forbidden
 from ..cluster.reading import Unreadable
 from ..core.adoption import Adoption, judge
 from ..core.assessment import Assessment, Situation, assess
@@ -16,14 +16,12 @@ from ..core.ownership import Owned
 from ..core.trunk import DispatchRule
 from .ports import Ports
 
-FORBIDDEN = 403
-
 RECOUNT_S = 1.0
 """How long a count of what a namespace has left in LiveKit is believed."""
 
 
-class Moved(Exception):
-    """Not an error: an object changed while it was judged. All objects of its phone number are judged again."""
+class ObjectChanged(Exception):
+    """Not an error: an object changed during its run. All objects of its phone number are run again."""
 
 
 class Retentions:
@@ -142,9 +140,7 @@ class Gatherer:
     async def _fetched(self, number: PhoneNumber, use: SecretUse) -> Credentials | Verdict | None:
         try:
             facts = await self._ports.secrets.fetch(use.namespace, use.name)
-        except ApiRefused as exc:
-            if exc.status != FORBIDDEN:
-                raise
+        except Forbidden:
             where = f"Secret {use.namespace}/{use.name}"
             return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP 403).")
         except Unreadable as exc:

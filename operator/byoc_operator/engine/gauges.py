@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from ..api.conditions import Reason
-from .orphanage import Orphanage
-from .ports import Ports
+from .orphan_search import OrphanSearch
+from .ports import GaugePorts
 from .queue import WorkQueue
 from .role import Role
 from .sweep import Sweeper
@@ -15,7 +15,9 @@ Read = Callable[[], float | None]
 _REASONS = frozenset(Reason)
 
 
-def export(ports: Ports, role: Role, queue: WorkQueue, worker: Worker, sweeper: Sweeper, orphanage: Orphanage) -> None:
+def export(
+    ports: GaugePorts, role: Role, queue: WorkQueue, worker: Worker, sweeper: Sweeper, orphans: OrphanSearch
+) -> None:
     """Register gauges that are read when somebody looks; each is one of `telemetry.metrics.LED`."""
     gauges: dict[str, Read] = {
         "byoc_queue_depth": lambda: queue.depth,
@@ -23,8 +25,8 @@ def export(ports: Ports, role: Role, queue: WorkQueue, worker: Worker, sweeper: 
         "byoc_queue_parked": lambda: queue.parked,
         "byoc_queue_oldest_seconds": lambda: queue.oldest_s,
         "byoc_run_oldest_seconds": lambda: worker.oldest_s,
-        "byoc_orphans": lambda: orphanage.count,
-        "byoc_retained_numbers": lambda: orphanage.retained_count,
+        "byoc_orphans": lambda: orphans.count,
+        "byoc_retained_numbers": lambda: orphans.retained_count,
         "byoc_livekit_up": lambda: sweeper.state.up,
         "byoc_last_sweep_timestamp_seconds": lambda: sweeper.state.swept_at_s,
         "byoc_livekit_objects": lambda: ports.inventory.size,
@@ -42,7 +44,7 @@ def _led(role: Role, read: Read) -> Read:
     return lambda: read() if role.leading else None
 
 
-def reasons(ports: Ports) -> dict[str, int]:
+def reasons(ports: GaugePorts) -> dict[str, int]:
     """How many numbers have which reason. The cache counts as numbers change, so reading walks over no number."""
     counts: dict[str, int] = {}
     for stored, count in ports.cache.reasons().items():

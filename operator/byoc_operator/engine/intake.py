@@ -12,8 +12,8 @@ from typing import Any
 from ..api.resource import PLURAL, Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError
-from .ports import Ports
-from .queue import Lane, WorkQueue, followers
+from .ports import IntakePorts
+from .queue import Priority, WorkQueue, followers
 from .role import Role
 from .tasks import Tasks
 
@@ -29,7 +29,7 @@ LIST_RETRY_S = (1.0, 2.0, 5.0, 10.0, 15.0)
 class Intake:
     """Takes in numbers and Secrets, and queues the numbers that have to run while this replica leads."""
 
-    def __init__(self, ports: Ports, queue: WorkQueue, role: Role, tasks: Tasks) -> None:
+    def __init__(self, ports: IntakePorts, queue: WorkQueue, role: Role, tasks: Tasks) -> None:
         self._ports = ports
         self._queue = queue
         self._role = role
@@ -90,12 +90,12 @@ class Intake:
             return
         sighting = self._ports.cache.seen(raw)
         if sighting is not None and sighting.wakes:
-            self._add(sighting.number, _lane(sighting.number))
+            self._add(sighting.number, _priority(sighting.number))
 
     def _vanished(self, key: Key, uid: str) -> None:
         known = self._ports.cache.gone(key, uid)
         if known is not None:
-            self._add(known, Lane.USER)  # somebody else may have waited for the number
+            self._add(known, Priority.USER)  # somebody else may have waited for the number
 
     def secret_event(self, kind: str | None, raw: Mapping[str, Any]) -> None:
         """A watch or a LIST told of a labelled Secret. DELETED also means: it lost its label."""
@@ -116,10 +116,10 @@ class Intake:
         for number in numbers:
             self._add(number, followers(len(numbers)))
 
-    def _add(self, number: PhoneNumber, lane: Lane) -> None:
+    def _add(self, number: PhoneNumber, priority: Priority) -> None:
         """Only the leader queues: a new leader sweeps, and so finds what happened before."""
         if self._role.leading:
-            self._queue.add(number.phone_number, lane, number.key.namespace)
+            self._queue.add(number.phone_number, priority, number.key.namespace)
 
     def passed_over(self, found: Unreadable) -> None:
         """A watch told of an object that cannot be read."""
@@ -127,7 +127,7 @@ class Intake:
 
     async def list_all(self) -> None:
         """Take in all that there is, the sealing keys with it."""
-        await self._ports.secrets.keys.load()  # first: what is listed then can be opened
+        await self._ports.keeper.keys.load()  # first: what is listed then can be opened
         await self._look_at_labelled()
         await self.look_again()
 
@@ -172,7 +172,7 @@ class Intake:
         except Exception as exc:  # noqa: BLE001 - see above
             at = raw["metadata"]
             problem = f"a bug: {type(exc).__name__}"
-            found = Unreadable("Unreadable", problem, resource, at["namespace"], at["name"], at["resourceVersion"])
+            found = Unreadable(problem, resource, at["namespace"], at["name"], at["resourceVersion"])
             self._ports.unread.told(found)
 
     async def _is_gone(self, key: Key) -> bool:
@@ -203,7 +203,7 @@ class Intake:
                 return
 
 
-def _lane(number: PhoneNumber) -> Lane:
+def _priority(number: PhoneNumber) -> Priority:
     """A refresh or recreate of an otherwise unchanged number waits for what users changed."""
     asked = number.refresh_due or number.recreate_due
-    return Lane.REFRESH if asked and number.is_current and not number.deleting else Lane.USER
+    return Priority.REFRESH if asked and number.is_current and not number.deleting else Priority.USER

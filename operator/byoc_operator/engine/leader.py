@@ -1,4 +1,4 @@
-"""Leader election by Lease: of several replicas one acts.
+"""Leader election by Lease: one of several replicas works.
 
 Time is measured by each process's own clock only, from when it saw the Lease change: a skewed clock elsewhere, and
 `renewTime` with it, means nothing. A leader believes in its Lease for a shorter time than the others wait.
@@ -35,9 +35,11 @@ TOLD_AGAIN_S = 300.0
 
 
 class Leadership(Protocol):
-    """Whether and for how long this process works. `heard`: told what the Lease asks to release, when that changes."""
+    """Whether and for how long this process works."""
 
-    heard: Callable[[str], None]
+    def listen(self, asked: Callable[[str], None]) -> None:
+        """Have `asked` called with what the Lease asks to release, when that changes."""
+        ...
 
     async def acquire(self) -> None:
         """Return when this process leads."""
@@ -63,8 +65,8 @@ class Leadership(Protocol):
 class Alone:
     """Leadership without election, for one replica. There is no Lease on which anybody could ask for something."""
 
-    def __init__(self) -> None:
-        self.heard: Callable[[str], None] = lambda _: None
+    def listen(self, asked: Callable[[str], None]) -> None:
+        """There is no Lease, so nothing is ever asked."""
 
     async def acquire(self) -> None:
         """At once."""
@@ -98,7 +100,11 @@ class Leader:
         self._trouble = ""
         self._told = "", float("-inf")
         self._asked = ""
-        self.heard: Callable[[str], None] = lambda _: None
+        self._listeners: list[Callable[[str], None]] = []
+
+    def listen(self, asked: Callable[[str], None]) -> None:
+        """Have `asked` called with what the Lease asks to release, when that changes."""
+        self._listeners.append(asked)
 
     @property
     def holds(self) -> bool:
@@ -207,5 +213,6 @@ class Leader:
         asked = holding.annotations.get(RELEASE, "")
         if asked != self._asked:
             self._asked = asked
-            self.heard(asked)
+            for listener in self._listeners:
+                listener(asked)
         return True

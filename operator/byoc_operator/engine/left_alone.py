@@ -8,8 +8,9 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from ..cluster.api import ApiRefused
+from ..cluster.answers import ApiRefused
 from ..cluster.lease import LEFT_ALONE, LeaseApi
+from ..cluster.reading import Unreadable
 from ..core.orphans import MORE, as_left_alone, left_alone
 
 log = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ class LeftAlone:
             added, dropped = frozenset(self._added), frozenset(self._dropped)
             try:
                 await self._amend(added, dropped)
-            except ApiRefused as exc:
+            except (ApiRefused, Unreadable) as exc:
                 self._tell_refused(exc.message)
                 return
             self._loaded, self._refused = True, ""

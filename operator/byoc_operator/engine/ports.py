@@ -1,8 +1,9 @@
 """What the engine works with: LiveKit, the API server, the clock and what is remembered of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from ..api.resource import PLURAL, Key, PhoneNumber
 from ..cluster.events import Events
@@ -14,11 +15,130 @@ from ..core.ownership import Owned, Owner
 from ..core.trunk import Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
+from ..sealing.keeper import Keeper
 from ..telemetry.metrics import Metrics
 from .cache import Cache
 from .left_alone import LeftAlone
 from .rights import Rights
 from .unread import Unread
+
+
+class NumberReader(Protocol):
+    """Reads ByocPhoneNumbers from the API server."""
+
+    def all(self) -> AsyncIterator[dict[str, Any]]:
+        """Every object of the watched namespaces."""
+        ...
+
+    async def get(self, key: Key) -> dict[str, Any] | None:
+        """One object; None if there is none."""
+        ...
+
+
+class IntakePorts(Protocol):
+    """What the intake works with."""
+
+    @property
+    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def keeper(self) -> Keeper: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def numbers(self) -> NumberReader: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def unread(self) -> Unread: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def clock(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
+
+
+class SecretPorts(Protocol):
+    """What the look at Secrets works with."""
+
+    @property
+    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
+
+
+class SweepPorts(Protocol):
+    """What the sweep works with."""
+
+    @property
+    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def inventory(self) -> Inventory: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def guard(self) -> Guard: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def metrics(self) -> Metrics: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def wall(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
+
+
+class OrphanPorts(Protocol):
+    """What the search for orphans works with."""
+
+    @property
+    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def inventory(self) -> Inventory: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def numbers(self) -> NumberReader: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def installation(self) -> Installation: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def left_alone(self) -> LeftAlone: ...  # noqa: D102 - as in `Ports`
+
+    def looks_after(self, owner: Owner, id: str) -> bool:
+        """Whether the object that a mark names is there, and the marked LiveKit object is its own."""
+        ...
+
+
+class WorkerPorts(Protocol):
+    """What a worker works with."""
+
+    @property
+    def metrics(self) -> Metrics: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def clock(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
+
+
+class GaugePorts(Protocol):
+    """What the gauges read."""
+
+    @property
+    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def inventory(self) -> Inventory: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def guard(self) -> Guard: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def metrics(self) -> Metrics: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def regained(self) -> Regained: ...  # noqa: D102 - as in `Ports`
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +149,7 @@ class Ports:
     inventory: Inventory
     guard: Guard
     secrets: Secrets
+    keeper: Keeper
     numbers: NumberApi
     events: Events
     installation: Installation

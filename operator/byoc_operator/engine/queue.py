@@ -1,6 +1,6 @@
 """A work queue by key: never two runs of one key at once, what users changed first, back-off in memory.
 
-The shape is that of client-go's workqueue; the lanes, the turns of namespaces and the patience of sweeps are ours.
+The semantics are those of client-go's workqueue. Priorities, turns of namespaces and the patience of sweeps are added.
 """
 
 import asyncio
@@ -12,24 +12,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from .turns import Turns
+from .fair_queue import FairQueue
 
 FIRST_RETRY_S = 1.0
 """Back-off per key doubles from here up to what the failure says."""
 
 NOBODY = ""
-"""Who asks for a run that the operator itself wants; a row like a namespace's."""
+"""Stands for a namespace where the operator itself asks for a run."""
 
 AHEAD = 8
-"""So many runs of the first lane go before one of the others, if one waits: changes of one namespace that never end
-must not keep everybody's refreshes, repairs and retries from ever being run."""
+"""So many runs of the highest priority go before one of another priority that waits: endless changes in one namespace
+must not keep all refreshes, repairs and retries from running."""
 
 
-class Lane(IntEnum):
-    """What a run is for; a smaller lane goes first, nearly always.
+class Priority(IntEnum):
+    """What a run is for; a smaller value goes first, nearly always.
 
-    USER: somebody changed this number. FOLLOW: one change concerns many numbers. In these two namespaces take turns.
-    All but USER can wait: they share `paced_limit`.
+    USER: somebody changed this number. FOLLOW: one change concerns many numbers. In these two, namespaces take turns.
+    All but USER can wait, and share `paced_limit`.
     """
 
     USER = 0
@@ -38,9 +38,9 @@ class Lane(IntEnum):
     SWEEP = 3
 
 
-def followers(count: int) -> Lane:
-    """The lane of what follows from one change, by how many numbers it concerns: one goes at once."""
-    return Lane.USER if count == 1 else Lane.FOLLOW
+def followers(count: int) -> Priority:
+    """The priority of runs that follow from one change, by how many numbers it concerns: one goes at once."""
+    return Priority.USER if count == 1 else Priority.FOLLOW
 
 
 @dataclass(slots=True)
@@ -51,22 +51,22 @@ class _Item:
     began. Dictionaries as they keep their order.
     """
 
-    lane: Lane | None = None
-    running: Lane | None = None
-    again: Lane | None = None
+    priority: Priority | None = None
+    running: Priority | None = None
+    again: Priority | None = None
     askers: dict[str, None] = field(default_factory=dict)
     again_for: dict[str, None] = field(default_factory=dict)
     failures: int = 0
-    parked: Lane | None = None
+    parked: Priority | None = None
     due: asyncio.TimerHandle | None = None
     since: float = 0.0
 
 
 @dataclass(slots=True)
 class WorkQueue:
-    """Keys waiting for a run. `refresh_limit`: how many of the refresh lane may run at once.
+    """Keys waiting for a run. `refresh_limit`: how many runs of priority REFRESH at once.
 
-    `jitter(a, b)`: a random number between a and b. `paced_limit`: how many of all lanes but the users' may run now.
+    `jitter(a, b)`: a random number between a and b. `paced_limit`: how many runs of all priorities but USER at once.
     """
 
     refresh_limit: int = 2
@@ -74,34 +74,35 @@ class WorkQueue:
     clock: Callable[[], float] = time.monotonic
     paced_limit: Callable[[], float] = lambda: math.inf
     _items: dict[str, _Item] = field(default_factory=dict)
-    _lanes: dict[Lane, OrderedDict[str, None]] = field(default_factory=lambda: {lane: OrderedDict() for lane in Lane})
-    _turns: Turns = field(default_factory=Turns)
-    _turned: dict[Lane, Turns] = field(default_factory=dict)
-    _at_once: Counter[Lane] = field(default_factory=Counter)
+    _waiting: dict[Priority, OrderedDict[str, None]] = field(
+        default_factory=lambda: {priority: OrderedDict() for priority in Priority}
+    )
+    _fair: dict[Priority, FairQueue] = field(default_factory=dict)
+    _at_once: Counter[Priority] = field(default_factory=Counter)
     _ahead: int = 0
     _stopped: bool = False
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        """The lanes in which namespaces take turns."""
-        self._turned |= {Lane.USER: self._turns, Lane.FOLLOW: Turns()}
+        """The priorities in which namespaces take turns."""
+        self._fair |= {Priority.USER: FairQueue(), Priority.FOLLOW: FairQueue()}
 
-    def add(self, key: str, lane: Lane, asker: str = NOBODY) -> None:
+    def add(self, key: str, priority: Priority, asker: str = NOBODY) -> None:
         """Ask for a run, for the namespace `asker`. A user's change ends a back-off; a sweep never shortens one.
 
-        A key that several namespaces ask for stands in the row of each and is run once, at the first turn: else who
-        names another's phone number could put it behind thousands of their own.
+        A key that several namespaces ask for waits in the queue of each and runs once, at the first turn: otherwise
+        somebody who names another namespace's phone number could put it behind thousands of their own.
         """
         item = self._items.setdefault(key, _Item())
-        if lane is Lane.SWEEP and item.due is not None and item.failures:
+        if priority is Priority.SWEEP and item.due is not None and item.failures:
             return
-        if lane is not Lane.SWEEP:
+        if priority is not Priority.SWEEP:
             item.failures = 0
         item.parked = None
         self._cancel_timer(item)
         if asker != NOBODY:
             self._note(key, item, asker)
-        self._enqueue(key, item, lane)
+        self._enqueue(key, item, priority)
 
     async def get(self) -> str:
         """The next key to run; `done` or `retry` must follow."""
@@ -119,10 +120,10 @@ class WorkQueue:
 
     def later(self, key: str, delay_s: float) -> None:
         """The run went well as far as it could; run again after `delay_s`, or at once if the key changed meanwhile."""
-        lane = Lane.FOLLOW if self._items[key].running is Lane.FOLLOW else Lane.USER
+        priority = Priority.FOLLOW if self._items[key].running is Priority.FOLLOW else Priority.USER
         item = self._finish(key)
         item.failures = 0
-        self._schedule(key, item, delay_s, lane)
+        self._schedule(key, item, delay_s, priority)
 
     def retry(self, key: str, at_least_s: float, at_most_s: float) -> float:
         """The run failed: run again after a back-off with full jitter; how long that is, in seconds."""
@@ -136,22 +137,22 @@ class WorkQueue:
 
     def park(self, key: str) -> None:
         """The run cannot go on before `unpark`; a user's change, or a sweep, still runs it."""
-        lane = self._items[key].running
+        priority = self._items[key].running
         item = self._finish(key)
-        if item.again is not None and item.again is not Lane.SWEEP:
+        if item.again is not None and item.again is not Priority.SWEEP:
             self._settle(key)
             return
-        item.again, item.parked = None, lane
+        item.again, item.parked = None, priority
 
     def unpark(self) -> None:
         """Run whatever was parked, what users changed first; and what backs off, as its reason may be gone."""
         for key, item in self._items.items():
-            lane = Lane.SWEEP if item.due is not None and item.failures else item.parked
-            if lane is not None:
+            priority = Priority.SWEEP if item.due is not None and item.failures else item.parked
+            if priority is not None:
                 item.parked = None
                 item.failures = 0
                 self._cancel_timer(item)
-                self._enqueue(key, item, lane)
+                self._enqueue(key, item, priority)
 
     def running(self, key: str) -> bool:
         """Whether a run of the key is under way."""
@@ -161,7 +162,7 @@ class WorkQueue:
     @property
     def depth(self) -> int:
         """Keys that could run now."""
-        return sum(len(lane) for lane in self._lanes.values())
+        return sum(len(priority) for priority in self._waiting.values())
 
     @property
     def delayed(self) -> int:
@@ -181,7 +182,7 @@ class WorkQueue:
     @property
     def oldest_s(self) -> float:
         """How long the longest-waiting key that could run has waited, in seconds."""
-        heads = [self._items[next(iter(lane))].since for lane in self._lanes.values() if lane]
+        heads = [self._items[next(iter(priority))].since for priority in self._waiting.values() if priority]
         return self.clock() - min(heads) if heads else 0.0
 
     async def drained(self) -> None:
@@ -195,11 +196,11 @@ class WorkQueue:
         self._stopped = True
         for item in self._items.values():
             self._cancel_timer(item)
-            item.lane = item.again = None
-        for lane in self._lanes.values():
-            lane.clear()
-        for turns in self._turned.values():
-            turns.clear()
+            item.priority = item.again = None
+        for priority in self._waiting.values():
+            priority.clear()
+        for fair in self._fair.values():
+            fair.clear()
 
     def _note(self, key: str, item: _Item, asker: str) -> None:
         """Remember who asked; a key that waits for somebody else already may be run at either's turn."""
@@ -207,48 +208,48 @@ class WorkQueue:
             item.again_for[asker] = None
             return
         item.askers[asker] = None
-        if item.lane in self._turned:
-            self._turned[item.lane].add(asker, key)
+        if item.priority in self._fair:
+            self._fair[item.priority].add(asker, key)
 
-    def _enqueue(self, key: str, item: _Item, lane: Lane) -> None:
+    def _enqueue(self, key: str, item: _Item, priority: Priority) -> None:
         if self._stopped:
             return
         if item.running is not None:
-            item.again = lane if item.again is None else min(item.again, lane)
+            item.again = priority if item.again is None else min(item.again, priority)
             return
-        if item.lane is None:
+        if item.priority is None:
             item.since = self.clock()
-        elif item.lane <= lane:
+        elif item.priority <= priority:
             return
         else:
-            self._take_out(key, item, item.lane)
-        item.lane = lane
-        self._lanes[lane][key] = None
-        if lane in self._turned:
+            self._take_out(key, item, item.priority)
+        item.priority = priority
+        self._waiting[priority][key] = None
+        if priority in self._fair:
             item.askers = item.askers or {NOBODY: None}
             for asker in item.askers:
-                self._turned[lane].add(asker, key)
+                self._fair[priority].add(asker, key)
         self._wake.set()
 
-    def _take_out(self, key: str, item: _Item, lane: Lane) -> None:
-        del self._lanes[lane][key]
-        if lane in self._turned:
-            self._turned[lane].drop(key, item.askers)
+    def _take_out(self, key: str, item: _Item, priority: Priority) -> None:
+        del self._waiting[priority][key]
+        if priority in self._fair:
+            self._fair[priority].drop(key, item.askers)
 
     def _pop(self) -> str | None:
-        lane = self._next_lane()
-        if lane is None:
+        priority = self._next_priority()
+        if priority is None:
             return None
-        key = self._turned[lane].next() if lane in self._turned else next(iter(self._lanes[lane]))
+        key = self._fair[priority].next() if priority in self._fair else next(iter(self._waiting[priority]))
         item = self._items[key]
-        self._take_out(key, item, lane)
-        item.lane, item.running = None, lane
-        self._at_once[lane] += 1
+        self._take_out(key, item, priority)
+        item.priority, item.running = None, priority
+        self._at_once[priority] += 1
         return key
 
-    def _next_lane(self) -> Lane | None:
-        """The first lane with a key that may run; after `AHEAD` keys of it, the other one that waits for longest."""
-        ready = [lane for lane, keys in self._lanes.items() if keys and self._has_room(lane)]
+    def _next_priority(self) -> Priority | None:
+        """The first priority with a key that may run; after `AHEAD` keys of it, the other that waits for longest."""
+        ready = [priority for priority, keys in self._waiting.items() if keys and self._has_room(priority)]
         if len(ready) <= 1:
             self._ahead = 0
             return next(iter(ready), None)
@@ -256,15 +257,15 @@ class WorkQueue:
             self._ahead += 1
             return ready[0]
         self._ahead = 0
-        return min(ready[1:], key=lambda lane: self._items[next(iter(self._lanes[lane]))].since)
+        return min(ready[1:], key=lambda priority: self._items[next(iter(self._waiting[priority]))].since)
 
-    def _has_room(self, lane: Lane) -> bool:
-        """Whether one more of this lane may run."""
-        if lane is Lane.USER:
+    def _has_room(self, priority: Priority) -> bool:
+        """Whether one more run of this priority may begin."""
+        if priority is Priority.USER:
             return True
-        if lane is Lane.REFRESH and self._at_once[lane] >= self.refresh_limit:
+        if priority is Priority.REFRESH and self._at_once[priority] >= self.refresh_limit:
             return False
-        return self._at_once.total() - self._at_once[Lane.USER] < self.paced_limit()
+        return self._at_once.total() - self._at_once[Priority.USER] < self.paced_limit()
 
     def _finish(self, key: str) -> _Item:
         item = self._items[key]
@@ -277,23 +278,23 @@ class WorkQueue:
     def _settle(self, key: str) -> None:
         item = self._items[key]
         if item.again is not None:
-            lane, item.again = item.again, None
+            priority, item.again = item.again, None
             item.askers, item.again_for = item.again_for, {}
-            self._enqueue(key, item, lane)
-        elif item.lane is None and item.due is None and not item.failures and item.parked is None:
+            self._enqueue(key, item, priority)
+        elif item.priority is None and item.due is None and not item.failures and item.parked is None:
             del self._items[key]
 
-    def _schedule(self, key: str, item: _Item, delay_s: float, lane: Lane = Lane.USER) -> None:
+    def _schedule(self, key: str, item: _Item, delay_s: float, priority: Priority = Priority.USER) -> None:
         if self._stopped:
             return
-        if item.again is not None and item.again is not Lane.SWEEP:
+        if item.again is not None and item.again is not Priority.SWEEP:
             self._settle(key)
             return
         item.again = None
 
         def run() -> None:
             item.due = None
-            self._enqueue(key, item, Lane.SWEEP if item.failures else lane)
+            self._enqueue(key, item, Priority.SWEEP if item.failures else priority)
 
         item.due = asyncio.get_running_loop().call_later(delay_s, run)
 

@@ -7,16 +7,15 @@ from typing import Literal
 from ..api.conditions import Condition, Reason, Verdict
 from ..api.recorded_status import RecordedStatus
 from ..api.resource import GROUP, PLURAL, PhoneNumber, recorded_status_of
-from ..cluster.api import ApiRefused
-from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
-from ..cluster.refusals import Asked
+from ..cluster.answers import ApiRefused, Asked, Conflict, Forbidden, Invalid, NotFound
 from ..core.assessment import Assessment
 from ..core.ownership import Owned
 from ..core.plan import paths, verbs
+from ..core.run_outcome import REFUSED_LONGEST_S
 from ..core.status import Outcome, status_of, status_patch
-from ..errors import OperatorError, Parked, Stalled, Unavailable
+from ..errors import Failure, Parked, Stalled, Unavailable
 from .apply import Applied
-from .gather import FORBIDDEN, Moved
+from .gather import ObjectChanged
 from .per_object import PerObject
 from .ports import Ports
 
@@ -34,15 +33,12 @@ SERVER_WIDE = frozenset(
 )
 """Faults of LiveKit as a whole: thousands of numbers may carry them, none of them is to blame."""
 
-REFUSED_LONGEST_S = 60.0
-"""The longest pause between two tries of a write that the API server refuses: nobody tells when that is over."""
-
 REFUSED_EVENTS = 100
 """How many objects get an Event that their status cannot be written. What hits more is in the log and the metrics."""
 
 
-class Refused(Unavailable):
-    """The API server refuses a write about this object, which has not changed. The log has it."""
+class WriteRefused(Unavailable):
+    """The API server refuses a write about an object that has not changed. The log tells it."""
 
 
 class Reporter:
@@ -61,7 +57,7 @@ class Reporter:
         return status_of(number, assessment, outcome, self._ports.installation, now)
 
     async def report(self, number: PhoneNumber, assessment: Assessment, applied: Applied, *, seen: bool) -> None:
-        """Bring the status in step with one PATCH, or none. `seen`: LiveKit could be asked. Raises `Moved`."""
+        """Bring the status in step with one PATCH, or none. `seen`: LiveKit could be asked. Raises `ObjectChanged`."""
         outcome = Outcome(
             owned=self._ports.owned(number) if seen else None,
             failure=_verdict(applied.failure),
@@ -76,14 +72,14 @@ class Reporter:
             raw = await ports.numbers.patch_status(number, status_patch(number.status.json(), wanted.json()))
         except ApiRefused as exc:
             await self._look_again(number, exc, "/status")
-            raise Moved from exc
+            raise ObjectChanged from exc
         sighting = ports.cache.seen(raw)
         stored = sighting.number.status if sighting is not None else recorded_status_of(raw)
         if stored != wanted:
             self._stored_otherwise(number, wanted)
-        await self._announce(number, wanted.ready, in_log=not isinstance(applied.failure, Refused))
+        await self._announce(number, wanted.ready, in_log=not isinstance(applied.failure, WriteRefused))
         if sighting is not None and sighting.wakes:
-            raise Moved  # the answer told of an edit before the watch did
+            raise ObjectChanged  # the answer told of an edit before the watch did
 
     def reads(self, number: PhoneNumber, wanted: RecordedStatus) -> bool:
         """Whether the status reads as wanted, as far as the API server can store it."""
@@ -96,30 +92,30 @@ class Reporter:
         self._otherwise.put(number, wanted)
 
     async def hold(self, number: PhoneNumber) -> PhoneNumber:
-        """Put our finalizer on the object. Raises `Moved` if it is not the judged one any more."""
+        """Put our finalizer on the object. Raises `ObjectChanged` if it is not the judged one any more."""
         ports = self._ports
         try:
             raw = await ports.numbers.add_finalizer(number)
         except ApiRefused as exc:
             await self._look_again(number, exc)
-            raise Moved from exc
+            raise ObjectChanged from exc
         ports.cache.seen(raw)
         held = ports.cache.get(number.key)
         if held is None or (held.uid, held.generation, held.wishes) != (number.uid, number.generation, number.wishes):
-            raise Moved
+            raise ObjectChanged
         return held
 
     async def let_go(self, number: PhoneNumber) -> None:
-        """Take our finalizer away; the API server then removes the object. Raises `Moved` if it had changed."""
+        """Take our finalizer away; the API server then removes the object. Raises `ObjectChanged` if it had changed."""
         if not number.has_finalizer:
             return
         try:
             await self._ports.numbers.remove_finalizer(number)
         except ApiRefused as exc:
-            if exc.missing_right and exc.status == FORBIDDEN:  # not what admission refuses, or a token that has expired
+            if isinstance(exc, Forbidden) and exc.missing_right:  # neither admission nor an expired token refuses
                 await self._ports.rights.refused(number.key.namespace, exc.message)
             await self._look_again(number, exc)
-            raise Moved from exc
+            raise ObjectChanged from exc
         self._ports.rights.used(number.key.namespace)
         log.info("deleted", extra={"number": number.key})
 
@@ -187,9 +183,9 @@ class Reporter:
     async def _look_again(self, number: PhoneNumber, refused: ApiRefused, subresource: str = "") -> None:
         """A PATCH was refused: the object is gone, or newer than we knew. Anything else is a fault to back off from.
 
-        Raises `Refused`, `ApiRefused` where it cannot be looked at, and `Unavailable`.
+        Raises `WriteRefused`, `ApiRefused` where it cannot be looked at, and `Unavailable`.
         """
-        if refused.status not in (NOT_FOUND, CONFLICT, INVALID):
+        if not isinstance(refused, NotFound | Conflict | Invalid):
             raise await self._refusal(number, refused, subresource) from refused
         raw = await self._ports.numbers.get(number.key)
         if raw is None:
@@ -197,10 +193,10 @@ class Reporter:
             return
         self._ports.cache.seen(raw)
         if int(raw["metadata"]["resourceVersion"]) <= number.resource_version:
-            # Refused although nothing changed: wait rather than go round in circles.
+            # The object has not changed, so the next try would be refused too: wait rather than go round in circles.
             raise await self._refusal(number, refused, subresource) from refused
 
-    async def _refusal(self, number: PhoneNumber, refused: ApiRefused, subresource: str) -> Refused:
+    async def _refusal(self, number: PhoneNumber, refused: ApiRefused, subresource: str) -> WriteRefused:
         """Have a refusal told: once per cause in the log, and in an Event where the status cannot tell it."""
         what = Asked("patch", GROUP, f"{PLURAL}{subresource}", number.key.namespace, number.key.name)
         self._ports.regained.refusals.denied(what, number.uid, refused.message)
@@ -209,11 +205,11 @@ class Reporter:
             note = f"The status of this object cannot be written: {refused.message}"
             reason = Reason.KUBERNETES_REFUSED
             await self._ports.events.about_number(number, "Warning", reason, "Report", note)
-        return Refused(Reason.KUBERNETES_REFUSED, refused.message, longest_s=REFUSED_LONGEST_S)
+        return WriteRefused(Reason.KUBERNETES_REFUSED, refused.message, longest_s=REFUSED_LONGEST_S)
 
 
-def _verdict(failure: OperatorError | None) -> Verdict | None:
+def _verdict(failure: Failure | None) -> Verdict | None:
     if failure is None:
         return None
     stalled = isinstance(failure, Stalled) or (isinstance(failure, Parked) and failure.stalled)
-    return Verdict(Reason(failure.reason), failure.message, stalled=stalled)
+    return Verdict(failure.reason, failure.message, stalled=stalled)

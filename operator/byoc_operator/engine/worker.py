@@ -3,13 +3,12 @@
 import asyncio
 import logging
 import traceback
+from typing import assert_never
 
-from ..cluster.api import ApiRefused
-from ..errors import Parked, Unavailable, Waiting
-from .ports import Ports
+from ..core.run_outcome import Again, BackOff, Done, Park, RunOutcome
+from .ports import WorkerPorts
 from .queue import WorkQueue
 from .reconcile import Reconciler
-from .report import REFUSED_LONGEST_S
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +21,7 @@ RUN_LIMIT_S = 300.0
 class Worker:
     """Runs phone numbers. `work` may be called several times: that many runs are under way at once."""
 
-    def __init__(self, ports: Ports, queue: WorkQueue, reconciler: Reconciler) -> None:
+    def __init__(self, ports: WorkerPorts, queue: WorkQueue, reconciler: Reconciler) -> None:
         self._ports = ports
         self._queue = queue
         self._reconciler = reconciler
@@ -47,29 +46,36 @@ class Worker:
             self._ports.metrics.reconcile_seconds.observe(self._ports.clock() - started)
 
     async def _run(self, phone: str) -> str:
-        try:
-            async with asyncio.timeout(RUN_LIMIT_S):
-                await self._reconciler.reconcile(phone)
-        except Waiting as exc:
-            self._queue.later(phone, exc.delay_s)
-            return "waiting"
-        except Unavailable as exc:
-            trouble = self._ports.guard.trouble
-            if trouble is not None and (isinstance(exc, Parked) or trouble.reason == exc.reason):
+        """Run the number, and tell the queue when it is due again; how the run ended, as the metric calls it."""
+        outcome = await self._outcome(phone)
+        match outcome:
+            case Done():
+                self._queue.done(phone)
+                return "done"
+            case Again(delay_s):
+                self._queue.later(phone, delay_s)
+                return "waiting"
+            case BackOff(longest_s, at_least_s):
+                self._queue.retry(phone, at_least_s, longest_s)
+                return "unavailable"
+            case Park():
                 self._queue.park(phone)
                 return "parked"
-            self._queue.retry(phone, exc.retry_after_s or 0.0, exc.longest_s)
-            return "unavailable"
-        except ApiRefused:  # `Refusals` tells it
-            self._queue.retry(phone, 0.0, REFUSED_LONGEST_S)
-            return "unavailable"
-        except Exception as exc:  # noqa: BLE001 - a bug that one number meets must not stop the others
+            case None:
+                self._queue.retry(phone, 0.0, BUG_LONGEST_S)
+                return "bug"
+            case _:
+                assert_never(outcome)
+
+    async def _outcome(self, phone: str) -> RunOutcome | None:
+        """How the run ends; None if it meets a bug, which must not stop the runs of other numbers."""
+        try:
+            async with asyncio.timeout(RUN_LIMIT_S):
+                return await self._reconciler.reconcile(phone)
+        except Exception as exc:  # noqa: BLE001 - see above
             # The frames only: an exception's text may hold what it was handed.
             frames = "".join(traceback.format_tb(exc.__traceback__)[-4:])
             log.error(  # noqa: TRY400 - see above
                 "a bug: %s while working on %s\n%s", type(exc).__name__, phone, frames
             )
-            self._queue.retry(phone, 0.0, BUG_LONGEST_S)
-            return "bug"
-        self._queue.done(phone)
-        return "done"
+            return None

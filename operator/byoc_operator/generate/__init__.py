@@ -1,1 +1,6 @@
-"""What writes files that are made from the code: the CRD, the reference, parts of the charts."""
+"""`python -m byoc_operator.generate`: writes the CRD, the reference and parts of the charts from the code.
+
+Nothing imports this package.
+
+Imports: cluster, core, api, settings, telemetry.
+"""

@@ -1,4 +1,7 @@
-"""LiveKit's SIP API: the port (`gateway`), its real client, its fake, and the shared snapshot (`inventory`).
+"""LiveKit's SIP API.
 
-May import core and errors. Only `convert` and `client` know protobuf; no protobuf message leaves this package.
+`gateway` is the port, `client` talks to the server, `guard` stands in front of the client, and `inventory` shares one
+snapshot. `fake` stands in for tests. No protobuf message leaves this package.
+
+Imports: core, api, errors.
 """

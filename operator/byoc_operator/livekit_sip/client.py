@@ -17,6 +17,8 @@ from livekit.protocol.models import Pagination
 from livekit.protocol.sip import ListSIPDispatchRuleRequest
 from pydantic import SecretStr
 
+from byoc_operator.api.conditions import Reason
+
 from ..core.fields import WITHHELD, with_all_listed, with_withheld
 from ..core.ownership import owner_of
 from ..core.trunk import Kind, Mask, SipObject
@@ -53,8 +55,8 @@ Observer = Callable[[str, str, float], None]
 class LiveKitClient:
     """`gateway.SipGateway` over the network. Made inside a running event loop; close it with `aclose`.
 
-    `clock`: seconds, monotonic. `may_write` raises if nothing must be written now. Every call ends within `timeout_s`,
-    and none is repeated here.
+    `clock`: seconds, monotonic. Every call ends within `timeout_s`, and none is repeated here. `guard.Guard` decides
+    whether a write may leave.
     """
 
     def __init__(
@@ -63,9 +65,7 @@ class LiveKitClient:
         mask: Mask,
         observer: Observer,
         clock: Callable[[], float] = time.monotonic,
-        may_write: Callable[[], None] = lambda: None,
     ) -> None:
-        self._may_write = may_write
         self._paged = endpoint.paged
         self._timeout_s = endpoint.timeout_s
         self._slots = asyncio.Semaphore(endpoint.concurrency)
@@ -200,7 +200,9 @@ class LiveKitClient:
         reply = await self._call(f"{verb}{kind.name}", call, convert.credential_texts(wanted))
         stored = self._read(kind, reply)
         if not stored.id and not id:
-            raise Unavailable("LiveKitUnavailable", "LiveKit's answer to a create held no ID.", outcome_unknown=True)
+            raise Unavailable(
+                Reason.LIVEKIT_UNAVAILABLE, "LiveKit's answer to a create held no ID.", outcome_unknown=True
+            )
         self._server_made |= {(stored.kind, name) for name in stored.extra}
         stored = replace(stored, id=stored.id or id, extra=())
         return with_withheld(stored, wanted) if self._paged else stored
@@ -210,11 +212,8 @@ class LiveKitClient:
     ) -> _Result:
         """One call within its time, as soon as a slot is free, counted; its failure as one of our errors."""
         async with self._slots:
-            if not method.startswith("List"):
-                self._may_write()  # as late as can be: the wait for a slot may have been long
             sip = self._session.sip()
-            started_s = self._clock()
-            outcome = "cancelled"
+            started_s, outcome = self._clock(), "cancelled"
             try:
                 async with asyncio.timeout(self._timeout_s):
                     result = await call(sip)
@@ -223,7 +222,7 @@ class LiveKitClient:
             except LIBRARY_ERRORS as error:
                 mapped = from_library(error, credentials)
                 outcome = mapped.reason
-                if outcome == "LiveKitUnauthorized":
+                if mapped.reason is Reason.LIVEKIT_UNAUTHORIZED:
                     self._session.sign_anew()
                 raise mapped from error
             finally:

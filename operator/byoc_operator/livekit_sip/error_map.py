@@ -13,8 +13,9 @@ import aiohttp
 from google.protobuf.message import DecodeError
 from livekit.api.twirp_client import ServerError, ServerErrorCode
 
+from ..api.conditions import Reason
 from ..api.printable import shortened
-from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
+from ..errors import Conflict, Failure, Gone, Stalled, Unavailable
 
 _QUOTE_LENGTH = 300
 """Longest quotation of LiveKit's words, in characters: its longest refusals have about 200."""
@@ -57,7 +58,7 @@ LIBRARY_ERRORS = (
 """What a call of livekit-api 1.2 may raise."""
 
 
-def from_library(error: Exception, credentials: Iterable[str] = ()) -> OperatorError:
+def from_library(error: Exception, credentials: Iterable[str] = ()) -> Failure:
     """The error to raise in place of `error`, one of `LIBRARY_ERRORS`.
 
     `credentials`: texts that were sent with the call; they are blotted out wherever LiveKit's words are quoted.
@@ -81,7 +82,7 @@ def quote(words: str, credentials: Iterable[str] = ()) -> str:
     return shortened("".join(character for character in words if character.isprintable()), _QUOTE_LENGTH)
 
 
-def _from_answer(error: ServerError, credentials: Iterable[str]) -> OperatorError:  # noqa: C901, PLR0911
+def _from_answer(error: ServerError, credentials: Iterable[str]) -> Failure:  # noqa: C901, PLR0911
     # One case per meaning reads better than a table here; hence the two exceptions for the linter.
     words = quote(str(error.message), credentials)
     match error.status, error.code:
@@ -100,7 +101,9 @@ def _from_answer(error: ServerError, credentials: Iterable[str]) -> OperatorErro
         case (HTTPStatus.BAD_REQUEST, code):
             return _from_refusal(code, words)
         case (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _):
-            return Stalled("RejectedByLiveKit", "LiveKit, or a proxy before it, refuses the object as too large.")
+            return Stalled(
+                Reason.REJECTED_BY_LIVEKIT, "LiveKit, or a proxy before it, refuses the object as too large."
+            )
         case (HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.CONFLICT | HTTPStatus.PRECONDITION_FAILED, _):
             return _server_fault()
         case (status, _) if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -109,42 +112,42 @@ def _from_answer(error: ServerError, credentials: Iterable[str]) -> OperatorErro
             return _wrong_address(f"answers with HTTP {status}")
 
 
-def _from_not_found(code: str, words: str) -> OperatorError:
+def _from_not_found(code: str, words: str) -> Failure:
     """404 has three meanings: the object, the method or the whole path is not there."""
     if code == ServerErrorCode.NOT_FOUND:
-        return Gone("Pending", f"LiveKit no longer has the object: {words}")
+        return Gone(Reason.PENDING, f"LiveKit no longer has the object: {words}")
     if code == ServerErrorCode.BAD_ROUTE:
         return _too_old()
     return _wrong_address(f"answers with HTTP {HTTPStatus.NOT_FOUND}")
 
 
-def _from_refusal(code: str, words: str) -> OperatorError:
+def _from_refusal(code: str, words: str) -> Failure:
     if any(conflict in words for conflict in _CONFLICTS):
         return _conflict(words)
     if code == ServerErrorCode.UNKNOWN and not words:
         # LiveKit itself always says why: this is a proxy, or plain HTTP on a port that wants TLS.
         return _wrong_address(f"answers with HTTP {HTTPStatus.BAD_REQUEST}")
-    return Stalled("RejectedByLiveKit", f"LiveKit refuses: {words or code}")
+    return Stalled(Reason.REJECTED_BY_LIVEKIT, f"LiveKit refuses: {words or code}")
 
 
 def _unauthorized(what: str) -> Stalled:
     advice = "check LIVEKIT_API_KEY and LIVEKIT_API_SECRET, and the clocks of both sides."
-    return Stalled("LiveKitUnauthorized", f"{what}: {advice}", server_wide=True)
+    return Stalled(Reason.LIVEKIT_UNAUTHORIZED, f"{what}: {advice}", server_wide=True)
 
 
 def _too_old() -> Stalled:
     message = "LiveKit does not know this SIP method: upgrade livekit-server to 1.13.2 or newer."
-    return Stalled("LiveKitTooOld", message, server_wide=True)
+    return Stalled(Reason.LIVEKIT_TOO_OLD, message, server_wide=True)
 
 
 def _wrong_address(what: str) -> Stalled:
     message = f"LIVEKIT_URL {what}: check its scheme, host, port and path."
-    return Stalled("LiveKitMisconfigured", message, server_wide=True)
+    return Stalled(Reason.LIVEKIT_MISCONFIGURED, message, server_wide=True)
 
 
 def _without_redis() -> Stalled:
     message = "LiveKit keeps no SIP trunks, because it runs without Redis: set `redis.address` of livekit-server."
-    return Stalled("LiveKitMisconfigured", message, server_wide=True)
+    return Stalled(Reason.LIVEKIT_MISCONFIGURED, message, server_wide=True)
 
 
 def _too_much() -> Stalled:
@@ -152,16 +155,16 @@ def _too_much() -> Stalled:
         "LiveKit's list of trunks or rules is longer than the operator reads (64 MB, 50,000 objects, 1,000 pages): "
         "delete there what nobody needs."
     )
-    return Stalled("LiveKitMisconfigured", message, server_wide=True)
+    return Stalled(Reason.LIVEKIT_MISCONFIGURED, message, server_wide=True)
 
 
 def _conflict(words: str) -> Conflict:
-    return Conflict("NumberConflict", f"LiveKit refuses: {words}")
+    return Conflict(Reason.NUMBER_CONFLICT, f"LiveKit refuses: {words}")
 
 
 def _rate_limited(retry_after_s: float | None) -> Unavailable:
     message = "LiveKit asks for fewer requests; the operator slows down by itself."
-    return Unavailable("LiveKitRateLimited", message, retry_after_s=retry_after_s)
+    return Unavailable(Reason.LIVEKIT_RATE_LIMITED, message, retry_after_s=retry_after_s)
 
 
 def _server_fault() -> Unavailable:
@@ -191,13 +194,13 @@ def _no_such_host() -> Unavailable:
 
 
 def _unavailable(message: str, *, outcome_unknown: bool = True) -> Unavailable:
-    return Unavailable("LiveKitUnavailable", message, outcome_unknown=outcome_unknown)
+    return Unavailable(Reason.LIVEKIT_UNAVAILABLE, message, outcome_unknown=outcome_unknown)
 
 
 _Kinds = type[Exception] | tuple[type[Exception], ...]
 
 # In order, the first that fits: aiohttp's kinds are nested, and some are OSErrors and ValueErrors as well.
-_MEANINGS: tuple[tuple[_Kinds, Callable[[], OperatorError]], ...] = (
+_MEANINGS: tuple[tuple[_Kinds, Callable[[], Failure]], ...] = (
     (aiohttp.ClientConnectorDNSError, _no_such_host),
     # A port without TLS, a certificate that is not trusted or not for this host.
     (

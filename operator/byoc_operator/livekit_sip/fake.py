@@ -14,9 +14,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar, assert_never
 
+from byoc_operator.api.conditions import Reason
+
 from ..core.fields import credentials, without_texts, without_withheld
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
-from ..errors import Gone, OperatorError
+from ..errors import Failure, Gone
 from . import convert
 from .fake_checks import check_inbound, check_outbound, check_rules
 from .faults import ApplyLate, Fault, Hang, LoseReply, Refuse, lost_reply
@@ -32,9 +34,7 @@ class FakeLiveKit:
     `seed`: makes the IDs repeatable.
     """
 
-    def __init__(
-        self, always: OperatorError | None = None, *, lists_passwords: bool = True, seed: int | None = None
-    ) -> None:
+    def __init__(self, always: Failure | None = None, *, lists_passwords: bool = True, seed: int | None = None) -> None:
         self.always = always
         self.calls: list[tuple[str, Kind, str]] = []
         self._lists_passwords = lists_passwords
@@ -77,7 +77,7 @@ class FakeLiveKit:
         """Apply now whatever `ApplyLate` has put off."""
         put_off, self._late = self._late, []
         for apply, _ in put_off:
-            with contextlib.suppress(OperatorError):
+            with contextlib.suppress(Failure):
                 apply()
 
     def count(self) -> Counter[tuple[str, Kind]]:
@@ -123,7 +123,7 @@ class FakeLiveKit:
             case Refuse():
                 raise fault.error
             case LoseReply():
-                with contextlib.suppress(OperatorError):
+                with contextlib.suppress(Failure):
                     apply()
                 raise lost_reply()
             case ApplyLate():
@@ -143,7 +143,7 @@ class FakeLiveKit:
         self._late = [(apply, after) for apply, after in waiting if after is None or after > 0]
         for apply, after in waiting:
             if after is not None and after <= 0:
-                with contextlib.suppress(OperatorError):
+                with contextlib.suppress(Failure):
                     apply()
 
     def _create(self, wanted: _Object) -> _Object:
@@ -153,7 +153,7 @@ class FakeLiveKit:
     def _replace(self, wanted: _Object) -> _Object:
         stored = self._objects.get(wanted.id)
         if stored is None or kind_of(stored) is not kind_of(wanted):
-            raise Gone("Pending", "LiveKit no longer has the object: requested object does not exist")
+            raise Gone(Reason.PENDING, "LiveKit no longer has the object: requested object does not exist")
         self._check(wanted)
         return self._store(wanted)
 

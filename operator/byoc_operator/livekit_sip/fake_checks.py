@@ -7,6 +7,7 @@ Sources: livekit/protocol `livekit/sip.go` (`Validate`) and `sip/sip.go` (confli
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
+from ..api.conditions import Reason
 from ..core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, normalised
 from ..errors import Conflict, Stalled
 
@@ -56,7 +57,7 @@ def check_rules(wanted: DispatchRule, stored: Iterable[DispatchRule]) -> None:
             other = seen.setdefault(trunk_id, rule)
             if other is not rule:
                 raise Conflict(
-                    "NumberConflict",
+                    Reason.NUMBER_CONFLICT,
                     "LiveKit refuses: Dispatch rule for the same trunk, inbound number, number, and PIN combination "
                     f'already exists in dispatch rule "{other.id}" "{other.name}"',
                 )
@@ -86,11 +87,11 @@ def _inbound_conflict(trunk: InboundTrunk, other: InboundTrunk, key: tuple[str, 
     number, caller = key
     callers = f'and AllowedNumber "{caller}"' if caller else "without AllowedNumbers set"
     return Conflict(
-        "NumberConflict",
+        Reason.NUMBER_CONFLICT,
         f'LiveKit refuses: Conflicting inbound SIP Trunks: "{trunk.id or "<new>"}" and "{other.id}", '
         f'using the same number(s) ["{number}"] {callers}',
     )
 
 
 def _rejected(words: str) -> Stalled:
-    return Stalled("RejectedByLiveKit", f"LiveKit refuses: {words}")
+    return Stalled(Reason.REJECTED_BY_LIVEKIT, f"LiveKit refuses: {words}")

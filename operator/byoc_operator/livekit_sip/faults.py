@@ -3,14 +3,15 @@
 import asyncio
 from dataclasses import dataclass
 
-from ..errors import OperatorError, Unavailable
+from ..api.conditions import Reason
+from ..errors import Failure, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
     """The call fails with `error` and changes nothing."""
 
-    error: OperatorError
+    error: Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +42,4 @@ Fault = Refuse | LoseReply | ApplyLate | Hang
 
 def lost_reply() -> Unavailable:
     """The error of a call that may or may not have been applied."""
-    return Unavailable("LiveKitUnavailable", "The connection to LiveKit was lost.", outcome_unknown=True)
+    return Unavailable(Reason.LIVEKIT_UNAVAILABLE, "The connection to LiveKit was lost.", outcome_unknown=True)

@@ -8,7 +8,7 @@ Any_ = TypeVar("Any_", bound=SipObject)
 
 
 class SipGateway(Protocol):
-    """LiveKit's SIP objects. Every method raises `errors.OperatorError` kinds only.
+    """LiveKit's SIP objects. Every method raises `errors.Failure` kinds only.
 
     `Unavailable(LiveKitUnavailable | LiveKitRateLimited)`, `Stalled(LiveKitUnauthorized | LiveKitMisconfigured |
     LiveKitTooOld, server_wide=True)` for a fault of the server as a whole; `Stalled(RejectedByLiveKit)` and

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..api.conditions import Reason
 from ..core.trunk import Kind, kind_of
-from ..errors import OperatorError, Parked, Stalled, Unavailable
+from ..errors import Failure, NotLeading, Parked, Stalled, Unavailable
 from .gateway import Any_, SipGateway
 from .pacing import AdaptiveLimit
 
@@ -59,9 +59,11 @@ class Bucket:
 
 
 class Guard:
-    """`SipGateway` with a breaker. `may_write` raises if this process must not write now (another one leads).
+    """`SipGateway` with a breaker, and the one place that checks before a write whether this replica still leads.
 
-    `pace` hears how long writes take, and tells how many runs that can wait may be under way.
+    `may_write` raises `NotLeading` if this process must not write now. `pace` hears how long writes take, and tells how
+    many runs that can wait may be under way. At most `pace.most` requests are under way: the gateway must not let fewer
+    through, because a request that waits there would leave long after the check.
     """
 
     def __init__(
@@ -77,10 +79,11 @@ class Guard:
         self._bucket = bucket
         self._reload_key = reload_key
         self._may_write = may_write
+        self._slots = asyncio.Semaphore(self.pace.most)
         self._failures = 0
         self._keys = 0
         self._opened = asyncio.Event()
-        self.trouble: OperatorError | None = None
+        self.trouble: Failure | None = None
 
     @property
     def is_open(self) -> bool:
@@ -98,8 +101,8 @@ class Guard:
     async def probe(self) -> None:
         """Ask LiveKit one cheap question that also proves the key; if it answers, calls go through again."""
         try:
-            await self._keyed(self._gateway.probe)
-        except OperatorError as exc:
+            await self._keyed(lambda: self._send(self._gateway.probe))
+        except Failure as exc:
             self.trouble = exc  # perhaps another one than before
             self._opened.set()
             raise
@@ -131,16 +134,23 @@ class Guard:
         self._refuse_if_open()
         await self._bucket.take()
         self._refuse_if_open()
-        if write:
-            self._may_write()
         try:
             with self.pace.timed(write) if write else nullcontext():
-                result = await self._keyed(call)
-        except OperatorError as exc:
+                result = await self._keyed(lambda: self._send(call, write))
+        except NotLeading:  # tells nothing of LiveKit
+            raise
+        except Failure as exc:
             self._count(exc)
             raise
         self._failures = 0
         return result
+
+    async def _send(self, call: Callable[[], Awaitable[_Result]], write: str = "") -> _Result:
+        """Send one request as soon as a slot is free, a write only if this replica still leads at that moment."""
+        async with self._slots:
+            if write:
+                self._may_write()
+            return await call()
 
     async def _keyed(self, call: Callable[[], Awaitable[_Result]]) -> _Result:
         """A refused key may have been rotated: read it again, and if it is another one, try once more."""
@@ -162,7 +172,7 @@ class Guard:
         if self.trouble is not None:
             raise Parked(self.trouble.reason, self.trouble.message, stalled=isinstance(self.trouble, Stalled))
 
-    def _count(self, exc: OperatorError) -> None:
+    def _count(self, exc: Failure) -> None:
         """What the failure says of LiveKit as a whole."""
         if isinstance(exc, Stalled) and exc.server_wide:
             self._trip(exc)
@@ -176,6 +186,6 @@ class Guard:
         else:
             self._failures = 0  # it answered
 
-    def _trip(self, exc: OperatorError) -> None:
+    def _trip(self, exc: Failure) -> None:
         self.trouble = exc
         self._opened.set()

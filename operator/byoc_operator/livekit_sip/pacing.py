@@ -36,7 +36,7 @@ class AdaptiveLimit:
 
     def __init__(self, start: int = 2, most: int = 8, clock: Callable[[], float] = time.monotonic) -> None:
         self.value = self._start = max(1, min(start, most))
-        self._most = most
+        self.most = most
         self._clock = clock
         self._round: list[float] = []
         self._under_way = self._highest = 0
@@ -81,5 +81,5 @@ class AdaptiveLimit:
         if typical > SLOW:
             self.value = max(1, self.value // 2)
         elif typical < QUICK and 2 * self._highest >= self.value:
-            self.value = min(self._most, self.value + 1)  # not when it was never put to use
+            self.value = min(self.most, self.value + 1)  # not when it was never put to use
         self._round, self._highest = [], self._under_way

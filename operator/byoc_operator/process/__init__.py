@@ -1,1 +1,6 @@
-"""What keeps the process alive, or ends it: watchdog, vital signs, the connections of its ports."""
+"""The process: a watchdog that ends it when it hangs, its vital signs, its ports and their connections.
+
+Use `watchdog`, `vitals` and `connections`.
+
+Imports: nothing.
+"""

@@ -1,4 +1,4 @@
-"""The keys as the webhook wants them: what somebody rotated a moment ago seals already."""
+"""The keys for the webhook, read again every few seconds: a key that was put first a moment ago seals already."""
 
 import asyncio
 import time
@@ -10,26 +10,26 @@ from .sealed import KeyRing
 from .store import SealingKeys
 
 FRESH_S = 5.0
-"""How old a look at the keys may be before there is another one, however many Secrets are written."""
+"""The age in seconds at which the keys are read again, however many Secrets are written."""
 
 MISSED_S = 0.5
-"""The shortest time between two looks, while there are no keys or they could not be read."""
+"""The shortest time in seconds between two reads while there are no keys or they could not be read."""
 
 PATIENCE_S = 1.0
-"""How long an answer waits for a look: the API server waits five seconds for us."""
+"""How many seconds an answer waits for a read: the API server waits five seconds for the answer."""
 
 LOOK_WITHIN_S = 3.0
-"""How long a look may take: where one of several API servers hangs, the next look may reach another."""
+"""How many seconds a read may take: where one of several API servers hangs, the next read may reach another."""
 
 STALE_S = 10.0
-"""With keys that were last seen so long ago nothing is sealed: they may have been retired since."""
+"""Keys that were read so many seconds ago seal nothing: they may have been retired since."""
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What opens (`ring`, None: nothing yet) and why nothing may be sealed with it (`problem`, empty: it may).
+    """The keys that open (`ring`, None: none are known) and why they must not seal (`problem`, empty: they may).
 
-    With keys that only live in memory nothing is sealed: after a restart nobody could open it.
+    Keys that are only in memory seal nothing: after a restart nobody could open the value.
     """
 
     ring: KeyRing | None
@@ -37,7 +37,7 @@ class Keys:
 
 
 class FreshKeys:
-    """The operator's keys, looked at again when the last look is some seconds old."""
+    """The operator's keys, read again when the last read is some seconds old."""
 
     def __init__(self, keys: SealingKeys, clock: Callable[[], float] = time.monotonic) -> None:
         self._keys = keys
@@ -67,6 +67,6 @@ class FreshKeys:
                 await self._keys.load()
             self._seen = began
         except (TimeoutError, Unavailable):
-            return  # what is known stays good for a while
+            return  # the keys that are known seal until they are `STALE_S` old
         finally:
             self._look = None

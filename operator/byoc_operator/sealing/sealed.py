@@ -1,6 +1,6 @@
 """Sealed values: `fernet:` and a Fernet token whose content binds the value to one namespace and one field.
 
-The key ring is bytes in, bytes out: who reads and writes the Secret that holds it is `sealing.store`.
+Texts go in and come out (`str`). `sealing.store` reads and writes the Secret that holds the keys.
 Fernet: AES-128-CBC with HMAC-SHA256 (https://github.com/fernet/spec/blob/master/Spec.md).
 """
 
@@ -27,7 +27,7 @@ _FERNET_VERSION = 0x80
 # Version, time and IV before the cipher text; the signature after it; AES blocks.
 _HEAD, _SIGNATURE, _BLOCK = 1 + 8 + 16, 32, 16
 _FINGERPRINT_LENGTH = 16
-"""Hex characters of a key's SHA-256: 64 bits tell a handful of keys apart, and lead nowhere from 256 random bits."""
+"""Hex characters of a key's SHA-256: 64 bits tell a handful of keys apart, and do not reveal 256 random bits."""
 
 _AGAIN = "Seal the value again with `kubectl byoc seal`"
 
@@ -51,7 +51,7 @@ class KeyRing:
 
     @staticmethod
     def parse(text: str) -> "KeyRing":
-        """A ring from one 44-character Fernet key a line; blank lines count for nothing.
+        """A ring from one 44-character Fernet key a line; blank lines are skipped.
 
         Raises ValueError that names the line, never the key.
         """
@@ -70,11 +70,11 @@ class KeyRing:
         return KeyRing([Fernet.generate_key().decode()])
 
     def text(self) -> str:
-        """The keys as `parse` reads them. A secret: it belongs into the Secret of the keys and nowhere else."""
+        """The keys as `parse` reads them. This text is secret: store it in the Secret of the keys and nowhere else."""
         return "".join(f"{key}\n" for key in self._keys)
 
     def rotated(self) -> "KeyRing":
-        """The same keys behind a new one, which seals from now on."""
+        """A ring with a new key in front, which seals from now on."""
         return KeyRing([Fernet.generate_key().decode(), *self._keys])
 
     def without(self, fingerprints: Collection[str]) -> "KeyRing":
@@ -121,12 +121,12 @@ class KeyRing:
 
 
 def is_sealed(text: str) -> bool:
-    """Whether a value says of itself that it is sealed; whether it can be opened is another question."""
+    """Whether a value begins as sealed values do. It may still not open."""
     return text.startswith(SEALED_PREFIX)
 
 
 def is_token(text: str) -> bool:
-    """Whether a value has the shape of a sealed one, as far as can be told without a key."""
+    """Whether a value has the form of a sealed one. Without a key nothing more can be told."""
     try:
         _token(text)
     except Stalled:
@@ -135,9 +135,9 @@ def is_token(text: str) -> bool:
 
 
 def open_unbound(ring: KeyRing, token: str) -> str:
-    """The value of a Fernet token that is bound to no use, as other services store them.
+    """The value of a Fernet token that is bound to no namespace and field, as other services store it.
 
-    Raises ValueError that says what is wrong with it and quotes nothing.
+    Raises ValueError that says what is wrong with the token and quotes nothing of it.
     """
     try:
         return ring.decrypted(token.strip().encode()).decode()
@@ -160,7 +160,7 @@ def open_with(ring: KeyRing | None, problem: str, text: str, namespace: str, fie
 
 
 def _unknown_key(problem: str) -> Stalled:
-    """A sealed value that no key opens, as `problem` says."""
+    """The error for a sealed value that no key opens; `problem` completes "the value …"."""
     message = f"the value {problem}. {_AGAIN}, or restore the keys from their backup."
     return Stalled(Reason.SEALING_KEY_UNKNOWN, message)
 
@@ -170,7 +170,7 @@ def _invalid(problem: str) -> Stalled:
 
 
 def _token(text: str) -> bytes:
-    """The token of a sealed text, if it has the shape of one."""
+    """The token of a sealed text. Raises `Stalled` if the text does not have the form of one."""
     if len(text) > MAX_SEALED:
         raise _invalid("is longer than any that `kubectl byoc seal` makes")
     try:
@@ -178,7 +178,7 @@ def _token(text: str) -> bytes:
         raw = base64.b64decode(token, altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise _invalid("is cut, or is no Fernet token") from None
-    # Base64 has several spellings of the same bytes; one of them is enough, and a changed character never passes.
+    # Base64 can spell the same bytes in several ways. Only one is accepted, so that every changed character is noticed.
     if not raw or base64.urlsafe_b64encode(raw) != token:
         raise _invalid("is cut, or is no Fernet token")
     if raw[0] != _FERNET_VERSION:
@@ -190,7 +190,7 @@ def _token(text: str) -> bytes:
 
 
 def _bound(content: bytes, namespace: str, field: Field) -> str:
-    """The value in the content of a token, if it was sealed for this use."""
+    """The value in the content of a token. Raises `Stalled` unless it was sealed for this namespace and field."""
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
@@ -218,7 +218,7 @@ def _other_use(problem: str, rule: str) -> Stalled:
 
 
 def _is_text(value: str) -> bool:
-    """Whether it can be encoded: JSON can spell half a character (a lone surrogate)."""
+    """Whether the value can be encoded: JSON can spell half a character (a lone surrogate)."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -1,15 +1,14 @@
-"""The Secret with the sealing keys: read at start and when an unknown key is met, made once, never overwritten."""
+"""The Secret with the sealing keys, which is never overwritten, and the keys that the operator has read from it."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..api.conditions import Reason, Verdict
 from ..api.encoding import from_base64, to_base64
-from ..cluster.api import ApiRefused
-from ..cluster.numbers import CONFLICT, NOT_FOUND
+from ..cluster.answers import ApiRefused, Conflict, NotFound
 from ..cluster.port import JsonApi
 from ..cluster.reading import Unreadable
 from ..core.credentials import KEYS_SECRET, Field
@@ -22,15 +21,12 @@ DATA_KEY = "keys"
 """In it: one 44-character Fernet key a line, newest first."""
 
 LOOK_S = 2.0
-"""The shortest time between two looks at the Secret: anybody can write values that no key opens."""
+"""The shortest time in seconds between two reads of the Secret: anybody can write values that no key opens."""
 
 NOTE = "The keys that open sealed SIP credentials. Back this Secret up: without it, nothing that is sealed can be used."
 
-Say = Callable[[str, str], Awaitable[None]]
-"""Posts an Event on the installation: reason, note."""
-
-InUse = Callable[[bool], Awaitable[str]]
-"""Something that is sealed, by name, empty if nothing is; with True it also asks for what is not known yet."""
+Listener = Callable[[], None]
+"""Hears that the keys in use are others than before."""
 
 
 def secret_path(namespace: str) -> str:
@@ -71,36 +67,38 @@ def keys_secret(namespace: str, ring: KeyRing) -> dict[str, Any]:
 
 
 class SealingKeys:
-    """The key ring of the operator as far as it is known. What was known once stays, whatever becomes of the Secret."""
+    """The key ring as the operator has read it last. A ring once read stays in use if the Secret is lost or spoiled."""
 
-    def __init__(
-        self, api: JsonApi, namespace: str, *, may_create: bool, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, api: JsonApi, namespace: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._namespace = namespace
-        self._may_create = may_create
         self._clock = clock
-        self._where = f"Secret {namespace}/{KEYS_SECRET}"
-        self._absent = False
-        self._told = ""
         self._began = float("-inf")
+        self._warned = False
         self._one_at_a_time = asyncio.Lock()
+        self._listeners: list[Listener] = []
+        self.where = f"Secret {namespace}/{KEYS_SECRET}"
+        self.absent = False
+        """Whether the API server said at the last read that there is no such Secret (404)."""
         self.problem = "the operator has not yet read its keys"
-        """What is wrong with the Secret as the last look found it, in words; empty: nothing."""
+        """What was wrong with the Secret at the last read, in words; empty: nothing."""
         self.ring: KeyRing | None = None
-        self.changed: Callable[[], None] = lambda: None
+
+    def listen(self, listener: Listener) -> None:
+        """Call the listener whenever other keys come into use."""
+        self._listeners.append(listener)
 
     def open(self, text: str, namespace: str, field: Field) -> str | Verdict:
-        """`core.credentials.Opener` with the keys that are known now."""
+        """The value of a sealed text with the keys that are known now, or why it does not open."""
         try:
             return open_with(self.ring, self.problem, text, namespace, field)
         except Stalled as exc:
-            return Verdict(Reason(exc.reason), exc.message)
+            return Verdict(exc.reason, exc.message)
 
-    async def look(self, since: float) -> None:
-        """Read the keys again, unless that was done hardly any time ago and after `since` (on our clock).
+    async def read_again(self, since: float) -> None:
+        """Return once the keys were read in a read that began after `since` (seconds on this object's clock).
 
-        Returns when a look begun after `since` is over. Raises `Waiting` where it is too early for one, `Unavailable`.
+        Raises `Waiting` if the last read is so recent that another one is not due yet, `Unavailable`.
         """
         async with self._one_at_a_time:
             wait_s = self._began + LOOK_S - self._clock()
@@ -114,87 +112,65 @@ class SealingKeys:
         async with self._one_at_a_time:
             await self._read()
 
-    async def keep(self, in_use: InUse, say: Say) -> None:
-        """Look at the keys, have some made if there never were any, and say so while they are missing.
-
-        Made only when the API server says that there is no such Secret (404), nothing is sealed and the settings
-        allow it; by POST, so that of two replicas one makes it and the other reads it. Once this process knew keys it
-        never makes others. Raises `Unavailable`.
-        """
+    async def refresh(self) -> None:
+        """Read the keys, unless they are known and were read less than `LOOK_S` ago. Raises `Unavailable`."""
         async with self._one_at_a_time:
             if self.ring is None or self._began + LOOK_S <= self._clock():
                 await self._read()
-        if not self.problem:
-            return
-        makes = self.ring is None and self._absent and self._may_create
-        reason = "SealingKeysMissing" if self._absent else "SealingKeysUnusable"
-        if self.ring is not None:
-            todo = "The operator has the keys in memory only, and seals nothing: restore them before it restarts"
-            await self._tell(reason, f"{self.problem}. {todo}.", say)
-        elif used := await in_use(makes):  # not under the lock: whoever meets a sealed value looks at the keys
-            todo = "Restore it from its backup. No new keys are made, as they would not open that"
-            await self._tell(reason, f"{self.problem}, and something is sealed: {used}. {todo}.", say)
-        elif makes:
-            async with self._one_at_a_time:
-                if self.ring is None:
-                    await self._make(say)
 
-    async def _make(self, say: Say) -> None:
-        ring = KeyRing.generate()
-        path = secret_path(self._namespace).rpartition("/")[0]
-        try:
-            await self._api.request("POST", path, resource="secrets", body=keys_secret(self._namespace, ring))
-        except ApiRefused as exc:
-            if exc.status == CONFLICT:
-                await self._read()  # another replica was faster
-                return
-            await self._tell("SealingKeysNotMade", f"{self._where} could not be made (HTTP {exc.status}).", say)
-            return
-        self._use(ring)
-        note = f"made {self._where} with the sealing key {ring.fingerprints()[0]}. Back it up."
-        await self._tell("SealingKeysMade", note, say)
+    async def create(self) -> bool:
+        """Create the Secret with one new key, unless keys are known; whether this call has created it.
+
+        It is a POST: where another replica has created the Secret first, this one reads it. Raises `ApiRefused`,
+        `Unavailable`.
+        """
+        async with self._one_at_a_time:
+            if self.ring is not None:
+                return False
+            ring = KeyRing.generate()
+            path = secret_path(self._namespace).rpartition("/")[0]
+            try:
+                await self._api.request("POST", path, resource="secrets", body=keys_secret(self._namespace, ring))
+            except Conflict:
+                await self._read()
+                return False
+            self._use(ring)
+            return True
 
     async def _read(self) -> None:
-        began, self._absent = self._clock(), False
+        began, self.absent = self._clock(), False
         try:
             raw = await self._api.request("GET", secret_path(self._namespace), resource="secrets")
             ring = keys_in(raw)
+        except NotFound:
+            self.absent = True
+            self._keep_known(f"there is no {self.where} with the keys")
         except ApiRefused as exc:
-            self._absent = exc.status == NOT_FOUND
-            if self._absent:
-                self._without(f"there is no {self._where} with the keys")
-            else:
-                self._without(f"the operator may not read {self._where} (HTTP {exc.status})")
+            self._keep_known(f"the operator may not read {self.where} (HTTP {exc.status})")
         except Unreadable as exc:
-            self._without(f"{self._where} cannot be read: {exc.message}")
+            self._keep_known(f"{self.where} cannot be read: {exc.message}")
         except ValueError as exc:
-            self._without(f"{self._where} cannot be used: {exc}")
+            self._keep_known(f"{self.where} cannot be used: {exc}")
         else:
             self._use(ring)
         self._began = began
 
     def _use(self, ring: KeyRing) -> None:
-        if self._told:
-            log.info("%s can be read", self._where)
-        self.problem = self._told = ""
+        if self._warned:
+            log.info("%s can be read", self.where)
+        self.problem, self._warned = "", False
         if ring == self.ring:
             return
         self.ring = ring
         log.info("sealing keys in use: %s", ", ".join(ring.fingerprints()))
-        self.changed()
+        for listener in self._listeners:
+            listener()
 
-    def _without(self, problem: str) -> None:
-        """Keys that are known go on opening: who takes the Secret away must not stop numbers that work."""
+    def _keep_known(self, problem: str) -> None:
+        """Note the problem. Known keys still open: a Secret that is taken away must not stop numbers that work."""
         if problem != self.problem:
             known = "; those read before still open what is sealed" if self.ring is not None else ""
-            # The first installation begins without them.
-            level = logging.INFO if self._absent and self.ring is None else logging.WARNING
-            log.log(level, "sealing keys: %s%s", problem, known)
+            # A first installation begins without keys: that is no warning.
+            self._warned = not self.absent or self.ring is not None
+            log.log(logging.WARNING if self._warned else logging.INFO, "sealing keys: %s%s", problem, known)
         self.problem = problem
-
-    async def _tell(self, reason: str, note: str, say: Say) -> None:
-        if note == self._told:
-            return
-        self._told = note
-        log.warning("%s", note)
-        await say(reason, note)

@@ -1,1 +1,4 @@
-"""What the outside sees of the process: metrics, health, logs. May import connections, core and errors."""
+"""What the outside sees of the process: metrics, `/healthz` and `/readyz`, logs, the state of the watches.
+
+Imports: process, api.
+"""

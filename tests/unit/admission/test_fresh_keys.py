@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.errors import Unavailable
@@ -26,7 +27,7 @@ def _put_keys(api: FakeApi, ring: KeyRing) -> None:
 
 def _fresh(api: FakeApi) -> FreshKeys:
     clock = asyncio.get_running_loop().time
-    return FreshKeys(SealingKeys(api, SYSTEM, may_create=False, clock=clock), clock)
+    return FreshKeys(SealingKeys(api, SYSTEM, clock), clock)
 
 
 @in_virtual_time
@@ -86,7 +87,7 @@ async def test_keys_that_nobody_could_read_for_a_while_seal_nothing_as_they_may_
     fresh = _fresh(api)
     await fresh()
     for _ in range(100):
-        api.inject(Fail(Unavailable("KubernetesUnavailable", "down")), "GET", "secrets")
+        api.inject(Fail(Unavailable(Reason.KUBERNETES_UNAVAILABLE, "down")), "GET", "secrets")
     await asyncio.sleep(FRESH_S + 1)
     assert (await fresh()).problem == ""
     await asyncio.sleep(STALE_S)

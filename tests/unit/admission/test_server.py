@@ -17,6 +17,7 @@ from byoc_operator.admission.server import AdmissionServer
 from byoc_operator.admission.storage import Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
 from byoc_operator.admission.webhook_configuration import WebhookConfiguration
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.core.credentials import WATCH_LABEL
 from byoc_operator.errors import OperatorError, Unavailable
@@ -112,7 +113,9 @@ async def test_a_new_certificate_is_shown_once_the_api_server_trusts_it() -> Non
         first = source.found
         assert await webhook.look()
         source.found = renewed(None, NAMES, datetime.now(UTC))
-        api.inject(Fail(Unavailable("KubernetesUnavailable", "not now")), "PATCH", "mutatingwebhookconfigurations")
+        api.inject(
+            Fail(Unavailable(Reason.KUBERNETES_UNAVAILABLE, "not now")), "PATCH", "mutatingwebhookconfigurations"
+        )
         assert not await webhook.look()
         assert await _get(port, first) == (200, [])
         assert await webhook.look()

@@ -10,9 +10,10 @@ from click.testing import CliRunner
 from rich.errors import MarkupError
 from rich.text import Text
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cli import terminal
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
-from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.answers import ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi
 from operated import NAMESPACE, manifest
 
@@ -53,7 +54,7 @@ def test_a_megabyte_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("command", [("seal", "sip"), ("keys", "list"), ("keys", "rotate"), ("keys", "reseal")])
 def test_a_servers_words_are_no_markup_and_no_controls(command: tuple[str, ...]) -> None:
     api = FakeApi()
-    api.inject(Fail(ApiRefused("KubernetesRefused", HOSTILE + "x" * 2_000_000, status=500)), "GET", "secrets")
+    api.inject(Fail(ApiRefused(Reason.KUBERNETES_REFUSED, HOSTILE + "x" * 2_000_000, status=500)), "GET", "secrets")
 
     async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
         return api, "voice"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from byoc_operator.api.conditions import Verdict
+from byoc_operator.api.conditions import Reason, Verdict
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.cluster.secrets import GETS_FOR_NEWEST, SHARED_FOR_S, Secrets
 from byoc_operator.core.credentials import SecretRules, SecretUse, resolve
@@ -17,12 +17,12 @@ from byoc_operator.sealing.store import SealingKeys
 from strategies import MASK
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 def make(api: FakeApi) -> Secrets:
     clock = asyncio.get_running_loop().time
-    return Secrets(api, (), MASK, SealingKeys(api, "byoc-system", may_create=False, clock=clock), clock)
+    return Secrets(api, (), MASK, SealingKeys(api, "byoc-system", clock), clock)
 
 
 def password(secrets: Secrets) -> Masked:
@@ -212,7 +212,7 @@ async def test_odd_data_is_a_verdict_and_no_crash() -> None:
 
 
 def test_a_secret_with_very_many_keys_is_not_read() -> None:
-    secrets = Secrets(api := FakeApi(lambda: 0.0), (), MASK, SealingKeys(api, "byoc-system", may_create=False))
+    secrets = Secrets(api := FakeApi(lambda: 0.0), (), MASK, SealingKeys(api, "byoc-system"))
     data = {f"key-{count}": "" for count in range(65)} | {"password": "cA=="}
     metadata = {"namespace": "n", "name": "large", "resourceVersion": "1", "labels": {}}
     assert secrets.seen({"metadata": metadata, "type": "Opaque", "data": data})

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from adopting import ALL, CLOSED, IN, OPEN, OUT, OWNERS, RULE, SYNCED, marked, untouched, world_with
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import Owner
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PHONE, World
@@ -134,7 +135,7 @@ async def test_a_typing_error_is_told_at_once_also_while_a_new_list_has_to_wait(
 @in_virtual_time
 async def test_as_long_as_livekit_was_never_listed_nothing_is_said_of_what_it_has() -> None:
     world = World(installation=OPEN)
-    world.livekit.always = Unavailable("LiveKitUnavailable", "down")
+    world.livekit.always = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "down")
     await world.start()
     await world.apply(annotations={"adopt": "ST_out"}, inboundAgentId=None, sipPasswordSecretRef=None)
     await world.elapse(5)

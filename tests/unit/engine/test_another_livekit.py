@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.recorded_status import MAX_LEFT_HOSTS
 from byoc_operator.api.resource import Key
 from byoc_operator.cluster.numbers import NumberApi
@@ -15,7 +16,7 @@ from virtual_time import in_virtual_time
 SYNCED = ("True", "Synced")
 FIRST, SECOND, THIRD = "livekit.example.com", "second.example.com", "third.example.com"
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
 
 

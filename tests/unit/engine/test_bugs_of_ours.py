@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import Kind, OutboundTrunk
 from byoc_operator.errors import Stalled
@@ -12,7 +13,7 @@ from byoc_operator.livekit_sip.faults import Hang, Refuse
 from operated import World, manifest
 from virtual_time import in_virtual_time
 
-UNAUTHORIZED = Stalled("LiveKitUnauthorized", "LiveKit does not accept the API key", server_wide=True)
+UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
 
 
 @in_virtual_time

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Stalled
@@ -76,7 +77,7 @@ async def test_numbers_of_two_installations_do_not_touch_each_other() -> None:
 @in_virtual_time
 async def test_what_livekit_refuses_stalls_with_its_words() -> None:
     world = await World.running()
-    refusal = Stalled("RejectedByLiveKit", "LiveKit refuses: no such country")
+    refusal = Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: no such country")
     world.livekit.inject(Refuse(refusal), "create", Kind.OUTBOUND_TRUNK)
     await world.apply()
     assert world.ready() == ("False", "RejectedByLiveKit")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Stalled
@@ -110,7 +111,7 @@ async def test_a_server_that_lists_no_passwords_is_not_written_to_again_and_agai
 async def test_without_an_inbound_trunk_no_rule_is_made() -> None:
     """A rule without a trunk would let everybody in."""
     world = await World.running()
-    refusal = Stalled("RejectedByLiveKit", "LiveKit refuses: something")
+    refusal = Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: something")
     world.livekit.inject(Refuse(refusal), "create", Kind.INBOUND_TRUNK)
     await world.apply()
     assert world.livekit_writes() == CREATES[:2]

@@ -2,6 +2,7 @@
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Unavailable
@@ -18,7 +19,7 @@ from operated import (
 )
 from virtual_time import in_virtual_time
 
-API_DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+API_DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 
 @in_virtual_time

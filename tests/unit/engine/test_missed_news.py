@@ -5,12 +5,13 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import PhoneNumber
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, STATUS_PATCH, World, foreign, manifest
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached.")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
 
 
 def _late_watch(world: World) -> None:

@@ -1,12 +1,13 @@
 """A status that says nothing untrue, and is not rewritten for what does not concern its number."""
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Stalled, Unavailable
 from byoc_operator.livekit_sip.faults import Refuse
 from operated import NAMESPACE, World
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable("LiveKitUnavailable", "LiveKit cannot be reached.")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
 
 
 @in_virtual_time
@@ -36,9 +37,9 @@ async def test_a_paused_number_does_not_say_that_its_unlabelled_secret_is_missin
 @in_virtual_time
 async def test_what_passes_is_tried_again_although_something_else_was_refused_for_good() -> None:
     world = await World.in_step()
-    world.livekit.inject(Refuse(Stalled("RejectedByLiveKit", "no")), "replace", Kind.OUTBOUND_TRUNK)
+    world.livekit.inject(Refuse(Stalled(Reason.REJECTED_BY_LIVEKIT, "no")), "replace", Kind.OUTBOUND_TRUNK)
     world.livekit.inject(
-        Refuse(Unavailable("LiveKitUnavailable", "later", outcome_unknown=True)), "replace", Kind.INBOUND_TRUNK
+        Refuse(Unavailable(Reason.LIVEKIT_UNAVAILABLE, "later", outcome_unknown=True)), "replace", Kind.INBOUND_TRUNK
     )
     await world.apply(friendlyName="Support")
     assert world.ready() == ("False", "RejectedByLiveKit")

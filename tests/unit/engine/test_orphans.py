@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.orphans import orphans
 from byoc_operator.core.ownership import Mark, Owner, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
-from byoc_operator.engine.orphanage import Orphanage
+from byoc_operator.engine.orphan_search import OrphanRules, OrphanSearch
 from byoc_operator.errors import Stalled
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Hang
@@ -50,8 +51,8 @@ async def world_with(
         world.livekit.put(each)
     await world.start()
     if namespaces:
-        orphanage = Orphanage(world.ports, namespaces, world._hear, deletes=deletes)
-        world.engine._sweeper._orphanage = orphanage
+        rules = OrphanRules(namespaces, deletes=deletes)
+        world.engine._sweeper._orphans = OrphanSearch(world.ports, rules, world._hear, lambda *_: None)
     assert world.ready() == SYNCED
     world.forget_counts()
     return world
@@ -75,7 +76,7 @@ async def test_orphans_are_reported_once_and_left_alone() -> None:
     assert [each.id for each in left if each.id not in note] == []
     assert f"{NAMESPACE}/gone" in note
     assert "BYOC_ORPHANS=Delete" in note
-    assert world.engine._orphanage.count == 3
+    assert world.engine.orphans.count == 3
     assert (world.livekit_writes(), world.api_writes()) == ([], [])
     assert all(there(world)[each.id] == each for each in (*left, *FOREIGN))
 
@@ -102,7 +103,7 @@ async def test_with_delete_they_go_rules_first() -> None:
     ]
     assert set(there(world)) == {each.id for each in FOREIGN} | set(world.ids())
     await world.sweep()
-    assert world.engine._orphanage.count == 0
+    assert world.engine.orphans.count == 0
     assert len(told(world)) == 1
     assert world.ready() == SYNCED
 
@@ -212,7 +213,7 @@ class Stubborn(FakeLiveKit):
 
     async def delete(self, kind: Kind, id: str) -> None:
         if id == "SDR_rule0":
-            raise Stalled("RejectedByLiveKit", "LiveKit refuses: in use")
+            raise Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: in use")
         await super().delete(kind, id)
 
 
@@ -235,7 +236,7 @@ async def test_many_orphans_make_one_note_of_bounded_length() -> None:
     await world.sweep()
     (note,) = told(world)
     assert "and 100 more" in note
-    assert world.engine._orphanage.count == 120
+    assert world.engine.orphans.count == 120
 
 
 # The pure rule

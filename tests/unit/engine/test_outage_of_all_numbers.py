@@ -6,18 +6,19 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import Kind
 from byoc_operator.engine.sweep import LONGEST_RETRY_S
-from byoc_operator.errors import OperatorError, Stalled, Unavailable
+from byoc_operator.errors import Failure, Stalled, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Refuse
 from operated import FINALIZER_PATCH, NAME, NAMESPACE, STATUS_PATCH, SWEEP_S, World, manifest
 from virtual_time import in_virtual_time
 
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
-UNAUTHORIZED = Stalled("LiveKitUnauthorized", "LiveKit does not accept the API key", server_wide=True)
+UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
 SYNCED = ("True", "Synced")
 HOUR_S = 3600.0
 
@@ -70,7 +71,7 @@ def writes(world: World) -> list[str]:
     return [what for method, _, what in world.livekit.calls if method not in ("list", "probe")]
 
 
-async def goes_down(world: World, error: OperatorError = DOWN) -> None:
+async def goes_down(world: World, error: Failure = DOWN) -> None:
     """LiveKit fails, and the operator has noticed."""
     world.livekit.always = error
     await world.sweep()

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import Kind
-from byoc_operator.errors import OperatorError, Stalled, Unavailable
+from byoc_operator.errors import Failure, Stalled, Unavailable
 from byoc_operator.livekit_sip.faults import Hang, Refuse
 from operated import (
     FINALIZER_PATCH,
@@ -18,15 +19,15 @@ from operated import (
 from virtual_time import in_virtual_time
 
 DOWN = Unavailable(
-    "LiveKitUnavailable", "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
 )
-UNAUTHORIZED = Stalled("LiveKitUnauthorized", "LiveKit does not accept the API key", server_wide=True)
-LIMITED = Unavailable("LiveKitRateLimited", "LiveKit asks for fewer requests", retry_after_s=5.0)
+UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
+LIMITED = Unavailable(Reason.LIVEKIT_RATE_LIMITED, "LiveKit asks for fewer requests", retry_after_s=5.0)
 
 
 @pytest.mark.parametrize("trouble", [DOWN, UNAUTHORIZED, LIMITED], ids=lambda each: each.reason)
 @in_virtual_time
-async def test_an_outage_is_told_once_and_only_to_who_wants_something(trouble: OperatorError) -> None:
+async def test_an_outage_is_told_once_and_only_to_who_wants_something(trouble: Failure) -> None:
     world = await World.in_step()
     world.livekit.always = trouble
     await world.sweep()

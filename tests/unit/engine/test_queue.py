@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.engine.queue import AHEAD, Lane, WorkQueue
+from byoc_operator.engine.queue import AHEAD, Priority, WorkQueue
 from strategies import QUICK
 from virtual_time import in_virtual_time
 
@@ -31,7 +31,7 @@ async def idle(waiting: WorkQueue) -> bool:
 steps = st.lists(
     st.tuples(
         st.sampled_from("abc"),
-        st.sampled_from(Lane),
+        st.sampled_from(Priority),
         st.sampled_from(["", "one", "two"]),
         st.sampled_from([0.0, 0.3, 1.1]),
     ),
@@ -43,13 +43,13 @@ ends = st.lists(st.sampled_from(["done", "retry", "later"]), min_size=1, max_siz
 @QUICK
 @given(steps, ends)
 def test_no_key_runs_twice_at_once_and_none_is_forgotten(
-    asked: list[tuple[str, Lane, str, float]], endings: list[str]
+    asked: list[tuple[str, Priority, str, float]], endings: list[str]
 ) -> None:
     _interleaved(asked, endings)
 
 
 @in_virtual_time
-async def _interleaved(asked: list[tuple[str, Lane, str, float]], endings: list[str]) -> None:
+async def _interleaved(asked: list[tuple[str, Priority, str, float]], endings: list[str]) -> None:
     waiting, running = queue(refresh_limit=1), Counter[str]()
     seen: dict[str, int] = {}
 
@@ -82,7 +82,7 @@ async def _interleaved(asked: list[tuple[str, Lane, str, float]], endings: list[
     assert (waiting.depth, waiting.delayed, waiting.active) == (0, 0, 0)
     assert {key for key, at in last.items() if seen.get(key, 0) < at} == set()
     assert waiting._items == {}
-    assert waiting._turns._rows == {}
+    assert waiting._fair[Priority.USER]._queues == {}
     for each in workers:
         each.cancel()
 
@@ -90,7 +90,7 @@ async def _interleaved(asked: list[tuple[str, Lane, str, float]], endings: list[
 @in_virtual_time
 async def test_users_go_before_refreshes_before_sweeps() -> None:
     waiting = queue()
-    for key, lane in (("s", Lane.SWEEP), ("r", Lane.REFRESH), ("u", Lane.USER), ("u2", Lane.USER)):
+    for key, lane in (("s", Priority.SWEEP), ("r", Priority.REFRESH), ("u", Priority.USER), ("u2", Priority.USER)):
         waiting.add(key, lane)
     assert [await waiting.get() for _ in range(4)] == ["u", "u2", "r", "s"]
 
@@ -98,13 +98,13 @@ async def test_users_go_before_refreshes_before_sweeps() -> None:
 @in_virtual_time
 async def test_changes_without_end_do_not_keep_refreshes_and_sweeps_waiting_for_ever() -> None:
     waiting = queue()
-    waiting.add("s", Lane.SWEEP)
+    waiting.add("s", Priority.SWEEP)
     await asyncio.sleep(1)
-    waiting.add("r", Lane.REFRESH)
+    waiting.add("r", Priority.REFRESH)
     order = []
     for count in range(4 * AHEAD):
         for more in range(2):
-            waiting.add(f"u{count}-{more}", Lane.USER, "a")
+            waiting.add(f"u{count}-{more}", Priority.USER, "a")
         key = await waiting.get()
         order.append(key[0])
         waiting.done(key)
@@ -114,10 +114,10 @@ async def test_changes_without_end_do_not_keep_refreshes_and_sweeps_waiting_for_
 @in_virtual_time
 async def test_a_waiting_key_moves_up_but_never_down() -> None:
     waiting = queue()
-    waiting.add("a", Lane.SWEEP)
-    waiting.add("b", Lane.REFRESH)
-    waiting.add("a", Lane.USER)
-    waiting.add("a", Lane.SWEEP)
+    waiting.add("a", Priority.SWEEP)
+    waiting.add("b", Priority.REFRESH)
+    waiting.add("a", Priority.USER)
+    waiting.add("a", Priority.SWEEP)
     assert waiting.depth == 2
     assert [await waiting.get() for _ in range(2)] == ["a", "b"]
 
@@ -126,8 +126,8 @@ async def test_a_waiting_key_moves_up_but_never_down() -> None:
 async def test_refreshes_leave_room_for_others() -> None:
     waiting = queue(refresh_limit=1)
     for key in "ab":
-        waiting.add(key, Lane.REFRESH)
-    waiting.add("s", Lane.SWEEP)
+        waiting.add(key, Priority.REFRESH)
+    waiting.add("s", Priority.SWEEP)
     assert [await waiting.get(), await waiting.get()] == ["a", "s"]
     assert await idle(waiting)
     waiting.done("a")
@@ -137,7 +137,7 @@ async def test_refreshes_leave_room_for_others() -> None:
 @in_virtual_time
 async def test_the_back_off_doubles_up_to_its_limit() -> None:
     waiting, loop = queue(), asyncio.get_running_loop()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     pauses = []
     for _ in range(12):
         key = await waiting.get()
@@ -146,7 +146,7 @@ async def test_the_back_off_doubles_up_to_its_limit() -> None:
         await asyncio.sleep(0)
         pending = await waiting.get()
         pauses.append(loop.time() - failed_at)
-        waiting.add(pending, Lane.SWEEP)
+        waiting.add(pending, Priority.SWEEP)
         waiting._finish(pending)
         waiting._schedule(pending, waiting._items[pending], 0.0)
     assert pauses == pytest.approx([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600])
@@ -155,7 +155,7 @@ async def test_the_back_off_doubles_up_to_its_limit() -> None:
 @in_virtual_time
 async def test_what_the_server_asks_for_is_waited_at_least() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     assert waiting.retry(await waiting.get(), 30.0, 600.0) == 30.0
     await asyncio.sleep(29)
     assert await idle(waiting)
@@ -166,12 +166,12 @@ async def test_what_the_server_asks_for_is_waited_at_least() -> None:
 @in_virtual_time
 async def test_a_users_change_ends_a_back_off_and_a_sweep_does_not() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     for _ in range(5):
         waiting.retry(await waiting.get(), 0.0, 600.0)
-    waiting.add("a", Lane.SWEEP)
+    waiting.add("a", Priority.SWEEP)
     assert (waiting.delayed, await idle(waiting)) == (1, True)
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     assert (waiting.delayed, await waiting.get()) == (0, "a")
     assert waiting.retry("a", 0.0, 600.0) == 1.0
 
@@ -179,9 +179,9 @@ async def test_a_users_change_ends_a_back_off_and_a_sweep_does_not() -> None:
 @in_virtual_time
 async def test_a_users_change_during_a_failing_run_is_tried_at_once() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     key = await waiting.get()
-    waiting.add(key, Lane.USER)
+    waiting.add(key, Priority.USER)
     waiting.retry(key, 0.0, 600.0)
     assert await waiting.get() == "a"
 
@@ -189,9 +189,9 @@ async def test_a_users_change_during_a_failing_run_is_tried_at_once() -> None:
 @in_virtual_time
 async def test_a_sweep_during_a_failing_run_does_not_shorten_its_back_off() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     key = await waiting.get()
-    waiting.add(key, Lane.SWEEP)
+    waiting.add(key, Priority.SWEEP)
     waiting.retry(key, 0.0, 600.0)
     assert await idle(waiting)
     assert waiting.delayed == 1
@@ -200,10 +200,10 @@ async def test_a_sweep_during_a_failing_run_does_not_shorten_its_back_off() -> N
 @in_virtual_time
 async def test_many_changes_during_a_run_are_one_more_run() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     key = await waiting.get()
     for _ in range(5):
-        waiting.add(key, Lane.USER)
+        waiting.add(key, Priority.USER)
     assert waiting.running(key)
     assert waiting.depth == 0
     waiting.done(key)
@@ -216,10 +216,10 @@ async def test_many_changes_during_a_run_are_one_more_run() -> None:
 async def test_stop_drops_what_waits_and_lets_runs_end() -> None:
     waiting = queue()
     for key in "abc":
-        waiting.add(key, Lane.USER)
+        waiting.add(key, Priority.USER)
     running = await waiting.get()
     waiting.retry(await waiting.get(), 0.0, 600.0)
-    waiting.add(running, Lane.USER)
+    waiting.add(running, Priority.USER)
     waiting.stop()
     assert (waiting.depth, waiting.delayed, waiting.active) == (0, 0, 1)
     drained = asyncio.create_task(waiting.drained())
@@ -234,11 +234,11 @@ async def test_stop_drops_what_waits_and_lets_runs_end() -> None:
 @in_virtual_time
 async def test_after_stop_a_failed_run_comes_not_back() -> None:
     waiting = queue()
-    waiting.add("a", Lane.USER)
+    waiting.add("a", Priority.USER)
     key = await waiting.get()
     waiting.stop()
     waiting.retry(key, 0.0, 600.0)
-    waiting.add("b", Lane.USER)
+    waiting.add("b", Priority.USER)
     await asyncio.sleep(1000)
     assert await idle(waiting)
 
@@ -247,7 +247,7 @@ async def test_after_stop_a_failed_run_comes_not_back() -> None:
 async def test_the_wait_of_the_oldest() -> None:
     waiting = queue()
     assert waiting.oldest_s == 0.0
-    waiting.add("a", Lane.SWEEP)
+    waiting.add("a", Priority.SWEEP)
     await asyncio.sleep(7)
-    waiting.add("b", Lane.USER)
+    waiting.add("b", Priority.USER)
     assert waiting.oldest_s == pytest.approx(7)

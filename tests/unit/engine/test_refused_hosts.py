@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Unavailable
@@ -134,7 +135,7 @@ async def test_a_livekit_that_is_away_is_asked_again_until_the_trunk_is_gone() -
     world = await World.in_step()
     await world.crash()
     world.installation = replace(world.installation, termination_hosts=("example.org",), removes_refused=True)
-    world.livekit.always = Unavailable("LiveKitUnavailable", "LiveKit does not answer")
+    world.livekit.always = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit does not answer")
     await world.start()
     assert len(world.outbound()) == 1
     world.livekit.always = None

@@ -8,10 +8,10 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import Key
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail, FakeApi
+from byoc_operator.cluster.fake import FakeApi, Refuse
 from byoc_operator.cluster.lease import RELEASE
 from byoc_operator.cluster.reading import Unreadable
 from byoc_operator.core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
@@ -155,7 +155,7 @@ async def test_it_is_read_when_a_leader_takes_over_and_costs_no_request() -> Non
 async def test_while_livekit_is_down_it_waits_for_a_sweep() -> None:
     world = await elected()
     ids = await retained(world)
-    world.livekit.always = Unavailable("LiveKitUnavailable", "down")
+    world.livekit.always = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "down")
     await release(world, *ids)
     assert not world.engine.tasks.died.done()
     world.livekit.always = None
@@ -177,7 +177,7 @@ async def test_an_id_that_cannot_be_judged_keeps_no_other_one_and_is_no_word_abo
 
     async def hooked(key: Key) -> Any:
         if down and key.name == NAME:
-            raise Unavailable("KubernetesUnavailable", "down")
+            raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, "down")
         return await get(key)
 
     object.__setattr__(world.ports.numbers, "get", hooked)
@@ -198,7 +198,7 @@ async def test_an_object_that_cannot_be_read_is_there() -> None:
     before = world.livekit.objects()
 
     async def hooked(key: Key) -> Any:
-        raise Unreadable("Unreadable", "too deep", "byocphonenumbers", key.namespace, key.name, "1")
+        raise Unreadable("too deep", "byocphonenumbers", key.namespace, key.name, "1")
 
     object.__setattr__(world.ports.numbers, "get", hooked)
     await release(world, *first)
@@ -257,9 +257,8 @@ def test_the_command_adds_to_what_was_asked_before() -> None:
 
 def test_the_command_tries_again_when_it_meets_a_renewal() -> None:
     api = with_lease()
-    conflict = ApiRefused("KubernetesRefused", "PATCH leases: 409", status=409)
     for _ in range(3):
-        api.inject(Fail(conflict), "PATCH", "leases")
+        api.inject(Refuse(409), "PATCH", "leases")
     assert run(api, "release", "ST_a").exit_code == 0
     assert annotation(api) == "ST_a"
 
@@ -291,7 +290,7 @@ def test_the_command_names_what_is_missing() -> None:
     api = with_lease()
     result = run(api, "release", "--lease-name", "elsewhere", "ST_a")
     assert (result.exit_code, "--lease-name" in result.output) == (1, True)
-    api.inject(Fail(ApiRefused("KubernetesRefused", "403", status=403)), "GET", "leases")
+    api.inject(Refuse(403), "GET", "leases")
     assert run(api, "release", "ST_a").exit_code == 3
     assert run(api, "release").exit_code == 2
     assert run(with_lease("mine"), "release", "--lease-name", "mine", "ST_a").exit_code == 0

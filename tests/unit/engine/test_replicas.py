@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.core.trunk import Kind
@@ -13,7 +14,7 @@ from byoc_operator.livekit_sip import faults
 from operated import LEASE, NAME, NAMESPACE, STATUS_PATCH, SYSTEM, CutOff, World, candidate, held_by, manifest, now_s
 from virtual_time import in_virtual_time
 
-API_DOWN = Unavailable("KubernetesUnavailable", "the API server does not answer")
+API_DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 SYNCED = ("True", "Synced")
 
 

@@ -157,7 +157,7 @@ async def test_where_there_is_a_limit_a_lost_finalizer_leaves_orphans_and_nothin
     world.api.delete(NAMESPACE, NAME)
     await world.sweep()
     await world.sweep()
-    assert (world.engine._orphanage.count, world.engine._orphanage.retained_count) == (3, 0)
+    assert (world.engine.orphans.count, world.engine.orphans.retained_count) == (3, 0)
     assert [each for each in world.troubles if each.startswith("OrphansFound")] != []
 
 
@@ -220,7 +220,7 @@ async def test_what_a_lost_object_left_is_not_turned_to_another_number_of_its_na
     await world.sweep()
     await world.sweep()
     assert world.livekit.objects() == before
-    assert world.engine._orphanage.count == 3  # although somebody of that name is there
+    assert world.engine.orphans.count == 3  # although somebody of that name is there
     assert {getattr(owner_of(each), "name", "") for each in before} == {NAME}
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from byoc_operator.core.trunk import Kind
-from byoc_operator.engine.queue import Lane
+from byoc_operator.engine.queue import Priority
 from byoc_operator.livekit_sip.faults import Hang, LoseReply
 from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
@@ -34,7 +34,7 @@ async def test_a_queue_that_ages_is_told() -> None:
             task.cancel()
     await asyncio.sleep(0)
     world.engine.queue.clock = asyncio.get_running_loop().time
-    world.engine.queue.add("+15550100000", Lane.USER)
+    world.engine.queue.add("+15550100000", Priority.USER)
     await asyncio.sleep(500)
     assert world.engine.problems() == []
     await asyncio.sleep(200)

@@ -129,7 +129,7 @@ async def test_a_deletion_ends_although_the_object_cannot_be_read() -> None:
 async def test_an_object_without_a_name_may_be_any() -> None:
     world = await World.running()
     unread = world.ports.unread
-    nameless = Unreadable("Unreadable", "it is garbled", PLURAL)
+    nameless = Unreadable("it is garbled", PLURAL)
     unread.told(nameless)
     assert unread.hides(PLURAL, "a", "b")
     assert not unread.hides("secrets", "a", "b")
@@ -144,11 +144,11 @@ async def test_what_is_remembered_of_unreadable_objects_has_a_bound() -> None:
     world = await World.running()
     unread = Unread(world.ports.events, lambda *_: None)
     for index in range(2 * REMEMBERED):
-        unread.told(Unreadable("Unreadable", "it is garbled", "secrets", "n", str(index)))
+        unread.told(Unreadable("it is garbled", "secrets", "n", str(index)))
     assert len(unread._known) == REMEMBERED + 1, "one stands for the rest"
     assert unread.hides("secrets", "n", str(2 * REMEMBERED - 1)), "it is there all the same"
     assert not unread.hides(PLURAL, "n", "0")
     unread.listing("secrets")
-    unread.told(Unreadable("Unreadable", "it is garbled", "secrets", "n", "7"))
+    unread.told(Unreadable("it is garbled", "secrets", "n", "7"))
     unread.listed("secrets")
     assert [unread.hides("secrets", "n", str(index)) for index in (7, 8, 1999)] == [True, False, False]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import PLURAL
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.errors import Unavailable
@@ -137,7 +138,7 @@ async def test_a_gap_in_which_nothing_vanished_costs_one_list() -> None:
 @in_virtual_time
 async def test_a_list_after_a_gap_that_fails_is_tried_again() -> None:
     world = await World.in_step()
-    world.api.inject(Fail(Unavailable("KubernetesUnavailable", "down")), "GET", "secrets")
+    world.api.inject(Fail(Unavailable(Reason.KUBERNETES_UNAVAILABLE, "down")), "GET", "secrets")
     in_a_gap(world, lambda: world.api.delete_secret(NAMESPACE, "sip"))
     await world.elapse(3)
     await world.settle()

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
-from byoc_operator.errors import Conflict, OperatorError, Parked, Unavailable
+from byoc_operator.errors import Conflict, Failure, Parked, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Hang, LoseReply, Refuse
 from byoc_operator.livekit_sip.guard import FAILURES_TO_TRIP
@@ -14,9 +15,9 @@ from guarding import LIMITED, REJECTED, TIMED_OUT, TRUNK, UNAUTHORIZED, WRONG_PA
 from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
 
-REFUSED = Unavailable("LiveKitUnavailable", "connection refused")
-BROKEN = Unavailable("LiveKitUnavailable", "LiveKit answers 500", outcome_unknown=True)
-CONFLICT = Conflict("NumberConflict", "LiveKit refuses: another trunk has the number")
+REFUSED = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "connection refused")
+BROKEN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit answers 500", outcome_unknown=True)
+CONFLICT = Conflict(Reason.NUMBER_CONFLICT, "LiveKit refuses: another trunk has the number")
 
 
 # The breaker
@@ -24,7 +25,7 @@ CONFLICT = Conflict("NumberConflict", "LiveKit refuses: another trunk has the nu
 
 @pytest.mark.parametrize("sign", [REFUSED, UNAUTHORIZED, WRONG_PATH], ids=lambda each: each.message)
 @in_virtual_time
-async def test_a_clear_sign_trips_at_once(sign: OperatorError) -> None:
+async def test_a_clear_sign_trips_at_once(sign: Failure) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     await fails(guard, sign, livekit)
@@ -35,7 +36,7 @@ async def test_a_clear_sign_trips_at_once(sign: OperatorError) -> None:
 
 @pytest.mark.parametrize("sign", [TIMED_OUT, BROKEN], ids=lambda each: each.message)
 @in_virtual_time
-async def test_an_unclear_sign_trips_after_several_in_a_row(sign: OperatorError) -> None:
+async def test_an_unclear_sign_trips_after_several_in_a_row(sign: Failure) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     for _ in range(FAILURES_TO_TRIP - 1):
@@ -59,7 +60,7 @@ async def test_lost_connections_and_timeouts_count_together() -> None:
 
 @pytest.mark.parametrize("answer", [None, REJECTED, CONFLICT], ids=["a result", "a refusal", "a conflict"])
 @in_virtual_time
-async def test_an_answer_begins_the_count_anew(answer: OperatorError | None) -> None:
+async def test_an_answer_begins_the_count_anew(answer: Failure | None) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     for _ in range(3):
@@ -74,7 +75,7 @@ async def test_an_answer_begins_the_count_anew(answer: OperatorError | None) -> 
 
 @pytest.mark.parametrize("answer", [REJECTED, CONFLICT, LIMITED], ids=lambda each: each.reason)
 @in_virtual_time
-async def test_refusals_of_one_object_and_rate_limits_never_trip(answer: OperatorError) -> None:
+async def test_refusals_of_one_object_and_rate_limits_never_trip(answer: Failure) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     for _ in range(3 * FAILURES_TO_TRIP):
@@ -84,7 +85,7 @@ async def test_refusals_of_one_object_and_rate_limits_never_trip(answer: Operato
 
 @pytest.mark.parametrize(("sign", "stalled"), [(REFUSED, False), (UNAUTHORIZED, True)])
 @in_virtual_time
-async def test_while_open_nobody_is_asked(sign: OperatorError, *, stalled: bool) -> None:
+async def test_while_open_nobody_is_asked(sign: Failure, *, stalled: bool) -> None:
     livekit = FakeLiveKit()
     guard = guarded(livekit)
     await fails(guard, sign, livekit)

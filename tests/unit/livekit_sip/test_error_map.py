@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from livekit.api.twirp_client import ServerError, ServerErrorCode
 from yarl import URL
 
-from byoc_operator.errors import Conflict, Gone, OperatorError, Stalled, Unavailable
+from byoc_operator.errors import Conflict, Failure, Gone, Stalled, Unavailable
 from byoc_operator.livekit_sip.error_map import (
     LIBRARY_ERRORS,
     NotLiveKit,
@@ -98,7 +98,7 @@ CLIENT_ERRORS: dict[type[aiohttp.ClientError], tuple[tuple[Any, ...], tuple[Any,
 }
 
 
-def meaning(error: OperatorError) -> tuple[Any, ...]:
+def meaning(error: Failure) -> tuple[Any, ...]:
     if isinstance(error, Unavailable) and error.reason == "LiveKitUnavailable":
         return type(error), error.reason, error.outcome_unknown
     return type(error), error.reason

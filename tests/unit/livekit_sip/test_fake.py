@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from byoc_operator.errors import Conflict, Unavailable
@@ -19,7 +20,7 @@ IN = InboundTrunk("in", "{}", ("+15550100000",))
 
 async def test_a_refused_call_changes_nothing_and_the_next_one_works() -> None:
     livekit = FakeLiveKit()
-    livekit.inject(Refuse(Unavailable("LiveKitUnavailable", "down")), "create", Kind.OUTBOUND_TRUNK)
+    livekit.inject(Refuse(Unavailable(Reason.LIVEKIT_UNAVAILABLE, "down")), "create", Kind.OUTBOUND_TRUNK)
     await livekit.create(IN)
     with pytest.raises(Unavailable, match="down"):
         await livekit.create(OUT)

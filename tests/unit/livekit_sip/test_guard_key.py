@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from byoc_operator.core.trunk import InboundTrunk
-from byoc_operator.errors import OperatorError, Stalled
+from byoc_operator.errors import Failure, Stalled
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Refuse
 from byoc_operator.livekit_sip.gateway import Any_
@@ -91,7 +91,7 @@ async def test_other_refusals_read_no_key() -> None:
     guard = guarded(livekit, reload_key=livekit.reload)
     for error in (WRONG_PATH, REJECTED, TIMED_OUT):
         livekit.inject(Refuse(replace(error)), "create")
-        with pytest.raises(OperatorError):
+        with pytest.raises(Failure):
             await guard.create(TRUNK)
         await guard.probe()
     assert livekit.reloads == 0

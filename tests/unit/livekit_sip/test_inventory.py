@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.core.foreign_rules import ForeignRules
 from byoc_operator.core.ownership import Mark, Owned
@@ -21,7 +22,7 @@ from virtual_time import in_virtual_time
 OUT = OutboundTrunk("out", Mark(OWNER).dump(), "sip.example.com", "TLS", (PHONE,), MASK("user"), MASK("pass"))
 IN = InboundTrunk("in", Mark(OWNER).dump(), (PHONE,))
 RULE = DispatchRule("byoc:cluster-a/voice/main", ("ST_x",), "call-", "agent", "{}")
-DOWN = Unavailable("LiveKitUnavailable", "down")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "down")
 BY_KIND: dict[Kind, SipObject] = {Kind.OUTBOUND_TRUNK: OUT, Kind.INBOUND_TRUNK: IN, Kind.DISPATCH_RULE: RULE}
 
 

@@ -31,7 +31,7 @@ async def test_a_rotation_needs_no_restart_and_no_number_leaves_ready(times: int
     assert world.ready() == ("True", "Synced")
     assert [each for each in left if "SealingKeyUnknown" in each] == []
     assert world.livekit_writes() == []
-    assert world.ports.secrets.keys.ring == world.ring
+    assert world.ports.keeper.keys.ring == world.ring
 
 
 @in_virtual_time
@@ -162,7 +162,7 @@ async def test_no_number_may_use_the_sealing_keys_as_a_password() -> None:
 
 @in_virtual_time
 async def test_a_value_before_any_look_is_not_opened() -> None:
-    keys = SealingKeys(FakeApi(now_s), SYSTEM, may_create=False)
+    keys = SealingKeys(FakeApi(now_s), SYSTEM)
     found = keys.open("fernet:x", NAMESPACE, Field.PASSWORD)
     assert isinstance(found, Verdict)
     assert "has not yet read its keys" in found.message

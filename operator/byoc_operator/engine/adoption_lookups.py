@@ -1,4 +1,4 @@
-"""Which wishes to adopt are worth a new picture of LiveKit: what they name may have been made since the last one."""
+"""When a request to adopt is worth a new snapshot: what it names may have been made since the last one."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from .cache import Cache
 from .per_object import PerObject
 
 PAUSE_S = 30.0
-"""How seldom the wishes of one namespace may ask for a new picture: each costs LiveKit a read of everything."""
+"""The shortest pause between two snapshots for one namespace: each costs LiveKit a read of everything."""
 
 
-class Lookups:
-    """Remembers what was looked for. `clock`: monotonic seconds."""
+class AdoptionLookups:
+    """Remembers which IDs a snapshot was taken for. `clock`: monotonic seconds."""
 
     def __init__(self, cache: Cache, inventory: Inventory, clock: Callable[[], float]) -> None:
         self._inventory = inventory
@@ -23,9 +23,9 @@ class Lookups:
         self._asked_at: dict[str, float] = {}
 
     def due(self, number: PhoneNumber) -> float | None:
-        """After how many seconds to take a picture for this number's wish, 0: now; None if none is needed.
+        """In how many seconds to take a snapshot for what this number asks to adopt. 0: now; None: none is needed.
 
-        Once a wish, and seldom for all wishes of a namespace together.
+        One snapshot per request, and few for all requests of a namespace together.
         """
         asked = number.wishes.adopt_ids
         digest = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,4 +1,4 @@
-"""Long walks in short steps: whatever else the process does gets its turn in between."""
+"""Goes through many items in steps, so that the other tasks of the process get their turns."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -10,7 +10,7 @@ STEPS = 50
 _Item = TypeVar("_Item")
 
 
-async def unhurried(items: Iterable[_Item]) -> AsyncIterator[_Item]:
+async def in_steps(items: Iterable[_Item]) -> AsyncIterator[_Item]:
     """Every item; after `STEPS` of them the event loop gets a turn."""
     for count, item in enumerate(items, start=1):
         yield item

@@ -1,7 +1,11 @@
-"""After each sweep: which objects of ours nobody looks after. Reported; deleted if a setting or a person says so."""
+"""Looks after each sweep for orphans: LiveKit objects with our mark and without a number.
+
+Orphans are reported. They are deleted if the setting or an administrator says so.
+"""
 
 import logging
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from ..api.resource import Key
@@ -10,13 +14,16 @@ from ..core.orphans import MAX_LEFT_ALONE, MORE, Orphan, kept_on_purpose, number
 from ..core.ownership import Owner
 from ..core.trunk import SipObject, kind_of
 from ..errors import Conflict, OperatorError, Stalled, Unavailable
-from .breath import unhurried
-from .ports import Ports
+from .in_steps import in_steps
+from .ports import OrphanPorts
 
 log = logging.getLogger(__name__)
 
 Announce = Callable[[str, str], Coroutine[Any, Any, None]]
 """Posts an Event on the installation: reason, note."""
+
+Freed = Callable[[str, bool], None]
+"""Hears that a trunk was deleted: its phone number, and whether a person had it released."""
 
 NAMED = 20
 """How many IDs, or numbers, an Event names at most."""
@@ -28,25 +35,28 @@ DELETED_A_SWEEP = 500
 """How many are deleted at once: anybody with LiveKit's key can make thousands, and numbers must not wait for them."""
 
 
-class Orphanage:
-    """Looks for orphans. `namespaces`: the watched ones, empty for all; `say`: posts an Event on the installation.
+@dataclass(frozen=True, slots=True)
+class OrphanRules:
+    """`namespaces`: only orphans of these are looked at, empty for all. `deletes`: orphans are deleted."""
 
-    `freed`: told the phone number of a trunk that was deleted, and whether a person had it released. `asked`: the IDs
-    that a person wants to have released.
-    """
+    namespaces: tuple[str, ...] = ()
+    deletes: bool = False
+
+
+class OrphanSearch:
+    """Looks for orphans. `say`: posts an Event on the installation. `asked`: IDs that a person wants released."""
 
     def __init__(
         self,
-        ports: Ports,
-        namespaces: tuple[str, ...],
+        ports: OrphanPorts,
+        rules: OrphanRules,
         say: Announce,
-        *,
-        deletes: bool,
+        freed: Freed,
     ) -> None:
         self._ports = ports
-        self._namespaces = namespaces
+        self._namespaces = rules.namespaces
         self._say = say
-        self._deletes = deletes
+        self._deletes = rules.deletes
         self._known: frozenset[Orphan] = frozenset()
         self._told: frozenset[Orphan] = frozenset()
         self._retained: dict[Retained, tuple[str, ...]] = {}
@@ -55,7 +65,7 @@ class Orphanage:
         self.asked: tuple[str, ...] = ()
         self._refused: frozenset[str] = frozenset()
         self._answered: frozenset[str] = frozenset()
-        self.freed: Callable[[str, bool], None] = lambda _phone, _released: None
+        self._freed = freed
 
     @property
     def count(self) -> int:
@@ -153,7 +163,7 @@ class Orphanage:
         ports, by_id = self._ports, self._ports.inventory.by_id
         kept: list[str] = []
         managed: list[str] = []
-        async for known, owner in unhurried(ports.inventory.owners()):
+        async for known, owner in in_steps(ports.inventory.owners()):
             number = ports.cache.get(Key(owner.namespace, owner.name))
             if number is not None and owner.installation in ports.installation.ids and ports.looks_after(owner, known):
                 (kept if number.observes else managed).append(known)
@@ -176,7 +186,7 @@ class Orphanage:
         by_id = self._ports.inventory.by_id
         found: list[Orphan] = []
         retained: dict[Retained, tuple[str, ...]] = {}
-        async for known, owner in unhurried(self._ports.inventory.owners()):
+        async for known, owner in in_steps(self._ports.inventory.owners()):
             each = by_id.get(known)
             if each is None or not self._is_left(owner, known):
                 continue
@@ -204,7 +214,7 @@ class Orphanage:
         self._answered |= {orphan.id}
         log.warning("deleted %s %s %s of %s", what, orphan.kind, orphan.id, orphan.owner)
         for phone in numbers_of(there):
-            self.freed(phone, released)
+            self._freed(phone, released)
 
     def _is_left(self, owner: Owner, id: str) -> bool:
         ports = self._ports

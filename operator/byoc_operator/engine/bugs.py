@@ -1,0 +1,32 @@
+"""Bugs that one part of a sweep meets: counted each time, logged once."""
+
+import logging
+import traceback
+
+from ..telemetry.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class Bugs:
+    """Tells each bug once by its kind and place, not at each sweep and for each number."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._told: set[tuple[str, str, str]] = set()
+        self._met: set[tuple[str, str, str]] = set()
+
+    def met(self, part: str, exc: Exception, when: str) -> None:
+        """Count it; log it if it is new. `part`: one of `telemetry.metrics`; `when`: the rest of the log's sentence."""
+        self._metrics.sweep_bugs.labels(part).inc()
+        frames = traceback.format_tb(exc.__traceback__)[-4:]  # no text: it may hold what it was handed
+        cause = (part, type(exc).__name__, frames[-1] if frames else "")
+        self._met.add(cause)
+        if cause not in self._told:
+            self._told.add(cause)
+            log.error("a bug: %s %s\n%s", type(exc).__name__, when, "".join(frames))
+
+    def round_ended(self) -> None:
+        """A sweep has ended. A bug that it did not meet is over, and is told again when it comes back."""
+        self._told &= self._met
+        self._met = set()

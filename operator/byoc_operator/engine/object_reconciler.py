@@ -1,0 +1,123 @@
+"""Brings one object to its desired state, deletion included."""
+
+from dataclasses import replace
+
+from ..api.resource import PhoneNumber
+from ..core.assessment import Assessment
+from ..core.credentials import Credentials
+from ..core.plan import needs_credentials
+from ..core.run_outcome import Again, BackOff, Done, RunOutcome, first_open, outcome_of
+from ..errors import Failure, Waiting
+from .adoption_lookups import AdoptionLookups
+from .apply import Applied, Applier
+from .contradictions import Contradictions
+from .deletion import Deletions
+from .gather import Gatherer
+from .object_run import ObjectRun
+from .ports import Ports
+from .repairs import is_anothers, is_repair, secret_is_newer
+from .report import Reporter, WriteRefused
+
+SECRET_RETRY_S = 30.0
+"""The longest pause between two looks at a Secret that is missing or unusable and would not tell when it changes."""
+
+
+class ObjectReconciler:
+    """Runs one object after the other."""
+
+    def __init__(self, ports: Ports, gatherer: Gatherer, reporter: Reporter, deletions: Deletions) -> None:
+        self._ports = ports
+        self._gatherer = gatherer
+        self._reporter = reporter
+        self._deletions = deletions
+        self._applier = Applier(ports.inventory, ports.metrics)
+        self._lookups = AdoptionLookups(ports.cache, ports.inventory, ports.clock)
+        self._contradictions = Contradictions(ports.cache)
+
+    async def bring_in_step(self, run: ObjectRun) -> RunOutcome:
+        """Gather, assess, apply, report; then say when to run the object again.
+
+        Raises `OperatorError` where a step cannot be done, and `ObjectChanged`.
+        """
+        looked_up = await self._look_up_adopted(run)
+        assessment = await self._assess(run)
+        await self._deletions.remember_left(run.number)
+        run = await self._hold(run, assessment)
+        applied = await self._apply(run, assessment)
+        if run.number.deleting:
+            return await self._deletions.end(run, assessment, applied)
+        await self._report(run, assessment, applied)
+        return first_open(applied.outcome, self._look_at_secret(run.number, assessment), self._late(run), looked_up)
+
+    async def _look_up_adopted(self, run: ObjectRun) -> RunOutcome:
+        """Take a new snapshot if the user asks to adopt what ours lacks: it may have been made since."""
+        number, installation = run.number, self._ports.installation
+        if number.deleting or run.claimed or not run.reached:
+            return Done()
+        pause_s = self._lookups.due(number) if installation.adoption_allowed else None
+        if pause_s:
+            return Again(pause_s)
+        try:
+            await self._ports.inventory.ensure(float("-inf") if pause_s is None else self._ports.clock())
+        except Failure as exc:
+            return outcome_of(exc)
+        return Done()
+
+    async def _assess(self, run: ObjectRun) -> Assessment:
+        """Gather what is known of the object and assess it. The Secret's texts are fetched if changes need them."""
+        situation = await self._gatherer.gather(run.number, run.claimed)
+        assessment = self._gatherer.assess(situation)
+        if run.reached and needs_credentials(assessment.changes):
+            situation = await self._gatherer.opened(situation)
+            assessment = self._gatherer.assess(situation)
+        if not self._ports.inventory.loaded:
+            return replace(assessment, changes=())  # they are planned without a snapshot
+        return assessment
+
+    async def _hold(self, run: ObjectRun, assessment: Assessment) -> ObjectRun:
+        """Put our finalizer on the object before the first change in LiveKit."""
+        if not assessment.needs_finalizer or not run.reached:
+            return run
+        try:
+            return replace(run, number=await self._reporter.hold(run.number))
+        except WriteRefused as exc:
+            await self._reporter.report(run.number, assessment, Applied(failures=(exc,)), seen=True)
+            raise
+
+    async def _apply(self, run: ObjectRun, assessment: Assessment) -> Applied:
+        """Apply the changes, and log them. In an outage: what the outage keeps the object from."""
+        if run.outage is not None:
+            return Applied(failures=(run.outage,)) if _wants_livekit(run.number, assessment) else Applied()
+        number = run.number
+        applied = await self._applier.apply(assessment.changes, self._ports.owners(number)[0])
+        applied = replace(applied, failures=self._contradictions.judged(number, applied.failures))
+        await self._reporter.tell_changes(number, applied, expected=not is_repair(number, assessment, applied))
+        return applied
+
+    async def _report(self, run: ObjectRun, assessment: Assessment, applied: Applied) -> None:
+        """Write the status, unless the next try comes soon or an outage is no news about the object."""
+        if isinstance(applied.failure, Waiting) or (run.outage and _is_answered(run.number, assessment)):
+            return
+        await self._reporter.report(run.number, assessment, applied, seen=run.reached)
+
+    def _look_at_secret(self, number: PhoneNumber, assessment: Assessment) -> RunOutcome:
+        """A Secret that stands in the way and does not tell when it changes is looked at again and again."""
+        usable = assessment.credentials is None or isinstance(assessment.credentials, Credentials)
+        return Done() if usable or self._gatherer.is_told_of_secret(number) else BackOff(SECRET_RETRY_S)
+
+    def _late(self, run: ObjectRun) -> RunOutcome:
+        late = self._deletions.late_create(run.number)
+        return Done() if late is None else outcome_of(late)
+
+
+def _wants_livekit(number: PhoneNumber, assessment: Assessment) -> bool:
+    """Whether LiveKit is needed for the object: not for an observer that leaves, or where another has the number."""
+    leaves = number.deleting and number.observes
+    return not leaves and (bool(assessment.changes) or not is_anothers(assessment))
+
+
+def _is_answered(number: PhoneNumber, assessment: Assessment) -> bool:
+    """Whether the last status says all there is to say: during an outage, Ready numbers stay Ready."""
+    if not number.was_in_step or number.refresh_due or number.recreate_due:
+        return False
+    return assessment.verdict is None and not secret_is_newer(number, assessment)

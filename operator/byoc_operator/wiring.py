@@ -1,0 +1,254 @@
+"""The wiring: makes the real parts and connects them. Only `__main__` imports this module."""
+
+import asyncio
+import gc
+import logging
+import secrets
+import socket
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from byoc_operator.errors import CannotRun
+
+from .admission.server import AdmissionServer
+from .admission.storage import MountedCertificates, SharedCertificates
+from .admission.webhook import Webhook
+from .admission.webhook_configuration import WebhookConfiguration
+from .cluster.api import ClusterApi, connect
+from .cluster.events import Events
+from .cluster.lease import LeaseApi
+from .cluster.numbers import NumberApi
+from .cluster.refusals import Refusals
+from .cluster.regained import Regained
+from .cluster.secrets import Secrets
+from .core.desired import Installation
+from .core.masking import make_mask
+from .core.trunk import Mask
+from .engine.cache import Cache
+from .engine.engine import Engine, Pace
+from .engine.leader import Alone, Leader, Leadership
+from .engine.left_alone import LeftAlone
+from .engine.orphan_search import Announce, OrphanRules
+from .engine.ports import Ports
+from .engine.rights import Rights
+from .engine.tasks import Ended
+from .engine.unread import Unread
+from .errors import NotLeading
+from .installation import installation_of
+from .livekit_sip.client import LiveKitClient
+from .livekit_sip.guard import Bucket, Guard
+from .livekit_sip.inventory import Inventory
+from .livekit_sip.pacing import AdaptiveLimit
+from .livekit_sip.session import Endpoint, is_cloud
+from .mounted_key import MountedKey
+from .process.vitals import Vital, Vitals
+from .process.watchdog import Watchdog
+from .sealing.freshness import FreshKeys
+from .sealing.keeper import Keeper
+from .sealing.store import SealingKeys
+from .settings import OrphanPolicy, Settings
+from .telemetry.metrics import Metrics
+from .telemetry.watches import Watches
+
+log = logging.getLogger("byoc_operator.main")
+
+WORKERS_PER_CALL = 2.5
+"""A run spends part of its time on the API server, so more runs than LiveKit calls keep LiveKit busy."""
+
+CLOUD_REQUESTS_PER_MINUTE = 900
+"""LiveKit Cloud allows 1,000 a project and minute; the rest is for the applications."""
+
+IN_VAIN_BEATS = 30
+"""How long a replica may lead without its Lease before it is ended; it ends by itself within 5 s."""
+
+WATCHED_KINDS = 2
+"""Numbers and labelled Secrets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What is there before the API server has answered anything. `closing`: closes what was opened, at the end."""
+
+    settings: Settings
+    api: ClusterApi
+    metrics: Metrics
+    watchdog: Watchdog
+    vitals: Vitals
+    watches: Watches
+    keys: SealingKeys
+    refusals: Refusals
+    closing: AsyncExitStack
+
+
+async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Foundation:
+    """Make what needs no answer of the API server."""
+    metrics = Metrics()
+    api = await connect(metrics.kubernetes_request)
+    closing.push_async_callback(api.close)
+    watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
+    keys = SealingKeys(api, settings.operator_namespace)
+    metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
+    metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
+    metrics.gauge("byoc_sealing_keys_readable", lambda: not keys.problem)
+    refusals = Refusals()
+    api.answered = refusals.answered
+    watches.answered = refusals.watch_answered
+    vitals.add(Vital(watches.dead))
+    return Foundation(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
+
+
+async def webhook_of(base: Foundation) -> Webhook | None:
+    """The webhook that seals, listening, if the settings ask for it. Every replica serves it, whoever leads."""
+    settings = base.settings
+    if not settings.admission:
+        return None
+    folder, name = settings.admission_certificate_folder, settings.admission_webhook
+    webhook = Webhook(
+        AdmissionServer(settings.admission_port, FreshKeys(base.keys), base.metrics.admission_review),
+        MountedCertificates(folder)
+        if folder
+        else SharedCertificates(base.api, settings.operator_namespace, settings.admission_names),
+        WebhookConfiguration(base.api, name) if name else None,
+    )
+    try:
+        await webhook.start(lambda: base.watchdog.fail("the task that keeps the webhook's certificate ended"))
+    except OSError as exc:
+        message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
+        raise CannotRun(message) from exc
+    base.closing.push_async_callback(webhook.stop)
+    base.vitals.add(Vital(webhook.problem))
+    return webhook
+
+
+async def engine_of(base: Foundation) -> Engine:
+    """The engine with its real parts. Asks the API server for the installation; kopf starts the engine."""
+    settings = base.settings
+    installation = await installation_of(settings, base.api)
+    identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+    leader = _leadership(base, identity)
+    mask = make_mask(secrets.token_bytes(32))
+    client, guard = _livekit(base, mask, leader)
+    events = Events(base.api, identity)
+
+    async def say(reason: str, note: str) -> None:
+        await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
+
+    ports = Ports(
+        cache=Cache(),
+        inventory=Inventory(guard),
+        guard=guard,
+        secrets=_secrets(base, installation, mask),
+        keeper=_keeper(base, say),
+        numbers=NumberApi(base.api, settings.namespaces),
+        events=events,
+        installation=installation,
+        mask=mask,
+        metrics=base.metrics,
+        unread=Unread(events, base.metrics.count_unreadable),
+        left_alone=LeftAlone(_lease(base)),
+        rights=Rights(settings.namespaces, base.api, say),
+        regained=Regained(base.api, base.refusals),
+    )
+    base.api.unreadable = ports.unread.told
+    orphans = OrphanRules(settings.namespaces, deletes=settings.orphans is OrphanPolicy.DELETE)
+    _spare_collector()
+    engine = Engine(ports, _pace(settings), leader, orphans, say)
+    engine.tasks.died.add_done_callback(lambda died: _end(base, died))
+    base.metrics.led("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
+    base.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))
+    _tell_start(settings, installation)
+    return engine
+
+
+def _livekit(base: Foundation, mask: Mask, leader: Leadership) -> tuple[LiveKitClient, Guard]:
+    """The client of LiveKit and the guard in front of it."""
+    settings = base.settings
+    key, secret = settings.livekit_credentials()
+    endpoint = Endpoint(
+        url=settings.livekit_url,
+        key=key,
+        secret=secret,
+        timeout_s=settings.livekit_timeout_s,
+        concurrency=settings.livekit_concurrency,
+        paged=is_cloud(settings.livekit_url),
+    )
+    client = LiveKitClient(endpoint, mask, base.metrics.livekit_request)
+    base.closing.push_async_callback(client.aclose)
+    guard = Guard(
+        client,
+        _bucket(settings),
+        MountedKey(settings, client, (key, secret)).reload,
+        leader.must_hold,
+        AdaptiveLimit(max(1, settings.livekit_concurrency // 4), settings.livekit_concurrency),
+    )
+    return client, guard
+
+
+def _secrets(base: Foundation, installation: Installation, mask: Mask) -> Secrets:
+    labelled_only = installation.secret_rules.labelled_only
+    return Secrets(base.api, base.settings.namespaces, mask, base.keys, labelled_only=labelled_only)
+
+
+def _keeper(base: Foundation, say: Announce) -> Keeper:
+    settings, count_bug = base.settings, base.metrics.sweep_bugs.labels("keys").inc
+    may_create = settings.sealing_create_keys
+    return Keeper(base.keys, say, settings.sweep_interval_s, may_create=may_create, count_bug=count_bug)
+
+
+def _lease(base: Foundation) -> LeaseApi:
+    return LeaseApi(base.api, base.settings.operator_namespace, base.settings.lease_name)
+
+
+def _leadership(base: Foundation, identity: str) -> Leadership:
+    return Leader(_lease(base), identity) if base.settings.leader_election else Alone()
+
+
+def _pace(settings: Settings) -> Pace:
+    return Pace(
+        workers=max(4, round(settings.livekit_concurrency * WORKERS_PER_CALL)),
+        refreshes=max(1, settings.livekit_concurrency // 4),
+        sweep_interval_s=settings.sweep_interval_s,
+    )
+
+
+def _bucket(settings: Settings) -> Bucket:
+    limit = settings.livekit_requests_per_minute
+    if limit is None:
+        limit = CLOUD_REQUESTS_PER_MINUTE if is_cloud(settings.livekit_url) else 0
+    return Bucket(limit)
+
+
+def _spare_collector() -> None:
+    """Imported code stays and cached numbers live long, so a collection seldom finds anything."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+def _end(base: Foundation, died: asyncio.Future[BaseException]) -> None:
+    """End the process, because the engine lost a task."""
+    exc = died.result()
+    why = str(exc) if isinstance(exc, Ended) else type(exc).__name__
+    base.watchdog.fail(f"a task of the engine ended that must not: {why}")
+
+
+def _leads_in_vain(engine: Engine, leader: Leadership) -> str:
+    """A leader whose Lease is lost ends by itself; one that does not end is stuck."""
+    if engine.leading:
+        try:
+            leader.must_hold()
+        except NotLeading:
+            return "the Lease is lost, and this replica goes on"
+    return ""
+
+
+def _tell_start(settings: Settings, installation: Installation) -> None:
+    log.info(
+        "starting: installation %s, LiveKit %s, %s",
+        installation.ids[0],
+        installation.live_kit,
+        f"namespaces {', '.join(settings.namespaces)}" if settings.namespaces else "all namespaces",
+    )
+    if settings.sip_addresses:
+        log.info("carriers must let in our SIP traffic from %s", ", ".join(settings.sip_addresses))
