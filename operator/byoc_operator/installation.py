@@ -3,7 +3,8 @@
 import asyncio
 import logging
 
-from .cluster.api import ApiRefused, ClusterApi
+from .cluster.answers import ApiRefused
+from .cluster.api import ClusterApi
 from .core.desired import Installation
 from .errors import CannotRun, Unavailable
 from .installation_settings import InstallationSettings

@@ -105,7 +105,7 @@ WORST: dict[str, list[Text]] = {
     "core.matching:_IGNORED_IN_ADDRESSES": [again("a"), again(":"), again(":/")],
     "core.matching:_LENGTH": [again("1")],
     "core.orphans:_ID": [again("A", "", "ST_"), again("ST_"), again("SDR_")],
-    "cluster.refusals:_BY_AUTHORIZER": [
+    "cluster.answers:_BY_AUTHORIZER": [
         again("a"),
         again('a "'),
         again("a", "", 'a "'),
@@ -115,7 +115,7 @@ WORST: dict[str, list[Text]] = {
     "cluster.refusals:_NAMES": [again('"'), again("a"), again("1"), again("a", "", '"'), again('a"')],
     "livekit_sip.convert:_ID": [again("A"), again("A", "!"), again("ST_")],
     # of bytes, as the API server sends them
-    "cluster.refusals:_ROOT": [again("/"), again("/a"), again("/api/v1"), again("a/")],
+    "cluster.answers:_ROOT": [again("/"), again("/a"), again("/api/v1"), again("a/")],
     "cluster.cutting:_FLAT": [
         again('\\"', "", '"'),
         again("[]"),

@@ -11,8 +11,8 @@ from ..api.names import WATCH_LABEL
 from ..core.credentials import Field, Reading, SecretFacts
 from ..core.secret_facts import secret_facts
 from ..core.trunk import Mask, Masked
-from .api import ApiRefused
-from .numbers import NOT_FOUND, scopes
+from .answers import NotFound
+from .numbers import scopes
 from .port import JsonApi
 
 LABEL_SELECTOR = f"{WATCH_LABEL}=true"
@@ -159,12 +159,10 @@ class Secrets:
     async def _get(self, namespace: str, name: str) -> SecretFacts | None:
         try:
             raw = await self._api.request("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}", resource="secrets")
-        except ApiRefused as exc:
-            if exc.status == NOT_FOUND:
-                self._facts.pop((namespace, name), None)
-                self._unopened.pop((namespace, name), None)
-                return None
-            raise
+        except NotFound:
+            self._facts.pop((namespace, name), None)
+            self._unopened.pop((namespace, name), None)
+            return None
         facts = self._read(raw)
         self._take(facts)
         if facts.unopened:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ..api.conditions import Reason, Verdict
 from ..api.resource import Key, PhoneNumber
 from ..api.schema import DeletionPolicy
-from ..cluster.api import ApiRefused
+from ..cluster.answers import Forbidden
 from ..cluster.reading import Unreadable
 from ..core.assessment import Assessment, assess
 from ..core.credentials import Credentials, SecretFacts
@@ -13,8 +13,6 @@ from ..core.orphans import numbers_of
 from ..core.plan import with_texts
 from ..core.situation import ClusterFacts, Situation, credentials_of, situation_of
 from .ports import Ports
-
-FORBIDDEN = 403
 
 RECOUNT_S = 1.0
 """How long a count of what a namespace has left in LiveKit is believed."""
@@ -149,9 +147,7 @@ class Gatherer:
         where = f"Secret {name[0]}/{name[1]}"
         try:
             return await self._ports.secrets.fetch(*name)
-        except ApiRefused as exc:
-            if exc.status != FORBIDDEN:
-                raise
+        except Forbidden:
             return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP 403).")
         except Unreadable as exc:
             message = f"{where} cannot be read: {exc.message}. Put the credentials into another one."

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Iterable
 
 from ..api.names import LEFT_ALONE
-from ..cluster.api import ApiRefused
+from ..cluster.answers import ApiRefused
 from ..cluster.lease import LeaseApi
 from ..cluster.reading import Unreadable
 from ..core.orphans import MORE, as_left_alone, left_alone
