@@ -6,16 +6,14 @@ from datetime import UTC, datetime
 
 from click.testing import CliRunner, Result
 
-from byoc_operator.api.conditions import Reason
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import FakeApi
+from byoc_operator.cluster.fake import FakeApi, Refuse
 from byoc_operator.core.credentials import KEYS_SECRET, field_of
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, keys_in
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER
 
-FORBIDDEN = ApiRefused(Reason.KUBERNETES_REFUSED, "GET secrets: 403: you may not", status=403)
+FORBIDDEN = Refuse(403, "you may not")
 
 
 class Cluster:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.answers import Forbidden
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.credentials import KEYS_SECRET, Field
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import keys_in
 from operated import NAMESPACE, PASSWORD, SPEC, SYSTEM, USER, World
 
-FORBIDDEN = ApiRefused(Reason.KUBERNETES_REFUSED, "GET secrets: 403", status=403)
+FORBIDDEN = Forbidden(Reason.KUBERNETES_REFUSED, "GET secrets: 403")
 
 
 class Sealed:

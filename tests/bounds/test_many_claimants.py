@@ -9,7 +9,7 @@ import pytest
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import PhoneNumber
-from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.answers import ApiRefused
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.ownership import Mark, Owner, rule_name
 from byoc_operator.core.run_outcome import REFUSED_LONGEST_S

@@ -27,11 +27,12 @@ from byoc_operator.admission.review import review
 from byoc_operator.api import grammar
 from byoc_operator.api.carriers import preset_for
 from byoc_operator.api.encoding import from_base64
+from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.api.resource import parse
 from byoc_operator.api.rules import RULES
 from byoc_operator.api.validation import problems
 from byoc_operator.cluster.json_bounds import Bounds, decoded
-from byoc_operator.core.credentials import LAST_APPLIED, SEALED_PREFIX, WATCH_LABEL, Field, problem_of, sealed_keys
+from byoc_operator.core.credentials import LAST_APPLIED, SEALED_PREFIX, Field, problem_of, sealed_keys
 from byoc_operator.core.ownership import parse_mark
 from byoc_operator.errors import Stalled
 from byoc_operator.sealing.freshness import Keys
@@ -104,7 +105,7 @@ WORST: dict[str, list[Text]] = {
     "core.matching:_IGNORED_IN_ADDRESSES": [again("a"), again(":"), again(":/")],
     "core.matching:_LENGTH": [again("1")],
     "core.orphans:_ID": [again("A", "", "ST_"), again("ST_"), again("SDR_")],
-    "cluster.refusals:_BY_AUTHORIZER": [
+    "cluster.answers:_BY_AUTHORIZER": [
         again("a"),
         again('a "'),
         again("a", "", 'a "'),
@@ -114,7 +115,7 @@ WORST: dict[str, list[Text]] = {
     "cluster.refusals:_NAMES": [again('"'), again("a"), again("1"), again("a", "", '"'), again('a"')],
     "livekit_sip.convert:_ID": [again("A"), again("A", "!"), again("ST_")],
     # of bytes, as the API server sends them
-    "cluster.refusals:_ROOT": [again("/"), again("/a"), again("/api/v1"), again("a/")],
+    "cluster.answers:_ROOT": [again("/"), again("/a"), again("/api/v1"), again("a/")],
     "cluster.cutting:_FLAT": [
         again('\\"', "", '"'),
         again("[]"),

@@ -1,9 +1,10 @@
-"""The two LiveKits that have to behave alike: the fake and the real server."""
+"""The two LiveKits and the two API servers that have to behave alike: the fake and the real one."""
 
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,10 @@ from byoc_operator.livekit_sip.client import LiveKitClient
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.gateway import SipGateway
 from byoc_operator.livekit_sip.session import Endpoint
+from contract.clusters import Cluster, FakeSide, real_side
+from testbed.bed import Bed
+
+CRD = Path(__file__).parents[2] / "crds" / "byoc.talkifai.dev_byocphonenumbers.yaml"
 
 
 @dataclass(frozen=True)
@@ -90,3 +95,22 @@ async def _ids(gateway: SipGateway) -> set[tuple[Kind, str]]:
         | {(Kind.INBOUND_TRUNK, trunk.id) for trunk in await gateway.list_all(InboundTrunk)}
         | {(Kind.OUTBOUND_TRUNK, trunk.id) for trunk in await gateway.list_all(OutboundTrunk)}
     )
+
+
+@pytest.fixture(scope="session")
+def bed_with_crd(bed: Bed) -> Bed:
+    """The test bed with our CRD."""
+    bed.kubectl("apply", "--server-side", "-f", str(CRD))
+    bed.wait_for_crd()
+    return bed
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.bed)])
+async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
+    """An API server with the CRD and a namespace of its own."""
+    if request.param == "fake":
+        yield FakeSide()
+        return
+    bed, namespace = request.getfixturevalue("bed_with_crd"), request.getfixturevalue("namespace")
+    async with real_side(bed, namespace) as real:
+        yield real

@@ -3,9 +3,8 @@
 import json
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail
-from byoc_operator.cluster.lease import LEFT_ALONE
+from byoc_operator.api.names import LEFT_ALONE
+from byoc_operator.cluster.fake import Fail, Refuse
 from byoc_operator.core.orphans import MAX_LEFT_ALONE, MORE, as_left_alone, left_alone
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import OutboundTrunk
@@ -100,11 +99,10 @@ async def test_what_observe_left_keeps_its_number_is_counted_and_can_be_released
 @in_virtual_time
 async def test_a_lease_that_refuses_holds_no_deletion_and_deletes_no_orphan() -> None:
     world, _ = await played((strip,), deletes=REPORT)
-    forbidden = ApiRefused(Reason.KUBERNETES_REFUSED, "no right to get the Lease", status=403)
     await world.crash()
     world.deletes_orphans = True
     for _ in range(20):
-        world.api.inject(Fail(forbidden), "GET", "leases")
+        world.api.inject(Refuse(403, "no right to get the Lease"), "GET", "leases")
     await world.start()
     for _ in range(4):
         await world.sweep()

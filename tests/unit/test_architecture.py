@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,10 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "engine": ("engine", "livekit_sip", "cluster", "sealing", "telemetry", "core", "api", "errors"),
     "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
-    "settings": ("setting_forms", "core", "api", "errors"),
+    "installation_settings": ("setting_forms", "core", "api", "errors"),
+    "settings": ("installation_settings", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
-    "installation": ("cluster", "settings", "core", "api", "errors"),
+    "installation": ("cluster", "installation_settings", "core", "errors"),
     "cli": ("cli", "cluster", "sealing", "core", "api", "errors"),
     "generate": ("generate", "cluster", "core", "api", "settings", "telemetry"),
 }
@@ -56,6 +58,17 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
         "livekit_sip.error_map",
     ),
 }
+
+SPEAKS_HTTP = {
+    *("cluster.answers", "cluster.api", "cluster.stream", "cluster.fake", "cluster.fake_lists"),
+    *("livekit_sip.session", "livekit_sip.error_map"),
+    *("admission.server", "admission.review", "telemetry.health"),
+}
+"""Modules that read HTTP codes of the API server or LiveKit, and those that answer requests themselves."""
+
+REFUSALS = {code.value for code in HTTPStatus if code >= HTTPStatus.BAD_REQUEST}
+ROUND = {400, 500}
+"""Also ordinary numbers: they count as codes where something is compared with them."""
 
 IMPURE = {
     *("asyncio", "kopf", "kubernetes", "livekit", "google", "aiohttp", "logging", "time", "os", "sys", "random"),
@@ -175,6 +188,36 @@ def test_core_is_pure(name: str) -> None:
     assert (clocks, doors) == ([], [])
 
 
+def _codes(tree: ast.AST, *, compared: bool = False) -> Iterator[str]:
+    """HTTP codes of refusals that a module spells, and comparisons with the code of an exception it has caught."""
+    for node in ast.iter_child_nodes(tree):
+        codes = REFUSALS if compared else REFUSALS - ROUND
+        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in codes:
+            yield f"line {node.lineno}: {node.value}"
+        if isinstance(node, ast.Name) and node.id == "HTTPStatus":
+            yield f"line {node.lineno}: HTTPStatus"
+        yield from _codes(node, compared=compared or isinstance(node, ast.Compare | ast.Match))
+        if isinstance(node, ast.ExceptHandler):
+            yield from (f"line {each.lineno}: {ast.unparse(each)}" for each in _statuses_compared(node))
+
+
+def _statuses_compared(handler: ast.ExceptHandler) -> Iterator[ast.Compare | ast.Match]:
+    for node in ast.walk(handler):
+        if isinstance(node, ast.Compare | ast.Match):
+            parts = (ast.unparse(part) for part in ast.walk(node) if isinstance(part, ast.Attribute))
+            if f"{handler.name}.status" in parts:
+                yield node
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_http_codes_are_known_at_the_edge_only(name: str) -> None:
+    found = list(_codes(tree_of(name)))
+    if inner(name) in SPEAKS_HTTP:
+        assert found, "a rule for a module that knows no codes"
+    else:
+        assert found == []
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_modules_are_small_and_no_drawers(name: str) -> None:
     lines = MODULES[name].read_text(encoding="utf-8").count("\n")
@@ -188,7 +231,7 @@ def test_every_module_says_what_it_is(name: str) -> None:
 
 
 def test_fakes_are_not_wired_into_the_product() -> None:
-    fakes = ("fake", "fake_checks", "fake_patch", "fake_store", "faults")
+    fakes = ("fake", "fake_checks", "fake_lists", "fake_patch", "fake_store", "faults")
     users = {
         inner(name)
         for name in MODULES

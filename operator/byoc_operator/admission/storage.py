@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..cluster.api import JSON_PATCH, ApiRefused
+from ..cluster.answers import Conflict, Invalid, NotFound
+from ..cluster.api import JSON_PATCH
 from ..cluster.port import JsonApi
 from ..errors import Unavailable
 from .certificates import Certificates, CertificateUnusable, renewed, utc_now
@@ -17,7 +18,6 @@ from .certificates import Certificates, CertificateUnusable, renewed, utc_now
 log = logging.getLogger(__name__)
 
 CERTIFICATE_SECRET = "byoc-admission-certificate"  # noqa: S105 - its name
-_NOT_FOUND, _CONFLICT, _INVALID = 404, 409, 422
 _TYPE = "kubernetes.io/tls"
 """A number can never have such a Secret sent to a carrier."""
 
@@ -64,10 +64,8 @@ class SharedCertificates:
     async def _stored(self) -> dict[str, Any] | None:
         try:
             return await self._api.request("GET", f"{self._path}/{CERTIFICATE_SECRET}", resource="secrets")
-        except ApiRefused as exc:
-            if exc.status == _NOT_FOUND:
-                return None
-            raise
+        except NotFound:
+            return None
 
     async def _store(self, stored: dict[str, Any] | None, due: Certificates) -> None:
         data = {key: base64.b64encode(getattr(due, name)).decode() for key, name in _FIELDS.items()}
@@ -84,11 +82,9 @@ class SharedCertificates:
                 ]
                 path = f"{self._path}/{CERTIFICATE_SECRET}"
                 await self._api.request("PATCH", path, resource="secrets", body=patch, content_type=JSON_PATCH)
-        except ApiRefused as exc:
-            if exc.status in (_CONFLICT, _INVALID):
-                message = f"another replica has just stored one, or the Secret {CERTIFICATE_SECRET} cannot be changed"
-                raise Unavailable(exc.reason, message) from exc
-            raise
+        except (Conflict, Invalid) as exc:
+            message = f"another replica has just stored one, or the Secret {CERTIFICATE_SECRET} cannot be changed"
+            raise Unavailable(exc.reason, message) from exc
         log.info("stored a new certificate of the webhook in the Secret %s", CERTIFICATE_SECRET)
 
 

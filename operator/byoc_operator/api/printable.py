@@ -37,5 +37,5 @@ def shortened(text: str, most: int) -> str:
 
 
 def _is_visible(character: str) -> bool:
-    """True for letters, marks, signs and blanks; false for control characters, surrogates, line separators and others."""
+    """True for letters, marks, signs and blanks; false for control characters, surrogates and others."""
     return character.isprintable() or unicodedata.category(character) == "Zs"

@@ -6,26 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from .conditions import Reason, Verdict
+from .names import ADOPT, ANNOTATIONS, FINALIZER, FORCE_ORPHAN, GROUP, PAUSED, RECREATE, REFRESH
 from .recorded_status import RecordedStatus, recorded_status
 from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
 from .validation import parse_spec
 
-GROUP = "byoc.talkifai.dev"
-VERSION = "v1alpha1"
-PLURAL = "byocphonenumbers"
-KIND = "ByocPhoneNumber"
-FINALIZER = f"{GROUP}/finalizer"
 MAX_ANSWER = 253
 """Characters of the longest annotation value that status and mark repeat; their SHA-256 stands for longer values."""
 
-
 UNREAD = f"{GROUP}/unread"
 """The key beside spec and status under which `cluster.reading` says what it could not read of an object."""
-
-_REFRESH, _RECREATE, ADOPT = (f"{GROUP}/{name}" for name in ("refresh", "recreate", "adopt"))
-_PAUSED, _FORCE_ORPHAN = (f"{GROUP}/{name}" for name in ("paused", "force-orphan"))
-ANNOTATIONS = (_REFRESH, _RECREATE, ADOPT, _PAUSED, _FORCE_ORPHAN)
-"""The annotations that the operator reads."""
 
 MAX_TIME = 64
 """Characters that are kept of a timestamp; every RFC 3339 timestamp is shorter."""
@@ -263,12 +253,12 @@ def _wishes(annotations: Mapping[str, Any]) -> Wishes:
     said = {name: _text(annotations.get(name)) for name in ANNOTATIONS}
     adopt = [part for part in dict.fromkeys(part.strip() for part in said[ADOPT].split(",")) if part]
     asked = [_bounded(part) for part in adopt if part != FORCE][: MAX_ADOPTED + MAX_OVER]
-    switches = {name: said[name] for name in (_PAUSED, _FORCE_ORPHAN)}
+    switches = {name: said[name] for name in (PAUSED, FORCE_ORPHAN)}
     paused, force_orphan = (_true(value) for value in switches.values())
     return Wishes(
         adopt=(*asked, *((FORCE,) if FORCE in adopt else ())),
-        refresh=_bounded(said[_REFRESH]),
-        recreate=_bounded(said[_RECREATE]),
+        refresh=_bounded(said[REFRESH]),
+        recreate=_bounded(said[RECREATE]),
         paused=paused,
         force_orphan=force_orphan,
         unclear=tuple(name for name, value in switches.items() if value.strip().lower() not in ("", "true", "false")),

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ..api.resource import PLURAL, parse
-from ..cluster.api import MERGE_PATCH, ApiRefused
-from ..cluster.numbers import CONFLICT, NumberApi
+from ..api.names import PLURAL
+from ..api.resource import parse
+from ..cluster.answers import ApiRefused, Conflict, Forbidden, NotFound
+from ..cluster.api import MERGE_PATCH
+from ..cluster.numbers import NumberApi
 from ..cluster.port import JsonApi
 from ..cluster.reading import Unreadable
 from ..cluster.secrets import LABEL_SELECTOR
@@ -17,7 +19,7 @@ from ..errors import OperatorError
 from ..sealing.sealed import KeyRing
 from ..sealing.store import encoded, keys_in, secret_path
 from ..sealing.uses import Use, resealed, use_of
-from .sealer import FORBIDDEN, IN_USE, NO_RIGHTS, NOT_FOUND, SECRET, Refused
+from .sealer import IN_USE, NO_RIGHTS, SECRET, Refused
 
 ATTEMPTS = 5
 """How often a write that somebody else was faster with is tried again."""
@@ -66,9 +68,7 @@ class StoredKeys:
             body = {"metadata": {**_version(raw), "annotations": {LAST_APPLIED: None}}, "data": encoded(ring)}
             try:
                 await self._patch(secret_path(self._namespace), body)
-            except ApiRefused as exc:
-                if exc.status != CONFLICT:
-                    raise
+            except Conflict:
                 continue
             return ring
         raise Refused(f"{self._where} changes all the time; try again")
@@ -138,9 +138,7 @@ class StoredKeys:
                 return  # somebody else did it meanwhile
             try:
                 await self._patch(path, {"metadata": _version(raw), "data": data})
-            except ApiRefused as exc:
-                if exc.status != CONFLICT:
-                    raise
+            except Conflict:
                 raw = await self._api.request("GET", path, resource="secrets")
                 continue
             return
@@ -161,9 +159,8 @@ class StoredKeys:
             try:
                 path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
                 found[namespace, name] = await self._api.request("GET", path, resource="secrets")
-            except ApiRefused as exc:
-                if exc.status != NOT_FOUND:
-                    raise
+            except NotFound:
+                pass
             except Unreadable as exc:
                 self._pass_over(replace(exc, namespace=namespace, name=name))
         return [found[each] for each in sorted(found)]
@@ -181,11 +178,12 @@ class StoredKeys:
             return await self._api.request("GET", secret_path(self._namespace), resource="secrets")
         except Unreadable as exc:
             raise Refused(f"{self._where} cannot be read: {exc.message}") from exc
+        except NotFound as exc:
+            message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
+            raise Refused(message) from exc
         except ApiRefused as exc:
-            message = f"{self._where} cannot be read: {exc.message}"
-            if exc.status == NOT_FOUND:
-                message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
-            raise Refused(message, exit_code=NO_RIGHTS if exc.status == FORBIDDEN else 1) from exc
+            exit_code = NO_RIGHTS if isinstance(exc, Forbidden) else 1
+            raise Refused(f"{self._where} cannot be read: {exc.message}", exit_code=exit_code) from exc
 
     def _ring_of(self, raw: Mapping[str, Any]) -> KeyRing:
         try:

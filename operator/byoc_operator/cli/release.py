@@ -3,18 +3,17 @@
 from collections.abc import Sequence
 
 from ..api import grammar
-from ..cluster.api import MERGE_PATCH, ApiRefused
-from ..cluster.lease import RELEASE
+from ..api.names import RELEASE
+from ..cluster.answers import Conflict, Forbidden, NotFound
+from ..cluster.api import MERGE_PATCH
 from ..cluster.port import JsonApi
 from ..core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
-from .sealer import FORBIDDEN, NO_RIGHTS, NOT_FOUND, USAGE, Naming, Refused
+from .sealer import NO_RIGHTS, USAGE, Naming, Refused
 
 LEASE = Naming("the name of a Lease is made of lower case letters, digits, - and .", grammar.DNS_SUBDOMAIN, 253)
 
 _ATTEMPTS = 10
 """The leader renews its Lease every few seconds; a change of ours that meets a renewal is tried again."""
-
-_CONFLICT = 409
 
 
 async def ask_to_release(api: JsonApi, namespace: str, lease: str, ids: Sequence[str]) -> None:
@@ -28,14 +27,14 @@ async def ask_to_release(api: JsonApi, namespace: str, lease: str, ids: Sequence
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             await _added(api, path, ids)
-        except ApiRefused as exc:
-            if exc.status == NOT_FOUND:
-                message = f"there is no Lease {namespace}/{lease}: see --operator-namespace and --lease-name"
-                raise Refused(message) from exc
-            if exc.status == FORBIDDEN:
-                message = f"you may not read and change the Lease {namespace}/{lease}"
-                raise Refused(message, exit_code=NO_RIGHTS) from exc
-            if exc.status != _CONFLICT or attempt == _ATTEMPTS:
+        except NotFound as exc:
+            message = f"there is no Lease {namespace}/{lease}: see --operator-namespace and --lease-name"
+            raise Refused(message) from exc
+        except Forbidden as exc:
+            message = f"you may not read and change the Lease {namespace}/{lease}"
+            raise Refused(message, exit_code=NO_RIGHTS) from exc
+        except Conflict:
+            if attempt == _ATTEMPTS:
                 raise
         else:
             return

@@ -6,14 +6,13 @@ from typing import Any, Protocol
 
 from ..api import grammar
 from ..api.encoding import from_base64
-from ..cluster.api import ApiRefused
+from ..api.names import WATCH_LABEL
+from ..cluster.answers import ApiRefused, Forbidden, NotFound
 from ..cluster.port import JsonApi
-from ..core.credentials import KEYS_SECRET, WATCH_LABEL, field_of, problem_of
+from ..core.credentials import KEYS_SECRET, field_of, problem_of
 from ..errors import OperatorError
 from ..sealing.sealed import KeyRing, is_sealed, is_token
 from ..sealing.store import keys_in, secret_path
-
-FORBIDDEN, NOT_FOUND = 403, 404
 
 
 @dataclass(eq=False)
@@ -100,16 +99,14 @@ async def sealer_for(api: JsonApi, operator_namespace: str) -> Sealer:
     try:
         raw = await api.request("GET", secret_path(operator_namespace), resource="secrets")
         return LocalSealer(keys_in(raw))
-    except ApiRefused as exc:
-        if exc.status == FORBIDDEN:
-            return WebhookSealer(api, f"you may not read {where}")
-        if exc.status == NOT_FOUND:
-            message = (
-                f"there is no {where}. Does the operator run there? Else name its namespace: --operator-namespace. "
-                "If the keys are lost: docs/sealing.md, Restore."
-            )
-            raise Refused(message) from exc
-        raise
+    except Forbidden:
+        return WebhookSealer(api, f"you may not read {where}")
+    except NotFound as exc:
+        message = (
+            f"there is no {where}. Does the operator run there? Else name its namespace: --operator-namespace. "
+            "If the keys are lost: docs/sealing.md, Restore."
+        )
+        raise Refused(message) from exc
     except ValueError as exc:
         raise Refused(f"{where} cannot be used: {exc}") from exc
 

@@ -1,7 +1,8 @@
 """The API server: LIST, GET, PATCH, POST of our own. kopf watches.
 
 Use `api.connect` for a connection, and one class for each thing: numbers, Secrets, Events, the Lease, rights. Every
-request has a timeout, and every failure leaves this package as an `errors.OperatorError`. `fake` stands in for tests.
+request has a timeout, and every failure leaves this package as an `errors.OperatorError`; `answers` has a
+class for each meaning of a refusal. `fake` stands in for tests.
 
 Imports: core, api, errors.
 """

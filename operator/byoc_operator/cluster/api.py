@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -17,10 +18,10 @@ from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
 from ..api.conditions import Reason
-from ..errors import CannotRun, Failure, Unavailable
-from .pages import JSON, Expired, Pages
-from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, pass_over, read, token_in
-from .refusals import Answered, asked, is_missing_right, nobody_asks
+from ..errors import CannotRun, Unavailable
+from .answers import Answer, Answered, asked, error_of, nobody_asks
+from .pages import JSON, Pages
+from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, pass_over, read
 
 TIMEOUT_S = 15.0
 """Well above the API server's own deadline for a slow etcd write, well below a user's patience."""
@@ -34,24 +35,12 @@ LEASE, LEASE_CONNECTIONS = "leases", 2
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 
-_GONE, _TOO_MANY, _SERVER_ERROR, _TOO_SLOW = 410, 429, 500, 504
 _CHUNK = 256 * 1024
 _MAX_REFUSAL = 64 * 1024
 _OF_WHAT_IS_STORED = ("GET", "PATCH")
 
 Observer = Callable[[str, str, str, float], None]
 """Told of every request: verb, resource, HTTP status or `error`, seconds."""
-
-
-@dataclass(eq=False)
-class ApiRefused(Failure):
-    """The API server said no with `status` (HTTP); the message is its own and holds no body of ours.
-
-    `missing_right`: an authorizer refused, and so refuses every request of the kind.
-    """
-
-    status: int = 0
-    missing_right: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +54,15 @@ class _Request:
     timeout_s: float
     most_bytes: int
     resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """What came back. `retry_after`: the header of that name."""
+
+    status: int
+    body: bytes
+    retry_after: str
 
 
 class ClusterApi:
@@ -110,14 +108,14 @@ class ClusterApi:
         return Pages(fetch, resource, self.unreadable).all(path, query)
 
     async def _answer(self, request: _Request) -> bytes:
-        """The body of the answer. Raises `ApiRefused`, `Expired`, `TooMuch` and `Unavailable`."""
+        """The body of the answer. Raises `ApiRefused`, `TooMuch` and `Unavailable`."""
         resource, place = request.resource, nullcontext() if request.resource == LEASE else self._free
         started = time.monotonic()
         outcome = "error"
         try:
             async with asyncio.timeout(request.timeout_s), place:
-                status, answer = await self._send(request)
-            outcome = str(status)
+                reply = await self._send(request)
+            outcome = str(reply.status)
         except TimeoutError as exc:
             message = "the API server does not answer (TimeoutError)"
             raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True) from exc
@@ -128,25 +126,14 @@ class ClusterApi:
         finally:
             self._observe(request.method, resource, outcome, time.monotonic() - started)
         what = asked(request.method, request.path.partition("?")[0])
-        if status < 400:  # noqa: PLR2004 - HTTP
-            self.answered(what, status, "")
-            return answer
-        said = decoded(answer[:_MAX_REFUSAL])
-        said = said if isinstance(said, dict) else {}
-        told = str(said.get("message", ""))[:512]
-        self.answered(what, status, told)
-        if status == _TOO_SLOW:
-            raise TooMuch(
-                Reason.KUBERNETES_UNAVAILABLE, f"the API server answers {status}: {told}", outcome_unknown=True
-            )
-        if status == _TOO_MANY or status >= _SERVER_ERROR:
-            raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, f"the API server answers {status}: {told}")
-        if status == _GONE and request.method == "GET":
-            raise Expired(token_in(said.get("metadata")))
-        message = f"{request.method} {resource}: {status}: {told}"
-        raise ApiRefused(Reason.KUBERNETES_REFUSED, message, status, is_missing_right(what, status, told))
+        answer = Answer(request.method, what, reply.status, resource, _said(reply), reply.retry_after)
+        error = error_of(answer)
+        self.answered(what, error)
+        if error is not None:
+            raise error
+        return reply.body
 
-    async def _send(self, request: _Request) -> tuple[int, bytes]:
+    async def _send(self, request: _Request) -> _Reply:
         headers, path = dict(request.headers), request.path
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, request.method, request.body)
         response = await self._client.call_api(
@@ -156,7 +143,14 @@ class ClusterApi:
             body=request.body,
             _request_timeout=request.timeout_s,
         )
-        return response.status, await _body(response.response, request.most_bytes)
+        body = await _body(response.response, request.most_bytes)
+        return _Reply(response.status, body, response.response.headers.get("Retry-After", ""))
+
+
+def _said(reply: _Reply) -> dict[str, Any]:
+    """The `Status` object of a refusal; empty for a success, whose body may be large."""
+    said = decoded(reply.body[:_MAX_REFUSAL]) if reply.status >= HTTPStatus.BAD_REQUEST else None
+    return said if isinstance(said, dict) else {}
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:

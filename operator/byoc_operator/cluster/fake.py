@@ -2,7 +2,8 @@
 
 As kube-apiserver 1.37.2 does it where we rely on it: one resourceVersion for all objects, generations, finalizers,
 merge patch and JSON patch, patches that change nothing. Not modelled: validation and defaults of the CRD (an object
-may be older than the CRD), RBAC, pages, managedFields.
+may be older than the CRD), RBAC beyond `without`, pages of one version, managedFields.
+`tests/contract/test_api_server.py` is passed by both.
 """
 
 import asyncio
@@ -10,18 +11,24 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from ..api.conditions import Reason
+from ..api import names
+from ..api.encoding import to_base64
+from ..api.names import PLURAL
 from ..errors import Failure
-from .api import JSON_PATCH, ApiRefused
+from .answers import Answer, Answered, asked, error_of, nobody_asks
+from .api import JSON_PATCH
+from .fake_lists import Json, Refuse, page
 from .fake_patch import PatchFailed, json_patched, merged
-from .fake_store import FakeCluster, Json, Name, copied, selected
+from .fake_store import UNSEEN, FakeCluster, Name, copied
 from .reading import Told, Unreadable, pass_over
-from .refusals import Answered, asked, is_missing_right, nobody_asks
 
-FORBIDDEN, NOT_FOUND, CONFLICT, INVALID = 403, 404, 409, 422
+__all__ = ["Fail", "FakeApi", "Hold", "Refuse", "Request"]
+
+_OUTDATED = "the object has been modified; please apply your changes to the latest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class FakeApi(FakeCluster):
         self.garbled: set[Name] = set()
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
-        self._faults: list[tuple[Fail | Hold, str | None, str | None]] = []
+        self._faults: list[tuple[Fail | Refuse | Hold, str | None, str | None]] = []
 
     # As ClusterApi
 
@@ -87,11 +94,11 @@ class FakeApi(FakeCluster):
         what = asked(method, path.partition("?")[0])
         try:
             answer = await self._faulty(request)
-        except ApiRefused as exc:
-            words = exc.message.partition(f"{exc.status}: ")[2]
-            self.answered(what, exc.status, words)
-            raise replace(exc, missing_right=is_missing_right(what, exc.status, words)) from None
-        self.answered(what, 200, "")
+        except Refuse as refused:
+            error = error_of(Answer(method, what, refused.status, resource, refused.said))
+            self.answered(what, error)
+            raise error or AssertionError(f"{refused.status} refuses nothing") from None
+        self.answered(what, None)
         return answer
 
     async def _faulty(self, request: Request) -> Json:
@@ -99,6 +106,8 @@ class FakeApi(FakeCluster):
         match self._take_fault(method, resource):
             case Hold(until):
                 await until.wait()
+            case Refuse() as refusal:
+                raise refusal
             case Fail(error, applied):
                 if applied:
                     self._answer(request)
@@ -111,14 +120,19 @@ class FakeApi(FakeCluster):
 
     async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """Every object of a LIST."""
-        chosen = "&".join(f"{key}={value}" for key, value in query.items())
-        answer = await self.request("GET", f"{path}?{chosen}", resource=resource)
-        for item in answer["items"]:
-            garbled = self._garbled(item, resource)
-            if garbled is None:
-                yield item
-            else:
-                self.unreadable(garbled)
+        token = ""
+        while True:
+            parameters = {**query} | ({"continue": token} if token else {})
+            answer = await self.request("GET", f"{path}?{urlencode(parameters)}", resource=resource)
+            for item in answer["items"]:
+                garbled = self._garbled(item, resource)
+                if garbled is None:
+                    yield item
+                else:
+                    self.unreadable(garbled)
+            token = answer["metadata"].get("continue", "")
+            if not token:
+                return
 
     def _garbled(self, answer: Json, resource: str) -> Unreadable | None:
         metadata = answer.get("metadata", {})
@@ -129,7 +143,7 @@ class FakeApi(FakeCluster):
 
     # What can go wrong
 
-    def inject(self, fault: Fail | Hold, method: str | None = None, resource: str | None = None) -> None:
+    def inject(self, fault: Fail | Refuse | Hold, method: str | None = None, resource: str | None = None) -> None:
         """Do this to the next request of the method and resource (None: any)."""
         self._faults.append((fault, method, resource))
 
@@ -140,73 +154,91 @@ class FakeApi(FakeCluster):
         what = asked(request.method, parts.path)
         if (what.verb, what.resource) in self.without:
             told = f'{what.resource} "{what.name}" is forbidden: User "operator" cannot {what.verb} resource'
-            raise _refused(request, FORBIDDEN, told)
+            raise Refuse(HTTPStatus.FORBIDDEN, told)
         if what.resource == "selfsubjectaccessreviews":
             of = request.body["spec"]["resourceAttributes"]
             named = "/".join(filter(None, (of["resource"], of.get("subresource"))))
             return {"status": {"allowed": (of["verb"], named) not in self.without}}
-        selector = parse_qs(parts.query).get("labelSelector", [""])[0]
+        query = dict(parse_qsl(parts.query))
         match parts.path.strip("/").split("/"):
             case ["api", "v1", "namespaces", name]:
-                return self._get(("namespaces", "", name), request)
+                return self._get(("namespaces", "", name))
             case ["apis", "admissionregistration.k8s.io", _, plural, name]:
                 at = (plural, "", name)
-                return self._get(at, request) if request.method == "GET" else self._patch(at, request, status=False)
+                return self._get(at) if request.method == "GET" else self._patch(at, request, status=False)
             case ["api", "v1", *rest] | [
                 "apis",
-                "byoc.talkifai.dev" | "events.k8s.io" | "coordination.k8s.io",
+                names.GROUP | "events.k8s.io" | "coordination.k8s.io",
                 _,
                 *rest,
             ]:
-                return self._route(rest, selector, request)
-        raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
+                return self._route(rest, query, request)
+        raise _not_served()
 
-    def _route(self, rest: list[str], selector: str, request: Request) -> Json:
-        match request.method, rest:
-            case "POST", ["namespaces", namespace, "events"]:
+    def _route(self, rest: list[str], query: Json, request: Request) -> Json:
+        match rest:
+            case [plural] if request.method == "GET":
+                return self._list(plural, None, query)
+            case ["namespaces", namespace, plural]:
+                return self._of_collection(plural, namespace, query, request)
+            case ["namespaces", namespace, plural, name, *subresource]:
+                return self._of_object((plural, namespace, name), request, status=subresource == ["status"])
+        raise _not_served()
+
+    def _of_collection(self, plural: str, namespace: str, query: Json, request: Request) -> Json:
+        match request.method:
+            case "GET":
+                return self._list(plural, namespace, query)
+            case "POST" if plural == "events":
                 return self._post_event(namespace, request)
-            case "GET", ["namespaces", namespace, plural]:
-                return self._list(plural, namespace, selector)
-            case "GET", [plural]:
-                return self._list(plural, None, selector)
-            case "GET", ["namespaces", namespace, plural, name]:
-                return self._get((plural, namespace, name), request)
-            case "POST" | "PUT", ["namespaces", namespace, "secrets" | "leases" as plural, *name]:
-                write = self._post_secret if plural == "secrets" else self._write_lease
-                return write(namespace, request, *name)
-            case "PATCH", ["namespaces", namespace, plural, name, *subresource]:
-                return self._patch((plural, namespace, name), request, status=subresource == ["status"])
-        raise _refused(request, NOT_FOUND, "the server could not find the requested resource")
+            case "POST":
+                return self._post(plural, namespace, request, dry="dryRun" in query)
+        raise _not_served()
 
-    def _get(self, at: Name, request: Request) -> Json:
+    def _of_object(self, at: Name, request: Request, *, status: bool) -> Json:
+        match request.method:
+            case "GET":
+                return self._get(at)
+            case "PATCH":
+                return self._patch(at, request, status=status)
+            case "PUT" if at[0] == "leases":
+                return self._put_lease(at, request)
+            case "DELETE":
+                return self._delete(at)
+        raise _not_served()
+
+    def _get(self, at: Name) -> Json:
         if at not in self._objects:
-            raise _refused(request, NOT_FOUND, f'{at[0]} "{at[2]}" not found')
+            raise Refuse(HTTPStatus.NOT_FOUND, f'{at[0]} "{at[2]}" not found')
         return self._objects[at]
 
-    def _list(self, plural: str, namespace: str | None, selector: str) -> Json:
-        items = [
-            stored
-            for (kind, within, _), stored in self._objects.items()
-            if kind == plural and namespace in (None, within) and selected(stored, selector)
+    def _list(self, plural: str, namespace: str | None, query: Json) -> Json:
+        stored = [
+            each for (kind, within, _), each in self._objects.items() if kind == plural and namespace in (None, within)
         ]
-        return {"items": items, "metadata": {}}
+        return page(stored, query, self._version, self._oldest)
 
     def _patch(self, at: Name, request: Request, *, status: bool) -> Json:
-        stored = self._get(at, request)
+        stored = self._get(at)
         try:
             if request.content_type == JSON_PATCH:
                 wanted = json_patched(stored, request.body)
             else:
                 wanted = merged(stored, request.body)
         except PatchFailed as exc:
-            raise _refused(request, INVALID, str(exc)) from exc
+            raise Refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
         if wanted["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
-            raise _refused(request, CONFLICT, "the object has been modified; please apply your changes to the latest")
+            raise Refuse(HTTPStatus.CONFLICT, _OUTDATED, "Conflict")
         # The main resource never changes the status, the subresource nothing else.
         if "status" in stored:
             wanted = {**stored, "status": wanted["status"]} if status else {**wanted, "status": stored["status"]}
+        if wanted["metadata"].get("uid") != stored["metadata"]["uid"]:
+            raise Refuse(HTTPStatus.UNPROCESSABLE_ENTITY, "metadata.uid: field is immutable", "Invalid")
         if _gains_finalizer(stored, wanted):
-            raise _refused(request, INVALID, "Forbidden: no new finalizers can be added if the object is being deleted")
+            raise Refuse(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "Forbidden: no new finalizers can be added if the object is being deleted",
+            )
         return self._update(at, wanted)
 
     def _post_event(self, namespace: str, request: Request) -> Json:
@@ -214,36 +246,50 @@ class FakeApi(FakeCluster):
         if any(
             (event["metadata"]["namespace"], event["metadata"]["name"]) == (namespace, name) for event in self.events
         ):
-            raise _refused(request, CONFLICT, f'events "{name}" already exists')
+            raise _taken("events", name)
         self.events.append(request.body)
         return dict(request.body)
 
-    def _post_secret(self, namespace: str, request: Request) -> Json:
-        """A dry run is checked and not kept."""
-        name = str(request.body["metadata"].get("name") or request.body["metadata"]["generateName"] + "x7q9z")
-        if ("secrets", namespace, name) in self._objects:
-            raise _refused(request, CONFLICT, f'secrets "{name}" already exists')
+    def _post(self, plural: str, namespace: str, request: Request, *, dry: bool) -> Json:
+        """Create an object. A dry run is checked and not kept."""
         wanted = copied(request.body)
-        wanted["metadata"]["namespace"] = namespace
-        if parse_qs(urlsplit(request.path).query).get("dryRun") == ["All"]:
+        metadata = wanted["metadata"]
+        metadata["namespace"] = namespace
+        metadata.setdefault("name", metadata.get("generateName", "") + "x7q9z")
+        if (plural, namespace, metadata["name"]) in self._objects:
+            raise _taken(plural, metadata["name"])
+        if dry:
             return wanted if self.admitting is None else self.admitting(wanted)
-        return self._create("secrets", wanted)
+        if plural == PLURAL:
+            wanted["status"] = dict(UNSEEN)
+        elif plural == "secrets":
+            given = {key: to_base64(value) for key, value in wanted.pop("stringData", {}).items()}
+            wanted |= {"type": wanted.get("type", "Opaque"), "data": wanted.get("data", {}) | given}
+        return self._create(plural, wanted)
 
-    def _write_lease(self, namespace: str, request: Request, name: str = "") -> Json:
-        """POST where there is none, PUT (with a name) over the very version that was read."""
-        at = ("leases", namespace, name or str(request.body["metadata"]["name"]))
-        if not name:
-            if at in self._objects:
-                raise _refused(request, CONFLICT, f'leases "{at[2]}" already exists')
-            return self._create("leases", copied(request.body))
-        stored = self._get(at, request)
-        if request.body["metadata"].get("resourceVersion") != stored["metadata"]["resourceVersion"]:
-            raise _refused(request, CONFLICT, "the object has been modified; please apply your changes to the latest")
+    def _put_lease(self, at: Name, request: Request) -> Json:
+        """Replace the very version that was read; a Lease that is gone is created."""
+        stored, version = self._objects.get(at), request.body["metadata"].get("resourceVersion")
+        if stored is None:
+            return self._post("leases", at[1], request, dry=False)
+        if not version:
+            told = "metadata.resourceVersion: Invalid value: 0: must be specified for an update"
+            raise Refuse(HTTPStatus.UNPROCESSABLE_ENTITY, told, "Invalid")
+        if version != stored["metadata"]["resourceVersion"]:
+            raise Refuse(HTTPStatus.CONFLICT, _OUTDATED, "Conflict")
         given = {key: request.body["metadata"].get(key, {}) for key in ("annotations", "labels")}
         metadata = {**stored["metadata"], **given}
         return self._update(at, {**stored, "metadata": metadata, "spec": copied(request.body["spec"])})
 
-    def _take_fault(self, method: str, resource: str) -> Fail | Hold | None:
+    def _delete(self, at: Name) -> Json:
+        stored = self._get(at)
+        if at[0] == PLURAL:
+            self.delete(*at[1:])
+        else:
+            self._remove(at)
+        return stored
+
+    def _take_fault(self, method: str, resource: str) -> Fail | Refuse | Hold | None:
         for position, (fault, for_method, for_resource) in enumerate(self._faults):
             if for_method in (None, method) and for_resource in (None, resource):
                 del self._faults[position]
@@ -256,6 +302,9 @@ def _gains_finalizer(stored: Json, wanted: Json) -> bool:
     return "deletionTimestamp" in stored["metadata"] and bool(gained)
 
 
-def _refused(request: Request, status: int, told: str) -> ApiRefused:
-    message = f"{request.method} {request.resource}: {status}: {told}"
-    return ApiRefused(Reason.KUBERNETES_REFUSED, message, status=status)
+def _not_served() -> Refuse:
+    return Refuse(HTTPStatus.NOT_FOUND, "the server could not find the requested resource", "NotFound")
+
+
+def _taken(plural: str, name: str) -> Refuse:
+    return Refuse(HTTPStatus.CONFLICT, f'{plural} "{name}" already exists', "AlreadyExists")

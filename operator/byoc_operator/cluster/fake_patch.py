@@ -42,11 +42,11 @@ def _apply(document: dict[str, Any], operation: Mapping[str, Any]) -> None:
                 raise PatchFailed(f"testing value {path} failed")
         case "add" if isinstance(parent, list):
             parent.insert(len(parent) if last == "-" else int(last), operation["value"])
-        case "add":
+        case "add" | "replace":  # the API server also replaces a key that is not there
             parent[last] = operation["value"]
-        case "replace":
+        case "replace" if isinstance(parent, list):
             _child(parent, last, path)
-            parent[int(last) if isinstance(parent, list) else last] = operation["value"]
+            parent[int(last)] = operation["value"]
         case "remove":
             _child(parent, last, path)
             del parent[int(last) if isinstance(parent, list) else last]

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..api.resource import FINALIZER, GROUP, KIND, PLURAL, VERSION
+from ..api.names import FINALIZER, GROUP, KIND, PLURAL, VERSION
+from .fake_lists import Json, selected
 from .fake_patch import merged
 from .secrets import LABEL_SELECTOR
 
-Json = dict[str, Any]
 Name = tuple[str, str, str]
 """Plural, namespace and name of a stored object."""
 
@@ -37,7 +37,8 @@ class FakeCluster:
         self.watch_numbers: list[Watcher] = []
         self.watch_secrets: list[Watcher] = []
         self._wall = wall
-        self._versions = itertools.count(1000)
+        self._version = 1000
+        self._oldest = 0
         self._uids = itertools.count(1)
         self._objects: dict[Name, Json] = {}
         self._create("namespaces", {"metadata": {"namespace": "", "name": "kube-system"}})
@@ -139,29 +140,37 @@ class FakeCluster:
         """Delete a Lease."""
         self._remove(("leases", namespace, name))
 
+    def compact(self) -> None:
+        """Forget all versions but the newest: places in lists of before are too old."""
+        self._oldest = self._version
+
     # Storage
 
     def _create(self, plural: str, wanted: Json) -> Json:
-        wanted["metadata"] |= {
+        metadata = wanted["metadata"]
+        if plural == PLURAL:
+            metadata["generation"] = 1
+        metadata |= {
             "uid": f"uid-{next(self._uids)}",
-            "generation": 1,
             "creationTimestamp": self._now(),
-            "resourceVersion": str(next(self._versions)),
+            "resourceVersion": self._next_version(),
         }
+        _drop_empty(metadata)
         self._objects[plural, wanted["metadata"]["namespace"], wanted["metadata"]["name"]] = wanted
         self._tell(plural, "ADDED", wanted, wanted)
         return _of(wanted)
 
     def _update(self, at: Name, wanted: Json) -> Json:
-        stored = self._objects[at]
+        stored, wanted = self._objects[at], copied(wanted)
+        metadata = wanted["metadata"]
+        _drop_empty(metadata)
         if wanted == stored:
             return _of(stored)
-        wanted = copied(wanted)
-        metadata = wanted["metadata"]
         marked = ("deletionTimestamp" in metadata) != ("deletionTimestamp" in stored["metadata"])
         # The API server counts the mark of deletion as a change of what is wanted, too.
-        metadata["generation"] += wanted.get("spec") != stored.get("spec") or marked
-        metadata["resourceVersion"] = str(next(self._versions))
+        if at[0] == PLURAL:
+            metadata["generation"] += wanted.get("spec") != stored.get("spec") or marked
+        metadata["resourceVersion"] = self._next_version()
         self._objects[at] = wanted
         if "deletionTimestamp" in metadata and not metadata.get("finalizers"):
             self._remove(at)
@@ -172,7 +181,7 @@ class FakeCluster:
     def _remove(self, at: Name) -> None:
         stored = self._objects.pop(at)
         last = copied(stored)
-        last["metadata"]["resourceVersion"] = str(next(self._versions))
+        last["metadata"]["resourceVersion"] = self._next_version()
         self._tell(at[0], "DELETED", stored, last)
 
     def _merge(self, namespace: str, name: str, patch: Json) -> Json:
@@ -194,8 +203,18 @@ class FakeCluster:
         for watcher in watchers:
             asyncio.get_running_loop().call_soon(watcher, type_, copied(raw))
 
+    def _next_version(self) -> str:
+        self._version += 1
+        return str(self._version)
+
     def _now(self) -> str:
         return datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _drop_empty(metadata: Json) -> None:
+    for name in ("annotations", "finalizers", "labels"):
+        if not metadata.get(name, True):
+            del metadata[name]
 
 
 def copied(value: Any) -> Any:
@@ -211,9 +230,3 @@ def _of(stored: Json) -> Json:
 
 def _bytes(value: str | bytes) -> bytes:
     return value.encode() if isinstance(value, str) else value
-
-
-def selected(stored: Json, selector: str) -> bool:
-    """Whether an object has the label `key=value`; an empty selector is met by all."""
-    key, _, value = selector.partition("=")
-    return not selector or (stored["metadata"].get("labels") or {}).get(key) == value

@@ -6,17 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..api.conditions import Reason
-from ..api.resource import GROUP
 from ..errors import Unavailable
-from .api import ApiRefused
-from .numbers import CONFLICT, NOT_FOUND
+from .answers import Conflict, NotFound
 from .port import JsonApi
-
-RELEASE = f"{GROUP}/release"
-"""Annotation on the Lease: LiveKit IDs, comma list, that the leader is to delete. Only administrators write there."""
-
-LEFT_ALONE = f"{GROUP}/left-alone"
-"""Annotation on the Lease: LiveKit IDs, comma list, that the leader remembers as left on purpose."""
 
 ATTEMPTS = 5
 """How often a write to the Lease is tried that somebody else's, the leader's renewal say, comes before."""
@@ -50,10 +42,8 @@ class LeaseApi:
         """The Lease as it is, None if there is none."""
         try:
             raw = await self._api.request("GET", f"{self._base}/{self._name}", resource="leases")
-        except ApiRefused as exc:
-            if exc.status == NOT_FOUND:
-                return None
-            raise
+        except NotFound:
+            return None
         return _holding(raw)
 
     async def write(self, before: Holding | None, holder: str, duration_s: int) -> Holding | None:
@@ -78,10 +68,8 @@ class LeaseApi:
         method, path = ("PUT", f"{self._base}/{self._name}") if before else ("POST", self._base)
         try:
             return _holding(await self._api.request(method, path, resource="leases", body=body))
-        except ApiRefused as exc:
-            if exc.status in (CONFLICT, NOT_FOUND):
-                return None
-            raise
+        except (Conflict, NotFound):
+            return None
 
     async def amend(self, annotation: str, change: Callable[[str], str]) -> None:
         """Change one annotation, whoever holds the Lease, or nobody. Nothing is written where the text stays equal.
@@ -100,9 +88,7 @@ class LeaseApi:
             method, path = ("PUT", f"{self._base}/{self._name}") if there else ("POST", self._base)
             try:
                 await self._api.request(method, path, resource="leases", body=raw)
-            except ApiRefused as exc:
-                if exc.status not in (CONFLICT, NOT_FOUND):
-                    raise
+            except (Conflict, NotFound):
                 continue
             return
         raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the Lease changes all the time")
@@ -111,9 +97,8 @@ class LeaseApi:
         """The Lease as stored, else one that nobody holds and that has yet to be made."""
         try:
             return await self._api.request("GET", f"{self._base}/{self._name}", resource="leases")
-        except ApiRefused as exc:
-            if exc.status != NOT_FOUND:
-                raise
+        except NotFound:
+            pass
         metadata = {"name": self._name, "namespace": self._namespace}
         return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": {}}
 

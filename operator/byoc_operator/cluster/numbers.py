@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from ..api.resource import FINALIZER, GROUP, PLURAL, VERSION, Key, PhoneNumber
-from .api import JSON_PATCH, MERGE_PATCH, ApiRefused
+from ..api.names import FINALIZER, GROUP, PLURAL, VERSION
+from ..api.resource import Key, PhoneNumber
+from .answers import NotFound
+from .api import JSON_PATCH, MERGE_PATCH
 from .port import JsonApi
 
 _BASE = f"/apis/{GROUP}/{VERSION}"
-NOT_FOUND, CONFLICT, INVALID = 404, 409, 422
 
 
 def scopes(base: str, namespaces: Sequence[str], plural: str) -> list[str]:
@@ -35,13 +36,15 @@ class NumberApi:
         """One number, None if there is none."""
         try:
             return await self._api.request("GET", _path(key), resource=PLURAL)
-        except ApiRefused as exc:
-            if exc.status == NOT_FOUND:
-                return None
-            raise
+        except NotFound:
+            return None
 
     async def patch_status(self, number: PhoneNumber, patch: Mapping[str, Any]) -> dict[str, Any]:
-        """Merge-patch the status of this very object, not of a successor with its name; the object as stored."""
+        """Merge-patch the status; the object as stored.
+
+        The API server does not compare the UID: a patch that meets a successor with the same name changes its status.
+        The successor's first run then writes the status anew.
+        """
         return await self._api.request(
             "PATCH",
             f"{_path(number.key)}/status",

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from ..api.conditions import Reason
 from ..errors import Unavailable
+from .answers import Expired
 from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, read_page
 
 PAGE_SIZE = 50
@@ -36,19 +37,11 @@ JSON = "application/json"
 
 
 class Fetch(Protocol):
-    """One GET: its body. Raises `TooMuch`, `Expired`, `Unavailable`, `ApiRefused`."""
+    """One GET: its body. Raises `TooMuch`, `Unavailable` and `ApiRefused`, of which `Expired` is one."""
 
     def __call__(self, url: str, *, accept: str, timeout_s: float, most_bytes: int) -> Awaitable[bytes]:
         """Ask."""
         ...
-
-
-class Expired(Exception):
-    """A place in a list is too old (410). `token`: where to go on in the list as it is now, empty if unknown."""
-
-    def __init__(self, token: str) -> None:
-        super().__init__()
-        self.token = token
 
 
 class Pages:

@@ -14,20 +14,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from ..api.printable import printable
+from ..errors import Failure, Unavailable
+from .answers import MAX_WORDS, Answer, ApiRefused, Asked, asked, error_of
 
 log = logging.getLogger(__name__)
-
-UNAUTHORIZED, FORBIDDEN, TOO_MANY, SERVER_ERROR = 401, 403, 429, 500
-
-_BY_AUTHORIZER = re.compile(r'(?:[^\s"]+(?: "[^"\s]*")? is )?forbidden: User "[^"]*" cannot ', re.IGNORECASE)
-"""How each refusal by an authorizer begins. What admission refuses names who refused before any word of theirs."""
-
-_ROOT = re.compile("/apis?/")
 
 _NAMES = re.compile(r'"[^"]*"|\d+')
 """What differs between objects that one cause hits."""
 
-MAX_WORDS = 512
 MAX_CAUSES = 64
 MAX_PLACES = 1000
 """More than that are not remembered one by one: what is told of a cause does not hang on how many objects it hits."""
@@ -38,48 +32,7 @@ TOLD_AGAIN_S = 600.0
 FORGOTTEN_S = 1800.0
 """What was not refused again for so long nobody tries any more. The longest back-off of a number is 600 s."""
 
-_READS = ("get", "list", "watch")
 _OUR_OWN_QUESTIONS = "authorization.k8s.io"
-
-
-class Asked(NamedTuple):
-    """What a request needs, in RBAC's terms. `resource` with its subresource: `byocphonenumbers/status`."""
-
-    verb: str
-    group: str
-    resource: str
-    namespace: str = ""
-    name: str = ""
-
-
-Answered = Callable[[Asked, int, str], object]
-"""Hears of every answer: what was asked, the HTTP status, and the API server's words where it refused."""
-
-
-def nobody_asks(_what: Asked, _status: int, _words: str) -> None:
-    """Nobody listens."""
-
-
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-
-
-def asked(method: str, path: str, *, watches: bool = False) -> Asked:
-    """What a request to a path (without its query) needs."""
-    begin = _ROOT.search(path)  # a proxy may have put something before it, and a namespace may be called api
-    root, *parts = path[begin.start() if begin else 0 :].strip("/").split("/")
-    group = parts.pop(0) if root == "apis" and parts else ""
-    parts = parts[1:]  # the version
-    namespace = parts[1] if len(parts) > 2 and parts[0] == "namespaces" else ""  # noqa: PLR2004 - namespaces/NAME/RESOURCE
-    resource, name, *rest = (*(parts[2:] if namespace else parts), "", "")
-    resource = f"{resource}/{rest[0]}" if rest and rest[0] else resource
-    verb = _VERBS.get(method, "watch" if watches else "get" if name else "list")
-    return Asked(verb, group, resource, namespace, name)
-
-
-def is_missing_right(what: Asked, status: int, words: str) -> bool:
-    """Whether an authorizer refused, or the token is not accepted. Nobody else has a say in what is read."""
-    by_authorizer = what.verb in _READS or _BY_AUTHORIZER.match(words) is not None
-    return status == UNAUTHORIZED or (status == FORBIDDEN and by_authorizer)
 
 
 class _Kind(NamedTuple):
@@ -131,20 +84,22 @@ class Refusals:
         """Have a listener hear of rights that are missing or back."""
         self._listeners.append(listener)
 
-    def answered(self, what: Asked, status: int, words: str = "") -> None:
+    def answered(self, what: Asked, error: Failure | None) -> None:
         """The API server answered a request. Anything but an authorizer's refusal shows that we have the right."""
         if what.group == _OUR_OWN_QUESTIONS:
             return  # whoever may not ask what it may works all the same
-        if is_missing_right(what, status, words):
-            self._add(self._rights, _Kind(*what[:3]), what.namespace, what, f"{status}: {words}".rstrip(": "))
+        if isinstance(error, ApiRefused) and error.missing_right:
+            words = f"{error.status}: {error.words}".rstrip(": ")
+            self._add(self._rights, _Kind(*what[:3]), what.namespace, what, words)
             for listener in self._listeners:
                 listener.right_missing()
-        elif status != TOO_MANY and status < SERVER_ERROR:
+        elif not isinstance(error, Unavailable):
             self.allowed(what)
 
     def watch_answered(self, path: str, watches: bool, status: int) -> None:  # noqa: FBT001 - `Watches.answered`
         """The API server answered a watch, or the LIST that comes before it."""
-        self.answered(asked("GET", path, watches=watches), status)
+        what = asked("GET", path, watches=watches)
+        self.answered(what, error_of(Answer("GET", what, status)))
 
     def allowed(self, what: Asked) -> None:
         """We have this right."""

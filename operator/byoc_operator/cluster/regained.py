@@ -7,8 +7,9 @@ import logging
 from typing import Any
 
 from ..errors import OperatorError
+from .answers import Asked
 from .port import JsonApi
-from .refusals import Asked, Refusals
+from .refusals import Refusals
 
 log = logging.getLogger(__name__)
 

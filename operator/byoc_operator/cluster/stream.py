@@ -26,7 +26,7 @@ NO_NAME = "-"
 BROKEN_PAUSE_S = 2.0
 """Before a watch begins anew that the API server broke off with an error."""
 
-_GONE, _REFUSED = 410, 400
+_GONE = 410
 BEGIN_ANEW = b'{"type": "ERROR", "object": {"kind": "Status", "code": 410}}'
 
 
@@ -48,7 +48,7 @@ def reading(told: Told, listed: Callable[[str], None]) -> aiohttp.ClientMiddlewa
                 {"fieldSelector": selected, "resourceVersion": "0"}
             )
         response = await handler(request)
-        if response.status >= _REFUSED:
+        if not response.ok:
             return response
         if watches:
             lines = Lines(response.content, request.url.path.rpartition("/")[2], told)

@@ -5,11 +5,10 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ..api.conditions import Condition, Reason, Verdict
+from ..api.names import GROUP, PLURAL
 from ..api.recorded_status import RecordedStatus
-from ..api.resource import GROUP, PLURAL, PhoneNumber, recorded_status_of
-from ..cluster.api import ApiRefused
-from ..cluster.numbers import CONFLICT, INVALID, NOT_FOUND
-from ..cluster.refusals import Asked
+from ..api.resource import PhoneNumber, recorded_status_of
+from ..cluster.answers import ApiRefused, Asked, Conflict, Forbidden, Invalid, NotFound
 from ..core.assessment import Assessment
 from ..core.ownership import Owned
 from ..core.plan import paths, verbs
@@ -17,7 +16,7 @@ from ..core.run_outcome import REFUSED_LONGEST_S
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import Failure, Parked, Stalled, Unavailable
 from .apply import Applied
-from .gather import FORBIDDEN, ObjectChanged
+from .gather import ObjectChanged
 from .per_object import PerObject
 from .ports import Ports
 
@@ -114,7 +113,7 @@ class Reporter:
         try:
             await self._ports.numbers.remove_finalizer(number)
         except ApiRefused as exc:
-            if exc.missing_right and exc.status == FORBIDDEN:  # not what admission refuses, or a token that has expired
+            if isinstance(exc, Forbidden) and exc.missing_right:  # neither admission nor an expired token refuses
                 await self._ports.rights.refused(number.key.namespace, exc.message)
             await self._look_again(number, exc)
             raise ObjectChanged from exc
@@ -187,7 +186,7 @@ class Reporter:
 
         Raises `WriteRefused`, `ApiRefused` where it cannot be looked at, and `Unavailable`.
         """
-        if refused.status not in (NOT_FOUND, CONFLICT, INVALID):
+        if not isinstance(refused, NotFound | Conflict | Invalid):
             raise await self._refusal(number, refused, subresource) from refused
         raw = await self._ports.numbers.get(number.key)
         if raw is None:

@@ -3,9 +3,8 @@
 import asyncio
 import logging
 
-from byoc_operator.api.conditions import Reason
-
-from ..cluster.api import ApiRefused
+from ..api.conditions import Reason
+from ..cluster.answers import ApiRefused
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
 from .bugs import Bugs

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from ..cluster.api import ApiRefused
+from ..cluster.answers import ApiRefused
 from ..errors import OperatorError
 from .store import SealingKeys
 

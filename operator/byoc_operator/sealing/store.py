@@ -8,8 +8,7 @@ from typing import Any
 
 from ..api.conditions import Reason, Verdict
 from ..api.encoding import from_base64, to_base64
-from ..cluster.api import ApiRefused
-from ..cluster.numbers import CONFLICT, NOT_FOUND
+from ..cluster.answers import ApiRefused, Conflict, NotFound
 from ..cluster.port import JsonApi
 from ..cluster.reading import Unreadable
 from ..core.credentials import KEYS_SECRET, Field
@@ -132,9 +131,7 @@ class SealingKeys:
             path = secret_path(self._namespace).rpartition("/")[0]
             try:
                 await self._api.request("POST", path, resource="secrets", body=keys_secret(self._namespace, ring))
-            except ApiRefused as exc:
-                if exc.status != CONFLICT:
-                    raise
+            except Conflict:
                 await self._read()
                 return False
             self._use(ring)
@@ -145,12 +142,11 @@ class SealingKeys:
         try:
             raw = await self._api.request("GET", secret_path(self._namespace), resource="secrets")
             ring = keys_in(raw)
+        except NotFound:
+            self.absent = True
+            self._keep_known(f"there is no {self.where} with the keys")
         except ApiRefused as exc:
-            self.absent = exc.status == NOT_FOUND
-            if self.absent:
-                self._keep_known(f"there is no {self.where} with the keys")
-            else:
-                self._keep_known(f"the operator may not read {self.where} (HTTP {exc.status})")
+            self._keep_known(f"the operator may not read {self.where} (HTTP {exc.status})")
         except Unreadable as exc:
             self._keep_known(f"{self.where} cannot be read: {exc.message}")
         except ValueError as exc:

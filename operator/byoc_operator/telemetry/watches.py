@@ -22,8 +22,6 @@ OPENING_S = 20.0
 SILENT_LOOKS = 300
 """Looks, one a second, at a watch that is closed and not asked for. kopf waits for up to 21 s between two attempts."""
 
-_REFUSED = 400
-
 
 @dataclass(slots=True)
 class _Watcher:
@@ -114,11 +112,11 @@ class Watches:
     async def _answered(
         self, _session: aiohttp.ClientSession, _context: SimpleNamespace, request: aiohttp.TraceRequestEndParams
     ) -> None:
-        path, status = request.url.path, request.response.status
+        path, response = request.url.path, request.response
         if _is_watch(request.url.query) or "limit" in request.url.query:
-            self.answered(path, _is_watch(request.url.query), status)
-        if status >= _REFUSED:
-            self._broken(path, f"HTTP {status}", request.url.query)
+            self.answered(path, _is_watch(request.url.query), response.status)
+        if not response.ok:
+            self._broken(path, f"HTTP {response.status}", request.url.query)
         elif _is_watch(request.url.query):
             self._opening.pop(path, None)
             self._open.add(path)

@@ -2,18 +2,16 @@
 
 import pytest
 
-from byoc_operator.api.conditions import Reason
-from byoc_operator.api.resource import PLURAL
+from byoc_operator.api.names import PLURAL
 from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail
+from byoc_operator.cluster.fake import Refuse
 from byoc_operator.core.credentials import LAST_APPLIED, Field
 from byoc_operator.sealing.freshness import STALE_S
 from byoc_operator.sealing.sealed import KeyRing
 from kubectl import CREDENTIALS, FORBIDDEN, Cluster
 from operated import NAMESPACE, PASSWORD, USER, manifest
 
-CONFLICT = ApiRefused(Reason.KUBERNETES_REFUSED, "PATCH secrets: 409", status=409)
+CONFLICT = Refuse(409)
 
 
 def test_rotate_puts_a_new_key_first_and_keeps_the_others(cluster: Cluster) -> None:
@@ -24,14 +22,14 @@ def test_rotate_puts_a_new_key_first_and_keeps_the_others(cluster: Cluster) -> N
 
 
 def test_a_rotation_beside_another_one_loses_no_key(cluster: Cluster) -> None:
-    cluster.api.inject(Fail(CONFLICT, applied=False), "PATCH", "secrets")
+    cluster.api.inject(CONFLICT, "PATCH", "secrets")
     assert cluster.run("keys", "rotate").exit_code == 0
     assert len(cluster.stored().fingerprints()) == 2
     patches = [each.body["metadata"] for each in cluster.api.writes]
     assert all({"uid", "resourceVersion"} < set(each) for each in patches)
     assert all(each["annotations"] == {LAST_APPLIED: None} for each in patches), "no copy of a key outlives it"
     for _ in range(5):
-        cluster.api.inject(Fail(CONFLICT), "PATCH", "secrets")
+        cluster.api.inject(CONFLICT, "PATCH", "secrets")
     assert cluster.run("keys", "rotate").exit_code == 1
     assert len(cluster.stored().fingerprints()) == 2
 
@@ -128,7 +126,7 @@ def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Clu
     cluster.api.put_secret(NAMESPACE, "b", {"password": foreign})
     cluster.sealed_secret("c")
     cluster.put(cluster.ring.rotated())
-    cluster.api.inject(Fail(CONFLICT), "PATCH", "secrets")
+    cluster.api.inject(CONFLICT, "PATCH", "secrets")
     result = cluster.run("keys", "reseal")
     assert (result.exit_code, result.stdout.split()) == (0, [f"{NAMESPACE}/a", f"{NAMESPACE}/c"])
     assert cluster.value("b") == foreign
@@ -138,9 +136,7 @@ def test_reseal_goes_past_what_it_cannot_open_and_what_is_in_motion(cluster: Clu
 def test_who_must_may_give_up_what_needs_an_old_key(cluster: Cluster) -> None:
     cluster.sealed_secret("a")
     cluster.put(cluster.ring.rotated())
-    cluster.api.inject(
-        Fail(ApiRefused(Reason.KUBERNETES_REFUSED, "field is immutable", status=422)), "PATCH", "secrets"
-    )
+    cluster.api.inject(Refuse(422, "field is immutable"), "PATCH", "secrets")
     resealed = cluster.run("keys", "reseal")
     assert (resealed.exit_code, "field is immutable" in resealed.stderr) == (1, True)
     refused = cluster.run("keys", "retire")
@@ -174,7 +170,7 @@ def test_what_cannot_be_read_is_named_and_may_need_any_key(cluster: Cluster, unr
 
 def test_retire_needs_to_see_every_secret(cluster: Cluster) -> None:
     cluster.put(cluster.ring.rotated())
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "byocphonenumbers")
+    cluster.api.inject(FORBIDDEN, "GET", "byocphonenumbers")
     result = cluster.run("keys", "retire")
     assert result.exit_code == 3
     assert len(cluster.stored().fingerprints()) == 2
@@ -182,7 +178,7 @@ def test_retire_needs_to_see_every_secret(cluster: Cluster) -> None:
 
 @pytest.mark.parametrize("command", ["rotate", "list", "reseal", "retire"])
 def test_who_may_not_read_the_keys_can_do_nothing_with_them(cluster: Cluster, command: str) -> None:
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.inject(FORBIDDEN, "GET", "secrets")
     result = cluster.run("keys", command)
     assert (result.exit_code, result.stdout) == (3, "")
     assert cluster.api.writes == []

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import yaml
 
-from byoc_operator.cluster.fake import Fail
 from byoc_operator.core.credentials import SEALED_PREFIX, Field, field_of
 from byoc_operator.sealing.sealed import KeyRing
 from kubectl import CREDENTIALS, FORBIDDEN, Cluster
@@ -115,7 +114,7 @@ def webhook(ring: KeyRing, *keys: str) -> Callable[[dict[str, Any]], dict[str, A
 
 
 def test_who_may_not_read_the_keys_has_the_cluster_seal(cluster: Cluster) -> None:
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.inject(FORBIDDEN, "GET", "secrets")
     cluster.api.admitting = webhook(cluster.ring, "username", "password")
     cluster.sealed_secret("sip")  # there already, and no hindrance
     result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
@@ -128,7 +127,7 @@ def test_who_may_not_read_the_keys_has_the_cluster_seal(cluster: Cluster) -> Non
 
 @pytest.mark.parametrize("keys", [(), ("username",), ("password",)])
 def test_nothing_is_printed_unless_every_value_came_back_sealed(cluster: Cluster, keys: tuple[str, ...]) -> None:
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
+    cluster.api.inject(FORBIDDEN, "GET", "secrets")
     cluster.api.admitting = webhook(cluster.ring, *keys)
     result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
     assert (result.exit_code, result.stdout) == (3, "")
@@ -136,7 +135,7 @@ def test_nothing_is_printed_unless_every_value_came_back_sealed(cluster: Cluster
 
 
 def test_who_may_neither_read_keys_nor_create_secrets_gets_nothing(cluster: Cluster) -> None:
-    cluster.api.inject(Fail(FORBIDDEN), "GET", "secrets")
-    cluster.api.inject(Fail(FORBIDDEN), "POST", "secrets")
+    cluster.api.inject(FORBIDDEN, "GET", "secrets")
+    cluster.api.inject(FORBIDDEN, "POST", "secrets")
     result = cluster.run("seal", "sip", "-n", NAMESPACE, stdin=INPUT)
     assert (result.exit_code, result.stdout) == (3, "")

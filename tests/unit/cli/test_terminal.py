@@ -13,7 +13,7 @@ from rich.text import Text
 from byoc_operator.api.conditions import Reason
 from byoc_operator.cli import terminal
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
-from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.answers import ApiRefused
 from byoc_operator.cluster.fake import Fail, FakeApi
 from operated import NAMESPACE, manifest
 

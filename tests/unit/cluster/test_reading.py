@@ -12,8 +12,10 @@ import pytest
 from kopf._cogs.clients.api import iter_jsonlines
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.resource import FINALIZER, PLURAL, UNREAD
-from byoc_operator.cluster.pages import JSON, PAGE_SIZE, STARTS, TABLE, Expired, Pages
+from byoc_operator.api.names import FINALIZER, PLURAL
+from byoc_operator.api.resource import UNREAD
+from byoc_operator.cluster.answers import Expired
+from byoc_operator.cluster.pages import JSON, PAGE_SIZE, STARTS, TABLE, Pages
 from byoc_operator.cluster.reading import MAX_OBJECT, SMALL, TooMuch, Unreadable, read
 from byoc_operator.cluster.stream import BEGIN_ANEW, BROKEN_PAUSE_S, Lines
 from byoc_operator.errors import Unavailable
@@ -152,7 +154,7 @@ class Server:
         start = json.loads(base64.urlsafe_b64decode(token))["start"] if token else ""
         if token and self.expires:
             self.expires -= 1
-            raise Expired(token)
+            raise Expired(Reason.KUBERNETES_REFUSED, "GET numbers: 410", token=token)
         rest = [name for name in self.objects if f"voice/{name}\0" > start]
         page = rest[:limit]
         if accept == JSON:
@@ -162,7 +164,7 @@ class Server:
             if took > timeout_s or len(items) > most_bytes:
                 raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, "it takes too long")
         elif self.loses_place:
-            raise Expired("")
+            raise Expired(Reason.KUBERNETES_REFUSED, "GET numbers: 410")
         elif not self.names_too:
             raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, "even that takes too long")
         more = json.dumps({"start": f"voice/{page[-1]}\0"}).encode() if len(rest) > limit else b""

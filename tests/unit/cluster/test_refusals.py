@@ -1,10 +1,12 @@
-"""What a refused request needs and lacks: read from its path and the words, told once, bounded."""
+"""A refused request is told once, when it is over, and bounded."""
 
 import logging
 
 import pytest
 
-from byoc_operator.cluster.refusals import FORGOTTEN_S, TOLD_AGAIN_S, Asked, Refusals, asked, is_missing_right
+from byoc_operator.api.conditions import Reason
+from byoc_operator.cluster.answers import Asked, Forbidden, Invalid
+from byoc_operator.cluster.refusals import FORGOTTEN_S, TOLD_AGAIN_S, Refusals
 from operated import World, manifest
 from virtual_time import in_virtual_time
 
@@ -18,6 +20,7 @@ POLICY = (
     "'labels' denied request: a label is missing"
 )
 PATCH = Asked("patch", "byoc.talkifai.dev", STATUS, "voice", "a")
+NO_RIGHT = Forbidden(Reason.KUBERNETES_REFUSED, f"PATCH {STATUS}: 403: {RBAC}", words=RBAC, missing_right=True)
 
 
 def gauge(world: World, verb: str, resource: str) -> float | None:
@@ -28,79 +31,15 @@ def told(caplog: pytest.LogCaptureFixture, words: str) -> int:
     return sum(words in record.getMessage() for record in caplog.records if record.levelno >= logging.INFO)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "expected"),
-    [
-        ("GET", "/api/v1/namespaces/kube-system", Asked("get", "", "namespaces", "", "kube-system")),
-        ("GET", "/api/v1/secrets", Asked("list", "", "secrets")),
-        ("GET", "/api/v1/namespaces/voice/secrets", Asked("list", "", "secrets", "voice")),
-        ("GET", "/api/v1/namespaces/voice/secrets/sip", Asked("get", "", "secrets", "voice", "sip")),
-        ("POST", "/api/v1/namespaces/byoc/secrets", Asked("create", "", "secrets", "byoc")),
-        (
-            "PUT",
-            "/apis/coordination.k8s.io/v1/namespaces/b/leases/l",
-            Asked("update", "coordination.k8s.io", "leases", "b", "l"),
-        ),
-        ("PATCH", "/apis/byoc.talkifai.dev/v1alpha1/namespaces/voice/byocphonenumbers/a/status", PATCH),
-        (
-            "PATCH",
-            "/apis/byoc.talkifai.dev/v1alpha1/namespaces/api/byocphonenumbers/api/status",
-            Asked("patch", "byoc.talkifai.dev", STATUS, "api", "api"),
-        ),
-        ("GET", "/version", Asked("list", "", "")),
-        (
-            "GET",
-            "/k8s/clusters/c-1/apis/byoc.talkifai.dev/v1alpha1/byocphonenumbers",
-            Asked("list", "byoc.talkifai.dev", NUMBERS),
-        ),
-        (
-            "PATCH",
-            "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/x",
-            Asked("patch", "admissionregistration.k8s.io", "mutatingwebhookconfigurations", "", "x"),
-        ),
-    ],
-)
-def test_what_a_request_needs_is_read_from_its_path(method: str, path: str, expected: Asked) -> None:
-    assert asked(method, path) == expected
-
-
-@pytest.mark.parametrize(
-    ("status", "words", "expected"),
-    [
-        (403, RBAC, True),
-        (403, 'events.events.k8s.io is forbidden: User "x" cannot create resource "events" in API group "y"', True),
-        (403, 'forbidden: User "x" cannot patch path "/"', True),
-        (401, "Unauthorized", True),
-        (403, POLICY, False),
-        (403, 'byocphonenumbers "a" is forbidden: exceeded quota: q, requested: count/x=1', False),
-        (403, 'admission webhook "w" denied the request: forbidden: User "x" cannot patch resource', False),
-        (
-            403,
-            'x "a" is forbidden: ValidatingAdmissionPolicy \'p\' denied request: y is forbidden: User "x" cannot z',
-            False,
-        ),
-        (403, 'events "x" is forbidden: unable to create new content in namespace voice', False),
-        (422, RBAC, False),
-        (404, "not found", False),
-    ],
-)
-def test_a_missing_right_is_told_from_what_admission_says(status: int, words: str, *, expected: bool) -> None:
-    assert is_missing_right(PATCH, status, words) is expected
-
-
-def test_whoever_may_not_read_lacks_a_right_whatever_the_words() -> None:
-    assert is_missing_right(Asked("watch", "", "secrets"), 403, "")
-
-
 def test_a_right_is_told_once_and_when_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     refusals = Refusals(lambda: 0.0)
     for number in range(1000):
-        refusals.answered(PATCH._replace(name=f"n{number}"), 403, RBAC)
+        refusals.answered(PATCH._replace(name=f"n{number}"), NO_RIGHT)
     assert told(caplog, "the API server refuses") == 1
     assert refusals.problems() == [f"the API server refuses: patch {STATUS}: 403: {RBAC}"]
     assert refusals.counts() == {("patch", STATUS): 1}
-    refusals.answered(PATCH, 422, "an older CRD")
+    refusals.answered(PATCH, Invalid(Reason.KUBERNETES_REFUSED, "an older CRD"))
     assert (refusals.problems(), refusals.counts()) == ([], {})
     assert told(caplog, f"patch {STATUS} is no longer refused") == 1
 
@@ -108,8 +47,8 @@ def test_a_right_is_told_once_and_when_it_is_back(caplog: pytest.LogCaptureFixtu
 def test_a_right_that_is_given_in_one_namespace_is_still_missing_in_another() -> None:
     refusals = Refusals(lambda: 0.0)
     for namespace in ("a", "b"):
-        refusals.answered(PATCH._replace(namespace=namespace), 403, RBAC)
-    refusals.answered(PATCH._replace(namespace="a"), 200)
+        refusals.answered(PATCH._replace(namespace=namespace), NO_RIGHT)
+    refusals.answered(PATCH._replace(namespace="a"), None)
     assert [what.namespace for what in refusals.missing()] == ["b"]
 
 
@@ -118,18 +57,18 @@ def test_a_right_that_comes_and_goes_does_not_fill_the_log(caplog: pytest.LogCap
     now = [0.0]
     refusals = Refusals(lambda: now[0])
     for _ in range(50):
-        refusals.answered(PATCH, 403, RBAC)
-        refusals.answered(PATCH, 200)
+        refusals.answered(PATCH, NO_RIGHT)
+        refusals.answered(PATCH, None)
     assert told(caplog, "the API server refuses") == 1
     now[0] += TOLD_AGAIN_S
-    refusals.answered(PATCH, 403, RBAC)
+    refusals.answered(PATCH, NO_RIGHT)
     assert told(caplog, "the API server refuses") == 2
 
 
 def test_what_nobody_tries_any_more_is_forgotten() -> None:
     now = [0.0]
     refusals = Refusals(lambda: now[0])
-    refusals.answered(PATCH, 403, RBAC)
+    refusals.answered(PATCH, NO_RIGHT)
     refusals.denied(PATCH, "uid", POLICY)
     now[0] += FORGOTTEN_S + 1
     assert (refusals.problems(), refusals.counts()) == ([], {})

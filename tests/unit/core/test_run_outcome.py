@@ -1,7 +1,7 @@
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.cluster.api import ApiRefused
+from byoc_operator.cluster.answers import ApiRefused
 from byoc_operator.cluster.reading import Unreadable
 from byoc_operator.core.run_outcome import (
     BACK_OFF_LONGEST_S,

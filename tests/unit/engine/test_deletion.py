@@ -3,8 +3,7 @@
 import asyncio
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail
+from byoc_operator.cluster.fake import Refuse
 from byoc_operator.core.ownership import parse_mark
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Unavailable
@@ -125,9 +124,9 @@ async def test_a_deletion_needs_no_secret() -> None:
 async def test_a_status_or_event_that_cannot_be_written_does_not_hold_a_deletion() -> None:
     world = await World.in_step()
     world.livekit.always = DOWN
-    forbidden = ApiRefused(Reason.KUBERNETES_REFUSED, "the namespace is being terminated", status=403)
-    world.api.inject(Fail(forbidden), "PATCH", "byocphonenumbers/status")
-    world.api.inject(Fail(forbidden), "POST", "events")
+    forbidden = Refuse(403, "the namespace is being terminated")
+    world.api.inject(forbidden, "PATCH", "byocphonenumbers/status")
+    world.api.inject(forbidden, "POST", "events")
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
     world.api.annotate(NAMESPACE, NAME, force_orphan="true")

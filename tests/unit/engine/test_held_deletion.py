@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.resource import FINALIZER, PLURAL
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail
+from byoc_operator.api.names import FINALIZER, PLURAL
+from byoc_operator.cluster.fake import Refuse
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Stalled, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
@@ -227,8 +226,7 @@ async def test_force_orphan_lets_go_and_the_status_keeps_what_may_be_there() -> 
 @in_virtual_time
 async def test_a_status_that_is_refused_holds_no_deletion_and_is_written_later() -> None:
     world = await held()
-    forbidden = ApiRefused(Reason.KUBERNETES_REFUSED, "no right to patch the status", status=403)
-    world.api.inject(Fail(forbidden), "PATCH", "byocphonenumbers/status")
+    world.api.inject(Refuse(403, "no right to patch the status"), "PATCH", "byocphonenumbers/status")
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
     assert (finalizers(world), world.livekit.objects()) == (["example.com/audit"], [])

@@ -6,9 +6,8 @@ import logging
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail
-from byoc_operator.cluster.refusals import Asked
+from byoc_operator.cluster.answers import Asked
+from byoc_operator.cluster.fake import Refuse
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
@@ -19,10 +18,6 @@ POLICY = (
     "'labels' denied request: a label is missing"
 )
 PATCH = Asked("patch", "byoc.talkifai.dev", STATUS, "voice", "a")
-
-
-def refused(words: str, status: int = 403, method: str = "PATCH", resource: str = NUMBERS) -> ApiRefused:
-    return ApiRefused(Reason.KUBERNETES_REFUSED, f"{method} {resource}: {status}: {words}", status=status)
 
 
 def gauge(world: World, verb: str, resource: str) -> float | None:
@@ -87,7 +82,7 @@ async def test_an_admission_policy_hits_one_object_and_not_the_readiness(caplog:
     caplog.set_level(logging.INFO)
     world = await World.running()
     for _ in range(3):
-        world.api.inject(Fail(refused(POLICY)), "PATCH", NUMBERS)
+        world.api.inject(Refuse(403, POLICY), "PATCH", NUMBERS)
     world.api.apply(manifest())
     await world.settle()
     assert world.ready() == ("False", "KubernetesRefused")
@@ -103,7 +98,7 @@ async def test_an_admission_policy_hits_one_object_and_not_the_readiness(caplog:
 async def test_a_refused_object_that_is_gone_is_refused_no_longer() -> None:
     world = await World.running()
     for _ in range(50):
-        world.api.inject(Fail(refused(POLICY)), "PATCH", NUMBERS)
+        world.api.inject(Refuse(403, POLICY), "PATCH", NUMBERS)
     world.api.apply(manifest())
     await world.settle()
     assert gauge(world, "patch", NUMBERS) == 1

@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.api.conditions import Reason
+from byoc_operator.api.names import RELEASE
 from byoc_operator.api.resource import Key
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail, FakeApi
-from byoc_operator.cluster.lease import RELEASE
+from byoc_operator.cluster.fake import FakeApi, Refuse
 from byoc_operator.cluster.reading import Unreadable
 from byoc_operator.core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
 from byoc_operator.core.ownership import Mark, Owner
@@ -258,9 +257,8 @@ def test_the_command_adds_to_what_was_asked_before() -> None:
 
 def test_the_command_tries_again_when_it_meets_a_renewal() -> None:
     api = with_lease()
-    conflict = ApiRefused(Reason.KUBERNETES_REFUSED, "PATCH leases: 409", status=409)
     for _ in range(3):
-        api.inject(Fail(conflict), "PATCH", "leases")
+        api.inject(Refuse(409), "PATCH", "leases")
     assert run(api, "release", "ST_a").exit_code == 0
     assert annotation(api) == "ST_a"
 
@@ -292,7 +290,7 @@ def test_the_command_names_what_is_missing() -> None:
     api = with_lease()
     result = run(api, "release", "--lease-name", "elsewhere", "ST_a")
     assert (result.exit_code, "--lease-name" in result.output) == (1, True)
-    api.inject(Fail(ApiRefused(Reason.KUBERNETES_REFUSED, "403", status=403)), "GET", "leases")
+    api.inject(Refuse(403), "GET", "leases")
     assert run(api, "release", "ST_a").exit_code == 3
     assert run(api, "release").exit_code == 2
     assert run(with_lease("mine"), "release", "--lease-name", "mine", "ST_a").exit_code == 0

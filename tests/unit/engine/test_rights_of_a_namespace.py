@@ -1,23 +1,18 @@
 """A namespaced install, whose rights go with the namespace: told before, when it happens, and when they are back."""
 
 import logging
-from dataclasses import replace
 
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.cluster.api import ApiRefused
-from byoc_operator.cluster.fake import Fail
+from byoc_operator.cluster.answers import Forbidden
+from byoc_operator.cluster.fake import Refuse
 from byoc_operator.engine.rights import Rights
 from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time
 
-FORBIDDEN = ApiRefused(
-    Reason.KUBERNETES_REFUSED,
-    'PATCH byocphonenumbers: 403: byocphonenumbers "n" is forbidden: User "operator" cannot patch resource',
-    status=403,
-)
-DENIED = replace(FORBIDDEN, message='PATCH byocphonenumbers: 403: admission webhook "w" denied the request: on Fridays')
+FORBIDDEN = Refuse(403, 'byocphonenumbers "n" is forbidden: User "operator" cannot patch resource')
+DENIED = Refuse(403, 'admission webhook "w" denied the request: on Fridays')
 
 
 class Answers:
@@ -33,7 +28,7 @@ class Answers:
         assert (method, path.rpartition("/")[2]) == ("POST", "selfsubjectaccessreviews")
         assert more["resource"] == "selfsubjectaccessreviews"
         if self.allowed is None:
-            raise FORBIDDEN
+            raise Forbidden(Reason.KUBERNETES_REFUSED, "POST selfsubjectaccessreviews: 403")
         return {"status": {"allowed": self.allowed}}
 
 
@@ -64,7 +59,7 @@ async def test_rights_that_are_gone_are_told_once_a_namespace_and_again_when_the
             world.api.apply(manifest(f"n{count}", phoneNumber=f"+1555010000{count}"))
         await world.elapse(2)
         for _ in range(6):
-            world.api.inject(Fail(FORBIDDEN), "PATCH", "byocphonenumbers")
+            world.api.inject(FORBIDDEN, "PATCH", "byocphonenumbers")
         for count in range(3):
             world.api.delete(NAMESPACE, f"n{count}")
         await world.elapse(600)
@@ -80,7 +75,7 @@ async def test_what_admission_refuses_is_no_right_that_is_gone() -> None:
     world = await World.running(namespaces=(NAMESPACE,))
     await world.apply()
     for _ in range(3):
-        world.api.inject(Fail(DENIED), "PATCH", "byocphonenumbers")
+        world.api.inject(DENIED, "PATCH", "byocphonenumbers")
     world.api.delete(NAMESPACE, NAME)
     await world.elapse(600)
     assert world.api.numbers() == []

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.cluster.fake import Fail, FakeApi
+from byoc_operator.cluster.fake import Fail, FakeApi, Refuse
 from byoc_operator.core.credentials import KEYS_SECRET, Field
 from byoc_operator.errors import Unavailable
 from byoc_operator.sealing.keeper import Keeper
@@ -84,7 +84,7 @@ async def test_a_refused_post_is_said_once_and_stops_nothing() -> None:
     world = World(ring=None)
     world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
     for _ in range(50):
-        world.api.inject(Fail(FORBIDDEN), "POST", "secrets")
+        world.api.inject(Refuse(403), "POST", "secrets")
     await world.start()
     await world.apply()
     await world.sweep()

@@ -38,7 +38,7 @@ class Session:
         return [self.watches.dead() for _ in range(count)][-1]
 
     def _response(self, status: int) -> SimpleNamespace:
-        return SimpleNamespace(status=status, closed=self.closed)
+        return SimpleNamespace(status=status, ok=status < 400, closed=self.closed)
 
     def _told(self, path: str, query: dict[str, str], **more: Any) -> tuple[aiohttp.ClientSession, Any, Any]:
         url = URL.build(scheme="https", host="localhost", path=path, query=query)
