@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .names import ADOPT, PAUSED
 from .printable import printable
 
 
@@ -58,7 +59,7 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     ),
     Reason.RETRYING: ("LiveKit changed under the operator's hands; it looks again.", "Wait."),
     Reason.PAUSED: (
-        "The annotation `byoc.talkifai.dev/paused` stops all writes to LiveKit.",
+        f"The annotation `{PAUSED}` stops all writes to LiveKit.",
         "Take the annotation away to go on.",
     ),
     Reason.CHANGES_PENDING: (
@@ -78,7 +79,7 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
         "Delete that trunk in LiveKit, or do what else the message says; the operator looks again at each sweep.",
     ),
     Reason.ADOPTION_REFUSED: (
-        "The annotation `byoc.talkifai.dev/adopt` names what cannot be taken over; nothing is made beside it.",
+        f"The annotation `{ADOPT}` names what cannot be taken over; nothing is made beside it.",
         "Correct the annotation or take it away; the message names each ID with the reason.",
     ),
     Reason.SECRET_NOT_FOUND: ("The Secret does not exist or may not be read.", "Create it in the same namespace."),

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
+from .names import GROUP, KIND, PLURAL, VERSION
 from .openapi import Schema, spec_schema, status_schema
-from .resource import GROUP, KIND, PLURAL, VERSION
 from .rule import Rule
 from .rules import RULES
 

@@ -8,26 +8,16 @@ from typing import Any
 from .carriers import host_of
 from .conditions import Reason, Verdict
 from .grammar import canonical_host
+from .names import ADOPT, ANNOTATIONS, FINALIZER, FORCE_ORPHAN, GROUP, PAUSED, RECREATE, REFRESH
 from .recorded_status import RecordedStatus, recorded_status
 from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
 from .validation import parse_spec
 
-GROUP = "byoc.talkifai.dev"
-VERSION = "v1alpha1"
-PLURAL = "byocphonenumbers"
-KIND = "ByocPhoneNumber"
-FINALIZER = f"{GROUP}/finalizer"
 MAX_ANSWER = 253
 """Longest annotation value that is repeated in status and mark; longer ones are represented by their SHA-256."""
 
-
 UNREAD = f"{GROUP}/unread"
 """Where, beside spec and status, whoever read an object says what of it could not be read."""
-
-_REFRESH, _RECREATE, ADOPT = (f"{GROUP}/{name}" for name in ("refresh", "recreate", "adopt"))
-_PAUSED, _FORCE_ORPHAN = (f"{GROUP}/{name}" for name in ("paused", "force-orphan"))
-ANNOTATIONS = (_REFRESH, _RECREATE, ADOPT, _PAUSED, _FORCE_ORPHAN)
-"""All that we read."""
 
 MAX_TIME = 64
 """Longer than RFC 3339 spells a moment."""
@@ -252,12 +242,12 @@ def _wishes(annotations: Mapping[str, Any]) -> Wishes:
     said = {name: _text(annotations.get(name)) for name in ANNOTATIONS}
     adopt = [part for part in dict.fromkeys(part.strip() for part in said[ADOPT].split(",")) if part]
     asked = [_bounded(part) for part in adopt if part != FORCE][: MAX_ADOPTED + MAX_OVER]
-    switches = {name: said[name] for name in (_PAUSED, _FORCE_ORPHAN)}
+    switches = {name: said[name] for name in (PAUSED, FORCE_ORPHAN)}
     paused, force_orphan = (_true(value) for value in switches.values())
     return Wishes(
         adopt=(*asked, *((FORCE,) if FORCE in adopt else ())),
-        refresh=_bounded(said[_REFRESH]),
-        recreate=_bounded(said[_RECREATE]),
+        refresh=_bounded(said[REFRESH]),
+        recreate=_bounded(said[RECREATE]),
         paused=paused,
         force_orphan=force_orphan,
         unclear=tuple(name for name, value in switches.items() if value.strip().lower() not in ("", "true", "false")),
