@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from ..api.conditions import Reason, Verdict
 from ..api.names import PAUSED
-from ..api.resource import PhoneNumber, refused_host, trunk_of_refused_host
+from ..api.resource import PhoneNumber
 from ..api.schema import Authentication, PhoneNumberSpec
+from ..api.termination_hosts import refused_host, trunk_of_refused_host
 from . import adoption as adopting
 from .conflict import Conflict, conflict
 from .credentials import Credentials

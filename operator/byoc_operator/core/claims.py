@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from ..api.conditions import Reason, Verdict
 from ..api.names import ADOPT
-from ..api.resource import PhoneNumber, refused_host
+from ..api.resource import PhoneNumber
+from ..api.termination_hosts import refused_host
 from .desired import Installation
 from .ownership import Owner
 
