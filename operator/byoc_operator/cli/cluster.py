@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from ..api.conditions import Reason
-from ..api.resource import GROUP, PLURAL, VERSION, Key, PhoneNumber, parse
+from ..api.names import GROUP, PLURAL, VERSION
+from ..api.resource import Key, PhoneNumber, parse
 from ..cluster.answers import NotFound
 from ..cluster.api import MERGE_PATCH
 from ..cluster.port import UserApi

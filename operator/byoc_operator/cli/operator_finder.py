@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..cluster.answers import ApiRefused, Forbidden
+from ..core.desired import Installation
 from ..errors import OperatorError
+from ..installation_settings import installation_settings
 from .cluster import Cluster
 
 LABELS = "app.kubernetes.io/name=byoc-operator"
@@ -59,6 +61,15 @@ class Operator:
             return None
         names = [each.strip() for each in self.settings.get("BYOC_NAMESPACES", "").split(",")]
         return namespace in names or not any(names)
+
+    def installation(self) -> Installation | None:
+        """What it adds to every number; None: `unknown` says why. Raises CannotRun for a wrong setting."""
+        if self.settings is None:
+            return None
+        settings = installation_settings(self.settings)
+        if not (settings.installation_id or self.cluster_id):
+            return None
+        return settings.installation(self.cluster_id)
 
     @property
     def ready_pods(self) -> int | None:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import click
 
+from ..api.names import RELEASE
 from ..cluster.answers import Conflict, Forbidden, NotFound
 from ..cluster.api import MERGE_PATCH
-from ..cluster.lease import RELEASE
 from ..cluster.port import JsonApi
 from ..core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
 from .exit_codes import ExitCode, Refused
