@@ -1,37 +1,63 @@
-"""What is kept of a large object that stands around the numbers: the operator's Deployment, its pods, settings, Events.
+"""Shapes: what is taken out of a JSON text, with a bound on size, count and depth (`cutting` takes it out)."""
 
-Only a command line reads them, and one of ordinary size is read as it is.
-"""
-
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
-from .cutting import Fields, Leaf, Shape
 
-_METADATA = Fields(
-    {
-        **{name: Leaf() for name in ("namespace", "name", "uid", "resourceVersion")},
-        **{name: Leaf() for name in ("generation", "creationTimestamp", "deletionTimestamp")},
-        "labels": Leaf(64 * 1024, max_depth=1),
-    }
-)
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A value as it is.
 
-_PART = Leaf(256 * 1024, max_depth=16)
+    One that is larger, deeper or no JSON for Python becomes `instead`, and is a fault if that is None.
+    """
 
-_WORKLOAD = Fields({"metadata": _METADATA, "spec": _PART, "status": _PART})
+    max_bytes: int = 1024
+    max_depth: int = 1
+    instead: str | None = None
 
-_EVENT = Fields(
-    {
-        "metadata": _METADATA,
-        **{name: Leaf(4096) for name in ("eventTime", "type", "reason", "action", "note", "reportingController")},
-        **{name: Leaf(4096, max_depth=2) for name in ("regarding", "series")},
-        **{name: Leaf(64) for name in ("deprecatedFirstTimestamp", "deprecatedLastTimestamp", "deprecatedCount")},
-    }
-)
 
-AROUND: Mapping[str, Shape] = {
-    "deployments": _WORKLOAD,
-    "pods": _WORKLOAD,
-    "configmaps": Fields({"metadata": _METADATA, "data": Leaf(256 * 1024, max_depth=1)}),
-    "events": _EVENT,
-}
-"""By resource. `managedFields` and annotations are left out."""
+@dataclass(frozen=True, slots=True)
+class There:
+    """Only that the key is there: an empty object stands for its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a text stands in a list of texts: `{"count": how many there are, "at": the first index or None}`."""
+
+    wanted: str
+
+
+@dataclass(frozen=True)
+class Fields:
+    """An object, and of it these fields."""
+
+    fields: Mapping[str, "Shape"]
+
+    @cached_property
+    def others(self) -> re.Pattern[bytes]:
+        """A run of fields without depth that nobody asked for, each with the comma behind it."""
+        wanted = b"|".join(re.escape(name.encode()) for name in self.fields)
+        value = rb'(?:"(?:[^"\\]++|\\.){0,8}+"|\[\]|\{\}|[^"\[\]{},:\s]++)'
+        return re.compile(rb'(?:"(?!(?:' + wanted + rb')")[^"\\]*+":' + value + rb",){0,512}+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """An object with whatever keys, the first `most` of them."""
+
+    each: "Shape"
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """A list, the first `most` of it."""
+
+    each: "Shape"
+    most: int
+
+
+Shape = Leaf | There | Place | Fields | Entries | Items
