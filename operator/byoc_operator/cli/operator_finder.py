@@ -189,9 +189,8 @@ async def _read_cluster_id(cluster: Cluster, found: _Found) -> None:
 
 
 def _pod(raw: Mapping[str, Any]) -> Pod:
-    status = _mapping(raw.get("status"))
-    conditions = {_text(each.get("type")): each.get("status") for each in _items(status.get("conditions"))}
-    containers = _items(status.get("containerStatuses"))
+    conditions = {_text(each.get("type")): _at(each, "status") for each in _items(_at(raw, "status", "conditions"))}
+    containers = _items(_at(raw, "status", "containerStatuses"))
     waiting = [_text(_at(each, "state", "waiting", "reason")) for each in containers]
     restarts = [each["restartCount"] for each in containers if isinstance(each.get("restartCount"), int)]
     return Pod(
@@ -199,7 +198,7 @@ def _pod(raw: Mapping[str, Any]) -> Pod:
         ready=conditions.get("Ready") == "True",
         waiting=next(filter(None, waiting), ""),
         restarts=sum(restarts),
-        started_at=_text(status.get("startTime")),
+        started_at=_text(_at(raw, "status", "startTime")),
     )
 
 

@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..api.names import GROUP
 from .formats import Format
 from .terminal import Cell, show, show_document, show_table
 
-API_VERSION = "cli.byoc.talkifai.dev/v1"
+API_VERSION = f"cli.{GROUP}/v1"
 """Of the list objects: fields are added, and never renamed or taken away."""
 
 
