@@ -17,7 +17,7 @@ import kopf
 
 from byoc_operator.errors import CannotRun
 
-from .api.resource import GROUP, PLURAL, VERSION
+from .api.names import GROUP, PLURAL, VERSION
 from .cluster.reading import Unreadable
 from .cluster.secrets import LABEL_SELECTOR
 from .cluster.stream import reading

@@ -26,10 +26,12 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "engine": ("engine", "livekit_sip", "cluster", "sealing", "telemetry", "core", "api", "errors"),
     "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
-    "settings": ("setting_forms", "core", "api", "errors"),
+    "installation_settings": ("setting_forms", "core", "api", "errors"),
+    "settings": ("installation_settings", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
-    "installation": ("cluster", "settings", "core", "api", "errors"),
-    "cli": ("cli", "cluster", "sealing", "core", "api", "errors"),
+    "installation": ("cluster", "installation_settings", "core", "errors"),
+    "diagnosis": ("diagnosis", "core", "api"),
+    "cli": ("cli", "diagnosis", "cluster", "sealing", "core", "api", "errors"),
     "generate": ("generate", "cluster", "core", "api", "settings", "telemetry"),
 }
 """Per part the parts that it may import; `wiring` and `__main__` may import all, and nothing else imports those two."""

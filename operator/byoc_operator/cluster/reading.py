@@ -13,8 +13,9 @@ from typing import Any
 
 from ..api.conditions import Reason
 from ..api.encoding import to_base64
-from ..api.resource import ANNOTATIONS, FINALIZER, PLURAL, UNREAD
-from ..core.credentials import MAX_BYTES, MAX_KEYS, WATCH_LABEL
+from ..api.names import ANNOTATIONS, FINALIZER, PLURAL, WATCH_LABEL
+from ..api.resource import UNREAD
+from ..core.credentials import MAX_BYTES, MAX_KEYS
 from ..errors import OperatorError, Unavailable
 from .cutting import Cut, Entries, Fields, Found, Items, Leaf, Malformed, Place, Shape, Steps, There
 

@@ -8,11 +8,12 @@ from functools import lru_cache
 import phonenumbers
 
 from ..api.addresses import lets_everybody_in
+from ..api.names import ADOPT, WATCH_LABEL
 from ..api.recorded_status import MAX_HOST, MAX_ID, MAX_LEFT_HOSTS, MAX_LEFT_IDS, Finding, LeftBehind
 from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
 from ..api.text_rules import is_reserved_metadata
-from .credentials import WATCH_LABEL, Credentials
+from .credentials import Credentials
 from .desired import Installation, allowed_addresses
 from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
@@ -85,7 +86,7 @@ MESSAGES: Mapping[Code, str] = {
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
     "Retain: the operator allows no (more) retained numbers in this namespace. Set deletionPolicy to Delete, or ask "
     "whoever runs the operator to allow it.",
-    Code.ADOPTED_ID_ABSENT: "The annotation byoc.talkifai.dev/adopt names IDs that LiveKit does not have; the object "
+    Code.ADOPTED_ID_ABSENT: f"The annotation {ADOPT} names IDs that LiveKit does not have; the object "
     "has all that it needs. Take them out of the annotation, or correct them.",
     Code.OTHER_INSTALLATION: "Another installation of the operator has trunks with this number in LiveKit too, for an "
     "object of this namespace and name; let only one of the two manage it, or delete the other's.",

@@ -29,7 +29,7 @@ def export(
         "byoc_retained_numbers": lambda: orphans.retained_count,
         "byoc_livekit_up": lambda: sweeper.state.up,
         "byoc_last_sweep_timestamp_seconds": lambda: sweeper.state.swept_at_s,
-        "byoc_livekit_objects": lambda: ports.inventory.size,
+        "byoc_livekit_objects": lambda: len(ports.inventory.snapshot),
         "byoc_paced_limit": lambda: ports.guard.pace.value,
     }
     metrics = ports.metrics

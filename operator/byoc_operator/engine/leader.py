@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ..api.conditions import Reason
-from ..cluster.lease import RELEASE, Holding, LeaseApi
+from ..api.names import RELEASE
+from ..cluster.lease import Holding, LeaseApi
 from ..errors import NotLeading, OperatorError
 
 log = logging.getLogger(__name__)
@@ -145,9 +146,8 @@ class Leader:
         if held is None:
             return
         try:
-            if (
-                await self._lease.write(held, "", 1) is None
-            ):  # written since; perhaps by a renewal of ours without answer
+            # The version may be out of date: a renewal whose answer was lost is written all the same.
+            if await self._lease.write(held, "", 1) is None:
                 found = await self._lease.read()
                 if found is not None and found.holder == self._identity:
                     await self._lease.write(found, "", 1)

@@ -106,13 +106,14 @@ class OrphanSearch:
         A LiveKit object stays if it belongs to an existing object or to another installation. For an ID that LiveKit
         does not have, nothing happens; the next sweep logs that and looks for the ID again.
         """
-        by_id = self._ports.inventory.by_id
+        snapshot = self._ports.inventory.snapshot
+        by_id = snapshot.by_id
         wanted = [
             Orphan(kind_of(by_id[each]), each, owner)
             for each in self.asked
-            if each in by_id and (owner := self._ports.inventory.owner(each)) is not None
+            if each in by_id and (owner := snapshot.owner(each)) is not None
         ]
-        also = [rule for orphan in wanted for rule in rules_of(orphan, self._ports.inventory.of(orphan.owner))]
+        also = [rule for orphan in wanted for rule in rules_of(orphan, snapshot.marked_by(orphan.owner))]
         refused = set()
         for orphan in sorted({*wanted, *also}, key=lambda each: each.turn):
             try:
@@ -150,8 +151,8 @@ class OrphanSearch:
 
     def _tell_absent(self) -> None:
         """Log once for each requested ID that LiveKit does not have it, so that a typing error gets noticed."""
-        inventory = self._ports.inventory
-        absent = {each for each in self.asked if each not in inventory.by_id or inventory.owner(each) is None}
+        snapshot = self._ports.inventory.snapshot
+        absent = {each for each in self.asked if each not in snapshot.by_id or snapshot.owner(each) is None}
         new = sorted(absent - self._answered)
         self._answered = (self._answered | absent) & frozenset(self.asked)
         if new:
@@ -165,10 +166,10 @@ class OrphanSearch:
         This must happen while the object exists: afterwards nothing tells its management policy. LiveKit objects that
         are managed again are not recorded any more.
         """
-        ports, by_id = self._ports, self._ports.inventory.by_id
+        ports, by_id = self._ports, self._ports.inventory.snapshot.by_id
         kept: list[str] = []
         managed: list[str] = []
-        async for known, owner in in_steps(ports.inventory.owners()):
+        async for known, owner in in_steps(ports.inventory.snapshot.owners()):
             number = ports.cache.get(Key(owner.namespace, owner.name))
             if number is not None and owner.installation in ports.installation.ids and ports.looks_after(owner, known):
                 (kept if number.observes else managed).append(known)
@@ -188,10 +189,10 @@ class OrphanSearch:
 
     async def _left(self) -> tuple[list[Orphan], dict[Retained, tuple[str, ...]]]:
         """Orphans in the order of deletion, and the IDs of retained LiveKit objects by namespace and number."""
-        by_id = self._ports.inventory.by_id
+        by_id = self._ports.inventory.snapshot.by_id
         found: list[Orphan] = []
         retained: dict[Retained, tuple[str, ...]] = {}
-        async for known, owner in in_steps(self._ports.inventory.owners()):
+        async for known, owner in in_steps(self._ports.inventory.snapshot.owners()):
             each = by_id.get(known)
             if each is None or not self._is_left(owner, known):
                 continue
@@ -205,8 +206,9 @@ class OrphanSearch:
     async def _delete(self, orphan: Orphan, *, released: bool) -> None:
         """Delete a LiveKit object, unless a Kubernetes object has it by now."""
         inventory = self._ports.inventory
-        there = inventory.by_id.get(orphan.id)
-        if there is None or inventory.owner(orphan.id) != orphan.owner or not self._is_left(orphan.owner, orphan.id):
+        snapshot = inventory.snapshot
+        there = snapshot.by_id.get(orphan.id)
+        if there is None or snapshot.owner(orphan.id) != orphan.owner or not self._is_left(orphan.owner, orphan.id):
             return
         what = "the released" if released else "the orphaned"
         try:

@@ -23,8 +23,9 @@ from byoc_operator.admission.places import Places
 from byoc_operator.admission.request import API_VERSION, BOUNDS, MAX_BODY, NotAReview, request_in
 from byoc_operator.admission.server import SMALL, AdmissionServer
 from byoc_operator.admission.storage import Serving
+from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.cluster.json_bounds import Bounds, check, decoded
-from byoc_operator.core.credentials import LAST_APPLIED, WATCH_LABEL
+from byoc_operator.core.credentials import LAST_APPLIED
 from byoc_operator.process import connections
 from byoc_operator.sealing.freshness import Keys
 from byoc_operator.sealing.sealed import KeyRing
