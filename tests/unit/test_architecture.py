@@ -48,7 +48,8 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "cryptography": ("sealing.sealed", "admission.certificates"),
     "aiohttp": (
         "handlers",
-        "process.connections",
+        "process.connection",
+        "process.port",
         "admission.server",
         "telemetry.health",
         "telemetry.watches",

@@ -14,7 +14,8 @@ from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError
 from .ports import IntakePorts
-from .queue import Priority, WorkQueue, followers
+from .priority import Priority, followers
+from .queue import WorkQueue
 from .role import Role
 from .tasks import Tasks
 

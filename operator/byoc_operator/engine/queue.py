@@ -11,9 +11,9 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from .fair_queue import FairQueue
+from .priority import Priority
 
 FIRST_RETRY_S = 1.0
 """The ceiling of the first back-off of a key. It doubles with each failure, up to the limit that the failure sets."""
@@ -26,25 +26,6 @@ AHEAD = 8
 
 Otherwise endless changes in one namespace would keep all refreshes, repairs and retries from running.
 """
-
-
-class Priority(IntEnum):
-    """Why a number needs a run. A smaller value goes first; see `AHEAD` for the exception.
-
-    USER: a user changed the number. FOLLOW: one change concerns many numbers. REFRESH: a refresh or recreate. SWEEP: a
-    sweep found a difference, or a failed run is tried again. In USER and FOLLOW the namespaces take turns. The runs of
-    all priorities but USER share `paced_limit`.
-    """
-
-    USER = 0
-    FOLLOW = 1
-    REFRESH = 2
-    SWEEP = 3
-
-
-def followers(count: int) -> Priority:
-    """The priority of the runs after a change that concerns `count` numbers: USER for one number, else FOLLOW."""
-    return Priority.USER if count == 1 else Priority.FOLLOW
 
 
 @dataclass(slots=True)
