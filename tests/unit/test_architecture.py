@@ -30,7 +30,8 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "settings": ("installation_settings", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
     "installation": ("cluster", "installation_settings", "core", "errors"),
-    "cli": ("cli", "cluster", "sealing", "core", "api", "errors"),
+    "diagnosis": ("diagnosis", "core", "api"),
+    "cli": ("cli", "diagnosis", "cluster", "sealing", "core", "api", "errors"),
     "generate": ("generate", "cluster", "core", "api", "settings", "telemetry"),
 }
 """Per part the parts that it may import; `wiring` and `__main__` may import all, and nothing else imports those two."""
