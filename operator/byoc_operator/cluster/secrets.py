@@ -1,4 +1,4 @@
-"""Reads Secrets. Facts about each Secret stay in memory; its values do only for the moment in which a run needs them."""
+"""Reads Secrets. Facts about a Secret stay in memory; its values do only for the moment in which a run needs them."""
 
 import asyncio
 import time
