@@ -1,4 +1,4 @@
-"""Gauges of what only the leader knows. A replica that stands by has no series of them."""
+"""Gauges whose values only the leader knows. A standby exports no series of them."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ _REASONS = frozenset(Reason)
 def export(
     ports: GaugePorts, role: Role, queue: WorkQueue, worker: Worker, sweeper: Sweeper, orphans: OrphanSearch
 ) -> None:
-    """Register gauges that are read when somebody looks; each is one of `telemetry.metrics.LED`."""
+    """Register the gauges of `telemetry.metrics.LED`. Each value is computed when Prometheus scrapes."""
     gauges: dict[str, Read] = {
         "byoc_queue_depth": lambda: queue.depth,
         "byoc_queue_delayed": lambda: queue.delayed,
@@ -45,7 +45,10 @@ def _led(role: Role, read: Read) -> Read:
 
 
 def reasons(ports: GaugePorts) -> dict[str, int]:
-    """How many numbers have which reason. The cache counts as numbers change, so reading walks over no number."""
+    """How many objects have each reason; "Unseen" for any text that is not a `Reason`.
+
+    The cache keeps the counts up to date, so a scrape takes the same time for any number of objects.
+    """
     counts: dict[str, int] = {}
     for stored, count in ports.cache.reasons().items():
         reason = stored if stored in _REASONS else "Unseen"
