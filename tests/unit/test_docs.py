@@ -18,15 +18,11 @@ from byoc_operator.settings import Settings
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
-_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 GLOSSARY = ROOT / "docs" / "glossary.md"
-NOTHING_ELSE = frozenset(
-    "alien, IP list, key store, leftover, left alone, passive, resync, rival, slave, twin, waiting one, whitelist".split(
-        ", "
-    )
-)
+NOTHING_ELSE = {"IP list", "key store", "left alone", "leftover", "resync", "rival", "twin", "waiting one", "whitelist"}
 """Words that mean nothing else in these pages. Other words of the glossary's last column do, such as "key"."""
 
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
