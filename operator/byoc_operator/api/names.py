@@ -30,5 +30,5 @@ ALLOWED_HOSTS: Final = f"{GROUP}/allowed-hosts"
 RELEASE: Final = f"{GROUP}/release"
 """Annotation on the Lease, written by administrators: comma list of the LiveKit IDs that the leader is to delete."""
 
-LEFT_ALONE: Final = f"{GROUP}/left-alone"
+RETAINED_IDS: Final = f"{GROUP}/left-alone"
 """Annotation on the Lease, written by the leader: comma list of the LiveKit IDs that stay on purpose."""
