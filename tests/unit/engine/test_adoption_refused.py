@@ -78,9 +78,8 @@ async def test_what_cannot_be_taken_over_is_told_with_the_reason_and_nothing_is_
 async def test_whose_mark_keeps_an_outbound_trunk_from_being_taken_is_told_within_the_namespace(
     installation: str, namespace: str, name: str, *, free: bool
 ) -> None:
-    trunk = replace(
-        marked(Owner(installation, namespace, name))[0], numbers=(OTHER,)
-    )  # no other object claims the number
+    # No object claims this number.
+    trunk = replace(marked(Owner(installation, namespace, name))[0], numbers=(OTHER,))
     world = await world_with(trunk)
     await world.apply("living", phoneNumber="+15550100009", managementPolicy="Observe")
     await world.apply(annotations={"adopt": "ST_out"}, inboundAgentId=None)
