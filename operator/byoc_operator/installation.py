@@ -9,7 +9,8 @@ from .cluster.api import ClusterApi
 from .core.credentials import SecretRules
 from .core.desired import Installation
 from .errors import CannotRun, Unavailable
-from .settings import AdoptionPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy, Settings
+from .setting_choices import AdoptionPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy
+from .settings import Settings
 
 log = logging.getLogger(__name__)
 

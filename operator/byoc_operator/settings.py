@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -13,59 +12,16 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from .api.characters import unseen
 from .api.retain import RetainPolicy, parse_retain
 from .errors import CannotRun
+from .setting_choices import (
+    AdoptionPolicy,
+    LogFormat,
+    LogLevel,
+    OrphanPolicy,
+    RefusedHostPolicy,
+    SealingPolicy,
+    SecretsPolicy,
+)
 from .setting_forms import FORMS, cannot_be_seen, is_livekit_url, texts
-
-
-class SecretsPolicy(StrEnum):
-    """Which Secrets numbers may use."""
-
-    ANY = "Any"
-    LABELLED = "Labelled"
-
-
-class SealingPolicy(StrEnum):
-    """Whether credentials may stand in a Secret in plain text."""
-
-    ACCEPT = "Accept"
-    REQUIRE = "Require"
-
-
-class AdoptionPolicy(StrEnum):
-    """Whether objects without our mark may be taken over."""
-
-    DENY = "Deny"
-    ALLOW = "Allow"
-
-
-class OrphanPolicy(StrEnum):
-    """What happens with objects of ours that belong to no number."""
-
-    REPORT = "Report"
-    DELETE = "Delete"
-
-
-class RefusedHostPolicy(StrEnum):
-    """What happens with the outbound trunk of a number whose termination host is not allowed."""
-
-    KEEP = "Keep"
-    REMOVE = "Remove"
-
-
-class LogFormat(StrEnum):
-    """How log lines look."""
-
-    JSON = "json"
-    TEXT = "text"
-
-
-class LogLevel(StrEnum):
-    """The least severe line that is written."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """A comma-separated list in the environment."""
@@ -223,6 +179,12 @@ class Settings(BaseSettings):
     )
     http_port: int = Field(
         8080, ge=1, le=65535, alias="BYOC_HTTP_PORT", description="Port of `/healthz`, `/readyz` and `/metrics`."
+    )
+    metrics_per_number: bool = Field(
+        False,
+        alias="BYOC_METRICS_PER_NUMBER",
+        description="Whether `/metrics` has a series for each number, `byoc_number_condition`, with its namespace, "
+        "name and phone number. Whoever can read the metrics then reads them too.",
     )
     leader_election: bool = Field(
         True, alias="BYOC_LEADER_ELECTION", description="Of several replicas one works, told by a Lease."

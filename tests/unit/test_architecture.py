@@ -26,9 +26,10 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "engine": ("engine", "livekit_sip", "cluster", "sealing", "telemetry", "core", "api", "errors"),
     "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
-    "settings": ("setting_forms", "core", "api", "errors"),
+    "setting_choices": (),
+    "settings": ("setting_choices", "setting_forms", "core", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
-    "installation": ("cluster", "settings", "core", "api", "errors"),
+    "installation": ("cluster", "setting_choices", "settings", "core", "api", "errors"),
     "cli": ("cli", "cluster", "sealing", "core", "api", "errors"),
     "generate": ("generate", "cluster", "core", "api", "settings", "telemetry"),
 }

@@ -123,6 +123,16 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
 """Per reason: when it is given, what to do about it. The reference in docs/ is made of this."""
 
 
+LIVEKIT_AS_A_WHOLE = (
+    Reason.LIVEKIT_UNAVAILABLE,
+    Reason.LIVEKIT_RATE_LIMITED,
+    Reason.LIVEKIT_UNAUTHORIZED,
+    Reason.LIVEKIT_MISCONFIGURED,
+    Reason.LIVEKIT_TOO_OLD,
+)
+"""Faults of LiveKit as a whole: thousands of numbers may carry them, none of them is to blame."""
+
+
 MAX_MESSAGE = 4096
 """Characters of a message in the status: the API server refuses a status whose message is too long (32,768)."""
 
