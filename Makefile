@@ -1,4 +1,4 @@
-# What one does here. `make` alone lists it.
+# The commands for developers. `make` alone lists them.
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
@@ -25,7 +25,7 @@ demo: $(READY) ## A narrated tour on a real API server and a real LiveKit
 	$(BIN)/python -m demo
 
 .PHONY: dev
-dev: $(READY) ## The same parts kept running, with the operator; prints what to export
+dev: $(READY) ## Keep the same parts running, with the operator; prints the variables to export
 	$(BIN)/python -m testbed
 
 .PHONY: test
@@ -35,7 +35,7 @@ test: check bed ## Everything: check, then all tests on the real parts
 	$(BIN)/python -Im pytest -m install tests/install
 
 .PHONY: bed
-bed: $(READY) ## Build what the test bed lacks (the first time about half an hour)
+bed: $(READY) ## Build the missing parts of the test bed (the first time about half an hour)
 	$(BIN)/python -m testbed.tools
 
 .PHONY: check
@@ -47,11 +47,11 @@ check: $(READY) ## Format, lint, types, generated files, unit tests: in seconds
 	$(BIN)/python -Im pytest -q -n 2 tests/unit
 
 .PHONY: generate
-generate: $(READY) ## Make the CRD and the reference anew from the code
+generate: $(READY) ## Make the CRD, the reference and other generated files from the code
 	$(BIN)/python -m byoc_operator.generate
 
 .PHONY: lock
-lock: $(READY) ## Resolve the dependencies anew into the lock files
+lock: $(READY) ## Resolve the dependencies and write the lock files
 	$(BIN)/$(LOCK) -o requirements.lock pyproject.toml
 	$(BIN)/$(LOCK) --group dev -o requirements-dev.lock pyproject.toml
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Calls somebody from one of your numbers: how an application uses what the operator keeps in order.
+"""Calls somebody from one of your numbers: an example of an application that uses the operator's numbers.
 
     python docs/dial_out.py --namespace voice --from +12025550123 --to +442079460123 --dry-run
 
-The number's object is found in Kubernetes by its namespace and phone number; its status has the ID of LiveKit's
-outbound trunk, its spec the agent. Anybody can make an object with your number in a namespace of their own: never look
-in all of them. The agent is sent to a room of its own. Only when it is there does LiveKit dial the other side: nobody
-hears silence, and no agent comes late into a room that is gone. Whatever ends the attempt (a refusal, Ctrl-C) closes
-the room, which ends the call and the job of the agent. Reads KUBECONFIG (or runs in a pod) and LIVEKIT_URL,
-LIVEKIT_API_KEY, LIVEKIT_API_SECRET. Needs the packages kubernetes and livekit-api.
+The program finds the ByocPhoneNumber in Kubernetes by its namespace and phone number. The status has the ID of
+LiveKit's outbound trunk, and the spec has the agent. Do not search all namespaces: anybody can create an object with
+your number in a namespace of their own. The program sends the agent into a new room, and LiveKit dials the other side
+only when the agent is there. So nobody hears silence, and no agent joins a room that is closed. If the attempt ends
+in any other way (a refusal, Ctrl-C), the program closes the room, which ends the call and the agent's job. The
+program reads KUBECONFIG (or runs in a pod) and LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET. It needs the
+packages kubernetes and livekit-api.
 """
 
 import argparse
@@ -34,11 +35,11 @@ from livekit.protocol.sip import CreateSIPParticipantRequest
 KIND = ("byoc.talkifai.dev", "v1alpha1", "byocphonenumbers")
 API_SERVER_S = 10
 AGENT_S = 15.0
-"""How long an agent may take to come into the room: a worker that runs needs a second or two."""
+"""How long an agent may take to join the room. An agent that runs needs a second or two."""
 
 LOOK_S = 0.25
 INTERRUPTED = 130
-"""The exit status of what Ctrl-C ended, as shells have it."""
+"""The exit status after Ctrl-C, as in a shell."""
 
 REFUSALS = {
     401: "the carrier refuses the credentials: compare user name and password in the Secret with the carrier's",
@@ -55,7 +56,7 @@ REFUSALS = {
 
 
 class CannotDial(Exception):
-    """Why there is no call; says what to do about it."""
+    """The call cannot be placed. The message says why, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def find_number(numbers: client.CustomObjectsApi, phone_number: str, namespace: 
     items: list[dict[str, Any]] = found["items"]
     if not items:
         raise CannotDial(f"no ByocPhoneNumber in namespace {namespace} has the number {phone_number}")
-    # Of two objects with one number only one holds it; the other says NumberClaimed.
+    # If two objects name the number, only the holder is Ready; the other one reports NumberClaimed.
     ready = [item for item in items if _ready(item).get("status") == "True"]
     if not ready:
         why = "; ".join(f"{item['metadata']['name']}: {_why_not(item)}" for item in items)
@@ -106,9 +107,9 @@ def _why_not(number: dict[str, Any]) -> str:
 
 
 def plan_call(number: dict[str, Any], to: str, agent_name: str = "") -> Call:
-    """The requests for a call from a number; asks nobody. Raises CannotDial.
+    """The requests for a call from a number; sends nothing. Raises CannotDial.
 
-    `agent_name`: the agent's name in LiveKit, where it is not the agent id (BYOC_AGENT_NAME of the operator).
+    `agent_name`: the agent's name in LiveKit if it is not the agent id (BYOC_AGENT_NAME of the operator).
     """
     spec, status = number["spec"], number.get("status", {})
     trunk_id = status.get("outboundTrunkId")
@@ -139,16 +140,16 @@ def plan_call(number: dict[str, Any], to: str, agent_name: str = "") -> Call:
 
 
 async def dial(call: Call, agent_s: float = AGENT_S) -> str:
-    """Make the call and wait until it is answered; LiveKit's ID of the call. Raises CannotDial.
+    """Place the call and wait until it is answered; LiveKit's ID of the call. Raises CannotDial.
 
-    The room is closed again unless the call was answered, whatever happened.
+    If the call is not answered, for whatever cause, the room is closed.
     """
     async with api.LiveKitAPI() as livekit:
         try:
-            await livekit.agent_dispatch.create_dispatch(call.agent)  # makes the room, too
+            await livekit.agent_dispatch.create_dispatch(call.agent)  # creates the room too
             await _agent_is_there(livekit, call, agent_s)
             return (await livekit.sip.create_sip_participant(call.phone)).sip_call_id
-        except BaseException as error:  # Ctrl-C, too: the phone must not ring on
+        except BaseException as error:  # also after Ctrl-C the phone must stop ringing
             await _close(livekit, call.phone.room_name)
             if isinstance(error, api.TwirpError):
                 raise CannotDial(_meaning(error)) from error
@@ -171,7 +172,7 @@ async def _agent_is_there(livekit: api.LiveKitAPI, call: Call, within_s: float) 
 
 
 async def _close(livekit: api.LiveKitAPI, room: str) -> None:
-    """End whatever is in the room. Says so where that fails: somebody may be left in it."""
+    """Close the room, which ends the call and the agent's job. Reports a failure: somebody may still be in the room."""
     try:
         await livekit.room.delete_room(DeleteRoomRequest(room=room))
     except api.TwirpError as error:
@@ -183,7 +184,7 @@ async def _close(livekit: api.LiveKitAPI, room: str) -> None:
 
 def _meaning(error: api.TwirpError) -> str:
     """What a refusal means, and what to do about it."""
-    if "max auth retry attempts" in error.message:  # livekit-sip answered the carrier's challenge, and was asked again
+    if "max auth retry attempts" in error.message:  # livekit-sip answered, and the carrier asked again
         return REFUSALS[407]
     code = error.sip_status_code if isinstance(error, api.SipCallError) else None
     if code is None:

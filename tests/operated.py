@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.resource import GROUP
+from byoc_operator.api.names import GROUP
 from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.lease import LeaseApi

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from byoc_operator.api.resource import GROUP, PLURAL
+from byoc_operator.api.names import GROUP, PLURAL
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import DispatchRule, SipObject

@@ -1,6 +1,6 @@
 -- Health of a ByocPhoneNumber, by kstatus: observedGeneration, then Reconciling, Stalled, Ready.
--- Degraded fails a sync that is under way, so it is said only where a person must act; a sync waits for all else.
--- There is no `string` library here: Argo CD runs this in a Lua with few libraries.
+-- Degraded makes a running sync fail, so it is used only if a person must act. In all other cases a sync waits.
+-- Argo CD runs this script in a Lua with few libraries: there is no `string` library.
 local status = obj.status or {}
 local annotations = obj.metadata.annotations or {}
 local paused = annotations["byoc.talkifai.dev/paused"]
@@ -17,11 +17,11 @@ end
 if obj.metadata.deletionTimestamp ~= nil then
   return { status = "Progressing", message = "The number is being deleted" }
 end
--- Told before the operator has answered: a paused number is suspended while the operator is down, too.
+-- Checked before the operator's status: a paused number is Suspended even if the operator is down.
 if paused == "true" or paused == "True" then
   return { status = "Suspended", message = "Paused: nothing is written to LiveKit" }
 end
--- The conditions of an older spec say nothing about this one; at birth observedGeneration is -1.
+-- Conditions of an older spec say nothing about the current spec. The CRD's default of observedGeneration is -1.
 if status.observedGeneration ~= obj.metadata.generation or conditions.Ready == nil then
   return { status = "Progressing", message = "Waiting for the operator" }
 end
@@ -34,7 +34,7 @@ end
 if is_true("Ready") then
   return { status = "Healthy", message = conditions.Ready.message }
 end
--- Observe with a plan, or an adoption that waits for a word: a person decides, but nothing is broken.
+-- Observe with pending changes, or an adoption that waits for `,force`: a person decides, but nothing is broken.
 if conditions.Ready.reason == "ChangesPending" then
   return { status = "Suspended", message = conditions.Ready.message }
 end

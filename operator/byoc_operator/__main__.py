@@ -20,8 +20,7 @@ from .engine.engine import Engine
 from .errors import OperatorError
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
-from .setting_choices import LogFormat
-from .settings import Settings
+from .settings import LogFormat, Settings
 from .telemetry.health import HealthServer
 from .telemetry.logs import MAX_MESSAGE, set_up
 from .wiring import Foundation, engine_of, founded, webhook_of

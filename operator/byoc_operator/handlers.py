@@ -17,7 +17,7 @@ import kopf
 
 from byoc_operator.errors import CannotRun
 
-from .api.resource import GROUP, PLURAL, VERSION
+from .api.names import GROUP, PLURAL, VERSION
 from .cluster.reading import Unreadable
 from .cluster.secrets import LABEL_SELECTOR
 from .cluster.stream import reading
@@ -161,9 +161,6 @@ def registered(engine: Lifecycle, intake: Intake, ending: Ending, watches: Watch
     """Our handlers: the engine starts before kopf begins to watch, and ends when kopf does."""
     registry = kopf.OperatorRegistry()
 
-    def listed(path: str) -> None:
-        intake.secrets_listed() if path.endswith("/secrets") else intake.numbers_listed()
-
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
     async def begin(**_: Any) -> None:
         await engine.start()
@@ -177,12 +174,9 @@ def registered(engine: Lifecycle, intake: Intake, ending: Ending, watches: Watch
 
     @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.TEMPORARY, backoff=LOGIN_RETRY_S)
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
-        kubeconfig = os.environ.get("KUBECONFIG")
-        found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else kopf.login_with_service_account(**kwargs)
-        if found is None:
+        session = _logged_in(kwargs, intake, watches)
+        if session is None:
             return None
-        server = found.server if kubeconfig else _in_cluster_server()
-        session = _session(found, server, watches, reading(intake.passed_over, listed))
         still_open = [each for each in ending.sessions if not each.closed]  # kopf closes those that it gives up
         ending.sessions[:] = [*still_open, session.aiohttp_session]
         return session
@@ -198,6 +192,20 @@ def registered(engine: Lifecycle, intake: Intake, ending: Ending, watches: Watch
         _let_go(event["object"])
 
     return registry
+
+
+def _logged_in(kwargs: dict[str, Any], intake: Intake, watches: Watches) -> kopf.AiohttpSession | None:
+    """A session with the API server, None if nothing says how to log in."""
+
+    def listed(path: str) -> None:
+        intake.secrets_listed() if path.endswith("/secrets") else intake.numbers_listed()
+
+    kubeconfig = os.environ.get("KUBECONFIG")
+    found = kopf.login_with_kubeconfig(**kwargs) if kubeconfig else kopf.login_with_service_account(**kwargs)
+    if found is None:
+        return None
+    server = found.server if kubeconfig else _in_cluster_server()
+    return _session(found, server, watches, reading(intake.passed_over, listed))
 
 
 def _let_go(raw: Any) -> None:

@@ -1,45 +1,25 @@
-"""What this installation of the operator adds to every number, made of its settings."""
+"""The installation's ID, where no setting names it: the UID of the namespace kube-system."""
 
 import asyncio
 import logging
 
-from .api.retain import at_most
 from .cluster.answers import ApiRefused
 from .cluster.api import ClusterApi
-from .core.credentials import SecretRules
 from .core.desired import Installation
 from .errors import CannotRun, Unavailable
-from .setting_choices import AdoptionPolicy, RefusedHostPolicy, SealingPolicy, SecretsPolicy
-from .settings import Settings
+from .installation_settings import InstallationSettings
 
 log = logging.getLogger(__name__)
 
 CLUSTER_RETRY_S = 2.0
 
 
-async def installation_of(settings: Settings, api: ClusterApi) -> Installation:
+async def installation_of(settings: InstallationSettings, api: ClusterApi) -> Installation:
     """What the settings add to every number. Where they name no ID, the API server is asked for the cluster's.
 
     Raises CannotRun if neither can be had.
     """
-    ids = settings.installation_id or (await _cluster_id(api),)
-    return Installation(
-        ids=ids,
-        live_kit=settings.livekit_host,
-        agent_name=settings.agent_name,
-        room_prefix=settings.room_prefix,
-        sip_uri=settings.sip_uri,
-        termination_hosts=settings.termination_hosts,
-        removes_refused=settings.refused_hosts is RefusedHostPolicy.REMOVE,
-        secret_rules=SecretRules(
-            labelled_only=settings.secrets is SecretsPolicy.LABELLED,
-            sealed_only=settings.sealing is SealingPolicy.REQUIRE,
-        ),
-        credentials_max_age_days=settings.credentials_max_age_days,
-        adoption_allowed=settings.adoption is AdoptionPolicy.ALLOW,
-        reservation_s=settings.reservation_s,
-        retained_at_most=at_most(settings.retain),
-    )
+    return settings.installation("" if settings.installation_id else await _cluster_id(api))
 
 
 async def _cluster_id(api: ClusterApi) -> str:

@@ -82,6 +82,10 @@ FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
 only when it is used."""
 
 
+LISTS: Final = ("installation_id", "namespaces", "termination_hosts", "sip_addresses", "admission_service")
+"""Fields that are a comma-separated list."""
+
+
 def texts(value: object) -> Iterator[str]:
     """The texts in the value of a setting."""
     match value:

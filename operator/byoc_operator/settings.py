@@ -2,37 +2,47 @@
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .api.characters import unseen
-from .api.retain import RetainPolicy, parse_retain
 from .errors import CannotRun
-from .setting_choices import (
-    AdoptionPolicy,
-    LogFormat,
-    LogLevel,
-    OrphanPolicy,
-    RefusedHostPolicy,
-    SealingPolicy,
-    SecretsPolicy,
-)
-from .setting_forms import FORMS, cannot_be_seen, is_livekit_url, texts
-
-Names = Annotated[tuple[str, ...], NoDecode]
-"""A comma-separated list in the environment."""
+from .installation_settings import InstallationSettings, Names, line_of
 
 
-class Settings(BaseSettings):
+class OrphanPolicy(StrEnum):
+    """What happens with objects of ours that belong to no number."""
+
+    REPORT = "Report"
+    DELETE = "Delete"
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(StrEnum):
+    """The least severe line that is written."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+class Settings(InstallationSettings, BaseSettings):
     """The settings of `byoc-operator run`."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", case_sensitive=True, env_ignore_empty=True, enable_decoding=False
+    )
 
-    livekit_url: str = Field(alias="LIVEKIT_URL", description="LiveKit server: ws, wss, http or https.")
     livekit_api_key: str = Field("", alias="LIVEKIT_API_KEY", description="Its API key.")
     livekit_api_secret: SecretStr = Field(
         SecretStr(""), alias="LIVEKIT_API_SECRET", description="The secret of the API key."
@@ -66,24 +76,11 @@ class Settings(BaseSettings):
         description="Most calls to LiveKit in a minute, 0: no limit. Absent: 900 for `*.livekit.cloud` (its own limit "
         "is 1,000), else no limit.",
     )
-    sip_uri: str = Field(
-        "",
-        alias="BYOC_SIP_URI",
-        description="Our public SIP endpoint: `[sip:]host[:port][;transport=tls|tcp|udp]`. Without transport it is for "
-        "all: 5061 is told to TLS only, 5060 to TCP and UDP only, any other port to TLS only. Comma list: the others' "
-        "own endpoints, such as `sip.example.com:6061,sip.example.com:6060;transport=tcp`.",
-    )
     sip_addresses: Names = Field(
         (),
         alias="BYOC_SIP_ADDRESSES",
         description="Addresses or CIDR ranges, comma list, from which our SIP traffic comes: what users allow at their "
         "carrier. Told in the log at the start.",
-    )
-    installation_id: Names = Field(
-        (),
-        alias="BYOC_INSTALLATION_ID",
-        description="Marks our LiveKit objects. Comma list: the first marks, all are recognised. "
-        "Absent: the UID of the namespace kube-system.",
     )
     namespaces: Names = Field((), alias="BYOC_NAMESPACES", description="Namespaces to watch, comma list. Absent: all.")
     operator_namespace: str = Field(
@@ -96,41 +93,10 @@ class Settings(BaseSettings):
         alias="BYOC_SWEEP_INTERVAL_SECONDS",
         description="Seconds between comparisons with LiveKit.",
     )
-    agent_name: str = Field(
-        "",
-        alias="BYOC_AGENT_NAME",
-        description="LiveKit agent name for every number. Absent: the agent id is the name.",
-    )
-    adoption: AdoptionPolicy = Field(
-        AdoptionPolicy.DENY, alias="BYOC_ADOPTION", description="`Allow` lets the annotation `adopt` take objects over."
-    )
     orphans: OrphanPolicy = Field(
         OrphanPolicy.REPORT,
         alias="BYOC_ORPHANS",
         description="What happens with LiveKit objects with our mark that belong to no number: `Report`, `Delete`.",
-    )
-    retain: RetainPolicy | int = Field(
-        RetainPolicy.ALLOW,
-        alias="BYOC_RETAIN",
-        description="Whether `deletionPolicy: Retain` is followed: `Allow`, `Deny`, or a number: at most so many "
-        "retained phone numbers in a namespace. Where it is not, a deletion deletes.",
-    )
-    reservation_s: float = Field(
-        300.0,
-        ge=0.0,
-        le=86_400.0,
-        alias="BYOC_NUMBER_RESERVATION_SECONDS",
-        description="How long a phone number that was let go stays reserved for the namespace that had it last. 0: not "
-        "at all.",
-    )
-    room_prefix: str = Field("call-", alias="BYOC_ROOM_PREFIX", description="Start of the name of a call's room.")
-    secrets: SecretsPolicy = Field(
-        SecretsPolicy.ANY, alias="BYOC_SECRETS", description="`Labelled` refuses Secrets without our label."
-    )
-    sealing: SealingPolicy = Field(
-        SealingPolicy.ACCEPT,
-        alias="BYOC_SEALING",
-        description="`Accept` takes plain-text credentials, with a finding; `Require` refuses them.",
     )
     sealing_create_keys: bool = Field(
         True,
@@ -162,21 +128,6 @@ class Settings(BaseSettings):
         description="Folder with `tls.crt` and `tls.key`, such as cert-manager's Secret mounted. Absent: the operator "
         "makes and renews its own certificate.",
     )
-    termination_hosts: Names = Field(
-        (),
-        alias="BYOC_TERMINATION_HOSTS",
-        description="Domains and addresses that numbers may name as termination host, comma list: `twilio.com`, "
-        "`.twilio.com` and `*.twilio.com` are the same, itself and all below it. Absent: any.",
-    )
-    refused_hosts: RefusedHostPolicy = Field(
-        RefusedHostPolicy.KEEP,
-        alias="BYOC_REFUSED_HOSTS",
-        description="What happens with the outbound trunk of a number whose host is not among them (any more): `Keep` "
-        "leaves it as it is, `Remove` deletes it; the inbound side stays.",
-    )
-    credentials_max_age_days: int = Field(
-        0, ge=0, alias="BYOC_CREDENTIALS_MAX_AGE_DAYS", description="Older SIP passwords give a finding. 0: never."
-    )
     http_port: int = Field(
         8080, ge=1, le=65535, alias="BYOC_HTTP_PORT", description="Port of `/healthz`, `/readyz` and `/metrics`."
     )
@@ -197,48 +148,6 @@ class Settings(BaseSettings):
     log_format: LogFormat = Field(LogFormat.JSON, alias="BYOC_LOG_FORMAT", description="`json` or `text`.")
     log_level: LogLevel = Field(LogLevel.INFO, alias="BYOC_LOG_LEVEL", description="Least severe line that is written.")
 
-    @field_validator(
-        "installation_id", "namespaces", "termination_hosts", "sip_addresses", "admission_service", mode="before"
-    )
-    @classmethod
-    def _listed(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        parts = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
-        if not parts:
-            message = "has nothing but commas and blanks; leave it out, or name something"
-            raise ValueError(message)
-        return parts
-
-    @field_validator("*")
-    @classmethod
-    def _is_visible(cls, value: object) -> object:
-        for text in texts(value):
-            if message := cannot_be_seen(text):
-                raise ValueError(message)
-        return value
-
-    @field_validator("retain", mode="before")
-    @classmethod
-    def _is_retain(cls, value: object) -> object:
-        return parse_retain(str(value))
-
-    @field_validator("livekit_url")
-    @classmethod
-    def _is_livekit(cls, value: str) -> str:
-        if not is_livekit_url(value):
-            message = "must be a ws, wss, http or https URL without credentials, like wss://livekit.example.com"
-            raise ValueError(message)
-        return value
-
-    @field_validator(*FORMS)
-    @classmethod
-    def _has_form(cls, value: str | tuple[str, ...], about: ValidationInfo) -> str | tuple[str, ...]:
-        holds, message = FORMS[str(about.field_name)]
-        if not all(holds(text) for text in texts(value) if text):
-            raise ValueError(message)
-        return value
-
     @model_validator(mode="after")
     def _has_key(self) -> "Settings":
         if not (self.livekit_api_key or self.livekit_api_key_file):
@@ -253,11 +162,6 @@ class Settings(BaseSettings):
     def admission_names(self) -> tuple[str, ...]:
         """For whom the webhook's own certificate is."""
         return self.admission_service or (f"byoc-operator-admission.{self.operator_namespace}.svc",)
-
-    @property
-    def livekit_host(self) -> str:
-        """The host of the LiveKit server, as it is shown in a status."""
-        return urlsplit(self.livekit_url).hostname or ""
 
     def livekit_credentials(self) -> tuple[str, SecretStr]:
         """API key and secret, files read now. Raises CannotRun that names the setting."""
@@ -285,17 +189,7 @@ def load() -> Settings:
     try:
         return Settings()
     except ValidationError as exc:
-        raise CannotRun(_line(exc)) from None
-
-
-def _line(exc: ValidationError) -> str:
-    """The first error as one line. Never the value: it may be a secret in the wrong place."""
-    error = exc.errors(include_input=False, include_url=False)[0]
-    name = str(error["loc"][0]) if error["loc"] else ""
-    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
-    if error["type"] == "missing":
-        message = "is required"
-    return f"{name}: {message}" if name else message
+        raise CannotRun(line_of(exc)) from None
 
 
 def unknown(environment: Mapping[str, str] = os.environ) -> list[str]:

@@ -48,8 +48,7 @@ from .process.watchdog import Watchdog
 from .sealing.freshness import FreshKeys
 from .sealing.keeper import Keeper
 from .sealing.store import SealingKeys
-from .setting_choices import OrphanPolicy
-from .settings import Settings
+from .settings import OrphanPolicy, Settings
 from .telemetry.metrics import Metrics
 from .telemetry.watches import Watches
 

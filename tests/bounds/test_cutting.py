@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from byoc_operator.cluster.cutting import Cut, Entries, Fields, Found, Items, Leaf, Malformed, Place, Shape, There
+from byoc_operator.cluster.cutting import Cut, Found, Malformed
+from byoc_operator.cluster.shapes import Entries, Fields, Items, Leaf, Place, Shape, There
 from strategies import QUICK, json_values
 
 SHAPE = Fields(

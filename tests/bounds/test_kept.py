@@ -13,7 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from byoc_operator.api.conditions import Verdict
-from byoc_operator.api.resource import ANNOTATIONS, FINALIZER, PLURAL, PhoneNumber, parse
+from byoc_operator.api.names import ANNOTATIONS, FINALIZER, PLURAL
+from byoc_operator.api.resource import PhoneNumber, parse
 from byoc_operator.api.status_bound import MAX_STATUS
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.reading import read

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
-from byoc_operator.api.resource import GROUP, PLURAL, VERSION
+from byoc_operator.api.names import GROUP, PLURAL, VERSION
 from byoc_operator.cluster.api import connect_as_user
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.port import JsonApi

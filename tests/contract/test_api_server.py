@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.api.resource import FINALIZER, GROUP, KIND, PLURAL, VERSION
+from byoc_operator.api.names import FINALIZER, GROUP, KIND, PLURAL, VERSION
 from byoc_operator.cluster.answers import AlreadyExists, ApiRefused, Conflict, Expired, Forbidden, Invalid, NotFound
 from byoc_operator.cluster.api import JSON_PATCH, MERGE_PATCH
 from byoc_operator.cluster.secrets import LABEL_SELECTOR

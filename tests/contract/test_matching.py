@@ -15,8 +15,13 @@ from livekit.protocol.sip import (
     SIPInboundTrunkInfo,
 )
 
+from byoc_operator.api.carriers import GENERIC
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.matching import Call, Judgement, Result, judge
+from byoc_operator.core.ownership import Owned
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk
+from byoc_operator.diagnosis.call import Question, explain
+from byoc_operator.diagnosis.check import State, worst
 from byoc_operator.livekit_sip.convert import INBOUND, RULE
 from testbed.sip_matcher import Answer, AskedCall, SipMatcher, running_matcher
 
@@ -152,6 +157,80 @@ def test_the_rule_that_gets_a_call_beside_ours(
     assert (judged.result, judged.rule.id if judged.rule else "") == (result, chosen)
 
 
+NUMBER, STRANGER = "+442012345678", "+15559990001"
+OF_OURS = SIPInboundTrunkInfo(numbers=[NUMBER], allowed_addresses=["192.0.2.0/24"])
+CALL_TO_US = AskedCall(NUMBER, CALLERS[0], source="192.0.2.1")
+
+
+def trunk(*numbers: str, **fields: Any) -> SIPInboundTrunkInfo:
+    return SIPInboundTrunkInfo(numbers=numbers, **fields)
+
+
+@pytest.mark.parametrize(
+    ("call", "theirs", "ours_gets_it", "says"),
+    [
+        (CALL_TO_US, [], True, "takes the call"),
+        (AskedCall("44 (20) 1234-5678", source="192.0.2.1"), [], True, "takes the call"),
+        (AskedCall("02012345678", source="192.0.2.1"), [], False, "the country code is missing"),
+        (AskedCall("00442012345678", source="192.0.2.1"), [], False, "an international prefix"),
+        (AskedCall("+44.2012345678", source="192.0.2.1"), [], False, "are dropped"),
+        (AskedCall(NUMBER, source="203.0.113.9"), [], False, "203.0.113.9 is in none of the allowed addresses"),
+        (AskedCall(NUMBER, source="203.0.113.9"), [trunk(NUMBER)], False, "ST_1 (not ours) gets it"),
+        (CALL_TO_US, [trunk(NUMBER)], False, "ST_1 (not ours) both take this call"),
+        (CALL_TO_US, [trunk("442012345678")], False, "ST_1 (not ours) both take this call"),
+        (CALL_TO_US, [trunk(NUMBER, allowed_numbers=[STRANGER])], True, "takes the call"),
+        (CALL_TO_US, [trunk()], True, "takes the call"),
+        (AskedCall("02012345678"), [trunk()], False, "takes what no other trunk takes"),
+        (CALL_TO_US, [rule(pin="1")], False, "SDR_1 (not ours) asks the caller for a PIN"),
+        (CALL_TO_US, [rule(numbers=[NUMBER])], False, "SDR_1 (not ours) takes the call"),
+        (CALL_TO_US, [rule(numbers=["442012345678"])], True, "takes the call"),
+        (CALL_TO_US, [rule(inbound_numbers=[STRANGER])], True, "takes the call"),
+        (CALL_TO_US, [rule()], False, "SDR_0 and SDR_1 (not ours) are for the same calls"),
+        (CALL_TO_US, [rule(trunk_ids=[])], True, "takes the call"),
+        (AskedCall(NUMBER, source="203.0.113.9"), [rule(trunk_ids=[])], False, "names no trunk"),
+    ],
+)
+def test_what_stops_a_call_is_told_where_livekit_stops_it(
+    matcher: SipMatcher,
+    call: AskedCall,
+    theirs: list[SIPInboundTrunkInfo | SIPDispatchRuleInfo],
+    ours_gets_it: bool,  # noqa: FBT001 - a column of the table
+    says: str,
+) -> None:
+    trunks = [OF_OURS, *(each for each in theirs if isinstance(each, SIPInboundTrunkInfo))]
+    rules = [rule(room="call-"), *(each for each in theirs if isinstance(each, SIPDispatchRuleInfo))]
+    (judged,) = agree(matcher, trunks, rules, [call])
+    told, bad = diagnosed(trunks, rules, call, NUMBER)
+    assert (bad, told[0]) == (not ours_gets_it, judged)
+    assert says in told[1]
+
+
+@settings(max_examples=300, deadline=None)
+@given(trunks.filter(bool), rules.filter(bool), calls)
+def test_a_diagnosis_is_good_where_livekit_gives_the_call_to_us(
+    matcher: SipMatcher,
+    trunks: list[SIPInboundTrunkInfo],
+    rules: list[SIPDispatchRuleInfo],
+    calls: list[AskedCall],
+) -> None:
+    """The first trunk and the first rule are taken for ours."""
+    for judged, call in zip(agree(matcher, trunks, rules, calls), calls, strict=True):
+        ours = _answer(judged) == ("ST_0", "SDR_0", Result.ACCEPTED)
+        (told, _), bad = diagnosed(trunks, rules, call, OURS)
+        assert (told, bad) == (judged, not ours)
+
+
+def diagnosed(
+    trunks: list[SIPInboundTrunkInfo], rules: list[SIPDispatchRuleInfo], call: AskedCall, phone_number: str
+) -> tuple[tuple[Judgement, str], bool]:
+    """What the diagnosis says of a call, and whether something is bad. The first trunk and rule are ours."""
+    our_trunks, our_rules = _ours(trunks, rules)
+    owned = Owned(inbound=(our_trunks[0],), rules=(our_rules[0],))
+    explained = explain(Question(_call(call), phone_number, owned, our_trunks, our_rules, GENERIC))
+    says = " ".join(check.says for check in explained.checks)
+    return (explained.judgement, says), worst(explained.checks) is State.BAD
+
+
 def agree(
     matcher: SipMatcher,
     trunks: list[SIPInboundTrunkInfo],
@@ -163,11 +242,18 @@ def agree(
         trunk.sip_trunk_id = f"ST_{position}"
     for position, each in enumerate(rules):
         each.sip_dispatch_rule_id = f"SDR_{position}"
-    our_trunks = [INBOUND.from_proto(trunk, MASK, lists_passwords=True) for trunk in trunks]
-    our_rules = [RULE.from_proto(each, MASK) for each in rules]
+    our_trunks, our_rules = _ours(trunks, rules)
     judged = [judge(our_trunks, our_rules, _call(call)) for call in calls]
     assert [_answer(each) for each in judged] == [_named(each) for each in matcher.ask(trunks, rules, calls)]
     return judged
+
+
+def _ours(
+    trunks: list[SIPInboundTrunkInfo], rules: list[SIPDispatchRuleInfo]
+) -> tuple[list[InboundTrunk], list[DispatchRule]]:
+    """LiveKit's messages as our values."""
+    read = [INBOUND.from_proto(trunk, MASK, lists_passwords=True) for trunk in trunks]
+    return read, [RULE.from_proto(each, MASK) for each in rules]
 
 
 def _call(asked: AskedCall) -> Call:

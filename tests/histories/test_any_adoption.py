@@ -5,12 +5,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator.api.names import ADOPT
 from byoc_operator.api.recorded_status import RecordedIds
-from byoc_operator.api.resource import ADOPT, PhoneNumber, parse
+from byoc_operator.api.resource import PhoneNumber, parse
 from byoc_operator.core.adoption import Adoption, judge
-from byoc_operator.core.assessment import Assessment, Situation, assess
+from byoc_operator.core.assessment import Assessment, assess
 from byoc_operator.core.ownership import Mark, Owned, Owner, claim, owner_of, rule_name
 from byoc_operator.core.plan import Create, Delete, Remark, Replace
+from byoc_operator.core.situation import Situation
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, SipObject, kind_of
 from strategies import INSTALLATION, MASK, PHONE, QUICK
 

@@ -3,8 +3,8 @@
 import json
 
 from byoc_operator.api.conditions import Reason
+from byoc_operator.api.names import LEFT_ALONE
 from byoc_operator.cluster.fake import Fail, Refuse
-from byoc_operator.cluster.lease import LEFT_ALONE
 from byoc_operator.core.orphans import MAX_LEFT_ALONE, MORE, as_left_alone, left_alone
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import OutboundTrunk

@@ -14,7 +14,7 @@ from byoc_operator.api.conditions import Reason
 from byoc_operator.core import plan
 from byoc_operator.core.ownership import Mark, Owner, parse_mark, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
-from byoc_operator.engine.queue import Priority
+from byoc_operator.engine.priority import Priority
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest
 from virtual_time import in_virtual_time

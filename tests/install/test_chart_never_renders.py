@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from byoc_operator.installation_settings import installation_settings
 from install.rendered import (
     DEFAULTS,
     EVERY_SET,
+    EVERYTHING,
     LEAST,
     NAME,
     NAMESPACE,
@@ -100,6 +102,17 @@ def test_in_the_plain_manifests_too(folder: str) -> None:
 def test_nobody_who_edits_numbers_may_write_their_status() -> None:
     (edit,) = (found for found in chart(NAME, DEFAULTS) if found["metadata"]["name"] == "byoc-edit")
     assert [rule["resources"] for rule in edit["rules"]] == [["byocphonenumbers"]]
+
+
+def test_who_sees_numbers_reads_what_the_installation_adds_to_them_and_no_other_config_map() -> None:
+    for rendered in (chart(NAME, EVERYTHING), kustomized(ROOT / "deploy")):
+        (view,) = (found for found in rendered if found["metadata"]["name"] == "byoc-view")
+        (rule,) = (rule for rule in view["rules"] if rule["resources"] == ["configmaps"])
+        assert (rule["resourceNames"], rule["verbs"]) == (["byoc-operator-installation"], ["get"])
+        (told,) = (found for found in rendered if found["metadata"]["name"] == "byoc-operator-installation")
+        assert told["kind"] == "ConfigMap"
+        assert installation_settings(told["data"]).installation("a cluster's").live_kit
+        assert {name for name in told["data"] if "API_KEY" in name or "API_SECRET" in name} == set()
 
 
 def test_the_least_release_has_nothing_outside_of_namespaces() -> None:

@@ -79,7 +79,8 @@ def test_a_changed_setting_of_the_plain_manifests_replaces_the_pods(deploy: Path
     with (deploy / "settings.env").open("a") as settings:
         settings.write("BYOC_LOG_LEVEL=DEBUG\n")
     after = kustomized(deploy)
-    assert one(after, "ConfigMap")["data"]["BYOC_LOG_LEVEL"] == "DEBUG"
+    read = [found["data"] for found in after if found["kind"] == "ConfigMap"]
+    assert [each["BYOC_LOG_LEVEL"] for each in read] == ["DEBUG"] * 2, "the pods' and the people's"
     assert one(after, "Deployment") != before
 
 

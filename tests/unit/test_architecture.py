@@ -26,11 +26,12 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "engine": ("engine", "livekit_sip", "cluster", "sealing", "telemetry", "core", "api", "errors"),
     "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
-    "setting_choices": (),
-    "settings": ("setting_choices", "setting_forms", "core", "api", "errors"),
+    "installation_settings": ("setting_forms", "core", "api", "errors"),
+    "settings": ("installation_settings", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
-    "installation": ("cluster", "setting_choices", "settings", "core", "api", "errors"),
-    "cli": ("cli", "cluster", "sealing", "core", "api", "errors"),
+    "installation": ("cluster", "installation_settings", "core", "errors"),
+    "diagnosis": ("diagnosis", "core", "api"),
+    "cli": ("cli", "diagnosis", "cluster", "sealing", "core", "api", "errors"),
     "generate": ("generate", "cluster", "core", "api", "settings", "telemetry"),
 }
 """Per part the parts that it may import; `wiring` and `__main__` may import all, and nothing else imports those two."""
@@ -47,7 +48,8 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "cryptography": ("sealing.sealed", "admission.certificates"),
     "aiohttp": (
         "handlers",
-        "process.connections",
+        "process.connection",
+        "process.port",
         "admission.server",
         "telemetry.health",
         "telemetry.watches",

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from byoc_operator.api.conditions import REMEDIES, Reason
-from byoc_operator.api.resource import GROUP, Wishes
+from byoc_operator.api.names import GROUP
+from byoc_operator.api.resource import Wishes
 from byoc_operator.core.findings import MESSAGES, Code
 from byoc_operator.generate.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
 from byoc_operator.settings import Settings

@@ -1,9 +1,9 @@
--- Which actions a ByocPhoneNumber offers now; the others are shown greyed out.
+-- The actions that a ByocPhoneNumber offers now. The user interface shows the others greyed out.
 local annotations = obj.metadata.annotations or {}
 local value = annotations["byoc.talkifai.dev/paused"]
 local paused = value == "true" or value == "True"
 local deleting = obj.metadata.deletionTimestamp ~= nil
--- Observe never writes to LiveKit, so there is nothing to refresh or to make anew.
+-- Under Observe the operator never writes to LiveKit, so refresh and recreate are not offered.
 local observes = obj.spec.managementPolicy == "Observe"
 local idle = paused or deleting or observes
 

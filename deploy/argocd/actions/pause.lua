@@ -1,4 +1,4 @@
--- Nothing is written to LiveKit until `resume`; deletion still works.
+-- The operator writes nothing to LiveKit until `resume`. Deletion still works.
 obj.metadata.annotations = obj.metadata.annotations or {}
 obj.metadata.annotations["byoc.talkifai.dev/paused"] = "true"
 return obj

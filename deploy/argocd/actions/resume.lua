@@ -1,4 +1,4 @@
--- What waited while the number was paused is done now.
+-- The operator now makes the changes that waited during the pause.
 obj.metadata.annotations = obj.metadata.annotations or {}
 obj.metadata.annotations["byoc.talkifai.dev/paused"] = nil
 return obj

@@ -11,8 +11,9 @@ from typing import Any
 
 from ..api.conditions import Reason
 from ..api.encoding import from_base64, to_base64
+from ..api.names import WATCH_LABEL
 from ..cluster.json_bounds import Bounds, decoded
-from ..core.credentials import KEYS_SECRET, LAST_APPLIED, MAX_KEYS, REFUSED_TYPES, WATCH_LABEL, field_of, problem_of
+from ..core.credentials import KEYS_SECRET, LAST_APPLIED, MAX_KEYS, REFUSED_TYPES, field_of, problem_of
 from ..errors import Stalled
 from ..sealing.freshness import Keys
 from ..sealing.sealed import MAX_SEALED, is_sealed, open_with

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from ..process.connections import Limits, Port
+from ..process.connection import Limits
+from ..process.port import Port
 from ..sealing.freshness import Keys
 from .certificates import CertificateUnusable, not_after, utc_now
 from .places import Places

@@ -1,4 +1,4 @@
-"""How much of the world an allow-list lets in."""
+"""Tells whether an allow-list lets every caller in."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,10 @@ _CALLERS: Final = (
     tuple(map(ipaddress.ip_network, ("0.0.0.0/1", "128.0.0.0/2", "192.0.0.0/3"))),
     (ipaddress.ip_network("2000::/3"),),
 )
-"""By family: the addresses that a caller can have. The rest of IPv4 is multicast and reserved; of IPv6 it is unassigned
-or local (RFC 4291 section 2.4)."""
+"""The addresses that a caller can have, for IPv4 and for IPv6.
+
+The rest of IPv4 is multicast or reserved. The rest of IPv6 is unassigned or local (RFC 4291 section 2.4).
+"""
 
 _NEARLY_ALL: Final = 0.9
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
@@ -23,9 +25,9 @@ _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 
 @lru_cache(REMEMBERED)
 def lets_everybody_in(ranges: tuple[str, ...]) -> bool:
-    """Whether CIDRs together hold (nearly) all addresses of a family that a caller can have; no CIDR: they do.
+    """Whether CIDRs together hold at least 90 % of the addresses of IPv4 or IPv6 that a caller can have.
 
-    However it is written: as one range, as halves, without the few addresses that are no caller's.
+    An empty list lets everybody in. The spelling does not matter: one range, two halves, or a list with small gaps.
     """
     if not ranges:
         return True
@@ -37,7 +39,7 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def _unmapped(network: _Network) -> _Network:
-    """A range of IPv4 addresses that is written as IPv6, such as `::ffff:0:0/96`, as IPv4."""
+    """The range; an IPv4-mapped IPv6 range such as `::ffff:0:0/96` becomes the IPv4 range that it stands for."""
     if isinstance(network, ipaddress.IPv4Network) or not network.subnet_of(_MAPPED):
         return network
     first = int(network.network_address) - int(_MAPPED.network_address)
@@ -45,7 +47,7 @@ def _unmapped(network: _Network) -> _Network:
 
 
 def _share(networks: Iterable[_Network], callers: Sequence[_Network]) -> float:
-    """How much of the callers' addresses the networks hold, from 0 to 1."""
+    """The part of the callers' addresses that the networks hold, from 0 to 1."""
     held = _merged(_range(each) for each in networks if each.version == callers[0].version)
     wanted = [_range(each) for each in callers]
     common = sum(max(0, min(last, end) - max(first, start) + 1) for first, last in held for start, end in wanted)

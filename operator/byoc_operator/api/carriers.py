@@ -1,7 +1,7 @@
-"""What we know of carriers: data, each fact with its source and the day it was read.
+"""The carrier presets: what the operator knows of each carrier, with the source and the month of the check.
 
-Adding a carrier is adding a preset. Addresses are signalling sources only (media never reaches LiveKit's
-allow-list), and an allow-list is hygiene, not authentication: SIP source addresses can be forged over UDP.
+To add a carrier, add a preset. The addresses are those of SIP signalling only, because LiveKit does not check media
+against the allow-list. An allow-list is hygiene, not authentication: SIP source addresses can be forged over UDP.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Carrier(StrEnum):
-    """The carriers with a preset; `Generic` presumes nothing."""
+    """The carriers with a preset; `Generic` stands for every other carrier."""
 
     GENERIC = "Generic"
     TWILIO = "Twilio"
@@ -18,11 +18,12 @@ class Carrier(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """What a carrier brings along.
+    """What the operator knows of one carrier.
 
-    `hosts`: suffixes of termination hosts by which it is recognised. `signalling_ranges`: CIDRs its INVITEs come from
-    (empty: not published). `username_header`: header in which it wants the SIP user name on the first INVITE.
-    `answers_challenge`: whether it can answer our digest challenge on inbound calls.
+    `hosts`: the termination hosts of the carrier; an entry that begins with a dot is a suffix. `signalling_ranges`: the
+    CIDRs from which the carrier sends INVITEs (empty: not published). `username_header`: the header in which the
+    carrier wants the SIP user name on the first INVITE (empty: none). `answers_challenge`: whether the carrier can
+    answer a digest challenge on inbound calls.
     """
 
     carrier: Carrier
@@ -75,10 +76,10 @@ PRESETS = (
             "64.16.250.13/32",
             "103.115.244.158/32",  # sip.telnyx.asia
             "103.115.244.159/32",
-            # Not on Telnyx' own page; in firewall scripts that users publish (livekit/sip#825, 2026-08).
+            # Telnyx' own page does not list these; firewall scripts of users do (livekit/sip#825, 2026-08).
             "185.246.42.128/32",  # sip.telnyx.me
             "185.246.42.129/32",
-            # The page on failover of developers.telnyx.com names others for the same regions; calls come from either.
+            # The page on failover of developers.telnyx.com lists these too, for the same regions.
             "5.172.39.10/32",  # Europe
             "5.172.39.25/32",
             "193.108.220.10/32",  # Canada
@@ -86,7 +87,7 @@ PRESETS = (
             "103.135.104.10/32",  # Australia
             "103.135.104.25/32",
         ),
-        # Without it the INVITE is refused as if the credentials were wrong.
+        # Without this header Telnyx refuses the INVITE as if the credentials were wrong.
         username_header="X-Telnyx-Username",
         answers_challenge=True,
         source="https://sip.telnyx.com and "
@@ -107,18 +108,18 @@ GENERIC = Preset(
 )
 
 CREDENTIAL_HEADERS = frozenset(preset.username_header.lower() for preset in PRESETS if preset.username_header)
-"""Lower-case names of headers whose value is a credential, to be masked wherever they are read."""
+"""Lower-case names of the headers whose value is a credential and is therefore masked."""
 
 
 def host_of(termination_uri: str) -> str:
-    """The host of `host`, `host:port` or `[v6]:port`, lower-case, without a final dot or brackets."""
+    """The host of `host`, `host:port` or `[IPv6]:port`, lower-case, without a final dot or brackets."""
     if termination_uri.startswith("["):
         return termination_uri[1:].partition("]")[0].lower()
     return termination_uri.partition(":")[0].rstrip(".").lower()
 
 
 def preset_for(carrier: Carrier | None, termination_uri: str) -> Preset:
-    """The preset that is named, else the one whose host it is, else `GENERIC`."""
+    """The preset of the named carrier; without a name, the preset that has the termination host; else `GENERIC`."""
     host = host_of(termination_uri)
     for preset in PRESETS:
         if preset.carrier == carrier or (carrier is None and _is_host_of(preset, host)):

@@ -1,18 +1,19 @@
-"""What the user is told: reasons, conditions, and the one function that turns a verdict into them.
+"""Reasons and conditions, and the function that makes the conditions of an object from a verdict.
 
-kstatus exactly (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): `Ready` is always
-there and its reason is the cause; `Reconciling` and `Stalled` exist only while they are True.
+The conditions follow kstatus (https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md): `Ready`
+is always there, and its reason is the cause; `Reconciling` and `Stalled` exist only while they are True.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .names import ADOPT, PAUSED
 from .printable import printable
 
 
 class Reason(StrEnum):
-    """Why a condition is as it is: a closed list, part of the API. `REMEDIES` says what to do."""
+    """Why a condition has its status: a closed list, part of the API. `REMEDIES` says what to do about each."""
 
     SYNCED = "Synced"
     PENDING = "Pending"
@@ -58,7 +59,7 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     ),
     Reason.RETRYING: ("LiveKit changed under the operator's hands; it looks again.", "Wait."),
     Reason.PAUSED: (
-        "The annotation `byoc.talkifai.dev/paused` stops all writes to LiveKit.",
+        f"The annotation `{PAUSED}` stops all writes to LiveKit.",
         "Take the annotation away to go on.",
     ),
     Reason.CHANGES_PENDING: (
@@ -78,7 +79,7 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
         "Delete that trunk in LiveKit, or do what else the message says; the operator looks again at each sweep.",
     ),
     Reason.ADOPTION_REFUSED: (
-        "The annotation `byoc.talkifai.dev/adopt` names what cannot be taken over; nothing is made beside it.",
+        f"The annotation `{ADOPT}` names what cannot be taken over; nothing is made beside it.",
         "Correct the annotation or take it away; the message names each ID with the reason.",
     ),
     Reason.SECRET_NOT_FOUND: ("The Secret does not exist or may not be read.", "Create it in the same namespace."),
@@ -120,7 +121,7 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
         "The operator tries again by itself.",
     ),
 }
-"""Per reason: when it is given, what to do about it. The reference in docs/ is made of this."""
+"""For each reason, when it is given and what to do about it. docs/reference.md is generated from this table."""
 
 
 LIVEKIT_AS_A_WHOLE = (
@@ -134,14 +135,14 @@ LIVEKIT_AS_A_WHOLE = (
 
 
 MAX_MESSAGE = 4096
-"""Characters of a message in the status: the API server refuses a status whose message is too long (32,768)."""
+"""Characters of a message in the status. The CRD allows 32,768 and the API server refuses a longer one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Something that keeps a number from being in step, and what to say about it.
+    """What stands in the way of Ready.
 
-    `stalled`: a person must act; else the operator goes on by itself.
+    `stalled`: whether a person must act; if not, the operator tries again by itself.
     """
 
     reason: Reason
@@ -151,7 +152,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One condition of a status. `stamped` fills in the parts that depend on history.
+    """One condition of a status. `stamped` fills in `observed_generation` and `last_transition_time`.
 
     `status`: True, False or Unknown. `last_transition_time`: RFC 3339, empty for none.
     """
@@ -167,9 +168,11 @@ class Condition:
 def summarise(
     verdict: Verdict | None, activity: Reason, credentials: Verdict | None, *, has_credentials: bool, message: str
 ) -> tuple[Condition, ...]:
-    """The conditions of a number: `Ready` from the verdict, then what follows from it.
+    """The conditions of an object: `Ready`, then `Stalled` or `Reconciling`, then `CredentialsResolved`.
 
-    `activity`: what the operator is on when the verdict is not the user's to solve. `message`: said when all is well.
+    `verdict`: what stands in the way of Ready, None for nothing. `activity`: the reason of `Reconciling`, a condition
+    that is there while the operator tries again by itself. `credentials`: what is wrong with the credentials, None for
+    nothing. `message`: the message of `Ready` when it is True.
     """
     found: list[Condition] = []
     if verdict is None:
@@ -194,7 +197,7 @@ def stamped(
 ) -> tuple[Condition, ...]:
     """The conditions as the status shows them. `last_transition_time` moves only when a condition's status does.
 
-    `previous`: the conditions of the status as it is; `now`: RFC 3339 in UTC, whole seconds.
+    `previous`: the conditions of the recorded status. `now`: RFC 3339 in UTC, whole seconds.
     """
     before = {old.type: old for old in previous}
     return tuple(

@@ -1,10 +1,10 @@
-"""The CustomResourceDefinition, made from the models and the rules."""
+"""Builds the CustomResourceDefinition from the models and the rules."""
 
 from collections.abc import Iterable
 from typing import Any
 
+from .names import GROUP, KIND, PLURAL, VERSION
 from .openapi import Schema, spec_schema, status_schema
-from .resource import GROUP, KIND, PLURAL, VERSION
 from .rule import Rule
 from .rules import RULES
 
@@ -17,7 +17,7 @@ _READY = '.status.conditions[?(@.type=="Ready")]'
 
 
 def build_crd() -> dict[str, Any]:
-    """The CRD as the API server takes it, with keys in the order in which people read them."""
+    """The CRD as a JSON object, with its keys in the order that people are used to."""
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -74,7 +74,7 @@ def _columns() -> list[dict[str, Any]]:
 
 def _root_schema() -> Schema:
     status = status_schema()
-    # Nothing may look healthy before the operator has seen it: kstatus compares this with metadata.generation.
+    # kstatus compares this with metadata.generation, so an object that the operator has not seen is not healthy.
     status["default"] = {"observedGeneration": -1}
     return {
         "description": DESCRIPTION,

@@ -1,7 +1,7 @@
 r"""The written forms that fields accept: numbers, hosts, addresses, SIP names.
 
-Patterns are read by two engines, Go's RE2 in the API server's CEL rules and Python's `re` here, so they use only
-what both understand the same way: explicit classes, no `\d`, no `\w`, no lookaround, no anchors of their own.
+Two engines read the patterns: Go's RE2 in the API server's CEL rules, and Python's `re` here. The patterns therefore
+use only what both read in the same way: explicit classes, no `\d`, no `\w`, no lookaround, and no anchors.
 """
 
 import ipaddress
@@ -12,22 +12,22 @@ from typing import Final
 from .characters import BLANKS, CONTROLS
 
 REMEMBERED = 4096
-"""Answers about addresses that are kept: thousands of numbers share the ranges of a few carriers."""
+"""How many answers about addresses a cache holds: thousands of numbers share the ranges of a few carriers."""
 
 E164: Final = r"\+[1-9][0-9]{1,14}"
 """ITU-T E.164: a country code that does not begin with 0, 15 digits at most."""
 
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOST_NAME: Final = rf"(?:{_LABEL}\.)*[A-Za-z](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?\.?"
-"""`hostname` of RFC 3261 section 25.1: the last label begins with a letter, so that a mistyped IPv4 address is none."""
+"""`hostname` of RFC 3261 section 25.1: the last label begins with a letter, so a mistyped IPv4 address is refused."""
 
 PORT: Final = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 HOST_AND_PORT: Final = rf"{HOST_NAME}(?::{PORT})?"
 IPV4_AND_PORT: Final = rf"[0-9.]+(?::{PORT})?"
 IPV6_AND_PORT: Final = rf"\[[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](?::{PORT})?"
 
-# Addresses as patterns, for the charts' templates and schemas, which cannot parse one; `is_address` is the judge here,
-# and a test holds the two together.
+# Addresses as patterns, for the charts' templates and schemas, which cannot parse an address. Python uses `is_address`;
+# a test checks that both accept the same texts.
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4: Final = rf"(?:{_OCTET}\.){{3}}{_OCTET}"
 _GROUP: Final = r"[0-9A-Fa-f]{1,4}"
@@ -44,15 +44,15 @@ IPV6: Final = "|".join(
 """`IPv6address` of RFC 3986 section 3.2.2."""
 
 IPV4_MAPPED: Final = rf"[0:]*:[Ff]{{4}}:{_LAST}|(?:0{{1,4}}:){{5}}[Ff]{{4}}:[0-9A-Fa-f:.]*"
-"""Of IPv6 addresses, those that stand for one of IPv4, which Kubernetes refuses: `::ffff:203.0.113.7`.
+"""IPv6 addresses that stand for an IPv4 address, such as `::ffff:203.0.113.7`. Kubernetes refuses them.
 
-The sixth group is ffff after five of zeros: followed by two groups, or with all five written out.
+Five groups of zeros, written out or shortened, come before the group ffff.
 """
 CIDR: Final = rf"{IPV4}(?:/(?:[0-9]|[12][0-9]|3[0-2]))?|(?:{IPV6})(?:/(?:[0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))?"
-"""A range or an address."""
+"""A range of addresses, or a single address."""
 
 WIDE: Final = rf"{IPV4}/[0-7]|(?:{IPV6})/(?:[0-9]|1[0-5])"
-"""Ranges wider than /8, IPv6 /16."""
+"""Ranges wider than /8 (IPv6: /16)."""
 
 ENDPOINT: Final = rf"\[(?:{IPV6})\](?::{PORT})?|{IPV4}(?::{PORT})?|{HOST_AND_PORT}"
 """`host`, `host:port`, `[IPv6]` or `[IPv6]:port`."""
@@ -61,10 +61,12 @@ _PASTED: Final = r"[^\x00-\x20\x22,./:;<>?@\x5b\x5d]"
 ENDPOINT_WITHIN: Final = rf"\[[0-9A-Fa-f:.]+\](?::[0-9]+)?|{_PASTED}+(?:\.{_PASTED}+)+(?::[0-9]+)?"
 """What looks like host[:port] in a pasted SIP URI or web address.
 
-Wider than a host name, so that `my_host.example.com` is found whole and refused, not found as `host.example.com`.
+The pattern accepts more than host names: `my_host.example.com` is found whole and then refused, and is not mistaken for
+`host.example.com`.
 """
 
-# The same in time that grows with the text: a label is begun at its beginning only, and what was taken is kept.
+# The same pattern for Python's engine, in linear time: a match starts only at the start of a label (lookbehind), and
+# the possessive quantifiers never backtrack.
 _ENDPOINT_WITHIN: Final = re.compile(
     rf"\[[0-9A-Fa-f:.]++\](?::[0-9]++)?|(?<!{_PASTED}){_PASTED}++(?:\.{_PASTED}++)++(?::[0-9]++)?"
 )
@@ -76,7 +78,7 @@ MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024
 
 HEADER_NAME: Final = r"[A-Za-z0-9.!%*_+`'~-]+"
-"""`token` of RFC 3261 section 25.1: what the name of a SIP header is made of."""
+"""`token` of RFC 3261 section 25.1: the name of a SIP header."""
 
 WITHOUT_CONTROLS: Final = rf"[^{CONTROLS}]*"
 _EDGE: Final = rf"[^{CONTROLS}{BLANKS}]"
@@ -84,7 +86,10 @@ WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{_EDGE}(?:[^{CONTROLS}]*{_EDGE})
 _NOT_QUOTED: Final = r"\x22\x5c:"
 _USER_EDGE: Final = rf"[^{CONTROLS}{BLANKS}{_NOT_QUOTED}]"
 USER_NAME: Final = rf"(?:{_USER_EDGE}(?:[^{CONTROLS}{_NOT_QUOTED}]*{_USER_EDGE})?)?"
-"""Goes into a quoted string and into `user:realm:password` (RFC 3261 section 22.4): no quote, backslash or colon."""
+"""A SIP user name stands in a quoted string and in `user:realm:password` (RFC 3261 section 22.4).
+
+It therefore has no quote, backslash or colon.
+"""
 
 DNS_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 """Name of a Kubernetes namespace (RFC 1123)."""
@@ -100,11 +105,11 @@ COUNTRY: Final = r"[A-Za-z]{2}"
 _WIDEST_PREFIX: Final = {4: 8, 6: 16}
 _PREFIX_LENGTH: Final = r"0|[1-9][0-9]{0,2}"
 DECORATION: Final = " -().\xa0\u2011\u202a\u202c"
-"""What stands in phone numbers as people write them; the last two are put around them by contact lists."""
+"""Characters that people write into phone numbers. Contact lists put the last two around a number."""
 
 _DECORATION: Final = str.maketrans("", "", DECORATION)
 WITHOUT_PLUS: Final = r"[1-9][0-9]{6,14}"
-"""A number that may have its country code and only lacks the plus."""
+"""A phone number that may have a country code and only lacks the plus."""
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -124,7 +129,7 @@ def is_address(text: str) -> bool:
 
 @lru_cache(REMEMBERED)
 def is_cidr(text: str) -> bool:
-    """Whether Kubernetes' `isCIDR` accepts the text; bits behind the prefix may be set, a netmask may not be given."""
+    """Whether Kubernetes' `isCIDR` accepts the text. Bits behind the prefix may be set; a netmask is refused."""
     address, _, length = text.partition("/")
     if not is_address(address) or not matches(_PREFIX_LENGTH, length):
         return False
@@ -133,7 +138,7 @@ def is_cidr(text: str) -> bool:
 
 @lru_cache(REMEMBERED)
 def is_wide(text: str) -> bool:
-    """Whether a CIDR holds more addresses than an IPv4 /8 or an IPv6 /16. False for whatever is not a CIDR."""
+    """Whether a CIDR holds more addresses than an IPv4 /8 or an IPv6 /16. False for a text that is not a CIDR."""
     if not is_cidr(text):
         return False
     network = ipaddress.ip_network(text, strict=False)
@@ -153,13 +158,13 @@ def is_from_host(text: str) -> bool:
 
 
 def is_termination_host(text: str) -> bool:
-    """Whether hosts can end with the text: a host name, perhaps with `*.` or `.` before it, or an IP address."""
+    """Whether the text is a host name, a host name after `*.` or `.`, or an IP address."""
     host = text.removeprefix("*.") if text.startswith("*") else text.removeprefix(".")
     return is_address(text) or (len(text) <= MAX_HOST_LENGTH and matches(HOST_NAME, host))
 
 
 def canonical_host(host: str) -> str:
-    """One spelling for each host: lower-case, without a final dot; an address as short as can be, without brackets."""
+    """The one spelling of a host: lower-case, no final dot, no brackets; an address in its shortest form."""
     bare = host.lower().removesuffix(".").removeprefix("[").removesuffix("]")
     return str(ipaddress.ip_address(bare)) if is_address(bare) else bare
 
@@ -185,7 +190,10 @@ def is_object_name(text: str) -> bool:
 
 
 def number_meant(text: str) -> str:
-    """The E.164 number in a text that writes it with blanks, dashes, dots, brackets or without plus, else nothing."""
+    """The E.164 number that a text means, which writes it with blanks, dashes, dots or brackets, or without the plus.
+
+    Empty if the text is not such a number.
+    """
     bare = text.translate(_DECORATION)
     if matches(E164, bare):
         return bare
@@ -193,7 +201,7 @@ def number_meant(text: str) -> str:
 
 
 def endpoint_meant(text: str) -> str:
-    """The `host[:port]` within a pasted URI, else an empty string."""
+    """The `host[:port]` within a pasted URI; empty if there is none."""
     if ":" in text and is_address(text):
         return f"[{text}]"
     found = _ENDPOINT_WITHIN.search(text.rpartition("@")[2])
@@ -202,7 +210,7 @@ def endpoint_meant(text: str) -> str:
 
 
 def transport_meant(text: str) -> str:
-    """The transport that a pasted URI names (`;transport=tls`, `sips:`): TLS, TCP, UDP or an empty string."""
+    """The transport that a pasted URI names (`;transport=tls`, `sips:`): TLS, TCP or UDP; empty if it names none."""
     lower = text.lower()
     named = [name for name in ("TLS", "TCP", "UDP") if f"transport={name.lower()}" in lower]
     if not named and lower.strip().startswith("sips:"):

@@ -1,4 +1,4 @@
-"""The models as structural schemas: the OpenAPI that the API server takes, without `$ref`, `title` and `null`."""
+"""Makes structural schemas of the models: the OpenAPI that a CRD may use, without `$ref`, `title` and `null`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ def status_schema() -> Schema:
 def structural_schema(model: type[BaseModel]) -> Schema:
     """The structural schema of a model.
 
-    Defaults that say nothing ("", [], {}, null) are left out, so that objects stay as short as they were written.
+    Empty defaults ("", [], {}, null) are left out, so that the API server does not add empty fields to objects.
     """
     schema = model.model_json_schema(by_alias=True)
     return _structural(schema, schema.get("$defs", {}))
@@ -49,7 +49,7 @@ def _structural(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Sche
 
 
 def _without_indirection(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> Schema:
-    """The node with its `$ref` and its only non-null alternative put in place; words beside a reference win."""
+    """The node with its `$ref` and its only non-null alternative put in place; keys beside the reference win."""
     own = dict(node)
     target: Mapping[str, Any] = {}
     if "anyOf" in own:

@@ -1,8 +1,9 @@
-r"""Text from outside, made fit to be shown: one line, visible characters, bounded.
+r"""Makes text from outside fit to be shown: one line, visible characters, bounded length.
 
-LiveKit's objects, users' objects, files and servers bring text that may hold ESC, line separators, marks that turn the
-direction of writing, halves of characters, or a megabyte. Whatever shows such text (log, Event, status, terminal)
-passes it through here: characters that cannot be seen become `\u{202e}`, and what is too long ends with `…`.
+Text of LiveKit's objects, users' objects, files and servers may contain ESC, line separators, direction marks or lone
+surrogates, and may be a megabyte long. All text that goes to the log, an Event, a status or a terminal passes through
+this module: an invisible character becomes its code point, such as `\u{202e}`, and a text that is too long ends with
+`…`.
 """
 
 import unicodedata
@@ -11,18 +12,18 @@ ELLIPSIS = "…"
 
 
 def printable(text: str, most: int, *, keep: str = "") -> str:
-    """At most `most` characters, all of them visible. `keep`: characters that stay as they are, such as a line's end.
+    """The text in at most `most` visible characters. `keep`: characters that stay as they are, such as a line end.
 
-    Text that is printable and short enough comes back as it is.
+    Text that is printable and short enough is returned unchanged.
     """
-    cut = text[: most + 1]  # first: what is thrown away costs nothing
+    cut = text[: most + 1]  # before the escaping, which would otherwise take long on a long text
     if not cut.isprintable():
         cut = "".join(each if each in keep or _is_visible(each) else f"\\u{{{ord(each):x}}}" for each in cut)
     return shortened(cut, most)
 
 
 def printable_bytes(text: str, most: int) -> str:
-    """The same, at most `most` bytes of UTF-8."""
+    """The text in visible characters, at most `most` bytes of UTF-8."""
     shown = printable(text, most)
     encoded = shown.encode()
     if len(encoded) <= most:
@@ -31,10 +32,10 @@ def printable_bytes(text: str, most: int) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """At most `most` characters; a text that was longer ends with an ellipsis."""
+    """The first characters of a text, at most `most`; a text that was longer ends with an ellipsis."""
     return text if len(text) <= most else text[: most - 1] + ELLIPSIS
 
 
 def _is_visible(character: str) -> bool:
-    """Letters, marks, signs and blanks; not control and format characters, surrogates, separators of lines."""
+    """True for letters, marks, signs and blanks; false for control characters, surrogates and others."""
     return character.isprintable() or unicodedata.category(character) == "Zs"

@@ -1,7 +1,7 @@
-"""The status of an object as a value: as the cluster records it, and as the operator wants it to read.
+"""The status of an object as a value: the status that the cluster has recorded, or the one that the operator wants.
 
-The JSON of a status is read here and nowhere else. Reading is lenient: a value of the wrong type counts as absent. The
-size is bounded (`status_bound`), whatever somebody wrote into the status.
+Only this module reads the JSON of a status. A value of the wrong type counts as absent. `status_bound` bounds the size,
+because other programs can write into the status too.
 """
 
 from collections.abc import Mapping
@@ -34,13 +34,13 @@ class RecordedIds:
 
     @property
     def all(self) -> tuple[str, ...]:
-        """Those that there are, in the order of a deletion."""
+        """The IDs that are there, in the order in which the objects are deleted."""
         return tuple(filter(None, (self.rule, self.inbound, self.outbound)))
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One entry of `findings`: what works but should be better."""
+    """One entry of `findings`: something that works and should be better."""
 
     code: str
     message: str
@@ -59,7 +59,7 @@ class LeftBehind:
 
 @dataclass(frozen=True, slots=True)
 class RecordedCredentials:
-    """Which Secret was last written to LiveKit. `sealed`: None where the status does not say."""
+    """The Secret whose credentials were last written to LiveKit. `sealed`: None where the status does not say."""
 
     secret_name: str = ""
     resource_version: str = ""
@@ -70,8 +70,9 @@ class RecordedCredentials:
 class RecordedStatus:
     """A status. Texts are empty where there are none.
 
-    `raw`: the JSON as stored if these fields do not say all of it: a field of another version of the operator, a value
-    of the wrong type, an empty status. Such a status equals none that the operator wants, and so is written anew.
+    `raw`: the JSON as stored, if it differs from what these fields say; else None. It differs if it has a field of
+    another version of the operator or a value of the wrong type, or if it is empty. Such a status never equals a wanted
+    one, so the operator writes the status anew.
     """
 
     observed_generation: int = UNSEEN
@@ -100,7 +101,7 @@ class RecordedStatus:
         return next((condition for condition in self.conditions if condition.type == "Ready"), _NOT_SAID)
 
     def finding(self, code: str) -> str:
-        """The message of a finding, empty if it is not there."""
+        """The message of the finding with this code, empty if there is none."""
         return next((each.message for each in self.findings if each.code == code), "")
 
     def json(self) -> Mapping[str, Any]:
@@ -112,7 +113,7 @@ _NOT_SAID = Condition("Ready", "", "", "")
 
 
 def recorded_status(stored: object) -> RecordedStatus:
-    """A status from the JSON of the API server, whatever it holds."""
+    """The status in the JSON of the API server. Never raises, whatever the JSON contains."""
     raw = kept_status(_mapping(stored))
     observed = raw.get("observedGeneration")
     status = RecordedStatus(

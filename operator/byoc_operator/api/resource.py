@@ -1,43 +1,31 @@
-"""A `ByocPhoneNumber` out of the cluster, parsed once. Nothing behind this module reads raw JSON of a number."""
+"""A `ByocPhoneNumber` of the cluster as a value. Only this module reads the raw JSON of an object."""
 
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .carriers import host_of
 from .conditions import Reason, Verdict
-from .grammar import canonical_host
+from .names import ADOPT, ANNOTATIONS, FINALIZER, FORCE_ORPHAN, GROUP, PAUSED, RECREATE, REFRESH
 from .recorded_status import RecordedStatus, recorded_status
 from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
 from .validation import parse_spec
 
-GROUP = "byoc.talkifai.dev"
-VERSION = "v1alpha1"
-PLURAL = "byocphonenumbers"
-KIND = "ByocPhoneNumber"
-FINALIZER = f"{GROUP}/finalizer"
 MAX_ANSWER = 253
-"""Longest annotation value that is repeated in status and mark; longer ones are represented by their SHA-256."""
-
+"""Characters of the longest annotation value that status and mark repeat; their SHA-256 stands for longer values."""
 
 UNREAD = f"{GROUP}/unread"
-"""Where, beside spec and status, whoever read an object says what of it could not be read."""
-
-_REFRESH, _RECREATE, ADOPT = (f"{GROUP}/{name}" for name in ("refresh", "recreate", "adopt"))
-_PAUSED, _FORCE_ORPHAN = (f"{GROUP}/{name}" for name in ("paused", "force-orphan"))
-ANNOTATIONS = (_REFRESH, _RECREATE, ADOPT, _PAUSED, _FORCE_ORPHAN)
-"""All that we read."""
+"""The key beside spec and status under which `cluster.reading` says what it could not read of an object."""
 
 MAX_TIME = 64
-"""Longer than RFC 3339 spells a moment."""
+"""Characters that are kept of a timestamp; every RFC 3339 timestamp is shorter."""
 
 FORCE = "force"
 MAX_ADOPTED = 16
-"""A number has three LiveKit objects; duplicates that a former object left may be taken over with them, and removed."""
+"""How many LiveKit objects one object may adopt. A number has three; duplicates of a former object may come on top."""
 
 MAX_OVER = 4
-"""How many of those beyond are remembered, to be named."""
+"""How many IDs beyond `MAX_ADOPTED` are kept, so that a message can name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +41,11 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """Our annotations. `refresh` and `recreate`: any value, empty if absent, long ones by their digest.
+    """What the annotations of an object ask for.
 
-    `adopt`: LiveKit IDs to take over, with a few of those that are too many, and perhaps the word `force`. `unclear`:
-    those that take `true` and say something else.
+    `refresh` and `recreate`: any value, empty if absent; the SHA-256 stands for a long one. `adopt`: the LiveKit IDs to
+    take over, at most `MAX_ADOPTED` and `MAX_OVER`, and perhaps the word `force`. `unclear`: the names of the
+    annotations whose value is neither `true` nor `false`, though only these have a meaning.
     """
 
     refresh: str = ""
@@ -68,17 +57,17 @@ class Wishes:
 
     @property
     def adopt_by_force(self) -> bool:
-        """Whether to take objects over even if fields of theirs are lost by it."""
+        """Whether to adopt LiveKit objects even if that erases some of their fields."""
         return FORCE in self.adopt
 
     @property
     def adopt_ids(self) -> tuple[str, ...]:
-        """What is asked for, without the word `force`."""
+        """The IDs to adopt, at most `MAX_ADOPTED`."""
         return self._named[:MAX_ADOPTED]
 
     @property
     def adopt_over(self) -> tuple[str, ...]:
-        """A few of those that are too many."""
+        """Some of the IDs beyond `MAX_ADOPTED`."""
         return self._named[MAX_ADOPTED:]
 
     @property
@@ -87,19 +76,20 @@ class Wishes:
 
     @property
     def adopted_as(self) -> str:
-        """What the status repeats of `adopt` once the wish is fulfilled, long ones by their digest; empty for none."""
+        """The value of `lastHandledAdopt` after the adoption: the IDs, or the SHA-256 of a long list; empty if none."""
         return _bounded(",".join(self._named))
 
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
-    """One object as we last saw it.
+    """One `ByocPhoneNumber`, as the operator last saw it.
 
-    `spec` is None when it breaks a rule, then `invalid` says which; the policies are known all the same, as deletion
-    asks for them. `phone_number` is the text in the spec, valid or not (the object's name if there is none). `status`:
-    trusted for nothing but comparison, recorded IDs and answered annotations. `created_at`: RFC 3339.
-    `finalizers`: how many there are; `finalizer_at`: which of them is ours, None if none is. `secret_name`: the Secret
-    in the spec, valid or not (empty if there is none). `unread`: why the spec could not be read, empty if it could.
+    `spec` is None when it breaks a rule; `invalid` then says which. The policies are there in any case, because a
+    deletion needs them. `phone_number` is the text in the spec, valid or not (`namespace/name` if there is none).
+    `status` is used for comparison, for the recorded IDs and for the handled annotations only. `created_at`: RFC 3339.
+    `finalizers`: how many there are; `finalizer_at`: the index of the operator's own, None if it is not there.
+    `secret_name`: the Secret in the spec, valid or not (empty if there is none). `unread`: why the spec could not be
+    read, empty if it could.
     """
 
     key: Key
@@ -122,51 +112,55 @@ class PhoneNumber:
 
     @property
     def has_finalizer(self) -> bool:
-        """Whether deletion waits for us."""
+        """Whether the object has the operator's finalizer."""
         return self.finalizer_at is not None
 
     @property
     def others_hold(self) -> bool:
-        """Whether a deletion waits for somebody else's finalizer too."""
+        """Whether the object has finalizers other than the operator's."""
         return self.finalizers > (1 if self.has_finalizer else 0)
 
     @property
     def observes(self) -> bool:
-        """Whether we may only look."""
+        """Whether the management policy is Observe: the operator writes nothing to LiveKit."""
         return self.management_policy is ManagementPolicy.OBSERVE
 
     @property
     def is_current(self) -> bool:
-        """Whether the status describes this very spec."""
+        """Whether the status describes the present generation of the spec."""
         return self.status.observed_generation == self.generation
 
     @property
     def was_in_step(self) -> bool:
-        """Whether the status says: in step with this very spec."""
+        """Whether the status says that LiveKit is in step with the present generation of the spec."""
         return self.is_current and self.status.ready.reason == Reason.SYNCED
 
     @property
     def refresh_due(self) -> bool:
-        """Whether a refresh is asked for that was not answered; an object never seen before owes none."""
+        """Whether the annotation asks for a refresh that has not been done. A new object needs none."""
         asked = self.wishes.refresh
         return bool(asked) and self.status.seen_before and asked != self.status.last_handled_refresh
 
     @property
     def recreate_due(self) -> bool:
-        """Whether a recreate is asked for that the status does not answer; trunks that carry its value may do."""
+        """Whether the annotation asks for a recreate that the status does not record.
+
+        The recreate may be done all the same: then the marks of the trunks have its value.
+        """
         return self.wishes.recreate not in ("", self.status.last_handled_recreate)
 
     @property
     def waking(self) -> tuple[object, ...]:
-        """What makes a change of the object worth a run; the status is compared apart."""
+        """A value that differs when a change of the object needs a run; the status is compared separately."""
         return (self.uid, self.generation, self.wishes, self.deleting, self.has_finalizer)
 
 
 def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNumber:
-    """A number from the JSON of the API server; whatever it holds beside its identity, this does not fail.
+    """The object in the JSON of the API server.
 
-    Identity: namespace, name, UID, resourceVersion. What is kept has a bound, however large the object is. `before`:
-    the same object as last seen; its spec is not validated again while the generation is the same.
+    Raises only if namespace, name, UID or resourceVersion is missing; any other content is accepted. The size of the
+    value is bounded, however large the object is. `before`: the same object as last seen; a valid spec is not validated
+    again while the generation is the same.
     """
     metadata = raw["metadata"]
     key, uid = Key(metadata["namespace"], metadata["name"]), metadata["uid"]
@@ -190,15 +184,19 @@ def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNum
 
 
 def recorded_status_of(raw: Mapping[str, Any]) -> RecordedStatus:
-    """The status in the JSON of a number."""
+    """The status in the JSON of an object."""
     return recorded_status(raw.get("status"))
 
 
 def _of_spec(raw: Mapping[str, Any], judged: PhoneNumber | None, known: PhoneNumber | None, key: Key) -> dict[str, Any]:
-    """The fields that the spec says. `judged`: the object with this very spec; `known`: with another one."""
+    """The fields of a `PhoneNumber` that come from the spec.
+
+    `judged`: the object as last seen, if its spec was valid and has the same generation. `known`: the object as last
+    seen, with any spec.
+    """
     spec, unread = raw.get("spec"), _text(raw.get(UNREAD))
     if unread and not isinstance(spec, Mapping):
-        # Which number it is and what becomes of it cannot change unseen: what was known of it stays.
+        # The phone number and the policies stay as they were last seen, because the new ones are unknown.
         return {
             "spec": None,
             "invalid": Verdict(Reason.INVALID_SPEC, f"The object cannot be read: {unread}."),
@@ -224,7 +222,10 @@ def _of_spec(raw: Mapping[str, Any], judged: PhoneNumber | None, known: PhoneNum
 
 
 def _finalizers(stored: object) -> tuple[int | None, int]:
-    """Where ours stands, and how many there are. Of a long list whoever read it says just that (`cluster.reading`)."""
+    """The index of the operator's finalizer, and how many finalizers there are.
+
+    `stored`: the list, or the mapping with `at` and `count` that `cluster.reading` puts in place of a long list.
+    """
     if isinstance(stored, list):
         return (stored.index(FINALIZER) if FINALIZER in stored else None), len(stored)
     place = _mapping(stored)
@@ -252,12 +253,12 @@ def _wishes(annotations: Mapping[str, Any]) -> Wishes:
     said = {name: _text(annotations.get(name)) for name in ANNOTATIONS}
     adopt = [part for part in dict.fromkeys(part.strip() for part in said[ADOPT].split(",")) if part]
     asked = [_bounded(part) for part in adopt if part != FORCE][: MAX_ADOPTED + MAX_OVER]
-    switches = {name: said[name] for name in (_PAUSED, _FORCE_ORPHAN)}
+    switches = {name: said[name] for name in (PAUSED, FORCE_ORPHAN)}
     paused, force_orphan = (_true(value) for value in switches.values())
     return Wishes(
         adopt=(*asked, *((FORCE,) if FORCE in adopt else ())),
-        refresh=_bounded(said[_REFRESH]),
-        recreate=_bounded(said[_RECREATE]),
+        refresh=_bounded(said[REFRESH]),
+        recreate=_bounded(said[RECREATE]),
         paused=paused,
         force_orphan=force_orphan,
         unclear=tuple(name for name, value in switches.items() if value.strip().lower() not in ("", "true", "false")),
@@ -272,26 +273,3 @@ def _bounded(value: str) -> str:
     if len(value) <= MAX_ANSWER:
         return value
     return "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def refused_host(spec: PhoneNumberSpec, allowed: tuple[str, ...]) -> Verdict | None:
-    """Whether the operator's settings forbid sending credentials and calls to the termination host."""
-    host = canonical_host(host_of(spec.termination_uri))
-    suffixes = tuple(canonical_host(suffix.removeprefix("*.").removeprefix(".")) for suffix in allowed)
-    if not suffixes or any(host == suffix or host.endswith(f".{suffix}") for suffix in suffixes):
-        return None
-    message = f"spec.terminationUri: host {host} is not allowed by this operator; allowed: {', '.join(suffixes)}"
-    return Verdict(Reason.INVALID_SPEC, message)
-
-
-def trunk_of_refused_host(number: PhoneNumber, *, removes: bool) -> str:
-    """What to say of the outbound trunk of a number whose host is refused. `removes`: whether it is taken out."""
-    if removes and not number.observes:
-        return "; BYOC_REFUSED_HOSTS is Remove, so the number has no outbound trunk"
-    trunk = number.status.ids.outbound
-    if not trunk:
-        return ""
-    return (
-        f"; the outbound trunk {trunk} from before stays in LiveKit as it is, until spec.terminationUri names an "
-        "allowed host, the object is deleted, or the operator runs with BYOC_REFUSED_HOSTS=Remove"
-    )

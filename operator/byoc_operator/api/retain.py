@@ -1,4 +1,4 @@
-"""The setting that says how many numbers may stay in LiveKit without their object, by deletionPolicy Retain."""
+"""The setting `BYOC_RETAIN`: how many numbers of a namespace may stay in LiveKit after `deletionPolicy: Retain`."""
 
 from enum import StrEnum
 
@@ -6,14 +6,14 @@ MOST = 100_000
 
 
 class RetainPolicy(StrEnum):
-    """`Allow`: any number of them may stay; `Deny`: none may."""
+    """`Allow`: all of them may stay. `Deny`: none may."""
 
     ALLOW = "Allow"
     DENY = "Deny"
 
 
 def parse_retain(text: str) -> RetainPolicy | int:
-    """`Allow`, `Deny`, or how many numbers of a namespace. Raises ValueError for anything else."""
+    """The setting: `Allow`, `Deny`, or a count from 1 to `MOST`. Raises ValueError for anything else."""
     if text.isascii() and text.isdigit() and len(text) <= len(str(MOST)) and 0 < int(text) <= MOST:
         return int(text)
     if text not in tuple(RetainPolicy):
@@ -23,7 +23,7 @@ def parse_retain(text: str) -> RetainPolicy | int:
 
 
 def at_most(retain: RetainPolicy | int) -> int | None:
-    """How many numbers a namespace may leave, None for any."""
+    """How many numbers of a namespace may stay; None for no limit."""
     if isinstance(retain, int):
         return retain
     return None if retain is RetainPolicy.ALLOW else 0

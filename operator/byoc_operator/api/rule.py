@@ -1,7 +1,7 @@
-"""What a rule is: one CEL expression, one Python predicate, one form for the chart of the numbers, one message.
+"""A rule for the spec: one CEL expression, one Python predicate, one form for the chart of the numbers, one message.
 
-The API server runs the CEL, the reconcile runs the predicate, and the chart's templates check the form. All three say
-the same, and tests hold them together. `pattern_rule` makes all three from one pattern.
+The API server evaluates the CEL, the operator calls the predicate, and the chart's templates check the form. Tests
+check that all three accept the same values. `pattern_rule` makes all three from one pattern.
 """
 
 import json
@@ -22,7 +22,7 @@ def no_hint(_value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TextForm:
-    """When a text fits: it matches every pattern of `all`, none of `none`, and has at most `max_bytes` bytes.
+    """A text fits when it matches every pattern of `all` and none of `none`, and has at most `max_bytes` bytes.
 
     A pattern may match any part of the text; `whole` makes one for the whole text.
     """
@@ -39,7 +39,7 @@ class NotEmpty:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """A map fits when each of its keys and each of its values fits; None: all do."""
+    """A map fits when each of its keys and each of its values fits; None: every key or value fits."""
 
     keys: TextForm | None = None
     values: TextForm | None = None
@@ -47,9 +47,9 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Fields that must fit together. The chart's template knows such a rule by its name.
+    """Fields that must fit together. The chart has a template for each such rule, which `name` selects.
 
-    `patterns` and `names`: what the template needs beside the message, by the name that it uses.
+    `patterns` and `names`: values that the template needs, by the names that the template uses.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Together:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A comparison with the object before the change. A chart does not know that object."""
+    """A comparison with the object before the change. A chart does not know that object, so it does not check this."""
 
 
 Form = TextForm | NotEmpty | Entries | Together | Transition
@@ -70,13 +70,13 @@ class Rule:
     """One rule.
 
     `node`: where the value stands under `spec`, "" for the spec itself, `[]` for each entry of a list.
-    `cel`: expression over `self`; `holds`: the same in Python, for values whose types fit the schema. None: a
-    transition rule, which a single object cannot break. `form`: the same once more, for the chart of the numbers.
-    `field`: the field to name when it is not the node itself, relative to the node.
-    `reason`: how the API server heads its refusal; absent: as an invalid value.
-    `kept`: an object from before the rule is used all the same, as the operator copes with what breaks it.
-    `hint`: text appended to the message, made from the value; `message_cel`: CEL for the whole message, hint included.
-    `names_characters`: the hint names a character that the reader may not see by its code point.
+    `cel`: expression over `self`. `holds`: the same in Python, for values whose types fit the schema; None for a
+    transition rule, which a single object cannot break. `form`: the same for the chart of the numbers.
+    `field`: the field that the refusal names if it is not the node itself, relative to the node.
+    `reason`: the reason of the API server's refusal; empty for the default, FieldValueInvalid.
+    `kept`: whether the operator uses an object that was stored before this rule and breaks it.
+    `hint`: text that is appended to the message, made from the value. `message_cel`: CEL for message and hint together.
+    `names_characters`: whether the hint names the code point of an invisible character.
     `chart_hint`: the template of the chart that makes the hint.
     """
 
@@ -95,7 +95,7 @@ class Rule:
 
 
 def cel_text(text: str) -> str:
-    """A text as a CEL string literal, raw where it holds a backslash."""
+    """A text as a CEL string literal, raw if it has a backslash. Raises ValueError for a quote or a line break."""
     if '"' in text or "\n" in text:
         raise ValueError(f"cannot be quoted: {text}")
     return f'r"{text}"' if "\\" in text else f'"{text}"'
@@ -107,7 +107,7 @@ def whole(pattern: str) -> str:
 
 
 def fits_cel(pattern: str, subject: str = "self") -> str:
-    """CEL: the whole subject fits the pattern (CEL's `matches` alone would be content with a part)."""
+    """CEL: the whole subject matches the pattern (CEL's `matches` alone accepts a match of a part)."""
     return f"{subject}.matches({cel_text(re2(whole(pattern)))})"
 
 
@@ -117,7 +117,7 @@ def has_any(characters: str, subject: str = "self") -> str:
 
 
 def pattern_rule(node: str, message: str, pattern: str) -> Rule:
-    """A rule for a text that as a whole fits a pattern."""
+    """A rule for a text: the whole text matches the pattern."""
     return Rule(
         node=node,
         message=message,
@@ -133,7 +133,7 @@ def not_empty_rule(node: str, message: str) -> Rule:
 
 
 def naming(rule: Rule) -> Rule:
-    """The rule for a text, with a refusal that names a character that the reader may not see."""
+    """The rule with a hint that names the first invisible character of the text."""
     cel = f"{cel_text(rule.message)} + {named_cel()}"
     return replace(rule, message_cel=cel, hint=named, names_characters=True)
 
@@ -141,13 +141,13 @@ def naming(rule: Rule) -> Rule:
 def offenders_cel(message: str, entries: str) -> str:
     """CEL for a message that ends with a list of entries.
 
-    By `format`, because the API server takes the length of a list made by an expression for unlimited and then finds
-    any `join` or `+` too expensive.
+    The CEL uses `format`: the API server assumes that a computed list has no limit and refuses `join` and `+` on it as
+    too expensive.
     """
     template = message.replace("%", "%%") + OFFENDERS
     return f"{cel_text(template + '%s')}.format([{entries}])"
 
 
 def offenders(entries: Iterable[str]) -> str:
-    """The hint that belongs to `offenders_cel`: entries as CEL's `format` shows a list."""
+    """The hint that `offenders_cel` gives in CEL: the entries as CEL's `format` shows a list."""
     return f"{OFFENDERS}[{', '.join(json.dumps(entry, ensure_ascii=False) for entry in entries)}]"

@@ -1,9 +1,9 @@
-"""What a `ByocPhoneNumber` must satisfy beyond type and size: one table for the CRD and for the operator.
+"""The rules for the spec of a `ByocPhoneNumber` beyond type and size: one table for the CRD and for the operator.
 
-Each rule stands once as CEL, which the API server runs, once as Python, which the reconcile runs for objects older than
-the CRD, and once as a form, which the chart of the numbers checks. They share the message, and tests try the same bad
-manifests against all of them. There is no `pattern` in the CRD: its refusal quotes a regular expression and hides the
-messages of the rules.
+Each rule has a CEL expression for the API server, a Python predicate for the operator, which also meets objects that
+are older than the CRD, and a form for the chart of the numbers. The three share one message, and tests try the same bad
+manifests against all three. The CRD has no `pattern`: its refusal quotes a regular expression and hides the messages of
+the rules.
 """
 
 from collections.abc import Mapping
@@ -132,7 +132,7 @@ ENDPOINT: Final = TextForm(
     all=(whole(grammar.ENDPOINT), rf"^(?:\[|[^:]{{0,{grammar.MAX_HOST_LENGTH}}}(?::|$))"),
     none=(rf"^\[(?:{grammar.IPV4_MAPPED})\]",),
 )
-"""A termination URI; the chart also tries what it would suggest."""
+"""The form of a termination URI. The chart also checks the suggestion of its hint against this form."""
 
 HOST_RULES: Final = (
     Rule(

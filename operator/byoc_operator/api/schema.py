@@ -1,8 +1,8 @@
-"""The spec of a `ByocPhoneNumber` as frozen models: the one source of the CRD's schema and of its documentation.
+"""The spec of a `ByocPhoneNumber` as frozen models: the source of the CRD's schema and of its documentation.
 
-Attributes are snake_case, in JSON camelCase. Bounds stand here because the API server wants them in the schema;
-what is allowed beyond type and size stands in `api.rules`. A model does not refuse what the rules refuse:
-parse objects of the cluster with `api.validation.parse_spec`.
+Attributes are snake_case here and camelCase in JSON. The models have the types and the bounds, which belong to the
+schema; `api.rules` has all other rules. A model does not check the rules, so `api.validation.parse_spec` must be used
+for objects of the cluster.
 """
 
 from collections.abc import Mapping
@@ -18,8 +18,11 @@ MAX_CALL_DURATION_S = 86_400
 """24 hours: LiveKit SIP ends a call after that anyway (livekit/sip `pkg/sip/participant.go`, `maxCallDuration`)."""
 
 MAX_RING_TIMEOUT_S = 600
-"""LiveKit rings for 180 s by default and knows no upper bound. A carrier's proxy gives up soon after its
-Timer C of three minutes unless rung on (RFC 3261 section 16.6, step 11), so more than ten minutes is a slip."""
+"""LiveKit rings for 180 s by default and has no upper bound.
+
+A carrier's proxy gives up after its Timer C of more than three minutes unless it sees further provisional responses
+(RFC 3261 section 16.6, step 11). More than ten minutes is therefore a typing mistake.
+"""
 
 
 class Transport(StrEnum):
@@ -39,21 +42,21 @@ class MediaEncryption(StrEnum):
 
 
 class Authentication(StrEnum):
-    """What we ask of the carrier's inbound calls."""
+    """What LiveKit asks of the carrier's inbound calls."""
 
     NONE = "None"
     DIGEST = "Digest"
 
 
 class ManagementPolicy(StrEnum):
-    """Whether we write to LiveKit or only say what we would change."""
+    """Whether the operator writes to LiveKit or only lists what it would change."""
 
     MANAGE = "Manage"
     OBSERVE = "Observe"
 
 
 class DeletionPolicy(StrEnum):
-    """What happens with LiveKit's objects when the number is deleted."""
+    """What happens to the LiveKit objects when the object is deleted."""
 
     DELETE = "Delete"
     RETAIN = "Retain"
@@ -72,7 +75,7 @@ class Model(BaseModel):
     )
 
 
-Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that a decorated number meets our message
+Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that our rule refuses "+1 (202) 555-0123"
 Address = Annotated[str, Field(max_length=64)]
 Value = Annotated[str, Field(max_length=1024)]
 
@@ -81,7 +84,7 @@ _INT32: dict[str, Any] = {"format": "int32"}
 
 
 class SecretKeyRef(Model):
-    """Names one key of a Secret in the namespace of the number."""
+    """Names one key of a Secret in the namespace of the object."""
 
     name: str = Field(max_length=253, description="Name of the Secret. Example: twilio-sip")
     key: str = Field(

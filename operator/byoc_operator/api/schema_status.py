@@ -1,6 +1,7 @@
 """The status of a `ByocPhoneNumber` as frozen models, for the CRD and its documentation.
 
-Bounds are wide: they are there for the API server, a status must never be refused for its length.
+The API server refuses a status that is longer than the bounds. The bounds are therefore wider than what the operator
+writes.
 """
 
 from typing import Annotated, Any

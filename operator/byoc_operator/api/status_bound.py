@@ -1,11 +1,11 @@
-"""How much of a status stays in memory: at most `MAX_STATUS`, whatever somebody wrote into it."""
+"""Bounds the memory that the status of one object takes, because other programs can write into the status too."""
 
 import itertools
 from collections.abc import Mapping
 from typing import Any
 
 MAX_STATUS = 48 * 1024
-"""About how many bytes of memory one status may take. One that the operator wrote takes two or three thousand."""
+"""About how many bytes of memory one status may take. A status that the operator wrote takes 2,000 to 3,000."""
 
 _NODE = 64
 """About how many bytes a Python object takes beside its text."""
@@ -15,20 +15,19 @@ _MAX_NAME = 253
 
 
 def kept_status(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The status as it is if its size is within the bound, else its smaller fields.
+    """The status as stored if it is within the bound; else the same with its largest fields set to null.
 
-    A field for which no room is left becomes null. It then differs from what is wanted, and the next PATCH writes it
-    anew or takes it away.
+    Such a field differs from the wanted status, so the next PATCH corrects or removes it.
     """
-    room = MAX_STATUS
-    if _weight(stored, room) <= room:
+    left = MAX_STATUS
+    if _weight(stored, left) <= left:
         return stored
-    fields = sorted(itertools.islice(stored.items(), _MAX_FIELDS), key=lambda item: _weight(item[1], room))
+    fields = sorted(itertools.islice(stored.items(), _MAX_FIELDS), key=lambda item: _weight(item[1], MAX_STATUS))
     kept: dict[str, Any] = {}
     for name, value in fields:
-        weight = _NODE + _weight(value, room)
-        kept[name[:_MAX_NAME]] = value if weight <= room else None
-        room -= min(room, weight)
+        weight = _NODE + _weight(value, left)
+        kept[name[:_MAX_NAME]] = value if weight <= left else None
+        left -= min(left, weight)
     return kept
 
 

@@ -1,7 +1,7 @@
-"""Checks a JSON value against a structural schema as the API server does, with its words.
+"""Checks a JSON value against a structural schema, with the messages of the API server.
 
-Only what our schemas use: types, enum, bounds, required, properties, items. Unknown fields are passed over, as the
-API server prunes them; so is null, which it drops.
+The check knows the keywords that our schemas use: type, enum, bounds, required, properties, additionalProperties and
+items. It ignores unknown fields and null values, because the API server drops them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from .openapi import Schema
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with an object. `field`: path such as `spec.terminationUri`; `message`: for the user."""
+    """One mistake in an object. `field`: a path such as `spec.terminationUri`; `message`: for the user."""
 
     field: str
     message: str
@@ -32,7 +32,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 
 
 def violations(schema: Schema, value: object, path: str) -> Iterator[Problem]:
-    """What is wrong with a value's types and sizes; `path` names the value."""
+    """The mistakes in the types and sizes of a value. `path`: the path of the value."""
     if not _has_type(schema["type"], value):
         yield Problem(path, f'must be of type {schema["type"]}: "{_type_name(value)}"')
         return

@@ -1,4 +1,4 @@
-"""Rules for texts: names, credentials' references, SIP headers, metadata."""
+"""Rules for texts: names, references to credentials, SIP headers, agent metadata."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -120,10 +120,11 @@ RESERVED_HEADERS: Final = frozenset(
         "via",
     }
 ) | frozenset("cefiklmortuv")
-"""Headers of the INVITE that LiveKit writes itself, lower-case, compact forms too.
+"""Headers of the INVITE that LiveKit writes itself: lower-case names and compact forms.
 
-LiveKit refuses most of them (livekit/protocol `livekit/sip_validation.go`, `ForbiddenSipHeaderNames`); To, Via, From's
-and Call-ID's compact forms, Route and the two with credentials it takes, and then sends a broken INVITE.
+LiveKit refuses most of them (livekit/protocol `livekit/sip_validation.go`, `ForbiddenSipHeaderNames`). It accepts To,
+Via, Route, Authorization, Proxy-Authorization and the compact forms of From and Call-ID, and then sends a broken
+INVITE.
 """
 
 MAX_METADATA_KEY_LENGTH: Final = 253
@@ -132,16 +133,17 @@ RESERVED_METADATA: Final = ("agentId", "phoneNumber", "direction", "namespace", 
 """Keys of the agent's metadata that the operator sets."""
 
 RESERVED_METADATA_KEY: Final = f"(?i)^(?:{'|'.join(RESERVED_METADATA)})$"
-"""Those keys in any case, also with U+017F for an s: some JSON decoders (Go's `encoding/json`) take these for the same.
+"""Matches those keys in upper and lower case, also with U+017F for an s.
 
-CEL's RE2 and Python's `re` fold case in the same way here.
+Some JSON decoders (Go's `encoding/json`) treat such keys as equal. CEL's RE2 and Python's `re` ignore case in the same
+way here.
 """
 
 _RESERVED_HEADERS_CEL = "[" + ", ".join(f'"{name}"' for name in sorted(RESERVED_HEADERS)) + "]"
 
 
 def is_reserved_metadata(key: str) -> bool:
-    """Whether a key of the agent's metadata is one that the operator sets, or is taken for one."""
+    """Whether a key of the agent's metadata equals one that the operator sets, in upper or lower case."""
     return re.fullmatch(RESERVED_METADATA_KEY, key) is not None
 
 
@@ -159,9 +161,9 @@ _METADATA_WRONG_CEL: Final = (
 def _map_rule(
     node: str, message: str, wrong: tuple[str, Callable[[str, str], bool]], form: Entries, *, kept: bool = False
 ) -> Rule:
-    """A rule for each entry of a map. The hint names the keys of wrong entries.
+    """A rule for each entry of a map. The hint names the keys of the wrong entries.
 
-    `wrong`: CEL over the key `k` and over `self[k]`, and the same in Python, for key and value.
+    `wrong`: the condition for a wrong entry, as CEL over `k` and `self[k]` and as a predicate over key and value.
     """
     wrong_cel, is_wrong = wrong
 
@@ -181,7 +183,11 @@ def _map_rule(
 
 
 def _visible_map_rule(node: str, values: str, *, keys: bool = False) -> Rule:
-    """Texts of a map without hidden characters: `values` says which; keys are identifiers, header names are ASCII."""
+    """A rule against hidden characters in a map.
+
+    `values`: the set of characters that values must not have. `keys`: whether the keys must have none of `HIDDEN`
+    either; names of headers are ASCII in any case.
+    """
     one = re.compile(f"[{values}]")
     parts = (["keys"] if keys else []) + ["values"]
     wrong_cel = has_any(values, "self[k]")
@@ -251,7 +257,7 @@ HEADER_RULES: Final = (
         "or lower case; other keys are allowed",
         (f"k.matches({cel_text(RESERVED_METADATA_KEY)})", lambda key, _: is_reserved_metadata(key)),
         Entries(keys=TextForm(none=(RESERVED_METADATA_KEY,))),
-        kept=True,  # such keys are left out of what the agent gets, and a finding names them
+        kept=True,  # the operator leaves such keys out of the agent's metadata, and a finding names them
     ),
     _map_rule(
         "inbound.agentMetadata",

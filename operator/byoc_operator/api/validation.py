@@ -1,6 +1,7 @@
-"""Parses a spec out of the cluster, or says what is wrong with it in the words of the CRD.
+"""Parses the spec of an object, or lists its mistakes in the words of the CRD.
 
-The API server has done the same when the object was written; an object may be older than the CRD, though.
+The API server makes the same checks when an object is written. The operator repeats them, because an object may be
+older than a rule of the CRD.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,9 +16,9 @@ from .structural import Problem, violations
 
 
 def parse_spec(raw: object) -> PhoneNumberSpec | tuple[Problem, ...]:
-    """The spec, or the problems that keep it from being one. Never raises on values that JSON can express.
+    """The spec, or its mistakes. Never raises for a value that JSON can express.
 
-    What only breaks rules whose old objects are `kept` is a spec.
+    A spec that only breaks rules with `kept` is returned as a spec.
     """
     found = problems(raw, stored=True)
     if found:
@@ -26,9 +27,9 @@ def parse_spec(raw: object) -> PhoneNumberSpec | tuple[Problem, ...]:
 
 
 def problems(raw: object, *, stored: bool = False) -> tuple[Problem, ...]:
-    """What is wrong with a raw spec, empty if nothing is. `stored`: without rules whose old objects are `kept`.
+    """The mistakes of a raw spec, empty if there are none. `stored`: whether to skip the rules with `kept`.
 
-    Rules are tried only when types and sizes are right: they rely on them.
+    The rules rely on types and sizes, so they are checked only when types and sizes are right.
     """
     misfits = tuple(violations(_schema(), raw, "spec"))
     if misfits:
@@ -61,7 +62,7 @@ def _broken_rules(spec: Mapping[str, Any], rules: Iterable[Rule]) -> Iterator[Pr
 
 
 def _values_at(spec: Mapping[str, Any], node: str) -> Iterator[tuple[str, Any]]:
-    """Path and value of each value at a rule's node; nothing where it is absent."""
+    """The path and value of each value at a rule's node; nothing if the spec has none there."""
     value: Any = spec
     names = node.removesuffix("[]").split(".") if node else []
     for name in names:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from ..api.resource import PLURAL, parse
+from ..api.names import PLURAL
+from ..api.resource import parse
 from ..cluster.answers import ApiRefused, Conflict, Forbidden, NotFound
 from ..cluster.api import MERGE_PATCH
 from ..cluster.numbers import NumberApi

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from ..api import grammar
+from ..api.names import RELEASE
 from ..cluster.answers import Conflict, Forbidden, NotFound
 from ..cluster.api import MERGE_PATCH
-from ..cluster.lease import RELEASE
 from ..cluster.port import JsonApi
 from ..core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
 from .sealer import NO_RIGHTS, USAGE, Naming, Refused

@@ -6,9 +6,10 @@ from typing import Any, Protocol
 
 from ..api import grammar
 from ..api.encoding import from_base64
+from ..api.names import WATCH_LABEL
 from ..cluster.answers import ApiRefused, Forbidden, NotFound
 from ..cluster.port import JsonApi
-from ..core.credentials import KEYS_SECRET, WATCH_LABEL, field_of, problem_of
+from ..core.credentials import KEYS_SECRET, field_of, problem_of
 from ..errors import OperatorError
 from ..sealing.sealed import KeyRing, is_sealed, is_token
 from ..sealing.store import keys_in, secret_path

@@ -1,6 +1,6 @@
 """What the API server says of our own rights."""
 
-from ..api.resource import GROUP, PLURAL
+from ..api.names import GROUP, PLURAL
 from .port import JsonApi
 
 _PATH = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

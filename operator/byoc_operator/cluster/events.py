@@ -5,8 +5,9 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ..api.names import GROUP, KIND, VERSION
 from ..api.printable import printable_bytes
-from ..api.resource import GROUP, KIND, VERSION, Key, PhoneNumber
+from ..api.resource import Key, PhoneNumber
 from ..errors import OperatorError
 from .answers import ApiRefused
 from .port import JsonApi

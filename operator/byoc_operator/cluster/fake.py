@@ -15,8 +15,9 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from ..api import names
 from ..api.encoding import to_base64
-from ..api.resource import PLURAL
+from ..api.names import PLURAL
 from ..errors import Failure
 from .answers import Answer, Answered, asked, error_of, nobody_asks
 from .api import JSON_PATCH
@@ -167,7 +168,7 @@ class FakeApi(FakeCluster):
                 return self._get(at) if request.method == "GET" else self._patch(at, request, status=False)
             case ["api", "v1", *rest] | [
                 "apis",
-                "byoc.talkifai.dev" | "events.k8s.io" | "coordination.k8s.io",
+                names.GROUP | "events.k8s.io" | "coordination.k8s.io",
                 _,
                 *rest,
             ]:

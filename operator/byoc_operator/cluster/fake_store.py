@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ..api.resource import FINALIZER, GROUP, KIND, PLURAL, VERSION
+from ..api.names import FINALIZER, GROUP, KIND, PLURAL, VERSION
 from .fake_lists import Json, selected
 from .fake_patch import merged
 from .secrets import LABEL_SELECTOR

@@ -6,16 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ..api.conditions import Reason
-from ..api.resource import GROUP
 from ..errors import Unavailable
 from .answers import Conflict, NotFound
 from .port import JsonApi
-
-RELEASE = f"{GROUP}/release"
-"""Annotation on the Lease: LiveKit IDs, comma list, that the leader is to delete. Only administrators write there."""
-
-LEFT_ALONE = f"{GROUP}/left-alone"
-"""Annotation on the Lease: LiveKit IDs, comma list, that the leader remembers as left on purpose."""
 
 ATTEMPTS = 5
 """How often a write to the Lease is tried that somebody else's, the leader's renewal say, comes before."""

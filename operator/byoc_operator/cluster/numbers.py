@@ -3,7 +3,8 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from ..api.resource import FINALIZER, GROUP, PLURAL, VERSION, Key, PhoneNumber
+from ..api.names import FINALIZER, GROUP, PLURAL, VERSION
+from ..api.resource import Key, PhoneNumber
 from .answers import NotFound
 from .api import JSON_PATCH, MERGE_PATCH
 from .port import JsonApi

@@ -13,10 +13,12 @@ from typing import Any
 
 from ..api.conditions import Reason
 from ..api.encoding import to_base64
-from ..api.resource import ANNOTATIONS, FINALIZER, PLURAL, UNREAD
-from ..core.credentials import MAX_BYTES, MAX_KEYS, WATCH_LABEL
+from ..api.names import ANNOTATIONS, FINALIZER, PLURAL, WATCH_LABEL
+from ..api.resource import UNREAD
+from ..core.credentials import MAX_BYTES, MAX_KEYS
 from ..errors import OperatorError, Unavailable
-from .cutting import Cut, Entries, Fields, Found, Items, Leaf, Malformed, Place, Shape, Steps, There
+from .cutting import Cut, Found, Malformed, Steps
+from .shapes import Entries, Fields, Items, Leaf, Place, Shape, There
 
 SMALL = 64 * 1024
 """Bytes that are decoded at once. As many brackets take Python 2 MB and a millisecond; an ordinary number has 2 KB."""

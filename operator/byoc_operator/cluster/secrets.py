@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any, Protocol
 
 from ..api.conditions import Verdict
-from ..api.encoding import from_base64
-from ..core.credentials import MAX_KEYS, WATCH_LABEL, Field, Reading, SecretFacts, facts_of, sealed_keys
+from ..api.names import WATCH_LABEL
+from ..core.credentials import Field, Reading, SecretFacts
+from ..core.secret_facts import secret_facts
 from ..core.trunk import Mask, Masked
 from .answers import NotFound
 from .numbers import scopes
@@ -24,12 +24,6 @@ SHARED_FOR_S = 1.0
 
 GETS_FOR_NEWEST = 5
 """How often a GET may be overtaken by an event before it is believed all the same."""
-
-MAX_TYPE = 253
-"""Characters of a Secret's type that are kept; those that are refused are shorter, and any text may be a type."""
-
-MAX_KEY = 253
-"""The longest key that the API server takes."""
 
 Name = tuple[str, str]
 """Namespace and name of a Secret."""
@@ -187,26 +181,7 @@ class Secrets:
                 yield raw
 
     def _read(self, raw: Mapping[str, Any]) -> SecretFacts:
-        """What a Secret holds; whatever stands there beside its identity, this does not fail."""
-        metadata = raw["metadata"]
-        namespace, name, type_ = metadata["namespace"], metadata["name"], str(raw.get("type") or "Opaque")[:MAX_TYPE]
-        data = _mapping(raw.get("data"))
-        watched = _mapping(metadata.get("labels")).get(WATCH_LABEL) == "true"
-        too_large = len(data) > MAX_KEYS
-        values = {} if too_large else {str(key)[:MAX_KEY]: from_base64(value) for key, value in data.items()}
-        # What is refused for its label is not opened; whether it is sealed counts before keys are made.
-        usable = watched or not self._labelled_only
-        return SecretFacts(
-            namespace=namespace,
-            name=name,
-            resource_version=metadata["resourceVersion"],
-            type=type_,
-            watched=watched,
-            changed_at=_changed_at(metadata),
-            values=facts_of(namespace, name, type_, values, self._reading) if usable else {},
-            too_large=too_large,
-            sealed=sealed_keys(values),
-        )
+        return secret_facts(raw, self._reading, labelled_only=self._labelled_only)
 
     def _note_unopened(self, name: Name, facts: SecretFacts) -> None:
         """Since when a version of a Secret is known that no key opens: a look at the keys since then is enough."""
@@ -226,26 +201,3 @@ def _without_texts(facts: SecretFacts) -> SecretFacts:
         key: replace(value, text=None) if isinstance(value, Masked) else value for key, value in facts.values.items()
     }
     return replace(facts, values=values)
-
-
-def _changed_at(metadata: Mapping[str, Any]) -> float:
-    """Epoch seconds of the last write to the data that the API server remembers, else of the creation."""
-    entries = metadata.get("managedFields")
-    times = [
-        _text(entry.get("time"))
-        for entry in map(_mapping, entries if isinstance(entries, list) else ())
-        if "f:data" in _mapping(entry.get("fieldsV1"))
-    ]
-    latest = max(times, default="") or _text(metadata.get("creationTimestamp"))
-    try:
-        return datetime.fromisoformat(latest).timestamp()
-    except ValueError:
-        return 0.0
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

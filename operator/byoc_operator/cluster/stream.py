@@ -13,8 +13,9 @@ from typing import Any, cast
 
 import aiohttp
 
-from .cutting import Cut, Fields, Leaf, Malformed
+from .cutting import Cut, Malformed
 from .reading import MAX_OBJECT, SHAPES, SMALL, Told, Unreadable, decoded, gently, identify, noted
+from .shapes import Fields, Leaf
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import ADOPT, FORCE, MAX_ADOPTED, PhoneNumber
+from ..api.names import ADOPT
+from ..api.resource import FORCE, MAX_ADOPTED, PhoneNumber
 from .desired import Desired, Installation
 from .orphans import is_livekit_id
 from .ownership import Owned, Owner, owner_of
@@ -76,30 +77,30 @@ def judge(
     asked = [each for each in number.wishes.adopt_ids if each not in ours]
     if not asked and not number.wishes.adopt_over:
         return Adoption()
-    bench = _Bench(number, owned, installation, is_gone)
+    candidates = _Candidates(number, owned, installation, is_gone)
     known = [by_id[each] for each in asked if each in by_id]
     for each in sorted(known, key=lambda each: isinstance(each, DispatchRule)):  # a rule goes with its trunk
-        bench.look_at(each)
+        candidates.look_at(each)
     if number.wishes.adopted_as == number.status.last_handled_adopt:
-        return Adoption(taken=bench.taken)
-    lacking = bench.lacking()
+        return Adoption(taken=candidates.taken)
+    lacking = candidates.lacking()
     absent = [each for each in asked if each not in by_id and is_livekit_id(each)]
     refused = [
-        *bench.refused,
+        *candidates.refused,
         *(Refusal(each, _MALFORMED) for each in asked if each not in by_id and not is_livekit_id(each)),
         *(Refusal(each, _ABSENT) for each in absent if _kinds(each) & lacking),
         *(Refusal(each, _TOO_MANY) for each in number.wishes.adopt_over),
     ]
     return Adoption(
-        taken=bench.taken,
+        taken=candidates.taken,
         refused=tuple(refused),
         absent=tuple(each for each in absent if not _kinds(each) & lacking),
         withheld=lacking if refused else frozenset(),
     )
 
 
-class _Bench:
-    """Looks at the objects of one wish, one after the other, trunks first."""
+class _Candidates:
+    """The objects that one wish names; each is taken or refused, trunks first."""
 
     def __init__(
         self, number: PhoneNumber, owned: Owned, installation: Installation, is_gone: Callable[[Owner], bool]
@@ -160,7 +161,10 @@ class _Bench:
         return "" if set(each.trunk_ids) <= trunks else "names a trunk that is not this object's"
 
     def _superfluous(self, each: SipObject) -> str:
-        """There is one of its kind, or none is wanted: it would be deleted. A former object's duplicates are."""
+        """Why the number has no use for it: it would be deleted.
+
+        Duplicates that a former object left are taken all the same, and deleted.
+        """
         kind = kind_of(each)
         another = f"is not needed: the object has another {kind.label}"
         if kind in {kind_of(other) for other in self._owned.all}:
@@ -173,7 +177,7 @@ class _Bench:
 
 
 def of_another_installation(owner: Owner, number: PhoneNumber, installation: Installation) -> str:
-    """What to say of a mark of another installation; with this very namespace and name its ID too, else not."""
+    """What is said of a mark of another installation. Its ID is told only for this very namespace and name."""
     if (owner.namespace, owner.name) != (number.key.namespace, number.key.name):
         return "carries the mark of another installation of this operator"
     ids = ",".join((*installation.ids, owner.installation))
@@ -184,7 +188,7 @@ def of_another_installation(owner: Owner, number: PhoneNumber, installation: Ins
 
 
 def other_numbers(trunk: InboundTrunk | OutboundTrunk, phone_number: str) -> str:
-    """What to say of a trunk that does not carry exactly this number, empty if it does."""
+    """What is said of a trunk that does not carry exactly this number, empty if it does."""
     numbers = dict.fromkeys(map(normalised, trunk.numbers))
     others = [each for each in numbers if each != phone_number]
     if not others:
@@ -206,7 +210,7 @@ def lost(want: Desired, taken: Owned) -> tuple[str, ...]:
 
 
 def waits(lost: tuple[str, ...]) -> Verdict | None:
-    """An adoption that would erase something waits for a word."""
+    """An adoption that would erase fields waits until the user agrees."""
     if not lost:
         return None
     message = (

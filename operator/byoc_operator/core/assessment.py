@@ -3,55 +3,25 @@
 Used by the reconcile (to act), by the sweep (to see who needs a run) and by Observe (to say what would change).
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ..api.conditions import Reason, Verdict
 from ..api.recorded_status import Finding, LeftBehind
-from ..api.resource import PhoneNumber, refused_host, trunk_of_refused_host
-from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
-from . import adoption as adopting
-from .adoption import Adoption
+from ..api.resource import PhoneNumber
+from ..api.schema import PhoneNumberSpec
+from . import checks
+from .checks import Case, case_of
 from .claims import NAMED
-from .conflict import Conflict, Trunk, is_twin
-from .conflict import conflict as conflict_of
+from .conflict import is_twin
 from .credentials import Credentials
-from .desired import Desired, Installation, desired
+from .desired import Desired, Installation
 from .findings import Evidence, findings, left_behind
-from .foreign_rules import ForeignRules, Intrusion, intrusion
+from .foreign_rules import Intrusion, intrusion
 from .ownership import Owned, owner_of
 from .plan import Change, Create, Terms, paths, plan, recreation, retention, teardown, verbs
-from .trunk import Kind, Mask, kind_of
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """Everything that is known of a number at one moment.
-
-    `owned`: what is ours in LiveKit; `foreign`: other people's inbound trunks with this number, and every trunk with it
-    that another installation has for an object of this namespace and name; `foreign_rules`: other people's rules that
-    its calls may get; `credentials`: None if none are referenced; `claimed`: why the number is another's; `adoption`:
-    what becomes of the wish to take objects over; `may_retain`: deletionPolicy Retain is allowed.
-    """
-
-    number: PhoneNumber
-    owned: Owned
-    foreign: tuple[Trunk, ...] = ()
-    foreign_rules: ForeignRules = field(default_factory=ForeignRules)
-    credentials: Credentials | Verdict | None = None
-    claimed: Verdict | None = None
-    adoption: Adoption = field(default_factory=Adoption)
-    may_retain: bool = True
-
-    @property
-    def retains(self) -> bool:
-        """Whether what is in LiveKit stays there without the object."""
-        return self.may_retain and self.number.deletion_policy is DeletionPolicy.RETAIN
-
-    @property
-    def retain_refused(self) -> bool:
-        """Whether what is in LiveKit goes with the object, although it was to stay."""
-        wants = self.number.deletion_policy is DeletionPolicy.RETAIN and not self.number.observes
-        return wants and not self.may_retain
+from .situation import Situation
+from .trunk import Mask, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,44 +60,18 @@ class Assessment:
 
 
 def assess(situation: Situation, installation: Installation, mask: Mask, now_s: float) -> Assessment:
-    """Judge a number. Reasons come in a fixed order: the first that applies is the one that is told."""
-    number = situation.number
-    if number.deleting:
-        return _farewell(situation)
-    if number.wishes.paused:
-        message = (
-            "Nothing is written to LiveKit while the annotation byoc.talkifai.dev/paused is true; changes, refresh and "
-            "recreate wait. Take the annotation away to go on."
-        )
-        return Assessment(verdict=Verdict(Reason.PAUSED, message, stalled=False), credentials=situation.credentials)
-    invalid = invalidity(number, installation)
-    if invalid or number.spec is None:
-        return _unusable(situation, invalid, installation)
-    if situation.claimed:
-        return _without_claim(situation, situation.claimed)
-    return _work(situation, number.spec, installation, mask, now_s)
+    """Judge a number. `now_s`: epoch seconds; `mask`: the one that the situation was made with."""
+    if situation.number.deleting:  # whatever else is the case
+        return _deletion(situation)
+    case = case_of(situation, installation, mask)
+    for check in CHECKS:
+        verdict = check.finds(case)
+        if verdict is not None:
+            return check.then(case, verdict) if check.then else _comparison(case, verdict, now_s)
+    return _comparison(case, None, now_s)
 
 
-def invalidity(number: PhoneNumber, installation: Installation) -> Verdict | None:
-    """Why the spec cannot be used, by the rules of the CRD and of this installation."""
-    if number.spec is None:
-        return number.invalid
-    refused = refused_host(number.spec, installation.termination_hosts)
-    if refused is None:
-        return None
-    trunk = trunk_of_refused_host(number, removes=installation.removes_refused)
-    return replace(refused, message=refused.message + trunk)
-
-
-def _unusable(situation: Situation, invalid: Verdict | None, installation: Installation) -> Assessment:
-    """A spec that cannot be used changes nothing, but a refused host may cost the outbound trunk that dials it."""
-    number = situation.number
-    if number.spec is None or number.observes or not installation.removes_refused:
-        return Assessment(verdict=invalid)
-    return Assessment(changes=teardown(Owned(outbound=situation.owned.outbound)), verdict=invalid)
-
-
-def _farewell(situation: Situation) -> Assessment:
+def _deletion(situation: Situation) -> Assessment:
     """Deletion, whatever else the spec says; the first that applies."""
     number, owned = situation.number, situation.owned
     if number.observes:
@@ -137,7 +81,7 @@ def _farewell(situation: Situation) -> Assessment:
     return Assessment(changes=teardown(owned), lets_go=True, retain_refused=situation.retain_refused)
 
 
-def departed(assessment: Assessment, owned: Owned | None) -> Assessment:
+def held_by_others(assessment: Assessment, owned: Owned | None) -> Assessment:
     """The judgement of an object that we have let go, while somebody else's finalizer keeps it.
 
     `owned`: what stays in LiveKit, None if LiveKit could not be asked.
@@ -149,70 +93,118 @@ def departed(assessment: Assessment, owned: Owned | None) -> Assessment:
     return replace(assessment, verdict=Verdict(Reason.DELETING, message, stalled=False), lets_go=True)
 
 
-def _without_claim(situation: Situation, claimed: Verdict) -> Assessment:
-    """The number is another's: what this object still has there goes, unless it may not write or is to keep it."""
-    left = situation.owned.marked
+def _nothing(case: Case, verdict: Verdict) -> Assessment:
+    """Nothing is compared and nothing changes."""
+    return Assessment(verdict=verdict, credentials=case.situation.credentials)
+
+
+def _removal_of_refused(case: Case, verdict: Verdict) -> Assessment:
+    """A spec that cannot be used changes nothing, but a refused host may cost the outbound trunk that dials it."""
+    number = case.number
+    if number.spec is None or number.observes or not case.installation.removes_refused:
+        return Assessment(verdict=verdict)
+    return Assessment(changes=teardown(Owned(outbound=case.situation.owned.outbound)), verdict=verdict)
+
+
+def _surrender(case: Case, verdict: Verdict) -> Assessment:
+    """What this object still has of another's number goes, unless the object may not write or is to keep it."""
+    left = case.situation.owned.marked
     if not left:
-        return Assessment(verdict=claimed)
-    if not (situation.number.observes or situation.retains):
-        return Assessment(changes=teardown(left), verdict=claimed)
-    told = f"{claimed.message} In LiveKit stays of this object: {', '.join(left.ids[:NAMED])}."
-    return Assessment(verdict=replace(claimed, message=told))
+        return Assessment(verdict=verdict)
+    if not (case.number.observes or case.situation.retains):
+        return Assessment(changes=teardown(left), verdict=verdict)
+    told = f"{verdict.message} In LiveKit stays of this object: {', '.join(left.ids[:NAMED])}."
+    return Assessment(verdict=replace(verdict, message=told))
 
 
-def _work(
-    situation: Situation, spec: PhoneNumberSpec, installation: Installation, mask: Mask, now_s: float
-) -> Assessment:
-    number, state, adoption = situation.number, situation.credentials, situation.adoption
-    credentials = state if isinstance(state, Credentials) else None
-    conflict = conflict_of(number, situation.owned, situation.foreign, adoption, installation)
-    verdict = state if isinstance(state, Verdict) else conflict.verdict if conflict else adoption.verdict
-    owned = situation.owned + adoption.taken
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that may stand in the way. `finds`: what is said of it, None if it is not the case.
+
+    `then`: what is done with the number instead of comparing it with LiveKit; None: it is compared, and what the thing
+    blocks stays as it is (`Case.blocked`).
+    """
+
+    finds: Callable[[Case], Verdict | None]
+    then: Callable[[Case, Verdict], Assessment] | None = None
+
+
+CHECKS: tuple[Check, ...] = (
+    # The user has stopped all writes, so nothing else matters yet.
+    Check(checks.paused, then=_nothing),
+    # A spec that cannot be used says nothing that could be compared.
+    Check(checks.invalid_spec, then=_removal_of_refused),
+    # A number belongs to one object; whatever else is wrong with the others, they have to give way first.
+    Check(checks.number_claimed, then=_surrender),
+    # From here on a part of the number is blocked, and the other parts go on.
+    # The user can mend a Secret alone, without LiveKit's administrator.
+    Check(checks.credentials_missing),
+    # Somebody else's trunk gets the calls, whatever is taken over beside it; the message names a refused adoption too.
+    Check(checks.number_conflict),
+    # What is asked for cannot be done.
+    Check(checks.adoption_refused),
+    # What is asked for can be done, and waits for a word.
+    Check(checks.adoption_erases_fields),
+    # Two more come once changes are planned: what LiveKit answers (`status`), and that Observe has changes pending.
+)
+"""Everything that may stand in the way of Ready, the first that applies is told."""
+
+
+def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment:
+    """Compare what should be with what is. `verdict`: the first thing in the way, None if nothing is."""
+    situation, number, spec = case.situation, case.number, case.number.spec
+    if spec is None:  # a check has said so
+        return Assessment(verdict=verdict)
+    taken, credentials = situation.adoption.taken, case.credentials
+    owned = situation.owned if case.lost else situation.owned + taken
     handled = number.status.last_handled_recreate
-    anew = recreation(owned, number.wishes.recreate, handled, now=verdict is None and not adoption.taken)
-    owner = installation.owners(number.key.namespace, number.key.name)[0]
-    want = desired(spec, owner, installation, credentials, anew.values, mask)
-    lost = () if number.wishes.adopt_by_force else adopting.lost(want, adoption.taken)
-    if lost:
-        owned = situation.owned
-    verdict = verdict or adopting.waits(lost)
-    refreshes = number.refresh_due and verdict is None
-    early = made_too_early(situation.owned, number) if conflict else Owned()
-    blocked = _blocked(spec, state, conflict) | adoption.withheld
-    blocked |= {kind_of(each) for each in adoption.taken.all if lost}
+    anew = recreation(situation.owned + taken, number.wishes.recreate, handled, now=verdict is None and not taken)
+    want = case.wanted(spec, anew.values)
+    early = outbound_before_conflict(situation.owned, number) if case.conflict else Owned()
     terms = Terms(
-        blocked=blocked | {kind_of(each) for each in early.outbound},
+        blocked=case.blocked | {kind_of(each) for each in early.outbound},
         recreate=anew.due,
-        refresh=refreshes,
+        refresh=number.refresh_due and verdict is None,
         secret_changed=credentials is not None and _may_be_new(number, credentials),
     )
     changes = (*plan(want, owned, terms), *teardown(early))
-    behind = left_behind(number, owned.ids, installation)
+    behind = left_behind(number, owned.ids, case.installation)
     evidence = Evidence(
         credentials,
         _intrusion(situation, spec, want),
         behind,
         number.wishes.unclear,
         situation.retain_refused,
-        adoption.absent,
-        () if conflict else _other_installations(situation, installation),
+        situation.adoption.absent,
+        () if case.conflict else _other_installations(situation, case.installation),
     )
-    noted = findings(spec, installation, evidence, now_s)
+    noted = findings(spec, case.installation, evidence, now_s)
     if number.observes:
-        pending = tuple(dict.fromkeys((*lost, *paths(changes))))
-        waits = verdict or _pending(changes)
-        return Assessment(pending=pending, verdict=waits, credentials=state, findings=noted, left_behind=behind)
+        pending = tuple(dict.fromkeys((*case.lost, *paths(changes))))
+        waits, known = verdict or _changes_pending(changes), situation.credentials
+        return Assessment(pending=pending, verdict=waits, credentials=known, findings=noted, left_behind=behind)
     return Assessment(
         changes=changes,
-        pending=lost,
+        pending=case.lost,
         verdict=verdict,
-        credentials=state,
+        credentials=situation.credentials,
         findings=noted,
         left_behind=behind,
         needs_finalizer=not number.has_finalizer and bool(changes or owned),
-        refreshes=refreshes or bool(terms.recreate),
-        adopted="" if adoption.absent else number.wishes.adopted_as,
+        refreshes=terms.refresh or bool(terms.recreate),
+        adopted="" if situation.adoption.absent else number.wishes.adopted_as,
     )
+
+
+def outbound_before_conflict(owned: Owned, number: PhoneNumber) -> Owned:
+    """With somebody else's inbound trunk in LiveKit: an outbound trunk that was made before that was known.
+
+    What the status names, and what has an inbound trunk beside it, was in step once and stays.
+    """
+    recorded = number.status.ids.outbound
+    if owned.inbound or any(trunk.id == recorded for trunk in owned.outbound):
+        return Owned()
+    return Owned(outbound=owned.outbound).marked
 
 
 def _intrusion(situation: Situation, spec: PhoneNumberSpec, want: Desired) -> Intrusion:
@@ -229,36 +221,13 @@ def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
     return written is None or written.resource_version != credentials.resource_version or not number.is_current
 
 
-def _blocked(
-    spec: PhoneNumberSpec, credentials: Credentials | Verdict | None, conflict: Conflict | None
-) -> frozenset[Kind]:
-    """Kinds that must stay exactly as they are; the others go on."""
-    blocked = set(conflict.blocked) if conflict else set()
-    if isinstance(credentials, Verdict):
-        blocked.add(Kind.OUTBOUND_TRUNK)
-        if spec.inbound_agent_id and spec.inbound.authentication is Authentication.DIGEST:
-            blocked.add(Kind.INBOUND_TRUNK)
-    return frozenset(blocked)
-
-
 def _other_installations(situation: Situation, installation: Installation) -> tuple[str, ...]:
     """`ID: trunk` of what another installation has for an object of this namespace and name."""
     twins = (trunk for trunk in situation.foreign if is_twin(trunk, situation.number, installation))
     return tuple(sorted(f"{owner.installation}: {trunk.id}" for trunk in twins if (owner := owner_of(trunk))))
 
 
-def made_too_early(owned: Owned, number: PhoneNumber) -> Owned:
-    """With somebody else's inbound trunk in LiveKit: an outbound trunk that was made before that was known.
-
-    What the status names, and what has an inbound trunk beside it, was in step once and stays.
-    """
-    recorded = number.status.ids.outbound
-    if owned.inbound or any(trunk.id == recorded for trunk in owned.outbound):
-        return Owned()
-    return Owned(outbound=owned.outbound).marked
-
-
-def _pending(changes: tuple[Change, ...]) -> Verdict | None:
+def _changes_pending(changes: tuple[Change, ...]) -> Verdict | None:
     if not changes:
         return None
     message = "managementPolicy is Observe; with Manage the operator would " + "; ".join(verbs(changes)) + "."

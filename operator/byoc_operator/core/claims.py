@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import ADOPT, PhoneNumber, refused_host
+from ..api.names import ADOPT
+from ..api.resource import PhoneNumber
+from ..api.termination_hosts import refused_host
 from .desired import Installation
 from .ownership import Owner
 
@@ -105,7 +107,7 @@ def begins_to_claim(before: PhoneNumber | None, number: PhoneNumber) -> bool:
 
 
 def claims(number: PhoneNumber, installation: Installation) -> bool:
-    """Whether an object asks for its number: who observes, is paused, invalid or leaving asks for nothing new."""
+    """Whether an object asks for its number: one that observes, is paused, invalid or deleted asks for nothing new."""
     if number.deleting or not _asks(number) or number.spec is None:
         return False
     return refused_host(number.spec, installation.termination_hosts) is None
@@ -125,14 +127,14 @@ def first(claimants: Iterable[PhoneNumber], since: Callable[[PhoneNumber], str],
 
 
 def oldest(holders: Iterable[PhoneNumber]) -> PhoneNumber | None:
-    """Who comes first of those who have something already: the older, then the smaller UID."""
+    """The first of the objects that have trunks already: the older one, then the one with the smaller UID."""
     return min(holders, key=lambda each: (each.created_at, each.uid), default=None)
 
 
 def holds_by_status(number: PhoneNumber) -> bool:
-    """Whether its status, which only we write, names trunks: LiveKit may have lost them.
+    """Whether its status, which only the operator writes, names trunks: LiveKit may have lost them.
 
-    Who leaves and does not need us any more holds nothing, however long something else keeps the object.
+    An object that is deleted without a finalizer of ours holds nothing, however long other finalizers keep it.
     """
     named = number.status.ids.outbound or number.status.ids.inbound
     return bool(named) and (number.has_finalizer or not number.deleting)

@@ -1,20 +1,19 @@
-"""Trunks in LiveKit that have the number and belong to somebody else: what is said of them, what is not made beside."""
+"""Trunks in LiveKit that have the number and belong to somebody else: what the user is told, and what is not made."""
 
 from dataclasses import dataclass
 
 from ..api.conditions import Reason, Verdict
-from ..api.resource import ADOPT, PhoneNumber
+from ..api.names import ADOPT
+from ..api.resource import PhoneNumber
 from .adoption import SHOWN, Adoption, of_another_installation, other_numbers
 from .desired import Installation
 from .ownership import Owned, owner_of
-from .trunk import InboundTrunk, Kind, OutboundTrunk
-
-Trunk = InboundTrunk | OutboundTrunk
+from .trunk import InboundTrunk, Kind, Trunk
 
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What is told, and the kinds of object that stay exactly as they are, or are not made."""
+    """What the user is told, and the kinds of object that stay exactly as they are, or are not made."""
 
     verdict: Verdict
     blocked: frozenset[Kind]
@@ -23,11 +22,12 @@ class Conflict:
 def conflict(
     number: PhoneNumber, owned: Owned, foreign: tuple[Trunk, ...], adoption: Adoption, installation: Installation
 ) -> Conflict | None:
-    """LiveKit would accept some writes beside an inbound trunk (its check has holes), and then refuse every call.
+    """What follows from other people's trunks with the number, None if nothing does. `foreign`: see `Situation`.
 
-    `foreign`: of `Situation`; what is taken over does not count. With somebody else's inbound trunk the number is
-    theirs: who has no trunk yet gets none, to call with neither. With trunks that another installation has for the same
-    object, nothing is made that is not there.
+    LiveKit accepts some writes beside an inbound trunk of the same number (its check has holes), and then refuses every
+    call. So with somebody else's inbound trunk a number without any trunk gets none, not even an outbound trunk. With
+    trunks that another installation has for the same object, no missing trunk is made. Trunks that an adoption takes
+    over do not count.
     """
     taken = set(adoption.taken.ids)
     foreign = tuple(trunk for trunk in foreign if trunk.id not in taken)

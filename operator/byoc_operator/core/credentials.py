@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ..api.characters import unseen
 from ..api.conditions import Reason, Verdict
+from ..api.names import WATCH_LABEL
 from .trunk import Mask, Masked
 
-WATCH_LABEL = "byoc.talkifai.dev/sip-credentials"
 USERNAME_KEY = "username"
 SEALED_PREFIX = "fernet:"
 """What a sealed value begins with; a Fernet token follows (`sealing`)."""
@@ -104,6 +104,12 @@ class Credentials:
     watched: bool
     changed_at: float
     sealed: bool = False
+
+    @property
+    def without_texts(self) -> "Credentials":
+        """The same by digest alone: enough to judge a number, not to write a trunk."""
+        username, password = replace(self.username, text=None), replace(self.password, text=None)
+        return replace(self, username=username, password=password)
 
 
 @dataclass(frozen=True, slots=True)

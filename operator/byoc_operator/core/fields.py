@@ -115,6 +115,19 @@ def without_texts(sip_object: _Object) -> _Object:
     return _changed(sip_object, {each: _bare(getattr(sip_object, each)) for each in _SECRET[sip_object.kind]})
 
 
+def filled(sip_object: _Object, known: Mapping[str, Masked]) -> _Object:
+    """The same object, each credential whose digest `known` has with the text that it has there."""
+    return _changed(sip_object, {each: _full(getattr(sip_object, each), known) for each in _SECRET[sip_object.kind]})
+
+
+def _full(value: _Secret, known: Mapping[str, Masked]) -> _Secret:
+    if value is None:
+        return None
+    if isinstance(value, Masked):
+        return known.get(value.digest, value)
+    return {name: known.get(each.digest, each) if isinstance(each, Masked) else each for name, each in value.items()}
+
+
 def without_withheld(sip_object: _Object) -> _Object:
     """The object as a server shows it that does not list what some servers withhold."""
     kind = sip_object.kind

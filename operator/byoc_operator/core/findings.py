@@ -8,11 +8,12 @@ from functools import lru_cache
 import phonenumbers
 
 from ..api.addresses import lets_everybody_in
+from ..api.names import ADOPT, WATCH_LABEL
 from ..api.recorded_status import MAX_HOST, MAX_ID, MAX_LEFT_HOSTS, MAX_LEFT_IDS, Finding, LeftBehind
 from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
 from ..api.text_rules import is_reserved_metadata
-from .credentials import WATCH_LABEL, Credentials
+from .credentials import Credentials
 from .desired import Installation, allowed_addresses
 from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
@@ -85,7 +86,7 @@ MESSAGES: Mapping[Code, str] = {
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
     "Retain: the operator allows no (more) retained numbers in this namespace. Set deletionPolicy to Delete, or ask "
     "whoever runs the operator to allow it.",
-    Code.ADOPTED_ID_ABSENT: "The annotation byoc.talkifai.dev/adopt names IDs that LiveKit does not have; the object "
+    Code.ADOPTED_ID_ABSENT: f"The annotation {ADOPT} names IDs that LiveKit does not have; the object "
     "has all that it needs. Take them out of the annotation, or correct them.",
     Code.OTHER_INSTALLATION: "Another installation of the operator has trunks with this number in LiveKit too, for an "
     "object of this namespace and name; let only one of the two manage it, or delete the other's.",
@@ -114,53 +115,71 @@ class Evidence:
 def findings(
     spec: PhoneNumberSpec, installation: Installation, evidence: Evidence, now_s: float
 ) -> tuple[Finding, ...]:
-    """All findings for a valid spec. `now_s`: epoch seconds."""
-    inbound = bool(spec.inbound_agent_id)
-    credentials, limit_s = evidence.credentials, installation.credentials_max_age_days * _DAY_S
-    intrusion = evidence.intrusion
-    reserved = sorted(key for key in spec.inbound.agent_metadata if is_reserved_metadata(key))
-    uri = origination_uri(installation.sip_uri, str(spec.transport)) if inbound else ""
-    misplaced = _misplaced_ports(spec, uri)
+    """All findings for a valid spec, in the order of `Code`. `now_s`: epoch seconds."""
     found = {
-        Code.NO_INBOUND_AGENT: not inbound,
-        Code.MEDIA_NOT_ENCRYPTED: spec.media_encryption is not MediaEncryption.REQUIRED,
-        Code.TRANSPORT_NOT_ENCRYPTED: spec.transport is not Transport.TLS,
-        Code.INBOUND_OPEN: inbound and lets_everybody_in(allowed_addresses(spec)),
-        Code.PORT_OF_ANOTHER_TRANSPORT: bool(misplaced),
-        Code.INVITE_TOO_LARGE_FOR_UDP: (
-            spec.transport is Transport.UDP and spec.media_encryption is MediaEncryption.ALLOWED
+        **_in_spec(spec, installation),
+        **_in_credentials(evidence.credentials, installation.credentials_max_age_days * _DAY_S, now_s),
+        **_in_livekit(evidence),
+        Code.ANNOTATION_IGNORED: _listed(evidence.unclear),
+        Code.RETAIN_NOT_ALLOWED: _if(evidence.retain_refused, f" (BYOC_RETAIN={installation.retain_setting})"),
+    }
+    details = ((code, found[code]) for code in Code)
+    return tuple(Finding(str(code), MESSAGES[code] + detail) for code, detail in details if detail is not None)
+
+
+_Found = dict[Code, str | None]
+"""By code what the message ends with; None: nothing is found."""
+
+
+def _if(there: bool, detail: str = "") -> str | None:  # noqa: FBT001 - reads like a sentence
+    return detail if there else None
+
+
+def _listed(texts: Collection[str], between: str = ", ") -> str | None:
+    """The texts in brackets, None if there are none."""
+    return _if(bool(texts), f" ({between.join(texts)})")
+
+
+def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
+    inbound = bool(spec.inbound_agent_id)
+    uri = origination_uri(installation.sip_uri, str(spec.transport)) if inbound else ""
+    reserved = sorted(key for key in spec.inbound.agent_metadata if is_reserved_metadata(key))
+    too_large = spec.transport is Transport.UDP and spec.media_encryption is MediaEncryption.ALLOWED
+    return {
+        Code.NO_INBOUND_AGENT: _if(not inbound),
+        Code.MEDIA_NOT_ENCRYPTED: _if(spec.media_encryption is not MediaEncryption.REQUIRED),
+        Code.TRANSPORT_NOT_ENCRYPTED: _if(spec.transport is not Transport.TLS),
+        Code.INBOUND_OPEN: _if(inbound and lets_everybody_in(allowed_addresses(spec))),
+        Code.PORT_OF_ANOTHER_TRANSPORT: _listed(_misplaced_ports(spec, uri)),
+        Code.INVITE_TOO_LARGE_FOR_UDP: _if(too_large),
+        Code.NUMBER_NOT_IN_PLAN: _if(not _in_a_plan(spec.phone_number)),
+        Code.SIP_URI_NOT_CONFIGURED: _if(
+            inbound and not uri, _no_uri_for(spec.transport) if installation.sip_uri else ""
         ),
-        Code.NUMBER_NOT_IN_PLAN: not _in_a_plan(spec.phone_number),
-        Code.CREDENTIALS_NOT_WATCHED: credentials is not None and not credentials.watched,
-        Code.CREDENTIALS_PLAIN_TEXT: credentials is not None and not credentials.sealed,
-        Code.CREDENTIALS_OLD: credentials is not None and 0 < limit_s < now_s - credentials.changed_at,
-        Code.FOREIGN_WILDCARD_RULE: bool(intrusion.wildcard),
-        Code.FOREIGN_RULE_ON_TRUNK: bool(intrusion.takers),
-        Code.FOREIGN_CATCH_ALL_TRUNK: bool(intrusion.catch_all),
-        Code.CONTRADICTING_RULES: bool(intrusion.contradicting),
-        Code.SIP_URI_NOT_CONFIGURED: inbound and not uri,
-        Code.LEFT_BEHIND: bool(evidence.left_behind),
-        Code.ANNOTATION_IGNORED: bool(evidence.unclear),
-        Code.METADATA_KEY_IGNORED: inbound and bool(reserved),
-        Code.RETAIN_NOT_ALLOWED: evidence.retain_refused,
-        Code.ADOPTED_ID_ABSENT: bool(evidence.absent),
-        Code.OTHER_INSTALLATION: bool(evidence.other_installations),
+        Code.METADATA_KEY_IGNORED: _listed(reserved) if inbound else None,
     }
-    more = {
-        Code.PORT_OF_ANOTHER_TRANSPORT: f" ({', '.join(misplaced)})",
-        Code.SIP_URI_NOT_CONFIGURED: _no_uri_for(spec.transport) if installation.sip_uri else "",
-        Code.FOREIGN_WILDCARD_RULE: f" ({intrusion.wildcard})",
-        Code.FOREIGN_RULE_ON_TRUNK: f" ({'; '.join(intrusion.takers)})",
-        Code.FOREIGN_CATCH_ALL_TRUNK: f" ({intrusion.catch_all})",
-        Code.CONTRADICTING_RULES: f" ({', '.join(intrusion.contradicting)})",
-        Code.LEFT_BEHIND: f" ({'; '.join(map(str, evidence.left_behind))})",
-        Code.ANNOTATION_IGNORED: f" ({', '.join(evidence.unclear)})",
-        Code.METADATA_KEY_IGNORED: f" ({', '.join(reserved)})",
-        Code.RETAIN_NOT_ALLOWED: f" (BYOC_RETAIN={installation.retain_setting})",
-        Code.ADOPTED_ID_ABSENT: f" ({', '.join(evidence.absent)})",
-        Code.OTHER_INSTALLATION: f" ({'; '.join(evidence.other_installations[:_SHOWN])})",
+
+
+def _in_credentials(credentials: Credentials | None, limit_s: float, now_s: float) -> _Found:
+    """`limit_s`: the age from which credentials are old; 0: none."""
+    return {
+        Code.CREDENTIALS_NOT_WATCHED: _if(credentials is not None and not credentials.watched),
+        Code.CREDENTIALS_PLAIN_TEXT: _if(credentials is not None and not credentials.sealed),
+        Code.CREDENTIALS_OLD: _if(credentials is not None and 0 < limit_s < now_s - credentials.changed_at),
     }
-    return tuple(Finding(str(code), MESSAGES[code] + more.get(code, "")) for code, there in found.items() if there)
+
+
+def _in_livekit(evidence: Evidence) -> _Found:
+    intrusion = evidence.intrusion
+    return {
+        Code.FOREIGN_WILDCARD_RULE: _if(bool(intrusion.wildcard), f" ({intrusion.wildcard})"),
+        Code.FOREIGN_RULE_ON_TRUNK: _listed(intrusion.takers, "; "),
+        Code.FOREIGN_CATCH_ALL_TRUNK: _if(bool(intrusion.catch_all), f" ({intrusion.catch_all})"),
+        Code.CONTRADICTING_RULES: _listed(intrusion.contradicting),
+        Code.LEFT_BEHIND: _listed([str(each) for each in evidence.left_behind], "; "),
+        Code.ADOPTED_ID_ABSENT: _listed(evidence.absent),
+        Code.OTHER_INSTALLATION: _listed(evidence.other_installations[:_SHOWN], "; "),
+    }
 
 
 def _misplaced_ports(spec: PhoneNumberSpec, uri: str) -> list[str]:

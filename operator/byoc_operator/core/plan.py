@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from .credentials import Credentials
 from .desired import Desired, RecreateValues
-from .fields import FIELDS, Shape
+from .fields import FIELDS, Shape, filled
 from .ownership import Owned, owner_of, parse_mark
 from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, Kind, SipObject, Trunk, kind_of
 
@@ -192,6 +193,15 @@ def needs_credentials(changes: Iterable[Change]) -> bool:
     A header alone does not: its value stands in the spec where there is no Secret.
     """
     return any(isinstance(change, Create | Replace) and _carries_credential(change.wanted) for change in changes)
+
+
+def with_texts(changes: Iterable[Change], credentials: Credentials) -> tuple[Change, ...]:
+    """The same changes, ready to be written: each digest of these credentials gets its text."""
+    texts = {each.digest: each for each in (credentials.username, credentials.password)}
+    return tuple(
+        replace(change, wanted=filled(change.wanted, texts)) if isinstance(change, Create | Replace) else change
+        for change in changes
+    )
 
 
 def _carries_credential(wanted: SipObject) -> bool:

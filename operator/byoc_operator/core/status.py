@@ -9,7 +9,7 @@ from ..api.printable import printable
 from ..api.recorded_status import MAX_PATHS, Finding, RecordedCredentials, RecordedIds, RecordedStatus
 from ..api.resource import PhoneNumber, Wishes
 from ..api.schema import ManagementPolicy
-from .assessment import Assessment, made_too_early
+from .assessment import Assessment, outbound_before_conflict
 from .credentials import Credentials
 from .desired import Installation, preset_of
 from .origination import origination_uri
@@ -104,7 +104,7 @@ def _conditions(number: PhoneNumber, assessment: Assessment, verdict: Verdict | 
 
 def _without_early(owned: Owned, number: PhoneNumber) -> Owned:
     """Without what is to go again: with somebody else's inbound trunk in LiveKit no new trunk is to call with."""
-    return replace(owned, outbound=()) if made_too_early(owned, number) else owned
+    return replace(owned, outbound=()) if outbound_before_conflict(owned, number) else owned
 
 
 def _ids(

@@ -31,7 +31,8 @@ class AdoptionLookups:
         digest = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if not asked or self._looked_for.get(number) == digest:
             return None
-        unknown = [each for each in asked if each not in self._inventory.by_id and is_livekit_id(each)]
+        held = self._inventory.snapshot.by_id
+        unknown = [each for each in asked if each not in held and is_livekit_id(each)]
         if not unknown or number.wishes.adopted_as == number.status.last_handled_adopt:
             self._looked_for.put(number, digest)
             return None

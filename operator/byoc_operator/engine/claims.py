@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
-from ..core.claims import Kept, Tenure, claims, first, holds_by_status, oldest
-from ..core.ownership import Owner, is_retained
+from ..core.claims import Tenure
+from ..core.holders import Objects, Past, holder_in, kept_in, next_holder
 from .gather import ObjectChanged
 from .in_steps import in_steps
 from .ports import Ports
@@ -81,33 +81,24 @@ class Claims:
 
     def _in_livekit(self, phone: str) -> Tenure | None:
         """The object whose trunks LiveKit has, by their mark and the number; also if it observes or is paused."""
-        found = self._ports.inventory.owners_with(phone)
-        holders = [number for owner in found if (number := self._living(owner, phone)) is not None]
-        if not holders:
-            return None
-        inbound = [each for each in holders if len(holders) > 1 and self._ports.owned(each).inbound]
-        return self._has(phone, oldest(inbound or holders))
-
-    def _living(self, owner: Owner, phone: str) -> PhoneNumber | None:
-        if owner.installation not in self._ports.installation.ids:
-            return None
-        number = self._ports.cache.get(Key(owner.namespace, owner.name))
-        return number if number is not None and number.phone_number == phone else None
+        ports = self._ports
+        holder = holder_in(ports.inventory.snapshot, phone, self._objects, ports.installation)
+        return self._has(phone, holder) if holder is not None else None
 
     async def _contenders(self, phone: str) -> list[PhoneNumber]:
         """Of however many objects those among whom the holder is, if there is one."""
-        found: list[PhoneNumber] = []
+        ahead: PhoneNumber | None = None
         tenure = self._nobody(phone)
         async for number in in_steps(self._ports.cache.claiming(phone)):
-            found = self._ahead(phone, tenure, [*found, number])
-        return found
+            ahead = self._ahead(phone, tenure, [number] if ahead is None else [ahead, number])
+        return [] if ahead is None else [ahead]
 
     def _free(self, phone: str, contenders: Iterable[PhoneNumber]) -> Tenure:
         """LiveKit has no trunk of a living object: the status decides, then the past, then who asks for longest."""
         tenure = self._nobody(phone)
         ahead = self._ahead(phone, tenure, contenders)
-        if ahead:
-            return self._has(phone, ahead[0])
+        if ahead is not None:
+            return self._has(phone, ahead)
         if tenure.kept:  # until that goes, the number is the namespace's that left it
             self._held[phone] = tenure.kept[0].owner.namespace
             return tenure
@@ -115,16 +106,10 @@ class Claims:
             self._let_go(phone)
         return self._nobody(phone)
 
-    def _ahead(self, phone: str, tenure: Tenure, contenders: Iterable[PhoneNumber]) -> list[PhoneNumber]:
+    def _ahead(self, phone: str, tenure: Tenure, contenders: Iterable[PhoneNumber]) -> PhoneNumber | None:
         """The one among them that may have the number, or nobody. `tenure`: of nobody."""
-        contenders, rule = list(contenders), self._ports.installation
-        named = oldest(each for each in contenders if holds_by_status(each))
-        if named is not None:
-            return [named]
-        since = self._ports.cache.claims_since
-        asking = (each for each in contenders if claims(each, rule) and tenure.open_to(each))
-        best = first(asking, since, self._last(phone))
-        return [] if best is None else [best]
+        past = Past(self._ports.cache.claims_since, self._last(phone))
+        return next_holder(contenders, tenure, self._ports.installation, past)
 
     def _last(self, phone: str) -> str:
         """The namespace that had the number last, as long as that is remembered; empty: nobody knows."""
@@ -134,7 +119,8 @@ class Claims:
     def _nobody(self, phone: str) -> Tenure:
         """What stands in everybody's way while nobody has the number."""
         now, rule = self._ports.clock(), self._ports.installation
-        tenure = Tenure(kept=self._kept(phone), adoption_allowed=rule.adoption_allowed)
+        kept = kept_in(self._ports.inventory.snapshot, phone, self._objects, rule)
+        tenure = Tenure(kept=kept, adoption_allowed=rule.adoption_allowed)
         if not rule.reservation_s:
             return tenure
         if phone in self._held:
@@ -147,19 +133,14 @@ class Claims:
         unsettled = past is None and (now < settled_s or blind)
         return replace(tenure, unsettled=unsettled, blind=blind, until_s=max(settled_s, now))
 
-    def _kept(self, phone: str) -> tuple[Kept, ...]:
-        """What LiveKit has of objects of ours that are gone; nobody but who takes it over may have the number."""
-        ports, found = self._ports, []
-        for owner, ids in ports.inventory.owners_with(phone).items():
-            if owner.installation not in ports.installation.ids:
-                continue
-            unread = ports.hides(owner)
-            left = [each for each in ids if unread or not ports.looks_after(owner, each)]
-            if left:
-                retained = any(is_retained(ports.inventory.by_id[each]) for each in left)
-                alone = any(each in ports.left_alone for each in left)
-                found.append(Kept(owner, tuple(sorted(left)), retained, unread=unread, left_alone=alone))
-        return tuple(sorted(found, key=lambda kept: (not kept.retained, str(kept.owner))))
+    @property
+    def _objects(self) -> Objects:
+        ports = self._ports
+        return Objects(
+            named=lambda owner: ports.cache.get(Key(owner.namespace, owner.name)),
+            is_unread=ports.hides,
+            is_left_alone=lambda known: known in ports.left_alone,
+        )
 
     def _has(self, phone: str, holder: PhoneNumber | None) -> Tenure:
         if holder is not None and self._ports.inventory.loaded:

@@ -6,7 +6,7 @@ from ..api.conditions import Reason
 from ..api.recorded_status import RecordedIds
 from ..api.resource import PhoneNumber
 from ..api.schema import DeletionPolicy
-from ..core.assessment import Assessment, departed
+from ..core.assessment import Assessment, held_by_others
 from ..core.run_outcome import Done, RunOutcome
 from ..errors import Unavailable, Waiting
 from .apply import Applied
@@ -27,7 +27,8 @@ class Deletions:
         if number.has_finalizer:
             return True
         named = number.status.ids != RecordedIds()
-        if (named or self._ports.inventory.has_of(self._ports.owners(number))) and self._ports.owned(number):
+        marked = self._ports.inventory.snapshot.has_mark_of(self._ports.owners(number))
+        if (named or marked) and self._ports.owned(number):
             return True
         return number.others_hold and (named or number.status.ready.reason != Reason.DELETING)
 
@@ -85,7 +86,7 @@ class Deletions:
         """
         if not run.number.others_hold:
             return
-        gone = departed(assessment, self._ports.owned(run.number) if run.reached else None)
+        gone = held_by_others(assessment, self._ports.owned(run.number) if run.reached else None)
         await self._reporter.report(run.number, gone, replace(applied, failures=()), seen=run.reached)
 
     async def _let_go(self, run: ObjectRun, assessment: Assessment) -> None:

@@ -12,7 +12,8 @@ from .intake import Intake
 from .leader import Leadership
 from .orphan_search import Announce, OrphanRules, OrphanSearch
 from .ports import Ports
-from .queue import Priority, WorkQueue
+from .priority import Priority
+from .queue import WorkQueue
 from .reconcile import Reconciler
 from .release import Releases
 from .rights_watch import RightsWatch

@@ -1,4 +1,4 @@
-"""What is known of a number: LiveKit from the inventory, its Secret, who else names the phone number."""
+"""What is known of a number: LiveKit's snapshot from the inventory, its Secret, who else names the phone number."""
 
 from dataclasses import replace
 
@@ -7,13 +7,11 @@ from ..api.resource import Key, PhoneNumber
 from ..api.schema import DeletionPolicy
 from ..cluster.answers import Forbidden
 from ..cluster.reading import Unreadable
-from ..core.adoption import Adoption, judge
-from ..core.assessment import Assessment, Situation, assess
-from ..core.conflict import Trunk
-from ..core.credentials import Credentials, SecretFacts, SecretUse, resolve
+from ..core.assessment import Assessment, assess
+from ..core.credentials import Credentials, SecretFacts
 from ..core.orphans import numbers_of
-from ..core.ownership import Owned
-from ..core.trunk import DispatchRule
+from ..core.plan import with_texts
+from ..core.situation import ClusterFacts, Situation, credentials_of, situation_of
 from .ports import Ports
 
 RECOUNT_S = 1.0
@@ -62,9 +60,9 @@ class Retentions:
             return known
         known = frozenset(
             phone
-            for trunk, owner in ports.inventory.retained_in(namespace)
+            for trunk, owner in ports.inventory.snapshot.retained_in(namespace)
             if owner.installation in ports.installation.ids and not ports.looks_after(owner, trunk)
-            for phone in numbers_of(ports.inventory.by_id[trunk])
+            for phone in numbers_of(ports.inventory.snapshot.by_id[trunk])
         )
         self._counted = {name: each for name, each in self._counted.items() if now < each[0] + RECOUNT_S}
         self._counted[namespace] = (now, known)
@@ -78,7 +76,7 @@ class Retentions:
 
 
 class Gatherer:
-    """Puts together the `Situation` that the core judges."""
+    """Asks for what the core judges: LiveKit's snapshot, the Secret, and whose the number is."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -90,102 +88,79 @@ class Gatherer:
 
     def remembered(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
         """What is known of a number, without asking anybody. `claimed`: why it is not this object's."""
-        ports = self._ports
-        owned, may_retain = ports.owned(number), self._retentions.allowed(number)
-        if claimed is not None:
-            return Situation(number, owned, claimed=claimed, may_retain=may_retain)
-        adoption = self._adoption(number, owned)
-        return Situation(
-            number=number,
-            owned=owned,
-            foreign=self._foreign(number, owned),
-            foreign_rules=ports.inventory.foreign_rules(number.phone_number, owned + adoption.taken),
-            credentials=self._resolved(number, self._facts(number)),
-            adoption=adoption,
-            may_retain=may_retain,
-        )
+        return self._situation(number, claimed, self._known_secret(number))
 
     async def gather(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
         """What is known of a number, after asking for what must not be believed from memory."""
-        situation = self.remembered(number, claimed)
         if number.deleting or number.spec is None or claimed is not None:
-            return situation
-        return await self._with_facts(situation)
+            return self.remembered(number, claimed)
+        return self._situation(number, None, await self._secret(number))
 
-    async def opened(self, situation: Situation) -> Situation:
-        """The same with the credentials' texts, out of the Secret as it is now."""
-        use = self._use(situation.number)
-        if use is None:
-            return situation
-        return replace(situation, credentials=await self._fetched(situation.number, use))
+    async def with_texts(self, situation: Situation, assessment: Assessment) -> Assessment:
+        """The same assessment, its changes with the texts of the credentials out of the Secret as it is now.
+
+        A Secret that has changed since is judged anew.
+        """
+        number, ports = situation.number, self._ports
+        opened = credentials_of(number, await self._asked(number), ports.installation, ports.mask)
+        if opened != situation.credentials:
+            bare = opened.without_texts if isinstance(opened, Credentials) else opened
+            assessment = self.assess(replace(situation, credentials=bare))
+        if not isinstance(opened, Credentials):
+            return assessment
+        return replace(assessment, changes=with_texts(assessment.changes, opened))
 
     def is_told_of_secret(self, number: PhoneNumber) -> bool:
         """Whether a change of the number's Secret arrives by itself."""
-        facts = self._facts(number)
+        facts = self._known_secret(number)
         return facts is not None and facts.watched
 
-    async def _with_facts(self, situation: Situation) -> Situation:
-        """Ask for the Secret where nothing, or nothing usable, is remembered of one that does not tell by itself.
+    def _situation(
+        self, number: PhoneNumber, claimed: Verdict | None, secret: SecretFacts | Verdict | None
+    ) -> Situation:
+        ports = self._ports
+        cluster = ClusterFacts(
+            secret,
+            claimed,
+            is_gone=lambda owner: ports.is_gone(Key(owner.namespace, owner.name)),
+            may_retain=self._retentions.allowed(number),
+        )
+        snapshot = ports.inventory.snapshot if ports.inventory.loaded else None
+        return situation_of(number, snapshot, cluster, ports.installation, ports.mask)
+
+    async def _secret(self, number: PhoneNumber) -> SecretFacts | Verdict | None:
+        """The Secret; asked for where nothing, or nothing usable, is remembered of one that does not tell by itself.
 
         Also where no key opened it: there may be other keys by now, of which nobody tells.
         """
-        use = self._use(situation.number)
-        facts = self._facts(situation.number)
-        usable = isinstance(situation.credentials, Credentials)
-        told = facts is not None and (usable or (facts.watched and not facts.unopened))
-        if use is None or told:
-            return situation
-        return replace(situation, credentials=await self._fetched(situation.number, use))
+        facts = self._known_secret(number)
+        if facts is not None and facts.watched and not facts.unopened:
+            return facts
+        known = credentials_of(number, facts, self._ports.installation, self._ports.mask)
+        return facts if known is None or isinstance(known, Credentials) else await self._asked(number)
 
-    async def _fetched(self, number: PhoneNumber, use: SecretUse) -> Credentials | Verdict | None:
+    async def _asked(self, number: PhoneNumber) -> SecretFacts | Verdict | None:
+        """The Secret as it is now, with the texts of its values; a verdict if it cannot be read."""
+        name = _secret_name(number)
+        if name is None:
+            return None
+        where = f"Secret {name[0]}/{name[1]}"
         try:
-            facts = await self._ports.secrets.fetch(use.namespace, use.name)
+            return await self._ports.secrets.fetch(*name)
         except Forbidden:
-            where = f"Secret {use.namespace}/{use.name}"
             return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP 403).")
         except Unreadable as exc:
-            where = f"Secret {use.namespace}/{use.name}"
             message = f"{where} cannot be read: {exc.message}. Put the credentials into another one."
             return Verdict(Reason.SECRET_INVALID, message)
-        return self._resolved(number, facts)
 
-    def _foreign(self, number: PhoneNumber, owned: Owned) -> tuple[Trunk, ...]:
-        """Trunks with the number that are not this object's, as `Situation` has them."""
-        inventory, installation = self._ports.inventory, self._ports.installation
-        ids = inventory.inbound_with(number.phone_number) - {trunk.id for trunk in owned.inbound}
-        for owner, marked in inventory.owners_with(number.phone_number).items():
-            twin = owner.installation not in installation.ids and Key(owner.namespace, owner.name) == number.key
-            ids = ids.union(marked) if twin else ids
-        found = (inventory.by_id[each] for each in sorted(ids))
-        return tuple(trunk for trunk in found if not isinstance(trunk, DispatchRule))
+    def _known_secret(self, number: PhoneNumber) -> SecretFacts | None:
+        name = _secret_name(number)
+        return self._ports.secrets.known(*name) if name else None
 
-    def _adoption(self, number: PhoneNumber, owned: Owned) -> Adoption:
-        """What becomes of what the user asks to take over; nothing, as long as nobody knows what LiveKit has."""
-        ports = self._ports
-        if not ports.inventory.loaded:
-            return Adoption()
-        return judge(
-            number,
-            owned,
-            ports.inventory.by_id,
-            ports.installation,
-            lambda owner: ports.is_gone(Key(owner.namespace, owner.name)),
-        )
 
-    def _use(self, number: PhoneNumber) -> SecretUse | None:
-        spec = number.spec
-        if spec is None or spec.sip_password_secret_ref is None:
-            return None
-        ref = spec.sip_password_secret_ref
-        username = self._ports.mask(spec.sip_username) if spec.sip_username else None
-        return SecretUse(number.key.namespace, ref.name, ref.key, username)
-
-    def _facts(self, number: PhoneNumber) -> SecretFacts | None:
-        use = self._use(number)
-        return self._ports.secrets.known(use.namespace, use.name) if use else None
-
-    def _resolved(self, number: PhoneNumber, facts: SecretFacts | None) -> Credentials | Verdict | None:
-        use = self._use(number)
-        if use is None:
-            return None
-        return resolve(use, facts, self._ports.installation.secret_rules)
+def _secret_name(number: PhoneNumber) -> tuple[str, str] | None:
+    """Namespace and name of the Secret that a number names, None if it names none."""
+    spec = number.spec
+    if spec is None or spec.sip_password_secret_ref is None:
+        return None
+    return number.key.namespace, spec.sip_password_secret_ref.name

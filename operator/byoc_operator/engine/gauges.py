@@ -40,7 +40,7 @@ def export(
         "byoc_livekit_up": lambda: sweeper.state.up,
         "byoc_last_sweep_timestamp_seconds": lambda: sweeper.state.swept_at_s,
         "byoc_sweep_interval_seconds": lambda: sweeper.interval_s,
-        "byoc_livekit_objects": lambda: ports.inventory.size,
+        "byoc_livekit_objects": lambda: len(ports.inventory.snapshot),
         "byoc_paced_limit": lambda: ports.guard.pace.value,
         "byoc_sealing_keys_readable": lambda: not ports.keeper.keys.problem,
         "byoc_sealing_keys_lost": lambda: ports.keeper.lost,

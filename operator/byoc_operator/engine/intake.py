@@ -9,11 +9,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..api.resource import PLURAL, Key, PhoneNumber
+from ..api.names import PLURAL
+from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..errors import OperatorError
 from .ports import IntakePorts
-from .queue import Priority, WorkQueue, followers
+from .priority import Priority, followers
+from .queue import WorkQueue
 from .role import Role
 from .tasks import Tasks
 

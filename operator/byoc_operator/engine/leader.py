@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from ..api.conditions import Reason
-from ..cluster.lease import RELEASE, Holding, LeaseApi
+from ..api.names import RELEASE
+from ..cluster.lease import Holding, LeaseApi
 from ..errors import NotLeading, OperatorError
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,9 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
+from ..api.names import LEFT_ALONE
 from ..cluster.answers import ApiRefused
-from ..cluster.lease import LEFT_ALONE, LeaseApi
+from ..cluster.lease import LeaseApi
 from ..cluster.reading import Unreadable
 from ..core.orphans import MORE, as_left_alone, left_alone
 

@@ -68,8 +68,7 @@ class ObjectReconciler:
         situation = await self._gatherer.gather(run.number, run.claimed)
         assessment = self._gatherer.assess(situation)
         if run.reached and needs_credentials(assessment.changes):
-            situation = await self._gatherer.opened(situation)
-            assessment = self._gatherer.assess(situation)
+            assessment = await self._gatherer.with_texts(situation, assessment)
         if not self._ports.inventory.loaded:
             return replace(assessment, changes=())  # they are planned without a snapshot
         return assessment

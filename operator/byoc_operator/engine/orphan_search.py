@@ -103,13 +103,14 @@ class OrphanSearch:
         What somebody looks after stays. IDs that are not there do nothing; the next sweeps look for them again, and
         say so.
         """
-        by_id = self._ports.inventory.by_id
+        snapshot = self._ports.inventory.snapshot
+        by_id = snapshot.by_id
         wanted = [
             Orphan(kind_of(by_id[each]), each, owner)
             for each in self.asked
-            if each in by_id and (owner := self._ports.inventory.owner(each)) is not None
+            if each in by_id and (owner := snapshot.owner(each)) is not None
         ]
-        also = [rule for orphan in wanted for rule in rules_of(orphan, self._ports.inventory.of(orphan.owner))]
+        also = [rule for orphan in wanted for rule in rules_of(orphan, snapshot.marked_by(orphan.owner))]
         refused = set()
         for orphan in sorted({*wanted, *also}, key=lambda each: each.turn):
             try:
@@ -146,8 +147,8 @@ class OrphanSearch:
 
     def _tell_absent(self) -> None:
         """Say once of each ID that it is not there: a typing error would otherwise pass in silence."""
-        inventory = self._ports.inventory
-        absent = {each for each in self.asked if each not in inventory.by_id or inventory.owner(each) is None}
+        snapshot = self._ports.inventory.snapshot
+        absent = {each for each in self.asked if each not in snapshot.by_id or snapshot.owner(each) is None}
         new = sorted(absent - self._answered)
         self._answered = (self._answered | absent) & frozenset(self.asked)
         if new:
@@ -160,10 +161,10 @@ class OrphanSearch:
 
         Whoever is gone cannot be asked: so it is remembered while the object is there.
         """
-        ports, by_id = self._ports, self._ports.inventory.by_id
+        ports, by_id = self._ports, self._ports.inventory.snapshot.by_id
         kept: list[str] = []
         managed: list[str] = []
-        async for known, owner in in_steps(ports.inventory.owners()):
+        async for known, owner in in_steps(ports.inventory.snapshot.owners()):
             number = ports.cache.get(Key(owner.namespace, owner.name))
             if number is not None and owner.installation in ports.installation.ids and ports.looks_after(owner, known):
                 (kept if number.observes else managed).append(known)
@@ -183,10 +184,10 @@ class OrphanSearch:
 
     async def _left(self) -> tuple[list[Orphan], dict[Retained, tuple[str, ...]]]:
         """Orphans in the order of deletion, and what was retained, by number."""
-        by_id = self._ports.inventory.by_id
+        by_id = self._ports.inventory.snapshot.by_id
         found: list[Orphan] = []
         retained: dict[Retained, tuple[str, ...]] = {}
-        async for known, owner in in_steps(self._ports.inventory.owners()):
+        async for known, owner in in_steps(self._ports.inventory.snapshot.owners()):
             each = by_id.get(known)
             if each is None or not self._is_left(owner, known):
                 continue
@@ -200,8 +201,9 @@ class OrphanSearch:
     async def _delete(self, orphan: Orphan, *, released: bool) -> None:
         """Delete one, if it still is one: its number may have come back since."""
         inventory = self._ports.inventory
-        there = inventory.by_id.get(orphan.id)
-        if there is None or inventory.owner(orphan.id) != orphan.owner or not self._is_left(orphan.owner, orphan.id):
+        snapshot = inventory.snapshot
+        there = snapshot.by_id.get(orphan.id)
+        if there is None or snapshot.owner(orphan.id) != orphan.owner or not self._is_left(orphan.owner, orphan.id):
             return
         what = "the released" if released else "the orphaned"
         try:

@@ -5,13 +5,16 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..api.resource import PLURAL, Key, PhoneNumber
+from ..api.names import PLURAL
+from ..api.resource import Key, PhoneNumber
 from ..cluster.events import Events
 from ..cluster.numbers import NumberApi
 from ..cluster.regained import Regained
 from ..cluster.secrets import Secrets
 from ..core.desired import Installation
+from ..core.holders import looks_after
 from ..core.ownership import Owned, Owner
+from ..core.situation import owned_of
 from ..core.trunk import Mask
 from ..livekit_sip.guard import Guard
 from ..livekit_sip.inventory import Inventory
@@ -186,7 +189,7 @@ class Ports:
 
     def owned(self, number: PhoneNumber) -> Owned:
         """What is this number's in LiveKit, as far as the inventory knows."""
-        return self.inventory.owned(self.owners(number), number.phone_number, number.status.ids)
+        return owned_of(number, self.inventory.snapshot, self.installation)
 
     def looks_after(self, owner: Owner, id: str) -> bool:
         """Whether the object that a mark names is there, and the marked LiveKit object is its own.
@@ -196,5 +199,4 @@ class Ports:
         number = self.cache.get(Key(owner.namespace, owner.name))
         if number is None:
             return self.hides(owner)
-        recorded = number.status.ids
-        return id in (recorded.outbound, recorded.inbound, recorded.rule) or id in self.owned(number).ids
+        return looks_after(number, id, self.inventory.snapshot, self.installation)

@@ -10,9 +10,9 @@ import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import IntEnum
 
 from .fair_queue import FairQueue
+from .priority import Priority
 
 FIRST_RETRY_S = 1.0
 """Back-off per key doubles from here up to what the failure says."""
@@ -23,24 +23,6 @@ NOBODY = ""
 AHEAD = 8
 """So many runs of the highest priority go before one of another priority that waits: endless changes in one namespace
 must not keep all refreshes, repairs and retries from running."""
-
-
-class Priority(IntEnum):
-    """What a run is for; a smaller value goes first, nearly always.
-
-    USER: somebody changed this number. FOLLOW: one change concerns many numbers. In these two, namespaces take turns.
-    All but USER can wait, and share `paced_limit`.
-    """
-
-    USER = 0
-    FOLLOW = 1
-    REFRESH = 2
-    SWEEP = 3
-
-
-def followers(count: int) -> Priority:
-    """The priority of runs that follow from one change, by how many numbers it concerns: one goes at once."""
-    return Priority.USER if count == 1 else Priority.FOLLOW
 
 
 @dataclass(slots=True)

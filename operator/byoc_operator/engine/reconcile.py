@@ -1,7 +1,7 @@
 """One run: brings every object that names a phone number to its desired state, deletion included."""
 
 from ..api.resource import Key, PhoneNumber
-from ..core.assessment import departed
+from ..core.assessment import held_by_others
 from ..core.claims import Tenure
 from ..core.ownership import Owner
 from ..core.run_outcome import Again, Done, RunOutcome, outcome_of, soonest, with_livekit
@@ -120,7 +120,7 @@ class Reconciler:
         if number.deleting:
             if number.has_finalizer or assessment.changes or not number.others_hold:
                 return not number.has_finalizer and not assessment.changes
-            assessment = departed(assessment, self._ports.owned(number))
+            assessment = held_by_others(assessment, self._ports.owned(number))
         if assessment.changes or assessment.needs_finalizer:
             return False
         wanted = self._reporter.wanted(number, assessment, Outcome(self._ports.owned(number)))

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from ..api.conditions import LIVEKIT_AS_A_WHOLE, Condition, Reason, Verdict
+from ..api.names import GROUP, PLURAL
 from ..api.recorded_status import RecordedStatus
-from ..api.resource import GROUP, PLURAL, PhoneNumber, recorded_status_of
+from ..api.resource import PhoneNumber, recorded_status_of
 from ..cluster.answers import ApiRefused, Asked, Conflict, Forbidden, Invalid, NotFound
 from ..core.assessment import Assessment
 from ..core.ownership import Owned

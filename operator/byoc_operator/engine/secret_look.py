@@ -9,7 +9,8 @@ from ..cluster.reading import Unreadable
 from ..errors import OperatorError, Unavailable
 from .bugs import Bugs
 from .ports import SecretPorts
-from .queue import WorkQueue, followers
+from .priority import followers
+from .queue import WorkQueue
 
 log = logging.getLogger(__name__)
 

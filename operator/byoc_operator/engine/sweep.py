@@ -15,7 +15,8 @@ from byoc_operator.errors import Failure
 from .bugs import Bugs
 from .orphan_search import OrphanSearch
 from .ports import SweepPorts
-from .queue import Priority, WorkQueue
+from .priority import Priority
+from .queue import WorkQueue
 from .secret_look import SecretLook
 from .throttled import count_wait_of
 

@@ -4,7 +4,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from ..api.resource import PLURAL, Key
+from ..api.names import PLURAL
+from ..api.resource import Key
 from ..cluster.events import Events
 from ..cluster.reading import Unreadable
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from ..api.resource import GROUP, KIND
+from ..api.names import GROUP, KIND
 
 ACTIONS = ("refresh", "recreate", "pause", "resume")
 SOURCE = "deploy/argocd"

@@ -12,7 +12,7 @@ import click
 import yaml
 
 from ..api.crd import build_crd
-from ..api.resource import GROUP, PLURAL
+from ..api.names import GROUP, PLURAL
 from .argocd import argocd_files
 from .chart import chart_files
 from .numbers_chart import numbers_chart_files

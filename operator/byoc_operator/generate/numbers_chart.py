@@ -12,6 +12,7 @@ import yaml
 
 from ..api import grammar
 from ..api.characters import STRANGE, re2
+from ..api.names import PAUSED
 from ..api.openapi import Schema, spec_schema
 from ..api.rule import Entries, NotEmpty, Rule, TextForm, Together, Transition, whole
 from ..api.rules import COUNTRY_CODE_HINT, ENDPOINT, RULES
@@ -132,7 +133,7 @@ def values_schema() -> dict[str, Any]:
     chosen = {name: {"$ref": f"#/definitions/{name}"} for name in fields}
     number = {
         **chosen,
-        "annotations": _texts("Annotations of the object, such as `byoc.talkifai.dev/paused: 'true'`."),
+        "annotations": _texts(f"Annotations of the object, such as `{PAUSED}: 'true'`."),
         "labels": {"$ref": "#/definitions/labels"},
     }
     return {

@@ -12,11 +12,22 @@ from pydantic.fields import FieldInfo
 from ..api.carriers import PRESETS
 from ..api.conditions import REMEDIES
 from ..api.crd import DESCRIPTION
+from ..api.names import (
+    ADOPT,
+    ALLOWED_AGENTS,
+    ALLOWED_HOSTS,
+    ALLOWED_NUMBERS,
+    FINALIZER,
+    FORCE_ORPHAN,
+    LEFT_ALONE,
+    PAUSED,
+    RECREATE,
+    REFRESH,
+    RELEASE,
+    WATCH_LABEL,
+)
 from ..api.openapi import Schema, spec_schema, status_schema
-from ..api.resource import FINALIZER, GROUP
 from ..api.rules import RULES
-from ..cluster.lease import LEFT_ALONE, RELEASE
-from ..core.credentials import WATCH_LABEL
 from ..core.findings import MESSAGES
 from ..settings import Settings
 from ..telemetry.table import METRICS, Metric
@@ -52,27 +63,27 @@ def status_fields() -> str:
 
 ANNOTATIONS = (
     (
-        f"{GROUP}/refresh",
+        REFRESH,
         "any new value",
         "Replace every LiveKit object of the number in place. See `status.lastHandledRefresh`.",
     ),
     (
-        f"{GROUP}/recreate",
+        RECREATE,
         "any new value",
         "Delete the LiveKit objects and create them anew, with new IDs. See `status.lastHandledRecreate`.",
     ),
     (
-        f"{GROUP}/paused",
+        PAUSED,
         "`true`",
         "Write nothing to LiveKit; refresh and recreate wait. Deletion still works.",
     ),
     (
-        f"{GROUP}/force-orphan",
+        FORCE_ORPHAN,
         "`true`",
         "Let a deletion end although LiveKit fails. An Event and the log name what may stay in LiveKit.",
     ),
     (
-        f"{GROUP}/adopt",
+        ADOPT,
         "`ST_…,ST_…,SDR_…` and perhaps `,force`",
         (
             "Take over LiveKit objects that nobody owns and that have exactly this number, if `BYOC_ADOPTION` allows "
@@ -97,17 +108,17 @@ def annotations() -> str:
 
 NAMESPACE_ANNOTATIONS = (
     (
-        f"{GROUP}/allowed-numbers",
+        ALLOWED_NUMBERS,
         "`+12025550123, +1202556*`",
         "Phone numbers that its `ByocPhoneNumber`s may have.",
     ),
     (
-        f"{GROUP}/allowed-agents",
+        ALLOWED_AGENTS,
         "`agent_support, acme-*`",
         "Agents that `inboundAgentId` and `outboundAgentId` may name.",
     ),
     (
-        f"{GROUP}/allowed-hosts",
+        ALLOWED_HOSTS,
         "`pstn.twilio.com, sip.telnyx.eu`",
         "Hosts that `terminationUri` may name, each with all hosts below it.",
     ),

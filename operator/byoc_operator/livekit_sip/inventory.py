@@ -1,4 +1,4 @@
-"""The shared picture of LiveKit: three lists for any number of phone numbers, kept current by our own writes.
+"""The shared snapshot of LiveKit: three lists for any number of phone numbers, kept current by our own writes.
 
 The lists are not atomic and LiveKit has no versions. So every write of ours is journalled, and a snapshot, when it is
 installed, gets all writes that ended after its *start* replayed over it: it can never undo a write.
@@ -8,20 +8,17 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TypeVar
 
 from ..api.conditions import Reason
-from ..api.recorded_status import RecordedIds
 from ..core.fields import completed
-from ..core.foreign_rules import ForeignRules
-from ..core.ownership import Owned, Owner, claim
+from ..core.ownership import Owner
+from ..core.snapshot import Snapshot
 from ..core.trunk import CLASSES, DELETE_ORDER, InboundTrunk, Kind, OutboundTrunk, SipObject
 from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
 from .gateway import SipGateway
-from .picture import Picture
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +45,7 @@ class Inventory:
     def __init__(self, gateway: SipGateway, clock: Callable[[], float] = time.monotonic) -> None:
         self._gateway = gateway
         self._clock = clock
-        self._picture = Picture()
+        self._snapshot = Snapshot()
         self._loaded = False
         self._stale = False
         self._started_at = float("-inf")
@@ -63,14 +60,14 @@ class Inventory:
         return self._loaded
 
     @property
-    def size(self) -> int:
-        """How many objects LiveKit holds, ours and others'."""
-        return len(self._picture.by_id)
+    def snapshot(self) -> Snapshot:
+        """What LiveKit holds, to read; empty before it was listed."""
+        return self._snapshot
 
     # Looking
 
     async def ensure(self, begun_after: float = float("-inf")) -> None:
-        """Have a picture: the one there is, or a new one if none is, it is invalid, or it began before `begun_after`.
+        """Have a snapshot: the one there is, or a new one if none is, it is invalid, or it began before `begun_after`.
 
         Everyone who waits shares one snapshot. Raises what the gateway raises.
         """
@@ -93,7 +90,7 @@ class Inventory:
 
     async def _share(self) -> None:
         if self._flight is None:
-            self._flight = asyncio.create_task(self._snapshot(), name="snapshot of LiveKit")
+            self._flight = asyncio.create_task(self._take(), name="snapshot of LiveKit")
             self._flight.add_done_callback(self._landed)
         # Shielded: one waiter that is cancelled must not end the snapshot of the others.
         await asyncio.shield(self._flight)
@@ -103,7 +100,7 @@ class Inventory:
         if not flight.cancelled():
             flight.exception()  # somebody has to look, even if everyone who waited has gone
 
-    async def _snapshot(self) -> None:
+    async def _take(self) -> None:
         await asyncio.sleep(max(0.0, self._attempted_at + MIN_INTERVAL_S - self._clock()))
         started = self._attempted_at = self._clock()
         was_stale, self._stale, self._journal = self._stale, False, []
@@ -111,10 +108,10 @@ class Inventory:
             await self._install(await self._listed())
             self._started_at = started
         except BaseException as exc:
-            # The picture that we have is as good, or as bad, as it was.
+            # The snapshot that we have is as good, or as bad, as it was.
             self._stale = self._stale or was_stale
             if isinstance(exc, Exception) and not isinstance(exc, OperatorError):
-                # A bug that an object of somebody else's meets: it must not end whoever asked for a picture.
+                # A bug that an object of somebody else's meets: it must not end whoever asked for a snapshot.
                 message = f"LiveKit's lists cannot be taken in ({type(exc).__name__}); the log has the place."
                 frames = "".join(traceback.format_tb(exc.__traceback__)[-4:])
                 log.error("a bug: %s\n%s", message, frames)  # noqa: TRY400 - as in runs
@@ -125,7 +122,7 @@ class Inventory:
 
     async def _listed(self) -> list[SipObject]:
         found = await self._three_lists()
-        if self._loaded and 2 * len(found) < self.size:
+        if self._loaded and 2 * len(found) < len(self._snapshot):
             # A list that shrank by more than half may be a page that got lost; nothing is created from it unproved.
             found = await self._three_lists()
         return found
@@ -138,93 +135,32 @@ class Inventory:
         return found
 
     async def _install(self, found: Iterable[SipObject]) -> None:
-        picture = Picture()
+        snapshot = Snapshot()
         for count, sip_object in enumerate(found):
             if count % BREATH == 0:
                 await asyncio.sleep(0)
-            picture.put(self._with_known_password(sip_object))
+            snapshot.put(self._with_known_password(sip_object))
         # No break from here on: what was written so far is in the journal, and comes over the lists.
         for write in self._journal or ():
             if isinstance(write, str):
-                picture.drop(write)
+                snapshot.drop(write)
             else:
-                picture.put(write)
-        self._picture, self._loaded = picture, True
+                snapshot.put(write)
+        self._snapshot, self._loaded = snapshot, True
 
     def _with_known_password(self, listed: SipObject) -> SipObject:
         """Where LiveKit lists no passwords, the digest of what we wrote ourselves is what we know."""
-        return listed if listed.password_listed else completed(listed, self._picture.by_id.get(listed.id))
-
-    def owned(self, owners: Iterable[Owner], phone_number: str, recorded: RecordedIds) -> Owned:
-        """What is ours for one number; see `core.ownership.claim`."""
-        picture = self._picture
-        marked = [picture.by_id[known] for owner in owners for known in picture.by_owner.get(owner, ())]
-        return claim(phone_number, recorded, marked, picture.by_id)
-
-    def inbound_with(self, phone_number: str) -> frozenset[str]:
-        """IDs of all inbound trunks, whoever's, with this number."""
-        picture = self._picture
-        found = picture.by_number.get(phone_number, ())
-        return frozenset(each for each in found if isinstance(picture.by_id[each], InboundTrunk))
-
-    def owners_with(self, phone_number: str) -> dict[Owner, list[str]]:
-        """Whose marks trunks with this number carry, and the IDs of these."""
-        found: dict[Owner, list[str]] = {}
-        for each in self._picture.by_number.get(phone_number, ()):
-            owner = self._picture.owners.get(each)
-            if owner is not None:
-                found.setdefault(owner, []).append(each)
-        return found
-
-    def owner(self, id: str) -> Owner | None:
-        """Whose mark an object carries, None if it carries none or is not there."""
-        return self._picture.owners.get(id)
-
-    def owners(self) -> list[tuple[str, Owner]]:
-        """The ID of every object with a mark, and whose mark it is."""
-        return list(self._picture.owners.items())
-
-    def retained_in(self, namespace: str) -> list[tuple[str, Owner]]:
-        """The ID of every trunk that this namespace left, or is to leave, by its mark; and whose mark it is."""
-        picture = self._picture
-        return [(each, picture.owners[each]) for each in picture.retained.get(namespace, ())]
-
-    def of(self, owner: Owner) -> list[SipObject]:
-        """Whatever carries the mark of this owner."""
-        return [self._picture.by_id[each] for each in self._picture.by_owner.get(owner, ())]
-
-    def has_of(self, owners: Iterable[Owner]) -> bool:
-        """Whether there is anything with the mark of one of these."""
-        return any(owner in self._picture.by_owner for owner in owners)
+        return listed if listed.password_listed else completed(listed, self._snapshot.by_id.get(listed.id))
 
     def late_owners(self) -> list[Owner]:
         """Whose creates got no answer, and may still be applied."""
         return list(self._late)
 
-    def foreign_rules(self, phone_number: str, owned: Owned) -> ForeignRules:
-        """Rules that are not the number's own and that calls to it may get; the work for all numbers is done once."""
-        picture, ours = self._picture, {rule.id for rule in owned.rules}
-        trunk = owned.inbound[0].id if owned.inbound else ""
-        catch_alls = [each for _, each in sorted(picture.catch_alls.items()) if each.id not in owned.ids]
-        wildcards = picture.sorted_wildcards()
-        return ForeignRules(
-            on_trunk=tuple(rule for rule in picture.rules_of([trunk]) if rule.id not in ours),
-            wildcards=tuple(rule for rule in wildcards.for_number(phone_number) if rule.id not in ours),
-            catch_alls=tuple(catch_alls),
-            on_catch_alls=picture.rules_of([each.id for each in catch_alls]),
-            contradicting=wildcards.contradicting,
-        )
-
-    @property
-    def by_id(self) -> Mapping[str, SipObject]:
-        """Everything, to look at."""
-        return MappingProxyType(self._picture.by_id)
-
     # Writing
 
     async def create(self, wanted: _Object, owner: Owner) -> _Object:
         """Create and remember. If the outcome is unknown, `unsettled` tells until when to look for it."""
-        if owner in self._picture.nameless:
+        if self._snapshot.lacks_id_of(owner):
             raise Stalled(Reason.REJECTED_BY_LIVEKIT, _NAMELESS)
         try:
             made = await self._gateway.create(wanted)
@@ -253,7 +189,7 @@ class Inventory:
         except OperatorError as exc:
             self._contradicted(exc)
             raise
-        known = self._picture.by_id.get(id)
+        known = self._snapshot.by_id.get(id)
         if isinstance(known, OutboundTrunk | InboundTrunk):
             self._wrote(replace(known, metadata=metadata))
 
@@ -264,7 +200,7 @@ class Inventory:
         except OperatorError as exc:
             self._contradicted(exc)
             raise
-        self._picture.drop(id)
+        self._snapshot.drop(id)
         if self._journal is not None:
             self._journal.append(id)
 
@@ -283,7 +219,7 @@ class Inventory:
         return open_until
 
     def _wrote(self, stored: SipObject) -> None:
-        self._picture.put(stored)
+        self._snapshot.put(stored)
         if self._journal is not None:
             self._journal.append(stored)
 

@@ -7,7 +7,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from ..process.connections import Limits, Port
+from ..process.connection import Limits
+from ..process.port import Port
 
 OK, BAD_REQUEST, NOT_READY = 200, 400, 503
 

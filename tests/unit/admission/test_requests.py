@@ -23,9 +23,10 @@ from byoc_operator.admission.places import Places
 from byoc_operator.admission.request import API_VERSION, BOUNDS, MAX_BODY, NotAReview, request_in
 from byoc_operator.admission.server import SMALL, AdmissionServer
 from byoc_operator.admission.storage import Serving
+from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.cluster.json_bounds import Bounds, check, decoded
-from byoc_operator.core.credentials import LAST_APPLIED, WATCH_LABEL
-from byoc_operator.process import connections
+from byoc_operator.core.credentials import LAST_APPLIED
+from byoc_operator.process import port as port_module
 from byoc_operator.sealing.freshness import Keys
 from byoc_operator.sealing.sealed import KeyRing
 from strategies import QUICK, json_values
@@ -217,7 +218,7 @@ async def test_a_body_that_ends_in_nonsense_is_refused(
     then: bytes, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_module, "READ_WITHIN_S", 0.3)
-    monkeypatch.setattr(connections, "LINGER_S", 0.1)
+    monkeypatch.setattr(port_module, "LINGER_S", 0.1)
     async with serving() as (port, found):
         trust = ssl.create_default_context(cadata=found.authorities.decode())
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)

@@ -18,8 +18,8 @@ from byoc_operator.admission.storage import Serving, SharedCertificates
 from byoc_operator.admission.webhook import Webhook
 from byoc_operator.admission.webhook_configuration import WebhookConfiguration
 from byoc_operator.api.conditions import Reason
+from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.cluster.fake import Fail, FakeApi
-from byoc_operator.core.credentials import WATCH_LABEL
 from byoc_operator.errors import OperatorError, Unavailable
 from byoc_operator.sealing.freshness import Keys
 from testbed.part import free_port

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from byoc_operator.api.conditions import Reason, Verdict
 from byoc_operator.api.encoding import from_base64
-from byoc_operator.api.resource import MAX_ANSWER, parse, refused_host
+from byoc_operator.api.resource import MAX_ANSWER, parse
 from byoc_operator.api.schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
+from byoc_operator.api.termination_hosts import refused_host
 from byoc_operator.api.validation import parse_spec
 from byoc_operator.core.credentials import (
     REFUSED_TYPES,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from byoc_operator.api.resource import PLURAL
+from byoc_operator.api.names import PLURAL
 from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
 from byoc_operator.cluster.fake import Refuse
 from byoc_operator.core.credentials import LAST_APPLIED, Field

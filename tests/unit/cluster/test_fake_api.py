@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.resource import FINALIZER
+from byoc_operator.api.names import FINALIZER
 from byoc_operator.cluster.answers import Conflict, Invalid, NotFound
 from byoc_operator.cluster.api import JSON_PATCH, MERGE_PATCH
 from byoc_operator.cluster.fake import Fail, FakeApi

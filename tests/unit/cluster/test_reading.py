@@ -12,7 +12,8 @@ import pytest
 from kopf._cogs.clients.api import iter_jsonlines
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.resource import FINALIZER, PLURAL, UNREAD
+from byoc_operator.api.names import FINALIZER, PLURAL
+from byoc_operator.api.resource import UNREAD
 from byoc_operator.cluster.answers import Expired
 from byoc_operator.cluster.pages import JSON, PAGE_SIZE, STARTS, TABLE, Pages
 from byoc_operator.cluster.reading import MAX_OBJECT, SMALL, TooMuch, Unreadable, read

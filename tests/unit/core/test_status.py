@@ -10,7 +10,8 @@ from byoc_operator.api.conditions import REMEDIES, Condition, Reason, Verdict, s
 from byoc_operator.api.recorded_status import recorded_status
 from byoc_operator.api.resource import parse
 from byoc_operator.cluster.fake_patch import merged
-from byoc_operator.core.assessment import Situation, assess
+from byoc_operator.core.assessment import assess
+from byoc_operator.core.situation import Situation
 from byoc_operator.core.status import Outcome, status_of, status_patch
 from strategies import (
     CREDENTIALS,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from byoc_operator.api.names import FINALIZER, GROUP
 from byoc_operator.api.recorded_status import recorded_status
-from byoc_operator.api.resource import FINALIZER, GROUP, Key
+from byoc_operator.api.resource import Key
 from byoc_operator.engine import cache as cache_module
 from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.per_object import PerObject

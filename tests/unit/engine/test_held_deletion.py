@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.resource import FINALIZER, PLURAL
+from byoc_operator.api.names import FINALIZER, PLURAL
 from byoc_operator.cluster.fake import Refuse
 from byoc_operator.core.trunk import Kind
 from byoc_operator.errors import Stalled, Unavailable

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from byoc_operator.api.names import LEFT_ALONE
 from byoc_operator.cluster.fake import Fail, FakeApi
-from byoc_operator.cluster.lease import LEFT_ALONE, LeaseApi
+from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.engine.leader import DURATION_S, Alone
 from byoc_operator.errors import Unavailable
 from candidates import API_DOWN, Runs, now, two

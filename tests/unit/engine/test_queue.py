@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.engine.queue import AHEAD, Priority, WorkQueue
+from byoc_operator.engine.priority import Priority
+from byoc_operator.engine.queue import AHEAD, WorkQueue
 from strategies import QUICK
 from virtual_time import in_virtual_time
 

@@ -5,7 +5,8 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.engine.queue import Priority, WorkQueue
+from byoc_operator.engine.priority import Priority
+from byoc_operator.engine.queue import WorkQueue
 from strategies import QUICK
 from virtual_time import in_virtual_time
 

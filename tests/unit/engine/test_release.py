@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.api.conditions import Reason
+from byoc_operator.api.names import RELEASE
 from byoc_operator.api.resource import Key
 from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
 from byoc_operator.cluster.fake import FakeApi, Refuse
-from byoc_operator.cluster.lease import RELEASE
 from byoc_operator.cluster.reading import Unreadable
 from byoc_operator.core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
 from byoc_operator.core.ownership import Mark, Owner

@@ -7,6 +7,7 @@ import pytest
 
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.ownership import Mark, Owner, owner_of, parse_mark
+from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
 from operated import DELETES, NAME, NAMESPACE, PHONE, World, manifest
 from virtual_time import in_virtual_time
@@ -105,15 +106,15 @@ async def test_a_sweep_counts_what_is_left_once_however_many_numbers_there_are()
     for count in range(100):
         world.api.apply(manifest(f"n{count}", phoneNumber=f"+155502{count:05}", deletionPolicy="Retain"))
     await world.settle()
-    inventory, counts = world.ports.inventory, list[str]()
-    retained_in = inventory.retained_in
+    counts, retained_in = list[str](), Snapshot.retained_in
 
-    def counted(namespace: str) -> list[tuple[str, Owner]]:
+    def counted(snapshot: Snapshot, namespace: str) -> list[tuple[str, Owner]]:
         counts.append(namespace)
-        return retained_in(namespace)
+        return retained_in(snapshot, namespace)
 
-    object.__setattr__(inventory, "retained_in", counted)
-    await world.sweep()
+    with pytest.MonkeyPatch.context() as patched:  # each sweep has a snapshot of its own
+        patched.setattr(Snapshot, "retained_in", counted)
+        await world.sweep()
     assert 0 < len(counts) <= 3
 
 

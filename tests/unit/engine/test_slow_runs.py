@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from byoc_operator.core.trunk import Kind
-from byoc_operator.engine.queue import Priority
+from byoc_operator.engine.priority import Priority
 from byoc_operator.livekit_sip.faults import Hang, LoseReply
 from operated import NAME, NAMESPACE, World, manifest
 from virtual_time import in_virtual_time

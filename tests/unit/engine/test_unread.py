@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from byoc_operator.api.resource import PLURAL
+from byoc_operator.api.names import PLURAL
 from byoc_operator.cluster.reading import Unreadable
 from byoc_operator.engine.unread import REMEMBERED, Unread
 from operated import NAME, NAMESPACE, PASSWORD, USER, World

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.resource import PLURAL
+from byoc_operator.api.names import PLURAL
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.errors import Unavailable
 from operated import (

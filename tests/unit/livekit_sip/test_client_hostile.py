@@ -76,7 +76,7 @@ async def test_an_object_of_ours_without_a_usable_id_is_not_missing(server: Serv
         CreateSIPOutboundTrunk=lambda _: reply(SIPOutboundTrunkInfo(sip_trunk_id="ST_new")),
     )
     await inventory.ensure()
-    assert inventory.size == 0
+    assert len(inventory.snapshot) == 0
     with pytest.raises(Stalled, match="Delete it in LiveKit"):
         await inventory.create(TRUNK, owner)
     assert (await inventory.create(TRUNK, Owner("cluster-a", "voice", "other"))).id == "ST_new"

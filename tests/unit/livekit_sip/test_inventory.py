@@ -74,7 +74,7 @@ async def test_a_snapshot_never_undoes_a_write(write: Write, kind: Kind, hangs: 
     assert not snapshot.done()
     released.set()
     await snapshot
-    assert dict(inventory.by_id) == {each.id: each for each in livekit.objects()}
+    assert dict(inventory.snapshot.by_id) == {each.id: each for each in livekit.objects()}
 
 
 class SlowLiveKit(FakeLiveKit):
@@ -93,15 +93,15 @@ async def test_a_failed_snapshot_leaves_the_picture_as_it_was(kind: Kind) -> Non
     inventory = make(livekit)
     livekit.put(OUT)
     await inventory.ensure()
-    before = dict(inventory.by_id)
+    before = dict(inventory.snapshot.by_id)
     livekit.put(IN)
     livekit.inject(Refuse(DOWN), "list", kind)
     inventory.invalidate()
     with pytest.raises(Unavailable):
         await inventory.ensure()
-    assert dict(inventory.by_id) == before
+    assert dict(inventory.snapshot.by_id) == before
     await inventory.ensure()
-    assert inventory.size == 2, "what was invalid before the failure still is"
+    assert len(inventory.snapshot) == 2, "what was invalid before the failure still is"
 
 
 @in_virtual_time
@@ -162,7 +162,7 @@ async def test_what_is_contradicted_during_a_snapshot_asks_for_another() -> None
     released.set()
     await snapshot
     await inventory.ensure()
-    assert (inventory.size, len(livekit.calls)) == (1, 9)
+    assert (len(inventory.snapshot), len(livekit.calls)) == (1, 9)
 
 
 @in_virtual_time
@@ -175,7 +175,7 @@ async def test_a_replaced_object_that_is_gone_asks_for_a_snapshot() -> None:
     with pytest.raises(Gone):
         await inventory.replace(replace(OUT, id=made.id))
     await inventory.ensure()
-    assert inventory.size == 0
+    assert len(inventory.snapshot) == 0
 
 
 @pytest.mark.parametrize("late", [LoseReply(), ApplyLate()], ids=["applied", "late"])
@@ -196,7 +196,7 @@ async def test_a_create_without_answer_is_open_until_a_snapshot_after_its_time(l
     livekit.apply_late()
     await inventory.ensure(begun_after=until)
     assert inventory.unsettled([OWNER]) == 0
-    assert len(inventory.owned([OWNER], PHONE, RecordedIds()).outbound) == 1
+    assert len(inventory.snapshot.owned([OWNER], PHONE, RecordedIds()).outbound) == 1
 
 
 @in_virtual_time
@@ -218,10 +218,10 @@ async def test_lists_that_shrank_by_more_than_half_are_taken_again() -> None:
     await inventory.ensure()
     livekit.forget = 1
     await refreshed(inventory)
-    assert (inventory.size, len(livekit.calls)) == (5, 9)
+    assert (len(inventory.snapshot), len(livekit.calls)) == (5, 9)
     livekit.forget = 2
     await refreshed(inventory)
-    assert (inventory.size, len(livekit.calls)) == (0, 15), "two in a row are believed"
+    assert (len(inventory.snapshot), len(livekit.calls)) == (0, 15), "two in a row are believed"
 
 
 class Forgetful(FakeLiveKit):
@@ -245,14 +245,14 @@ async def test_where_no_passwords_are_listed_the_digest_of_what_we_wrote_is_kept
     unknown = livekit.put(OUT)
     for _ in range(2):
         await refreshed(inventory)
-        kept, other = inventory.by_id[made.id], inventory.by_id[unknown]
+        kept, other = inventory.snapshot.by_id[made.id], inventory.snapshot.by_id[unknown]
         assert isinstance(kept, OutboundTrunk)
         assert isinstance(other, OutboundTrunk)
         assert (kept.password, kept.password_listed) == (MASK("pass"), True)
         assert (other.password, other.password_listed) == (None, False)
     livekit.edit(made.id, username=MASK("somebody else"))
     await refreshed(inventory)
-    changed = inventory.by_id[made.id]
+    changed = inventory.snapshot.by_id[made.id]
     assert isinstance(changed, OutboundTrunk)
     assert not changed.password_listed
 
@@ -263,18 +263,18 @@ async def test_indexes_follow_what_is_written() -> None:
     inventory = make(livekit)
     await inventory.ensure()
     trunk = await inventory.create(replace(IN, numbers=("+1 (987) 654-3210",)), OWNER)
-    assert inventory.inbound_with(PHONE) == {trunk.id}
+    assert [each.id for each in inventory.snapshot.trunks_with(PHONE)] == [trunk.id]
     await inventory.replace(replace(trunk, numbers=("+15550100000",)))
-    assert inventory.inbound_with(PHONE) == frozenset()
-    assert inventory.inbound_with("+15550100000") == {trunk.id}
+    assert inventory.snapshot.trunks_with(PHONE) == []
+    assert [each.id for each in inventory.snapshot.trunks_with("+15550100000")] == [trunk.id]
     await inventory.remark(Kind.INBOUND_TRUNK, trunk.id, "{}")
-    assert not inventory.owned([OWNER], "+15550100000", RecordedIds())
+    assert not inventory.snapshot.owned([OWNER], "+15550100000", RecordedIds())
     wildcard = livekit.put(replace(RULE, name="theirs", trunk_ids=()))
     await refreshed(inventory)
-    assert [rule.id for rule in inventory.foreign_rules(PHONE, Owned()).wildcards] == [wildcard]
+    assert [rule.id for rule in inventory.snapshot.foreign_rules(PHONE, Owned()).wildcards] == [wildcard]
     await inventory.delete(Kind.DISPATCH_RULE, wildcard)
-    assert inventory.foreign_rules(PHONE, Owned()) == ForeignRules()
-    assert inventory.size == 1
+    assert inventory.snapshot.foreign_rules(PHONE, Owned()) == ForeignRules()
+    assert len(inventory.snapshot) == 1
 
 
 @in_virtual_time
@@ -290,17 +290,17 @@ async def test_rules_of_others_are_found_by_trunk_and_by_called_number() -> None
     elsewhere = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=("+15550100000",))))
     here = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=("1 (987) 654-3210",))))
     await refreshed(inventory)
-    owned = inventory.owned([OWNER], PHONE, RecordedIds())
+    owned = inventory.snapshot.owned([OWNER], PHONE, RecordedIds())
     assert owned.rules == (ours,)
-    found = inventory.foreign_rules(PHONE, owned)
+    found = inventory.snapshot.foreign_rules(PHONE, owned)
     assert ([rule.id for rule in found.on_trunk], [rule.id for rule in found.wildcards]) == ([on_ours], [here])
-    assert [rule.id for rule in inventory.foreign_rules("+15550100000", Owned()).wildcards] == [elsewhere]
+    assert [rule.id for rule in inventory.snapshot.foreign_rules("+15550100000", Owned()).wildcards] == [elsewhere]
     assert found.contradicting == ()
     twin = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=(PHONE,))))
     await refreshed(inventory)
-    assert set(inventory.foreign_rules("+15550100000", Owned()).contradicting) == {here, twin}
+    assert set(inventory.snapshot.foreign_rules("+15550100000", Owned()).contradicting) == {here, twin}
     livekit.drop(on_ours)
     livekit.drop(twin)
     await refreshed(inventory)
-    gone = inventory.foreign_rules(PHONE, owned)
+    gone = inventory.snapshot.foreign_rules(PHONE, owned)
     assert (gone.on_trunk, gone.contradicting) == ((), ())

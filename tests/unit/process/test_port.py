@@ -14,7 +14,8 @@ from aiohttp import web
 
 from byoc_operator.admission import server as admission
 from byoc_operator.admission.certificates import renewed
-from byoc_operator.process.connections import HEADERS, STUCK_LOOKS, Limits, Port
+from byoc_operator.process.connection import Limits
+from byoc_operator.process.port import HEADERS, STUCK_LOOKS, Port
 from testbed.part import free_port
 
 DEADLINE_S = 20.0

@@ -1,0 +1,128 @@
+"""What may stand in the way of a number: one function for each thing, which says what it is, or None.
+
+`assessment.CHECKS` has them in order.
+"""
+
+from dataclasses import dataclass, replace
+
+from ..api.conditions import Reason, Verdict
+from ..api.names import PAUSED
+from ..api.resource import PhoneNumber
+from ..api.schema import Authentication, PhoneNumberSpec
+from ..api.termination_hosts import refused_host, trunk_of_refused_host
+from . import adoption as adopting
+from .conflict import Conflict, conflict
+from .credentials import Credentials
+from .desired import Desired, Installation, RecreateValues, desired
+from .situation import Situation
+from .trunk import Kind, Mask, kind_of
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A situation, and what several checks and the plan ask of it.
+
+    `conflict`: what follows from other people's trunks; `lost`: paths of the fields that an adoption would erase
+    unasked.
+    """
+
+    situation: Situation
+    installation: Installation
+    mask: Mask
+    conflict: Conflict | None = None
+    lost: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> PhoneNumber:
+        """The number that is judged."""
+        return self.situation.number
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """The credentials, None if none are referenced or they cannot be had."""
+        found = self.situation.credentials
+        return found if isinstance(found, Credentials) else None
+
+    def wanted(self, spec: PhoneNumberSpec, recreate: RecreateValues) -> Desired:
+        """What the number should be in LiveKit. `recreate`: what the marks of its trunks should say."""
+        owner = self.installation.owners(self.number.key.namespace, self.number.key.name)[0]
+        return desired(spec, owner, self.installation, self.credentials, recreate, self.mask)
+
+    @property
+    def blocked(self) -> frozenset[Kind]:
+        """Kinds of object that must stay exactly as they are; the others go on."""
+        adoption = self.situation.adoption
+        blocked = adoption.withheld | _without_credentials(self.situation)
+        if self.conflict:
+            blocked |= self.conflict.blocked
+        return blocked | {kind_of(each) for each in adoption.taken.all if self.lost}
+
+
+def case_of(situation: Situation, installation: Installation, mask: Mask) -> Case:
+    """What there is to check. `mask`: the one that the situation was made with."""
+    number, adoption = situation.number, situation.adoption
+    found = conflict(number, situation.owned, situation.foreign, adoption, installation)
+    case = Case(situation, installation, mask, found)
+    if number.spec is None or not adoption.taken or number.wishes.adopt_by_force:
+        return case
+    want = case.wanted(number.spec, RecreateValues())  # the marks do not count
+    return replace(case, lost=adopting.lost(want, adoption.taken))
+
+
+def paused(case: Case) -> Verdict | None:
+    """The annotation stops all writes."""
+    if not case.number.wishes.paused:
+        return None
+    message = (
+        f"Nothing is written to LiveKit while the annotation {PAUSED} is true; changes, refresh and recreate wait. "
+        "Take the annotation away to go on."
+    )
+    return Verdict(Reason.PAUSED, message, stalled=False)
+
+
+def invalid_spec(case: Case) -> Verdict | None:
+    """The spec breaks a rule of the CRD, or names a host that this installation refuses."""
+    number, installation = case.number, case.installation
+    if number.spec is None:
+        return number.invalid
+    refused = refused_host(number.spec, installation.termination_hosts)
+    if refused is None:
+        return None
+    trunk = trunk_of_refused_host(number, removes=installation.removes_refused)
+    return replace(refused, message=refused.message + trunk)
+
+
+def number_claimed(case: Case) -> Verdict | None:
+    """Another object has the number."""
+    return case.situation.claimed
+
+
+def credentials_missing(case: Case) -> Verdict | None:
+    """The Secret gives no usable credentials."""
+    credentials = case.situation.credentials
+    return credentials if isinstance(credentials, Verdict) else None
+
+
+def number_conflict(case: Case) -> Verdict | None:
+    """LiveKit has somebody else's trunk with the number."""
+    return case.conflict.verdict if case.conflict else None
+
+
+def adoption_refused(case: Case) -> Verdict | None:
+    """The annotation `adopt` names what cannot be taken over."""
+    return case.situation.adoption.verdict
+
+
+def adoption_erases_fields(case: Case) -> Verdict | None:
+    """Taking objects over would erase fields, and nobody has said that this is wanted."""
+    return adopting.waits(case.lost)
+
+
+def _without_credentials(situation: Situation) -> frozenset[Kind]:
+    """The trunks that need the credentials that cannot be had."""
+    spec = situation.number.spec
+    if spec is None or not isinstance(situation.credentials, Verdict):
+        return frozenset()
+    if spec.inbound_agent_id and spec.inbound.authentication is Authentication.DIGEST:
+        return frozenset({Kind.OUTBOUND_TRUNK, Kind.INBOUND_TRUNK})
+    return frozenset({Kind.OUTBOUND_TRUNK})

@@ -1,0 +1,209 @@
+"""The settings that say what this installation adds to every number: read by the operator, and by whoever may look.
+
+They stand in the operator's environment, and all but the secret ones in a ConfigMap beside it, so that a command line
+outside the pod judges a number as the operator does.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from .api.retain import RetainPolicy, at_most, parse_retain
+from .core.credentials import SecretRules
+from .core.desired import Installation
+from .errors import CannotRun
+from .setting_forms import FORMS, LISTS, cannot_be_seen, is_livekit_url, texts
+
+
+class SecretsPolicy(StrEnum):
+    """Which Secrets numbers may use."""
+
+    ANY = "Any"
+    LABELLED = "Labelled"
+
+
+class SealingPolicy(StrEnum):
+    """Whether credentials may stand in a Secret in plain text."""
+
+    ACCEPT = "Accept"
+    REQUIRE = "Require"
+
+
+class AdoptionPolicy(StrEnum):
+    """Whether objects without our mark may be taken over."""
+
+    DENY = "Deny"
+    ALLOW = "Allow"
+
+
+class RefusedHostPolicy(StrEnum):
+    """What happens with the outbound trunk of a number whose termination host is not allowed."""
+
+    KEEP = "Keep"
+    REMOVE = "Remove"
+
+
+Names = tuple[str, ...]
+"""A comma-separated list in the environment."""
+
+
+class InstallationSettings(BaseModel):
+    """What every number depends on, by environment name. None of it is secret."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    livekit_url: str = Field(alias="LIVEKIT_URL", description="LiveKit server: ws, wss, http or https.")
+    sip_uri: str = Field(
+        "",
+        alias="BYOC_SIP_URI",
+        description="Our public SIP endpoint: `[sip:]host[:port][;transport=tls|tcp|udp]`. Without transport it is for "
+        "all: 5061 is told to TLS only, 5060 to TCP and UDP only, any other port to TLS only. Comma list: the others' "
+        "own endpoints, such as `sip.example.com:6061,sip.example.com:6060;transport=tcp`.",
+    )
+    installation_id: Names = Field(
+        (),
+        alias="BYOC_INSTALLATION_ID",
+        description="Marks our LiveKit objects. Comma list: the first marks, all are recognised. "
+        "Absent: the UID of the namespace kube-system.",
+    )
+    agent_name: str = Field(
+        "",
+        alias="BYOC_AGENT_NAME",
+        description="LiveKit agent name for every number. Absent: the agent id is the name.",
+    )
+    adoption: AdoptionPolicy = Field(
+        AdoptionPolicy.DENY, alias="BYOC_ADOPTION", description="`Allow` lets the annotation `adopt` take objects over."
+    )
+    retain: RetainPolicy | int = Field(
+        RetainPolicy.ALLOW,
+        alias="BYOC_RETAIN",
+        description="Whether `deletionPolicy: Retain` is followed: `Allow`, `Deny`, or a number: at most so many "
+        "retained phone numbers in a namespace. Where it is not, a deletion deletes.",
+    )
+    reservation_s: float = Field(
+        300.0,
+        ge=0.0,
+        le=86_400.0,
+        alias="BYOC_NUMBER_RESERVATION_SECONDS",
+        description="How long a phone number that was let go stays reserved for the namespace that had it last. 0: not "
+        "at all.",
+    )
+    room_prefix: str = Field("call-", alias="BYOC_ROOM_PREFIX", description="Start of the name of a call's room.")
+    secrets: SecretsPolicy = Field(
+        SecretsPolicy.ANY, alias="BYOC_SECRETS", description="`Labelled` refuses Secrets without our label."
+    )
+    sealing: SealingPolicy = Field(
+        SealingPolicy.ACCEPT,
+        alias="BYOC_SEALING",
+        description="`Accept` takes plain-text credentials, with a finding; `Require` refuses them.",
+    )
+    termination_hosts: Names = Field(
+        (),
+        alias="BYOC_TERMINATION_HOSTS",
+        description="Domains and addresses that numbers may name as termination host, comma list: `twilio.com`, "
+        "`.twilio.com` and `*.twilio.com` are the same, itself and all below it. Absent: any.",
+    )
+    refused_hosts: RefusedHostPolicy = Field(
+        RefusedHostPolicy.KEEP,
+        alias="BYOC_REFUSED_HOSTS",
+        description="What happens with the outbound trunk of a number whose host is not among them (any more): `Keep` "
+        "leaves it as it is, `Remove` deletes it; the inbound side stays.",
+    )
+    credentials_max_age_days: int = Field(
+        0, ge=0, alias="BYOC_CREDENTIALS_MAX_AGE_DAYS", description="Older SIP passwords give a finding. 0: never."
+    )
+
+    @field_validator(*LISTS, mode="before", check_fields=False)
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        parts = tuple(dict.fromkeys(part.strip() for part in value.split(",") if part.strip()))
+        if not parts:
+            message = "has nothing but commas and blanks; leave it out, or name something"
+            raise ValueError(message)
+        return parts
+
+    @field_validator("*")
+    @classmethod
+    def _is_visible(cls, value: object) -> object:
+        for text in texts(value):
+            if message := cannot_be_seen(text):
+                raise ValueError(message)
+        return value
+
+    @field_validator("retain", mode="before")
+    @classmethod
+    def _is_retain(cls, value: object) -> object:
+        return parse_retain(str(value))
+
+    @field_validator("livekit_url")
+    @classmethod
+    def _is_livekit(cls, value: str) -> str:
+        if not is_livekit_url(value):
+            message = "must be a ws, wss, http or https URL without credentials, like wss://livekit.example.com"
+            raise ValueError(message)
+        return value
+
+    @field_validator(*FORMS, check_fields=False)
+    @classmethod
+    def _has_form(cls, value: str | tuple[str, ...], about: ValidationInfo) -> str | tuple[str, ...]:
+        holds, message = FORMS[str(about.field_name)]
+        if not all(holds(text) for text in texts(value) if text):
+            raise ValueError(message)
+        return value
+
+    @property
+    def livekit_host(self) -> str:
+        """The host of the LiveKit server, as it is shown in a status."""
+        return urlsplit(self.livekit_url).hostname or ""
+
+    def installation(self, cluster_id: str = "") -> Installation:
+        """What the settings add to every number. `cluster_id`: the UID of kube-system, for who names no ID of its own.
+
+        Raises CannotRun if neither is given.
+        """
+        ids = self.installation_id or ((cluster_id,) if cluster_id else ())
+        if not ids:
+            raise CannotRun("BYOC_INSTALLATION_ID: is required where the cluster's own ID is not known")
+        return Installation(
+            ids=ids,
+            live_kit=self.livekit_host,
+            agent_name=self.agent_name,
+            room_prefix=self.room_prefix,
+            sip_uri=self.sip_uri,
+            termination_hosts=self.termination_hosts,
+            removes_refused=self.refused_hosts is RefusedHostPolicy.REMOVE,
+            secret_rules=SecretRules(
+                labelled_only=self.secrets is SecretsPolicy.LABELLED,
+                sealed_only=self.sealing is SealingPolicy.REQUIRE,
+            ),
+            credentials_max_age_days=self.credentials_max_age_days,
+            adoption_allowed=self.adoption is AdoptionPolicy.ALLOW,
+            reservation_s=self.reservation_s,
+            retained_at_most=at_most(self.retain),
+        )
+
+
+def installation_settings(values: Mapping[str, str]) -> InstallationSettings:
+    """The settings among `values`: environment names and their texts, as the ConfigMap of the operator has them.
+
+    What is empty counts as absent, and other names are ignored, as in the environment. Raises CannotRun with one
+    line that names the wrong one.
+    """
+    try:
+        return InstallationSettings.model_validate({name: value for name, value in values.items() if value})
+    except ValidationError as exc:
+        raise CannotRun(line_of(exc)) from None
+
+
+def line_of(exc: ValidationError) -> str:
+    """The first error as one line. Never the value: it may be a secret in the wrong place."""
+    error = exc.errors(include_input=False, include_url=False)[0]
+    name = str(error["loc"][0]) if error["loc"] else ""
+    message = str(error["msg"]).removeprefix("Value error, ").replace("Input should be", "must be", 1)
+    if error["type"] == "missing":
+        message = "is required"
+    return f"{name}: {message}" if name else message
