@@ -131,7 +131,7 @@ LIVEKIT_AS_A_WHOLE = (
     Reason.LIVEKIT_MISCONFIGURED,
     Reason.LIVEKIT_TOO_OLD,
 )
-"""Faults of LiveKit as a whole: thousands of numbers may carry them, none of them is to blame."""
+"""Reasons that concern LiveKit as a whole: thousands of numbers may have one, and no number causes it."""
 
 
 MAX_MESSAGE = 4096

@@ -19,7 +19,8 @@ from ..errors import OperatorError
 from ..sealing.sealed import KeyRing
 from ..sealing.store import encoded, keys_in, secret_path
 from ..sealing.uses import Use, resealed, use_of
-from .sealer import IN_USE, NO_RIGHTS, SECRET, Refused
+from .exit_codes import ExitCode, Refused
+from .naming import SECRET
 
 ATTEMPTS = 5
 """How often a write that somebody else was faster with is tried again."""
@@ -106,13 +107,13 @@ class StoredKeys:
                 f"{len(needing)} Secrets are sealed with older keys: {shown}. Run `kubectl byoc keys reseal` first; "
                 "--even-if-used gives them up."
             )
-            raise Refused(message, exit_code=IN_USE)
+            raise Refused(message, ExitCode.IN_USE)
         if self.unread:
             where = next(iter(self.unread))
             message = (
                 f"{where} cannot be read ({self.unread[where]}) and may need an older key; --even-if-used risks it"
             )
-            raise Refused(message, exit_code=IN_USE)
+            raise Refused(message, ExitCode.IN_USE)
 
     async def reseal(self) -> Resealed:
         """Seal with the first key whatever is sealed with another one, in place."""
@@ -154,7 +155,7 @@ class StoredKeys:
             named = [self._named(number) async for number in NumberApi(self._api, ()).all()]
         except ApiRefused as exc:
             message = f"the Secrets and numbers of all namespaces must be read for this, and you may not: {exc.message}"
-            raise Refused(message, exit_code=NO_RIGHTS) from exc
+            raise Refused(message, ExitCode.NO_RIGHTS) from exc
         for namespace, name in sorted({each for each in named if each[1]} - set(found)):
             try:
                 path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
@@ -182,7 +183,7 @@ class StoredKeys:
             message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
             raise Refused(message) from exc
         except ApiRefused as exc:
-            exit_code = NO_RIGHTS if isinstance(exc, Forbidden) else 1
+            exit_code = ExitCode.NO_RIGHTS if isinstance(exc, Forbidden) else ExitCode.FAILED
             raise Refused(f"{self._where} cannot be read: {exc.message}", exit_code=exit_code) from exc
 
     def _ring_of(self, raw: Mapping[str, Any]) -> KeyRing:

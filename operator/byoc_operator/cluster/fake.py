@@ -62,7 +62,8 @@ class FakeApi(FakeCluster):
 
     `requests`: how many came in, by method and resource; `writes`: those that were not GET, refused ones too;
     `garbled`: objects that are there and cannot be read; `events`: the Events that were posted; `admitting`: what a
-    mutating webhook makes of a Secret in a dry run; `without`: verbs and resources that RBAC refuses.
+    mutating webhook makes of a Secret in a dry run; `without`: verbs and resources that RBAC refuses; `logs`: the lines
+    of pods, by namespace and name.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -75,6 +76,7 @@ class FakeApi(FakeCluster):
         self.garbled: set[Name] = set()
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
+        self.logs: dict[tuple[str, str], list[str]] = {}
         self._faults: list[tuple[Fail | Refuse | Hold, str | None, str | None]] = []
 
     # As ClusterApi
@@ -134,6 +136,16 @@ class FakeApi(FakeCluster):
             if not token:
                 return
 
+    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
+        """The log of a pod, all of it: no parameter of the request is heeded."""
+        what = asked("GET", path.partition("?")[0])
+        await asyncio.sleep(0)
+        if ("get", what.resource) in self.without:
+            words = f'pods "{what.name}" is forbidden: User "operator" cannot get resource "pods/log"'
+            raise error_of(Answer("GET", what, HTTPStatus.FORBIDDEN, resource, {"message": words})) or AssertionError
+        for line in self.logs.get((what.namespace, what.name), []):
+            yield line
+
     def _garbled(self, answer: Json, resource: str) -> Unreadable | None:
         metadata = answer.get("metadata", {})
         name = (resource, metadata.get("namespace", ""), metadata.get("name", ""))
@@ -168,7 +180,7 @@ class FakeApi(FakeCluster):
                 return self._get(at) if request.method == "GET" else self._patch(at, request, status=False)
             case ["api", "v1", *rest] | [
                 "apis",
-                names.GROUP | "events.k8s.io" | "coordination.k8s.io",
+                names.GROUP | "events.k8s.io" | "coordination.k8s.io" | "apps",
                 _,
                 *rest,
             ]:
@@ -216,6 +228,8 @@ class FakeApi(FakeCluster):
         stored = [
             each for (kind, within, _), each in self._objects.items() if kind == plural and namespace in (None, within)
         ]
+        if plural == "events":
+            stored = [each for each in self.events if namespace in (None, each["metadata"]["namespace"])]
         return page(stored, query, self._version, self._oldest)
 
     def _patch(self, at: Name, request: Request, *, status: bool) -> Json:

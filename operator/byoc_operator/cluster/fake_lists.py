@@ -34,7 +34,8 @@ def page(stored: Sequence[Json], query: Mapping[str, str], version: int, oldest:
             told = "The provided continue parameter is too old to display a consistent list result."
             raise Refuse(HTTPStatus.GONE, told, "Expired", resume=_token(after, version))
         version = place["rv"]
-    found = sorted((each for each in stored if selected(each, query.get("labelSelector", ""))), key=_place)
+    labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+    found = sorted((each for each in stored if selected(each, labels) and _has_fields(each, fields)), key=_place)
     rest = [each for each in found if _place(each) >= after]
     shown = rest[:limit] if limit else rest
     metadata: Json = {"resourceVersion": str(version)}
@@ -44,9 +45,23 @@ def page(stored: Sequence[Json], query: Mapping[str, str], version: int, oldest:
 
 
 def selected(stored: Json, selector: str) -> bool:
-    """Whether an object has the label `key=value`; an empty selector is met by all."""
-    key, _, value = selector.partition("=")
-    return not selector or (stored["metadata"].get("labels") or {}).get(key) == value
+    """Whether an object has each label `key=value` of a comma list; an empty selector is met by all."""
+    labels = stored["metadata"].get("labels") or {}
+    wanted = [each.partition("=") for each in selector.split(",") if each]
+    return all(labels.get(key) == value for key, _, value in wanted)
+
+
+def _has_fields(stored: Json, selector: str) -> bool:
+    """Whether an object has each field `path=value` of a comma list."""
+    return all(
+        _at(stored, path.split(".")) == value for path, _, value in (e.partition("=") for e in selector.split(",") if e)
+    )
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _place(stored: Json) -> str:

@@ -19,6 +19,7 @@ from ..core.credentials import MAX_BYTES, MAX_KEYS
 from ..errors import OperatorError, Unavailable
 from .cutting import Cut, Found, Malformed, Steps
 from .shapes import Entries, Fields, Items, Leaf, Place, Shape, There
+from .surroundings import AROUND
 
 SMALL = 64 * 1024
 """Bytes that are decoded at once. As many brackets take Python 2 MB and a millisecond; an ordinary number has 2 KB."""
@@ -75,7 +76,7 @@ SECRET = Fields(
 )
 """Of a Secret: of `managedFields` only when `data` was written."""
 
-SHAPES: Mapping[str, Shape] = {PLURAL: NUMBER, f"{PLURAL}/status": NUMBER, "secrets": SECRET}
+SHAPES: Mapping[str, Shape] = {PLURAL: NUMBER, f"{PLURAL}/status": NUMBER, "secrets": SECRET, **AROUND}
 
 
 @dataclass(eq=False)

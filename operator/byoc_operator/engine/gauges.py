@@ -1,4 +1,4 @@
-"""Gauges of what only the leader knows. A replica that stands by has no series of them."""
+"""Gauges whose values only the leader knows. A standby exports no series of them."""
 
 from collections.abc import Callable, Mapping
 
@@ -72,7 +72,10 @@ def led_by_label(role: Role, read: ReadMany) -> Callable[[], Mapping[tuple[str, 
 
 
 def reasons(cache: Cache) -> dict[tuple[str, ...], float]:
-    """How many numbers have which reason. The cache counts as numbers change, so reading walks over no number."""
+    """How many objects have each reason; "Unseen" for any text that is not a `Reason`.
+
+    The cache keeps the counts up to date, so a scrape takes the same time for any number of objects.
+    """
     counts: dict[tuple[str, ...], float] = {}
     for stored, count in cache.reasons().items():
         reason = stored if stored in _REASONS else UNSEEN
@@ -81,7 +84,7 @@ def reasons(cache: Cache) -> dict[tuple[str, ...], float]:
 
 
 def findings(cache: Cache) -> dict[tuple[str, ...], float]:
-    """How many numbers have which finding, counted in the same way. A finding of a newer operator is left out."""
+    """How many objects have each finding, counted in the same way. A finding of a newer operator is left out."""
     counted = cache.findings()
     return {(code,): counted.get(code, 0) for code in _CODES}
 

@@ -19,12 +19,14 @@ from .ports import Ports
 from .report import Reporter
 
 OTHERS_S = 1.0
-"""How long a run goes on with those who have not the number: their objects may be such that each write takes seconds,
-and the holder's next change waits for the end of the run."""
+"""For how many seconds one run reconciles claimants.
+
+A write to the object of a claimant may take seconds, and the next change of the holder waits for the end of the run.
+"""
 
 
 class Reconciler:
-    """Runs phone numbers, one run per number at a time (the queue sees to that)."""
+    """Reconciles phone numbers. The queue ensures that a number has one run at a time."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -52,7 +54,10 @@ class Reconciler:
         return with_livekit(soonest(outcomes), None if trouble is None else trouble.reason)
 
     async def _outage(self, phone: str) -> Failure | None:
-        """Have a snapshot of LiveKit; why there is none. Lost creates are looked for once their time is over."""
+        """Ensure that there is a snapshot; returns why there is none, else None.
+
+        A create request that timed out may be applied late. A new snapshot is taken when that time is over.
+        """
         inventory = self._ports.inventory
         due = inventory.unsettled([owner for owner in inventory.late_owners() if self._names(owner, phone)])
         try:
@@ -66,7 +71,7 @@ class Reconciler:
         return number is not None and number.phone_number == phone
 
     async def _others(self, phone: str, tenure: Tenure, outage: Failure | None) -> list[RunOutcome]:
-        """Run objects that do not hold the number: a few, and not for long, so that the holder is not delayed."""
+        """Reconcile a few claimants, for `OTHERS_S` at most, so that the next run of the holder does not wait long."""
         reached = outage is None
         due = await self._claimants.due(phone, tenure, reached=reached)
         outcomes: list[RunOutcome] = []
@@ -78,16 +83,16 @@ class Reconciler:
             outcome = await self._one(number, tenure, outage)
             self._claimants.note(number.key, tenure, reached=reached, done=outcome == Done())
             outcomes.append(outcome)
-        if more and all(outcome == Done() for outcome in outcomes):  # objects that fail for ever get a pause
+        if more and all(outcome == Done() for outcome in outcomes):  # if one failed, its back-off counts
             outcomes.append(Again(SOON_S))
         if due.waits and not tenure.blind:
             outcomes.append(Again(max(0.0, tenure.until_s - self._ports.clock())))
         return outcomes
 
     async def _one(self, number: PhoneNumber, tenure: Tenure | None, outage: Failure | None) -> RunOutcome:
-        """Run one object as it is by now. Raises `ObjectChanged`.
+        """Reconcile the current version of one object. Raises `ObjectChanged`.
 
-        `tenure`: who has the number instead, None: this object.
+        `tenure`: None if this object holds the number.
         """
         now = self._ports.cache.get(number.key)
         if now is None or now.phone_number != number.phone_number:
@@ -97,13 +102,13 @@ class Reconciler:
             outcome = await self._objects.bring_in_step(ObjectRun(now, claimed, outage))
         except OperatorError as exc:
             return outcome_of(exc)
-        self._reporter.through(now)
+        self._reporter.written(now)
         return outcome
 
     def in_step(self, phone: str) -> bool:
-        """Whether a run would find nothing to do, as far as is known; what a sweep asks of every phone number.
+        """Whether a run would change nothing, as far as the cache and the snapshot tell; each sweep asks this.
 
-        Where several objects name it, whether the holder still exists is asked at each sweep.
+        False if several objects name the number: a run then confirms that the holder exists.
         """
         if self._ports.cache.rivals(phone) > 1:
             return False
@@ -112,7 +117,7 @@ class Reconciler:
         return not any(map(tenure.waits, numbers)) and all(self._is_in_step(each, tenure) for each in numbers)
 
     async def tidy(self) -> None:
-        """Forget what is remembered of numbers that no object names any more."""
+        """Forget the past of numbers that no object names any more."""
         await self.claims.tidy()
 
     def _is_in_step(self, number: PhoneNumber, tenure: Tenure) -> bool:

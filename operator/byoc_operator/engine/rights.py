@@ -1,7 +1,8 @@
-"""Rights that live in what is being deleted: a namespaced install has them in the very namespaces of its numbers.
+"""Reports the loss of the right to remove finalizers, when a namespace with numbers is deleted.
 
-Kubernetes deletes a RoleBinding along with its namespace, perhaps before the numbers are let go. No right outlives the
-namespace but one that holds everywhere: so it is told before, and when it happens.
+A namespaced install has its rights by a RoleBinding in each namespace. Kubernetes deletes the RoleBinding with its
+namespace, perhaps before the operator has removed the finalizers of the numbers; only a ClusterRoleBinding stays. The
+operator therefore warns at the start, and reports when it happens.
 """
 
 import logging
@@ -14,11 +15,11 @@ from ..errors import OperatorError
 log = logging.getLogger(__name__)
 
 Say = Callable[[str, str], Awaitable[None]]
-"""Posts an Event on the installation: reason, note."""
+"""Posts an Event about the whole installation: reason, note."""
 
 
 class Rights:
-    """Tells of rights in single namespaces. `namespaces`: the watched ones; without any there is nothing to tell."""
+    """Reports lost rights by namespace. `namespaces`: the watched ones; if empty, the install is not namespaced."""
 
     def __init__(self, namespaces: tuple[str, ...] = (), api: JsonApi | None = None, say: Say | None = None) -> None:
         self._namespaces = namespaces
@@ -27,7 +28,7 @@ class Rights:
         self._missing: set[str] = set()
 
     async def look(self) -> None:
-        """Once at the start: say that a namespace may take our rights along, unless we have them everywhere."""
+        """At the start: warn that rights go with their namespace, unless the operator has them in the whole cluster."""
         if not self._namespaces or self._api is None:
             return
         try:
@@ -42,7 +43,7 @@ class Rights:
             )
 
     async def refused(self, namespace: str, message: str) -> None:
-        """A finalizer could not be taken off a deleted number, as we have no right to; told once a namespace."""
+        """Report, once per namespace, that the operator has no right to remove a finalizer."""
         if not self._namespaces or namespace in self._missing:
             return
         self._missing.add(namespace)
@@ -56,7 +57,7 @@ class Rights:
             await self._say("RightsGone", note)
 
     def used(self, namespace: str) -> None:
-        """We have the right, again or still."""
+        """Note that the operator removed a finalizer, so it has the right in this namespace."""
         if namespace in self._missing:
             self._missing.discard(namespace)
             log.info("the operator has the right again to let numbers of namespace %s go", namespace)

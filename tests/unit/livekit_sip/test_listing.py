@@ -22,7 +22,7 @@ from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owner, owner_of, rule_name
 from byoc_operator.core.trunk import DispatchRule, Form, InboundTrunk, OutboundTrunk, Selection
 from byoc_operator.livekit_sip import bounds, convert, listing
-from byoc_operator.livekit_sip.bounds import Room, bounded
+from byoc_operator.livekit_sip.bounds import ListBudget, bounded
 from byoc_operator.livekit_sip.error_map import TooMuch
 from byoc_operator.livekit_sip.listing import items_of, read, seen_as
 from strategies import QUICK
@@ -203,20 +203,20 @@ def test_a_mark_that_was_filled_up_is_a_mark_and_differs_from_ours(junk: int) ->
 
 
 def test_there_is_room_for_ten_thousand_and_an_end() -> None:
-    room = Room()
+    budget = ListBudget()
     for each in range(10_000):
-        room.take(InboundTrunk(f"Line {each}", MARK, (f"+1555{each:07d}",), ("54.172.60.0/30",) * 8))
+        budget.take(InboundTrunk(f"Line {each}", MARK, (f"+1555{each:07d}",), ("54.172.60.0/30",) * 8))
     with pytest.raises(TooMuch):
-        all(room.take(OutboundTrunk("n", f"{each}" * 1000, "a", "TLS", ())) for each in range(50_000))
+        all(budget.take(OutboundTrunk("n", f"{each}" * 1000, "a", "TLS", ())) for each in range(50_000))
 
 
 def test_numbers_of_strangers_are_known_until_there_are_too_many() -> None:
-    room = Room()
+    budget = ListBudget()
     crowd = InboundTrunk("crowd", "", tuple(f"+1555{each:07d}" for each in range(10_000)))
-    kept = [len(room.take(crowd).numbers) for _ in range(30)]
+    kept = [len(budget.take(crowd).numbers) for _ in range(30)]
     assert kept[:25] == [10_000] * 25
     assert kept[25:] == [bounds.FEW_NUMBERS + 1] * 5
-    assert len(room.take(InboundTrunk("one", "", ("+15550100000",))).numbers) == 1
+    assert len(budget.take(InboundTrunk("one", "", ("+15550100000",))).numbers) == 1
 
 
 @QUICK
