@@ -58,10 +58,10 @@ WORKERS_PER_CALL = 2.5
 """A run spends part of its time on the API server, so more runs than LiveKit calls keep LiveKit busy."""
 
 CLOUD_REQUESTS_PER_MINUTE = 900
-"""LiveKit Cloud allows 1,000 a project and minute; the rest is for the applications."""
+"""LiveKit Cloud allows 1,000 requests per project and minute. The other 100 are for the user's applications."""
 
 IN_VAIN_BEATS = 30
-"""How long a replica may lead without its Lease before it is ended; it ends by itself within 5 s."""
+"""Seconds for which a replica may lead without its Lease before the process ends. It should end within 5 s."""
 
 WATCHED_KINDS = 2
 """Numbers and labelled Secrets."""
@@ -69,7 +69,7 @@ WATCHED_KINDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """What is there before the API server has answered anything. `closing`: closes what was opened, at the end."""
+    """The parts that need no answer of the API server. `closing`: closes at the end whatever was opened."""
 
     settings: Settings
     api: ClusterApi
@@ -83,7 +83,7 @@ class Foundation:
 
 
 async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Foundation:
-    """Make what needs no answer of the API server."""
+    """Make the parts that need no answer of the API server."""
     metrics = Metrics()
     api = await connect(metrics.kubernetes_request)
     closing.push_async_callback(api.close)
@@ -99,7 +99,7 @@ async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closin
 
 
 async def webhook_of(base: Foundation) -> Webhook | None:
-    """The webhook that seals, listening, if the settings ask for it. Every replica serves it, whoever leads."""
+    """Start the admission webhook that seals; None if the settings do not ask for it. A standby serves it, too."""
     settings = base.settings
     if not settings.admission:
         return None
@@ -123,7 +123,7 @@ async def webhook_of(base: Foundation) -> Webhook | None:
 
 
 async def engine_of(base: Foundation) -> Engine:
-    """The engine with its real parts. Asks the API server for the installation; kopf starts the engine."""
+    """Make the engine with its real parts. This waits for the API server; kopf's startup handler starts the engine."""
     settings = base.settings
     installation = await installation_of(settings, base.api)
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
@@ -228,7 +228,7 @@ def _bucket(settings: Settings) -> Bucket:
 
 
 def _spare_collector() -> None:
-    """Imported code stays and cached numbers live long, so a collection seldom finds anything."""
+    """Make garbage collections rare: imported code stays and cached objects live long, so they find little."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
@@ -242,7 +242,7 @@ def _end(base: Foundation, died: asyncio.Future[BaseException]) -> None:
 
 
 def _leads_in_vain(engine: Engine, leader: Leadership) -> str:
-    """A leader whose Lease is lost ends by itself; one that does not end is stuck."""
+    """A problem if this replica leads although its Lease is lost. Such a replica should have ended."""
     if engine.leading:
         try:
             leader.must_hold()

@@ -1,4 +1,4 @@
-{{/* The operator's environment, as far as values decide it; what is empty is left out. */}}
+{{/* The environment variables of the operator that come from values. Empty values are left out. */}}
 {{- define "byoc.settings" -}}
 LIVEKIT_URL: {{ required "livekit.url is required: the LiveKit server, like wss://livekit.example.com" .Values.livekit.url | quote }}
 BYOC_LEASE_NAME: {{ include "byoc.fullname" . | quote }}
