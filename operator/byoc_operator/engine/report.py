@@ -96,7 +96,7 @@ class Reporter:
             raise ObjectChanged from exc
         ports.cache.seen(raw)
         held = ports.cache.get(number.key)
-        if held is None or (held.uid, held.generation, held.wishes) != (number.uid, number.generation, number.wishes):
+        if held is None or _judged(held) != _judged(number):
             raise ObjectChanged
         return held
 
@@ -201,6 +201,11 @@ class Reporter:
             reason = Reason.KUBERNETES_REFUSED
             await self._ports.events.about_number(number, "Warning", reason, "Report", note)
         return WriteRefused(Reason.KUBERNETES_REFUSED, refused.message, longest_s=REFUSED_LONGEST_S)
+
+
+def _judged(number: PhoneNumber) -> tuple[object, ...]:
+    """What a run judges of an object."""
+    return (number.uid, number.generation, number.requested)
 
 
 def _verdict(failure: Failure | None) -> Verdict | None:

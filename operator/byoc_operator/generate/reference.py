@@ -19,11 +19,11 @@ from ..api.names import (
     ALLOWED_NUMBERS,
     FINALIZER,
     FORCE_ORPHAN,
-    LEFT_ALONE,
     PAUSED,
     RECREATE,
     REFRESH,
     RELEASE,
+    RETAINED_IDS,
     WATCH_LABEL,
 )
 from ..api.openapi import Schema, spec_schema, status_schema
@@ -147,7 +147,7 @@ LEASE_ANNOTATIONS = (
         ),
     ),
     (
-        LEFT_ALONE,
+        RETAINED_IDS,
         "`ST_…,SDR_…`, perhaps `more`",
         (
             "The operator's own: what an observing object, or Retain with force-orphan, leaves or will leave in "
