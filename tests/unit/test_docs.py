@@ -10,7 +10,7 @@ import yaml
 
 from byoc_operator.api.conditions import REMEDIES, Reason
 from byoc_operator.api.names import GROUP
-from byoc_operator.api.resource import Wishes
+from byoc_operator.api.resource import AnnotationRequests
 from byoc_operator.core.findings import MESSAGES, Code
 from byoc_operator.generate.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
 from byoc_operator.settings import Settings
@@ -49,7 +49,8 @@ def test_every_setting_is_in_the_reference() -> None:
 
 def test_every_annotation_that_is_read_is_in_the_reference() -> None:
     assert _rows("Annotations") == [name for name, _, _ in ANNOTATIONS]
-    read = {f"{GROUP}/{field.name.replace('_', '-')}" for field in fields(Wishes) if field.name != "unclear"}
+    requests = {field.name for field in fields(AnnotationRequests)} - {"unclear"}
+    read = {f"{GROUP}/{name.replace('_', '-')}" for name in requests}
     assert {name for name, _, _ in ANNOTATIONS} == read
 
 
