@@ -129,6 +129,15 @@ class GaugePorts(Protocol):
     """What the gauges read."""
 
     @property
+    def keeper(self) -> Keeper: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def wall(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
+
+    @property
     def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
 
     @property
