@@ -99,7 +99,7 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:_PREFIX_LENGTH": [again("1")],
     "core.credentials:_CONTROL": EDGES,
     "core.credentials:_FOREIGN_TOKEN": [again("A", "!", "gAAAA"), again("gAAAA"), again("=", "", "gAAAA" + "A" * 95)],
-    "core.credentials:_HALVES": [again("a"), again("\ufffd")],
+    "core.credentials:_SURROGATES": [again("a"), again("\ufffd")],
     "core.credentials:_NOT_IN_USERNAME": [again("a"), again("'")],
     "api.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
     "core.matching:_IGNORED_IN_ADDRESSES": [again("a"), again(":"), again(":/")],

@@ -7,7 +7,7 @@ everything must hold.
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -104,7 +104,7 @@ def _strangers_edit(position: int, **changes: Any) -> Act:
     """Somebody changes one of our objects, of the kind that has such a field."""
 
     def act(history: History) -> None:
-        fitting = [each for each in history.ours() if all(hasattr(each, name) for name in changes)]
+        fitting = [each for each in history.ours() if {field.name for field in fields(each)}.issuperset(changes)]
         if fitting:
             history.world.livekit.edit(fitting[position % len(fitting)].id, **changes)
 
