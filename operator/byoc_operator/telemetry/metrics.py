@@ -1,4 +1,4 @@
-"""Prometheus metrics. Every name starts with `byoc_`; no label holds a phone number, a name or a value of a user."""
+"""Prometheus metrics. Every name starts with `byoc_`. No label has a phone number, a name or a value of a user."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,11 +9,11 @@ from prometheus_client.registry import Collector
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 OUTCOMES = ("sealed", "unchanged", "refused", "malformed")
-"""What becomes of a review at admission; `malformed`: it was none."""
+"""Outcomes of a request to the webhook; `malformed`: the request was not an AdmissionReview."""
 
 
 SWEEP_PARTS = ("keys", "secrets", "numbers", "orphans")
-"""What a sweep looks at beside LiveKit."""
+"""The parts of a sweep in which a bug is counted."""
 
 
 LED: Mapping[str, str] = {
@@ -35,7 +35,7 @@ LED: Mapping[str, str] = {
         "When the last good sweep ended; before the first, when this replica began to lead."
     ),
 }
-"""What only the leader knows. A replica that stands by has no series of these: a 0 would look like a fault."""
+"""Metrics of the leader. A standby has no series of them, because a 0 would look like a fault."""
 
 REFUSED = "byoc_refused_requests"
 
@@ -49,7 +49,7 @@ GAUGES: Mapping[str, str] = {
     "byoc_unhandled_errors": "Errors that nobody caught, each a bug.",
     "byoc_sealing_keys_readable": "1 if the last look found the sealing keys, 0 if not.",
 }
-"""What every replica knows and other parts of the program tell; read when somebody looks."""
+"""Metrics of every replica whose values other packages provide; they are read at each scrape."""
 
 
 class Metrics:
@@ -98,7 +98,7 @@ class Metrics:
             registry=self.registry,
         )
         for outcome in OUTCOMES:
-            self.admission_reviews.labels(outcome)  # else a rate misses the first one
+            self.admission_reviews.labels(outcome)  # a series that starts at 0, so that `rate` sees the first one
         self.sweeps = Counter("byoc_sweeps", "Sweeps over all numbers.", ["result"], registry=self.registry)
         self.sweep_bugs = Counter(
             "byoc_sweep_bugs",
@@ -116,7 +116,7 @@ class Metrics:
         )
 
     def count_unreadable(self, resource: str, count: int) -> None:
-        """How many objects of a resource cannot be read."""
+        """Set how many objects of a resource cannot be read."""
         self.unreadable.labels(resource).set(count)
 
     def livekit_request(self, method: str, outcome: str, seconds: float) -> None:
@@ -133,28 +133,28 @@ class Metrics:
         self.admission_reviews.labels(outcome).inc()
 
     def gauge(self, name: str, read: Callable[[], float]) -> None:
-        """One of `GAUGES`, read when somebody looks."""
+        """Register one of `GAUGES`. `read`: returns its value; called at each scrape."""
         gauge = Gauge(name, GAUGES[name], registry=self.registry)
         gauge.set_function(read)
 
     def led(self, name: str, read: Callable[[], float | None]) -> None:
-        """One of `LED`: what only the leader knows. Without a series where `read` has None."""
+        """Register one of `LED`. `read`: returns its value at each scrape, None for no series."""
         self.registry.register(_Read(name, LED[name], (), lambda: {} if (now := read()) is None else {(): now}))
 
     def by_reason(self, read: Callable[[], dict[str, int]]) -> None:
-        """How many numbers have which reason in their Ready condition, counted when somebody looks."""
+        """Register `byoc_numbers`. `read`: returns the count of objects by the reason of Ready, at each scrape."""
         name = "byoc_numbers"
         self.registry.register(
             _Read(name, LED[name], ("reason",), lambda: {(reason,): count for reason, count in read().items()})
         )
 
     def refused(self, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
-        """Which of our requests the API server refuses at present, by verb and resource."""
+        """Register `byoc_refused_requests`. `read`: returns the count by verb and resource, at each scrape."""
         self.registry.register(_Read(REFUSED, GAUGES[REFUSED], ("verb", "resource"), read))
 
 
 class _Read(Collector):
-    """Samples by the values of their labels, read when somebody looks."""
+    """A gauge whose samples are read at each scrape. `read`: returns the samples by the values of their labels."""
 
     def __init__(
         self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
