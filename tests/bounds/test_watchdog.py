@@ -109,7 +109,7 @@ async def test_the_first_failure_is_the_one_that_is_told(caplog: pytest.LogCaptu
 async def test_what_is_left_when_all_is_put_away_gets_a_moment() -> None:
     ends = Ends()
     watchdog = watching(ends)
-    watchdog.put_away()
+    watchdog.finish()
     ticks(watchdog, FINISHING_TICKS)
     assert ends.codes == []
     watchdog.tick()
@@ -252,7 +252,7 @@ async def run():
         await life(stop)
     finally:
         vitals.end()
-        dog.put_away()
+        dog.finish()
 {}
 asyncio.run(run())
 sys.exit(bool(dog.failure))

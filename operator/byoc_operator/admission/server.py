@@ -49,7 +49,7 @@ _OK, _NOT_READY = 200, 503
 class AdmissionServer:
     """Answers reviews. The server has no certificate at first, so TLS handshakes fail until `use`.
 
-    `keys`: returns the present sealing keys. `count`: called for each answer with one of `telemetry.metrics.OUTCOMES`.
+    `keys`: returns the present sealing keys. `count`: called for each answer with one of `telemetry.table.OUTCOMES`.
     """
 
     def __init__(

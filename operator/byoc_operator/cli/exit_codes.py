@@ -34,7 +34,7 @@ def told() -> str:
 
 @dataclass(eq=False)
 class Refused(OperatorError):
-    """What was asked for cannot be had; nothing was changed. `exit_code` is what a script sees."""
+    """A command cannot be carried out; nothing was changed. `exit_code`: of the process."""
 
     message: str
     exit_code: ExitCode = ExitCode.FAILED

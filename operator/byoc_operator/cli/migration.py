@@ -1,4 +1,4 @@
-"""What the hosted service stored: plain Fernet tokens under one key, bound to no namespace."""
+"""Reads the credentials of the hosted service: plain Fernet tokens under one key, bound to no namespace."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _FIELDS = {"name", "namespace", "username", "usernameToken", "passwordToken"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One Secret to be. `values` are plain text, by key: it has no repr that shows them."""
+    """One Secret to be made. `values`: plain text by key, which the repr does not show."""
 
     namespace: str
     name: str
@@ -32,7 +32,7 @@ def entries(lines: str, old_key: str, namespace: str) -> list[Entry]:
         ring = KeyRing.parse(old_key)
     except ValueError as exc:
         raise Refused(f"the old key: {exc}", ExitCode.USAGE) from exc
-    # Not `splitlines`: JSON may hold what ends a line elsewhere, such as U+2028.
+    # Not `splitlines`: it also splits at characters that JSON may contain, such as U+2028.
     found = [_entry(count, line, ring, namespace) for count, line in enumerate(lines.split("\n"), 1) if line.strip()]
     names = [(entry.namespace, entry.name) for entry in found]
     twice = sorted({f"{each[0]}/{each[1]}" for each in names if names.count(each) > 1})

@@ -15,7 +15,7 @@ class Naming:
     most: int
 
     def allows(self, text: str) -> bool:
-        """Whether something may be called so."""
+        """Whether the text is an allowed name."""
         return len(text) <= self.most and grammar.matches(self.pattern, text)
 
 

@@ -1,4 +1,4 @@
-"""Asks the operator to delete what nobody looks after in LiveKit, by an annotation on the Lease of its leader."""
+"""Asks the operator to delete orphans and retained LiveKit objects, by an annotation on the operator's Lease."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,11 @@ from .options import Target, targeted
 from .terminal import tell
 
 _ATTEMPTS = 10
-"""The leader renews its Lease every few seconds; a change of ours that meets a renewal is tried again."""
+"""How often the change is tried: the leader renews its Lease every few seconds, which may conflict with the change."""
 
 
 async def ask_to_release(api: JsonApi, namespace: str, lease: str, ids: Sequence[str]) -> None:
-    """Add LiveKit IDs to the annotation; the oldest are dropped where there are too many. Raises `Refused`."""
+    """Add LiveKit IDs to the annotation. Beyond `MAX_RELEASED`, the oldest IDs go. Raises `Refused`."""
     wrong = [each for each in ids if not is_livekit_id(each)]
     if wrong:
         raise Refused(f"{wrong[0][:80]!r} is no LiveKit ID of a trunk or rule (ST_…, SDR_…)", ExitCode.USAGE)

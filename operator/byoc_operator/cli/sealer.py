@@ -1,4 +1,4 @@
-"""Seals values for a manifest: here, with the keys, or in the API server, for users who may not read them."""
+"""Seals values for a manifest: locally with the keys, or by the admission webhook for users who may not read them."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -17,12 +17,12 @@ class Sealer(Protocol):
     """Seals the values of one Secret."""
 
     async def sealed(self, namespace: str, name: str, values: Mapping[str, str]) -> dict[str, str]:
-        """The values by key, all sealed. Raises OperatorError; then none is."""
+        """The sealed values by key. Raises OperatorError if one cannot be sealed."""
         ...
 
 
 class LocalSealer:
-    """Seals here, with the first key."""
+    """Seals locally, with the first key of the ring."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
@@ -33,7 +33,7 @@ class LocalSealer:
 
 
 class WebhookSealer:
-    """Has the operator's admission webhook seal: a create that is only tried (`dryRun=All`), whose answer is sealed."""
+    """Lets the admission webhook seal: a create with `dryRun=All` returns the Secret sealed and stores nothing."""
 
     def __init__(self, api: JsonApi, why: str) -> None:
         self._api = api
@@ -42,7 +42,7 @@ class WebhookSealer:
     async def sealed(self, namespace: str, name: str, values: Mapping[str, str]) -> dict[str, str]:
         """The values by key, all sealed."""
         body = sip_secret(namespace, name, values)
-        # The Secret may be there already, which a create with its name would stumble over.
+        # A create with the name would fail if the Secret exists already.
         body["metadata"] = {**body["metadata"], "generateName": f"{name}-"}
         del body["metadata"]["name"]
         path = f"/api/v1/namespaces/{namespace}/secrets?dryRun=All"
@@ -62,7 +62,7 @@ class WebhookSealer:
 
 
 async def sealer_for(api: JsonApi, operator_namespace: str) -> Sealer:
-    """Whoever can seal for this user. Raises OperatorError."""
+    """The sealer for this user: local if the user may read the keys, else by the webhook. Raises OperatorError."""
     where = f"Secret {operator_namespace}/{KEYS_SECRET}"
     try:
         raw = await api.request("GET", secret_path(operator_namespace), resource="secrets")
@@ -80,7 +80,7 @@ async def sealer_for(api: JsonApi, operator_namespace: str) -> Sealer:
 
 
 def checked(values: Mapping[str, str]) -> None:
-    """Raise `Refused` where a value could never be used; it is not quoted."""
+    """Raise `Refused` if a value cannot be used as a credential. The message does not quote the value."""
     for key, value in values.items():
         problem = "the value is sealed already" if is_sealed(value) else problem_of(value, field_of(key))
         if problem:

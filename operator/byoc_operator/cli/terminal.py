@@ -1,7 +1,7 @@
-"""Where a person reads: the only door of `kubectl byoc` to a terminal.
+"""Prints to the terminal: all output of `kubectl byoc` that a person reads goes through this module.
 
-What is printed comes from servers, files and objects of others. None of it is markup, and none of it reaches the
-terminal's own controls: characters that cannot be seen are escaped, and a text of a megabyte is cut.
+The texts come from servers, files and objects of others. They are not markup. Invisible characters are escaped, so
+that no text controls the terminal, and long texts are cut.
 """
 
 import sys
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 MAX_LINE = 65_536
-"""Characters: the names of a thousand Secrets; longer is of no use to somebody who reads it."""
+"""The most characters of a line: enough for the names of a thousand Secrets."""
 
 MAX_CELL = 512
 
@@ -32,7 +32,7 @@ class Cell:
 
 
 def tell(message: str, *, head: str = "") -> None:
-    """A line on standard error, where everything goes but results. `head`: our own words before it, highlighted."""
+    """Print a line on standard error, for everything but results. `head`: highlighted words before the message."""
     from rich.text import Text  # noqa: PLC0415 - see `_console`
 
     line = Text.assemble((f"{head} ", "bold red") if head else "", printable(message, MAX_LINE, keep="\n"))
@@ -40,7 +40,7 @@ def tell(message: str, *, head: str = "") -> None:
 
 
 def show(line: str) -> None:
-    """A line of a result, on standard output."""
+    """Print a line of a result on standard output."""
     click.echo(printable(line, MAX_LINE))
 
 
