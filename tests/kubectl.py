@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 
 from click.testing import CliRunner, Result
 
-from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
+from byoc_operator.cli.kubectl_byoc import kubectl_byoc
+from byoc_operator.cli.outside import Outside
+from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import FakeApi, Refuse
 from byoc_operator.core.credentials import KEYS_SECRET, field_of
 from byoc_operator.sealing.sealed import KeyRing
@@ -31,7 +33,7 @@ class Cluster:
         self.api.put_secret(SYSTEM, KEYS_SECRET, {DATA_KEY: ring.text()}, watched=False)
 
     def run(self, *args: str, stdin: str | bytes = "") -> Result:
-        async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
+        async def connect(access: Access) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
             return self.api, "from-context"
 
         async def sleep(seconds: float) -> None:

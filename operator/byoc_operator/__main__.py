@@ -1,4 +1,4 @@
-"""`byoc-operator run`: the only entry point. It keeps the process alive from the first setting to the end."""
+"""`byoc-operator run`: the only entry point. It starts the process, watches over it, and ends it."""
 
 import asyncio
 import logging
@@ -49,7 +49,7 @@ def run() -> None:
     except OperatorError as exc:
         sys.stderr.write(f"byoc-operator: {printable(exc.message, MAX_MESSAGE)}\n")
         sys.exit(1)
-    except Exception as exc:  # noqa: BLE001 - a text of its own may hold values; the frames do not
+    except Exception as exc:  # noqa: BLE001 - the text of an exception may contain a credential; its frames do not
         frames = "".join(traceback.format_tb(exc.__traceback__))
         log.critical("ended by a bug: %s\n%s", type(exc).__name__, frames)
         sys.exit(1)
@@ -62,14 +62,14 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Starting:
-    """The API server has not answered what the engine needs to be made. `webhook`: listens already, None: not yet."""
+    """The stage before the engine: it needs answers of the API server first. `webhook`: None until it listens."""
 
     webhook: Webhook | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The engine is made. `webhook`: None if the settings ask for none."""
+    """The stage with an engine. `webhook`: None if the settings ask for no webhook."""
 
     engine: Engine
     webhook: Webhook | None
@@ -77,18 +77,18 @@ class Running:
 
 @dataclass(slots=True)
 class Process:
-    """The process from when `/healthz` answers. `stage`: how far it is."""
+    """The process, from the time when `/healthz` answers. `stage`: how far the start has come."""
 
     base: Foundation
     stage: Starting | Running = Starting()
 
     async def leave(self) -> None:
-        """Let the API server find another webhook; a process without one needs no time for that."""
+        """Give the API server time to use the webhook of another replica. Without a webhook, return at once."""
         if self.stage.webhook is not None:
             await self.stage.webhook.leave()
 
     def ready(self) -> tuple[list[str], dict[str, str]]:
-        """What keeps the process from being ready, and what else is worth showing."""
+        """For /readyz: the problems, which keep the process from being ready, and other facts by name."""
         watchdog = self.base.watchdog
         failure = [watchdog.failure or "the process was told to end"] if watchdog.ending else []
         match self.stage:
@@ -99,7 +99,7 @@ class Process:
 
 
 def _shown(engine: Engine) -> dict[str, str]:
-    """LiveKit's state and the role of this replica; neither keeps it from being ready."""
+    """LiveKit's state and the role of this replica. Neither keeps the process from being ready."""
     state = engine.livekit
     if state.trouble is not None:
         livekit = f"{state.trouble.reason}: {state.trouble.message}"
@@ -109,7 +109,7 @@ def _shown(engine: Engine) -> dict[str, str]:
 
 
 async def _run(settings: Settings, watchdog: Watchdog) -> None:
-    """The whole life: until a signal comes, or something fails that the process cannot live without."""
+    """Run until a signal comes, or until something fails that the process needs. Raises `CannotRun`."""
     for name in settings_module.unknown():
         log.warning("%s is not a setting of this operator and is ignored", name)
     vitals = Vitals(watchdog)
@@ -126,7 +126,7 @@ async def _run(settings: Settings, watchdog: Watchdog) -> None:
             leaving = asyncio.create_task(process.leave(), name="leave")
             closing.callback(leaving.cancel)
             if isinstance(process.stage, Starting):
-                working.cancel()  # it waits for the API server, and nothing of it needs time to end
+                working.cancel()  # it only waits for the API server
             with suppress(asyncio.CancelledError):
                 await working
             await leaving
@@ -136,14 +136,14 @@ async def _run(settings: Settings, watchdog: Watchdog) -> None:
         raise CannotRun(watchdog.failure) from exc
     finally:
         vitals.end()
-        watchdog.put_away()
+        watchdog.finish()
     if watchdog.failure:
         raise CannotRun(watchdog.failure)
     log.info("stopped")
 
 
 async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Process:
-    """The process before the API server has answered anything; `/healthz` answers from then on."""
+    """Make the process without any answer of the API server. `/healthz` answers when this returns."""
     process = Process(await founded(settings, watchdog, vitals, closing))
     health = HealthServer(settings.http_port, process.base.metrics.registry, process.ready, lambda: watchdog.failure)
     try:
@@ -157,13 +157,13 @@ async def _prepared(settings: Settings, watchdog: Watchdog, vitals: Vitals, clos
 
 
 async def _work(process: Process, ending: handlers.Ending) -> None:
-    """Everything else, until kopf ends."""
+    """Make the webhook and the engine, and run kopf until it ends."""
     base = process.base
     webhook = await webhook_of(base)
     process.stage = Starting(webhook)
     engine = await engine_of(base)
     process.stage = Running(engine, webhook)
-    base.closing.push_async_callback(engine.stop, 0.0)  # kopf does it before, unless it never came that far
+    base.closing.push_async_callback(engine.stop, 0.0)  # kopf stops the engine first, if kopf has started
     registry = handlers.registered(engine, engine.intake, ending, base.watches)
     await handlers.watch(registry, base.settings.namespaces, ending, base.watches)
 

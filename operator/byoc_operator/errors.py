@@ -1,10 +1,10 @@
-"""What can go wrong, named by what we do next.
+"""All errors, named by what the operator does next.
 
-A `Failure` has a reason that a status can tell. Its kinds: `Stalled` a person must act; `Waiting` something will come
-by itself, look again after a delay; `Unavailable` the other side is down or busy, back off. `CannotRun` ends the
-process. Library errors are turned into these once, at the edge (`livekit_sip.error_map`, `cluster`), chained with
-`from`. A message may be shown to users: it says what to do and never holds a credential, a request ID, a count or a
-time.
+A `Failure` has a reason for the status. Its kinds: on `Stalled` a person must act; on `Waiting` the operator tries
+again after a delay; on `Unavailable` the operator backs off, because the other side is down or busy. `CannotRun` ends
+the process. Errors of libraries are mapped to these once, at the edge (`livekit_sip.error_map`, `cluster`), chained
+with `from`. Users may see a message: it says what to do, and it never contains a credential, a request ID, a count or
+a time.
 """
 
 from dataclasses import dataclass
@@ -23,14 +23,14 @@ class OperatorError(Exception):
 
 @dataclass(eq=False)
 class CannotRun(OperatorError):
-    """The process cannot start, or cannot go on. The message is the line that the process ends with."""
+    """The process cannot start, or cannot go on. The message is the last line that the process writes."""
 
     message: str
 
 
 @dataclass(eq=False)
 class Failure(OperatorError):
-    """LiveKit or the API server did not do what was asked. `reason`: the one that a status tells."""
+    """LiveKit or the API server did not carry out a request. `reason`: for the Ready condition."""
 
     reason: Reason
     message: str
@@ -41,34 +41,34 @@ class Failure(OperatorError):
 
 @dataclass(eq=False)
 class Stalled(Failure):
-    """A person must act. `server_wide`: LiveKit as a whole is at fault, not this number."""
+    """A person must act. `server_wide`: the fault concerns LiveKit as a whole, not this number."""
 
     server_wide: bool = False
 
 
 @dataclass(eq=False)
 class Waiting(Failure):
-    """Look again after `delay_s` seconds: what is missing is expected to come."""
+    """Try again after `delay_s` seconds: what is missing is expected soon."""
 
     delay_s: float = 1.0
 
 
 @dataclass(eq=False)
 class Gone(Waiting):
-    """The LiveKit object that was to be replaced no longer exists; our snapshot is out of date."""
+    """LiveKit does not have the object that a request names; the snapshot is out of date."""
 
 
 @dataclass(eq=False)
 class Conflict(Waiting):
-    """LiveKit refuses because of another object (its words are in `message`); our snapshot may be out of date."""
+    """LiveKit refuses a request because of another object, as `message` tells; the snapshot may be out of date."""
 
 
 @dataclass(eq=False)
 class Unavailable(Failure):
     """Back off and try again.
 
-    `outcome_unknown`: the request may have been applied, or may still be (a timeout, a lost reply).
-    `retry_after_s`: what the server asked for, in seconds, if it did. `longest_s`: the back-off grows no longer.
+    `outcome_unknown`: the request may have been applied, or may be applied later (a timeout, a lost reply).
+    `retry_after_s`: the seconds that the server asks to wait, if it does. `longest_s`: the longest back-off.
     """
 
     outcome_unknown: bool = False
@@ -78,14 +78,14 @@ class Unavailable(Failure):
 
 @dataclass(eq=False)
 class NotLeading(Unavailable):
-    """Another replica leads by now: nothing was sent, and it is no news about any number."""
+    """The replica no longer holds the Lease. Nothing was sent to LiveKit, and no status changes because of it."""
 
 
 @dataclass(eq=False)
 class Parked(Unavailable):
-    """LiveKit is known to be down and was not asked: wait to be called, not for a time.
+    """LiveKit is known to be down, so no request was sent. The number is parked until LiveKit answers.
 
-    `stalled`: what is known is such that a person must act.
+    `stalled`: the outage needs a person to act.
     """
 
     stalled: bool = False

@@ -1,7 +1,7 @@
-"""kopf: our informer. It lists, watches, reconnects and logs in; it never writes to the cluster.
+"""The handlers of kopf, which serves as informer: it lists, watches, reconnects and logs in, and writes nothing.
 
-Only event handlers: change handlers would cost a write per object and retry, and would copy a Secret's data into an
-annotation. The engine's intake takes the events.
+There are event handlers only. Change handlers would cost a write per object and retry, and would copy a Secret's data
+into an annotation. Each event goes to the engine's intake.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from .cluster.stream import reading
 from .telemetry.watches import Watches
 
 PAGE_SIZE = 1
-"""kopf's lists hold no object (`cluster.stream`); a limit is what tells a list from other requests."""
+"""The `limit` of kopf's LIST requests, by which `cluster.stream` recognises them. These lists return no objects."""
 
 _HEAVY = ("data", "spec", "status")
 _HEAVY_METADATA = ("annotations", "labels", "managedFields")
@@ -33,19 +33,20 @@ CONNECT_TIMEOUT_S = 10.0
 LOGIN_RETRY_S = 5.0
 
 KOPF_ENDS_S = 3.0
-"""How long kopf may take once the engine has ended. There is nothing left to wait for."""
+"""How long kopf may take to end after the engine has ended."""
 
 _NOT_A_ROOT = "credentials retriever"
-"""The one task of kopf that it does not name among those that must not end, although it must not."""
+"""The task of kopf that must not end, although kopf does not list it among its root tasks."""
 
 GRACE_S = 20.0
 """How long runs under way may go on after SIGTERM; a pod has 30 s unless told otherwise."""
 
 
 class _AllTasks:
-    """Every task: in the end kopf waits for tasks that it is not told to ignore, and cancels them.
+    """Contains every task: kopf is told to ignore all tasks when it ends.
 
-    It is told to ignore all. Those that are left then are ours, or end with the process.
+    Otherwise kopf waits for the tasks that it does not know, and cancels them. The tasks that are left are ours, or end
+    with the process.
     """
 
     def __contains__(self, task: object) -> bool:
@@ -53,14 +54,17 @@ class _AllTasks:
 
 
 class _Pauses:
-    """Pauses between attempts to reach the API server, without end: kopf would give up after a minute of HTTP 503."""
+    """The pauses between kopf's attempts to reach the API server, without an end.
+
+    With kopf's own pauses, kopf gives up after a minute of HTTP 503.
+    """
 
     def __iter__(self) -> Iterator[float]:
         return itertools.chain((1, 1, 2, 3, 5, 8, 13), itertools.repeat(21))
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
-    """No handler of ours looks at differences, so none are kept: else kopf copies and compares every object."""
+    """Stores no last state of an object. Otherwise kopf copies and compares every object at each event."""
 
     def build(self, *, body: kopf.Body, extra_fields: object = None) -> Any:  # noqa: ARG002 - kopf's signature
         return {}
@@ -73,30 +77,30 @@ class _NoDiffBase(kopf.DiffBaseStorage):
 
 
 class _NoProgress(kopf.ProgressStorage):
-    """No handler of ours has progress to remember in the cluster."""
+    """Stores no progress of handlers in the cluster, because event handlers have none."""
 
     def fetch(self, *, key: Any, body: kopf.Body) -> Any:
-        """Remember nothing."""
+        """Return None: no progress is stored."""
 
     def store(self, *, key: Any, record: Any, body: kopf.Body, patch: kopf.Patch) -> None:
         """Keep nothing."""
 
     def purge(self, *, key: Any, body: kopf.Body, patch: kopf.Patch) -> None:
-        """Have nothing to remove."""
+        """Do nothing: no progress is stored."""
 
     def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: Any) -> None:
-        """Never write to an object only to see it change."""
+        """Do nothing: kopf must not write to an object."""
 
     def clear(self, *, essence: Any) -> Any:
         return essence
 
 
 def configured() -> kopf.OperatorSettings:
-    """Settings of kopf: watch, and nothing else."""
+    """The settings with which kopf watches and does nothing else."""
     settings = kopf.OperatorSettings()
     settings.posting.enabled = False
     settings.peering.standalone = True
-    settings.scanning.disabled = True  # the CRD is there before us; watching for CRDs would need more rights
+    settings.scanning.disabled = True  # the CRD exists already; watching for CRDs needs more rights
     settings.networking.request_timeout = REQUEST_TIMEOUT_S
     settings.networking.connect_timeout = CONNECT_TIMEOUT_S
     settings.networking.error_backoffs = _Pauses()
@@ -110,9 +114,10 @@ def configured() -> kopf.OperatorSettings:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """`stop`: kopf is to end; `ended`: the engine has; `lost` hears of a task that kopf lost before a stop.
+    """The signals for the end of the process.
 
-    `sessions`: what kopf was given to reach the API server.
+    `stop`: set when kopf is to end. `ended`: set when the engine has ended. `lost`: called with a message if a task of
+    kopf ends before `stop`. `sessions`: the HTTP sessions that kopf uses.
     """
 
     stop: asyncio.Event
@@ -122,19 +127,19 @@ class Ending:
 
 
 class Lifecycle(Protocol):
-    """What starts before kopf begins to watch, and stops when kopf does."""
+    """The engine as kopf's handlers see it: it starts before kopf watches, and stops when kopf ends."""
 
     async def start(self) -> None:
-        """Return when events may come."""
+        """Start; return when events may come."""
         ...
 
     async def stop(self, grace_s: float, /) -> None:
-        """Let runs under way end for up to `grace_s` seconds."""
+        """Stop; wait up to `grace_s` seconds for the runs under way."""
         ...
 
 
 class Intake(Protocol):
-    """What takes in whatever kopf's watches tell. `kind`: DELETED, ADDED, MODIFIED or None."""
+    """Takes in the events of kopf's watches. `kind`: DELETED, ADDED, MODIFIED, or None for an object of a LIST."""
 
     def number_event(self, kind: str | None, raw: Mapping[str, Any], /) -> None:
         """Take in an event of a ByocPhoneNumber."""
@@ -145,20 +150,20 @@ class Intake(Protocol):
         ...
 
     def numbers_listed(self) -> None:
-        """A watch of ByocPhoneNumbers begins."""
+        """Note that a watch of ByocPhoneNumbers begins."""
         ...
 
     def secrets_listed(self) -> None:
-        """A watch of labelled Secrets begins."""
+        """Note that a watch of labelled Secrets begins."""
         ...
 
     def passed_over(self, found: Unreadable) -> None:
-        """An object cannot be read."""
+        """Report an object that cannot be read."""
         ...
 
 
 def registered(engine: Lifecycle, intake: Intake, ending: Ending, watches: Watches) -> kopf.OperatorRegistry:
-    """Our handlers: the engine starts before kopf begins to watch, and ends when kopf does."""
+    """Register the handlers of kopf: startup, cleanup, login, and events of numbers and labelled Secrets."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.startup(registry=registry, errors=kopf.ErrorsMode.PERMANENT)
@@ -170,26 +175,26 @@ def registered(engine: Lifecycle, intake: Intake, ending: Ending, watches: Watch
     async def end(**_: Any) -> None:
         await engine.stop(GRACE_S)
         ending.ended.set()
-        ending.stop.set()  # else kopf waits five seconds for its own task that waits for this
+        ending.stop.set()  # else kopf waits five seconds for its own task that waits for `stop`
 
     @kopf.on.login(registry=registry, errors=kopf.ErrorsMode.TEMPORARY, backoff=LOGIN_RETRY_S)
     async def login(**kwargs: Any) -> kopf.AiohttpSession | None:
         session = _logged_in(kwargs, intake, watches)
         if session is None:
             return None
-        still_open = [each for each in ending.sessions if not each.closed]  # kopf closes those that it gives up
+        still_open = [each for each in ending.sessions if not each.closed]  # kopf closes the sessions that it replaces
         ending.sessions[:] = [*still_open, session.aiohttp_session]
         return session
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def number(event: kopf.RawEvent, **_: Any) -> None:
         intake.number_event(event["type"], event["object"])
-        _let_go(event["object"])
+        _empty(event["object"])
 
     @kopf.on.event("v1", "secrets", registry=registry)
     async def secret(event: kopf.RawEvent, **_: Any) -> None:
         intake.secret_event(event["type"], event["object"])
-        _let_go(event["object"])
+        _empty(event["object"])
 
     return registry
 
@@ -208,11 +213,11 @@ def _logged_in(kwargs: dict[str, Any], intake: Intake, watches: Watches) -> kopf
     return _session(found, server, watches, reading(intake.passed_over, listed))
 
 
-def _let_go(raw: Any) -> None:
-    """Empty an object that was taken in: kopf leaves it in a reference cycle, which waits for the collector.
+def _empty(raw: Any) -> None:
+    """Empty an object that was taken in: kopf leaves it in a reference cycle, until the garbage collector runs.
 
-    That counts objects and not bytes: one Secret of a megabyte, written again and again, would fill the memory. And
-    what a Secret holds stays in memory for no longer than it must.
+    The collector counts objects and not bytes, so that one Secret of a megabyte, written again and again, would fill
+    the memory. Also, the data of a Secret must not stay in memory for longer than necessary.
     """
     for key in _HEAVY:
         raw.pop(key, None)
@@ -221,7 +226,7 @@ def _let_go(raw: Any) -> None:
 
 
 def _in_cluster_server() -> str:
-    """The API server as every client in a pod finds it; kopf would need the cluster's DNS for it."""
+    """The URL of the API server from the pod's environment. kopf's own URL needs the cluster's DNS."""
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
 
@@ -229,7 +234,7 @@ def _in_cluster_server() -> str:
 def _session(
     found: kopf.ConnectionInfo, server: str, watches: Watches, middleware: aiohttp.ClientMiddlewareType
 ) -> kopf.AiohttpSession:
-    """The session that kopf would make itself, and on it the look at its watches and at all that it reads."""
+    """The HTTP session for kopf, as kopf makes it, with our tracing of watches and our reading of its answers."""
     session = aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
         headers=found.as_http_headers(),
@@ -241,15 +246,15 @@ def _session(
 
 
 async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], ending: Ending, watches: Watches) -> None:
-    """Run kopf until a stop is asked for. Raises CannotRun if it ends for another reason."""
+    """Run kopf until `ending.stop` is set. Raises CannotRun if kopf ends for another reason."""
     logging.getLogger("kopf").setLevel(logging.WARNING)
-    # Every attempt to open a watch again would be a line with the whole answer in it; `Watches` says it once.
+    # kopf logs the whole answer at every attempt to open a watch; `Watches` reports it once.
     logging.getLogger("kopf._cogs.clients").setLevel(logging.CRITICAL)
     roots = await kopf.spawn_tasks(
         registry=registry,
         settings=configured(),
         standalone=True,
-        identity=cast("Any", "byoc-operator"),  # else kopf asks for the user's name: a pod's user may have none
+        identity=cast("Any", "byoc-operator"),  # else kopf looks up the user's name, which a pod may not have
         clusterwide=not namespaces,
         namespaces=namespaces,
         stop_flag=ending.stop,
@@ -263,15 +268,15 @@ async def watch(registry: kopf.OperatorRegistry, namespaces: tuple[str, ...], en
         await asyncio.wait({running}, timeout=KOPF_ENDS_S)
     finally:
         ended.cancel()
-        running.cancel()  # what of kopf still hangs, the end of the loop or of the process ends
+        running.cancel()  # a task of kopf that hangs ends with the event loop or with the process
     for session in ending.sessions:
-        await session.close()  # kopf closes what it remembers
+        await session.close()  # kopf closes only the sessions that it still refers to
     if running.done() and not running.cancelled() and (exc := running.exception()) is not None:
         raise CannotRun(f"watching the cluster ended: {type(exc).__name__}: {exc}") from exc
 
 
 def _lost(task: asyncio.Task[Any], ending: Ending, watches: Watches) -> None:
-    """One of kopf's main tasks has ended; unless it was asked to, nothing good comes of the others either."""
+    """Report that one of kopf's main tasks has ended before `stop`: the process cannot go on without it."""
     if ending.stop.is_set():
         return
     exc = None if task.cancelled() else task.exception()

@@ -15,15 +15,15 @@ CLUSTER_RETRY_S = 2.0
 
 
 async def installation_of(settings: InstallationSettings, api: ClusterApi) -> Installation:
-    """What the settings add to every number. Where they name no ID, the API server is asked for the cluster's.
+    """The installation of these settings. Without `BYOC_INSTALLATION_ID`, its ID is the UID of kube-system.
 
-    Raises CannotRun if neither can be had.
+    Waits for the API server. Raises CannotRun if the API server refuses to tell the UID.
     """
     return settings.installation("" if settings.installation_id else await _cluster_id(api))
 
 
 async def _cluster_id(api: ClusterApi) -> str:
-    """The UID of kube-system: the one name of a cluster that never changes."""
+    """The UID of the namespace kube-system, which identifies a cluster and never changes."""
     told = ""
     while True:
         try:

@@ -1,7 +1,7 @@
-"""The settings that say what this installation adds to every number: read by the operator, and by whoever may look.
+"""The settings that apply to every number of this installation. The operator and `kubectl byoc` read them.
 
-They stand in the operator's environment, and all but the secret ones in a ConfigMap beside it, so that a command line
-outside the pod judges a number as the operator does.
+They are in the operator's environment; all but the secret ones are also in a ConfigMap, so that a command outside the
+pod assesses a number as the operator does.
 """
 
 from collections.abc import Mapping
@@ -25,14 +25,14 @@ class SecretsPolicy(StrEnum):
 
 
 class SealingPolicy(StrEnum):
-    """Whether credentials may stand in a Secret in plain text."""
+    """Whether a Secret may contain credentials in plain text."""
 
     ACCEPT = "Accept"
     REQUIRE = "Require"
 
 
 class AdoptionPolicy(StrEnum):
-    """Whether objects without our mark may be taken over."""
+    """Whether LiveKit objects without our mark may be adopted."""
 
     DENY = "Deny"
     ALLOW = "Allow"

@@ -1,4 +1,4 @@
-"""LiveKit's API key where it is mounted: a Secret that is changed there needs no restart."""
+"""Reads LiveKit's API key from mounted files, so that a new key in the Secret needs no restart."""
 
 import logging
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ log = logging.getLogger("byoc_operator.main")
 
 @dataclass
 class MountedKey:
-    """LiveKit's API key as it was last read: a mounted Secret may hold another one by now."""
+    """LiveKit's API key as last read. `known`: API key and secret."""
 
     settings: Settings
     client: LiveKitClient
     known: tuple[str, SecretStr]
 
     def reload(self) -> bool:
-        """Read the files again; whether they hold another key, which is then used."""
+        """Read the files again, and use a new key. Returns whether there was a new key."""
         try:
             found = self.settings.livekit_credentials()
         except CannotRun as exc:

@@ -1,4 +1,4 @@
-"""The form of settings that are names, hosts or addresses: judged as the same values are in a `ByocPhoneNumber`."""
+"""Validates settings that are names, hosts or addresses, by the same rules as in a `ByocPhoneNumber`."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -43,19 +43,19 @@ def are_sip_endpoints(text: str) -> bool:
 
 
 def is_livekit_url(text: str) -> bool:
-    """Whether LiveKit can be at this URL, which holds no credentials."""
+    """Whether the text is a ws, wss, http or https URL of a host, without credentials."""
     try:
         parts = urlsplit(text)
-    except ValueError:  # its words quote user and password
+    except ValueError:  # its message quotes user and password
         return False
     known = parts.scheme in ("ws", "wss", "http", "https") and is_endpoint(parts.netloc)
     return known and not _BLANK.search(text)
 
 
 def cannot_be_seen(text: str) -> str:
-    """What is wrong with the characters of a text, else nothing.
+    """What is wrong with the characters of a text; empty if nothing is.
 
-    In no setting can a character be meant that nobody sees: it comes along when something is copied.
+    No setting needs an invisible character: such a character comes along when a value is copied.
     """
     if unseen(text):
         return f"contains {unseen(text)}, a character that cannot be seen"
@@ -78,8 +78,10 @@ FORMS: Final[Mapping[str, tuple[Callable[[str], bool], str]]] = {
     "lease_name": (is_object_name, _OBJECT_MESSAGE),
     "sip_uri": (are_sip_endpoints, _ENDPOINTS_MESSAGE),
 }
-"""By field: the form of each of its texts, and what is said of another. What had no form would match nothing, or fail
-only when it is used."""
+"""By field: the check of each of its texts, and the message if the check fails.
+
+Without the check, a wrong value would match nothing, or would fail only when it is used.
+"""
 
 
 LISTS: Final = ("installation_id", "namespaces", "termination_hosts", "sip_addresses", "admission_service")

@@ -1,4 +1,4 @@
-"""Every setting: environment variable, unit, default. A wrong one stops the start with one line that names it."""
+"""Every setting: environment variable, unit, default. A wrong value ends the start with one line that names it."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from .installation_settings import InstallationSettings, Names, line_of
 
 
 class OrphanPolicy(StrEnum):
-    """What happens with objects of ours that belong to no number."""
+    """What happens with orphans: LiveKit objects with our mark whose Kubernetes object is gone."""
 
     REPORT = "Report"
     DELETE = "Delete"
@@ -131,6 +131,12 @@ class Settings(InstallationSettings, BaseSettings):
     http_port: int = Field(
         8080, ge=1, le=65535, alias="BYOC_HTTP_PORT", description="Port of `/healthz`, `/readyz` and `/metrics`."
     )
+    metrics_per_number: bool = Field(
+        False,
+        alias="BYOC_METRICS_PER_NUMBER",
+        description="Whether `/metrics` has a series for each number, `byoc_number_condition`, with its namespace, "
+        "name and phone number. Whoever can read the metrics then reads them too.",
+    )
     leader_election: bool = Field(
         True, alias="BYOC_LEADER_ELECTION", description="Of several replicas one works, told by a Lease."
     )
@@ -154,11 +160,11 @@ class Settings(InstallationSettings, BaseSettings):
 
     @property
     def admission_names(self) -> tuple[str, ...]:
-        """For whom the webhook's own certificate is."""
+        """The DNS names and addresses in the webhook's own certificate."""
         return self.admission_service or (f"byoc-operator-admission.{self.operator_namespace}.svc",)
 
     def livekit_credentials(self) -> tuple[str, SecretStr]:
-        """API key and secret, files read now. Raises CannotRun that names the setting."""
+        """API key and secret; files are read at each call. Raises CannotRun with a message that names the setting."""
         key = _file("LIVEKIT_API_KEY_FILE", self.livekit_api_key_file) or self.livekit_api_key
         secret = _file("LIVEKIT_API_SECRET_FILE", self.livekit_api_secret_file)
         return key, SecretStr(secret) if secret else self.livekit_api_secret
@@ -179,7 +185,7 @@ def _file(name: str, path: Path | None) -> str:
 
 
 def load() -> Settings:
-    """The settings of this environment. Raises CannotRun with one line that names the wrong one."""
+    """The settings from the environment. Raises CannotRun with one line that names the wrong setting."""
     try:
         return Settings()
     except ValidationError as exc:
@@ -187,9 +193,10 @@ def load() -> Settings:
 
 
 def unknown(environment: Mapping[str, str] = os.environ) -> list[str]:
-    """Variables that look like settings of ours and are none: a typing error would otherwise pass in silence.
+    """Variables that begin with `BYOC_` and are no settings, so that a typing error gets noticed.
 
-    Kubernetes itself adds `<SERVICE>_SERVICE_HOST`, `<SERVICE>_PORT…` for every Service of the namespace.
+    Left out are the variables that Kubernetes adds for every Service of the namespace: `<SERVICE>_SERVICE_HOST`,
+    `<SERVICE>_PORT…`.
     """
     known = {field.alias for field in Settings.model_fields.values()}
     return sorted(

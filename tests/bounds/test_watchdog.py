@@ -1,4 +1,4 @@
-"""Who ends the process when: the thread and the loop by themselves, and whole small processes that are made to hang."""
+"""The ends of the process: the thread and the loop alone, and small whole processes that hang on purpose."""
 
 import asyncio
 import json
@@ -109,7 +109,7 @@ async def test_the_first_failure_is_the_one_that_is_told(caplog: pytest.LogCaptu
 async def test_what_is_left_when_all_is_put_away_gets_a_moment() -> None:
     ends = Ends()
     watchdog = watching(ends)
-    watchdog.put_away()
+    watchdog.finish()
     ticks(watchdog, FINISHING_TICKS)
     assert ends.codes == []
     watchdog.tick()
@@ -252,7 +252,7 @@ async def run():
         await life(stop)
     finally:
         vitals.end()
-        dog.put_away()
+        dog.finish()
 {}
 asyncio.run(run())
 sys.exit(bool(dog.failure))

@@ -101,7 +101,7 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:_PREFIX_LENGTH": [again("1")],
     "core.credentials:_CONTROL": EDGES,
     "core.credentials:_FOREIGN_TOKEN": [again("A", "!", "gAAAA"), again("gAAAA"), again("=", "", "gAAAA" + "A" * 95)],
-    "core.credentials:_HALVES": [again("a"), again("\ufffd")],
+    "core.credentials:_SURROGATES": [again("a"), again("\ufffd")],
     "core.credentials:_NOT_IN_USERNAME": [again("a"), again("'")],
     "api.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
     "core.matching:_IGNORED_IN_ADDRESSES": [again("a"), again(":"), again(":/")],
@@ -373,7 +373,7 @@ def test_deep_contents_are_refused_not_followed() -> None:
 def assert_linear(act: Callable[[str], object], text: Text, name: str) -> None:
     """Fail if a text that is four times as long takes more than `MOST` times as long."""
     for few in (12, 16, 20, 24):
-        # What doubles with each character would never come to an end at the sizes below.
+        # A time that doubles with each character would never end at the sizes below.
         took = seconds(act, text(few), runs=1)
         assert took < 0.02, f"{name}: {few} characters take {took:.3f} s, exponentially many times as long"
     size = 64

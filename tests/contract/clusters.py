@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from byoc_operator.api.names import GROUP, PLURAL, VERSION
 from byoc_operator.cluster.api import connect_as_user
+from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.port import JsonApi
 from byoc_operator.cluster.secrets import LABEL_SELECTOR
@@ -106,8 +107,8 @@ async def real_side(bed: Bed, namespace: str) -> AsyncIterator[RealSide]:
     bed.kubectl(
         "create", "clusterrolebinding", f"sees-namespaces-{namespace}", "--clusterrole=sees-namespaces", account
     )
-    api, _ = await connect_as_user(str(bed.kubeconfig), None)
-    lacking, _ = await connect_as_user(str(bed.service_account_kubeconfig(namespace, NOBODY)), None)
+    api, _ = await connect_as_user(Access(str(bed.kubeconfig)))
+    lacking, _ = await connect_as_user(Access(str(bed.service_account_kubeconfig(namespace, NOBODY))))
     try:
         yield RealSide(bed, api, lacking, namespace)
     finally:

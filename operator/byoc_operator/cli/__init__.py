@@ -2,5 +2,5 @@
 
 A command talks to the API server through `cluster` and never starts an engine.
 
-Imports: diagnosis, cluster, sealing, core, api, errors.
+Imports: diagnosis, livekit_sip, cluster, sealing, installation_settings, core, api, errors.
 """

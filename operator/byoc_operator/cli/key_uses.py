@@ -1,4 +1,4 @@
-"""Which Secrets are sealed with which key, and what one does about it: rotate, re-seal, retire."""
+"""Finds out which Secrets are sealed with which key, and rotates, re-seals and retires keys."""
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -19,29 +19,33 @@ from ..errors import OperatorError
 from ..sealing.sealed import KeyRing
 from ..sealing.store import encoded, keys_in, secret_path
 from ..sealing.uses import Use, resealed, use_of
-from .sealer import IN_USE, NO_RIGHTS, SECRET, Refused
+from .exit_codes import ExitCode, Refused
+from .naming import SECRET
 
 ATTEMPTS = 5
-"""How often a write that somebody else was faster with is tried again."""
+"""How often a write is tried if the object keeps changing."""
 
 SETTLED_S = 25.0
-"""How long after a rotation something may still be stored under the key that was first before: a replica seals with
-keys that it saw 10 s ago (`sealing.freshness`), has 5 s to answer, and a webhook asked after it another 10 s."""
+"""For how many seconds after a rotation a value may still be stored that an older key sealed.
+
+A replica may seal with keys that it read 10 s ago (`sealing.freshness`), and has 5 s to answer. A webhook that is
+called after it may take another 10 s.
+"""
 
 LONG_AGO_S = 60.0
-"""Nobody waits where the last change of the keys is older by this machine's clock, which may go 35 s fast."""
+"""`retire` does not wait if the last change of the keys is older. The clock of this machine may be 35 s fast."""
 
 
 @dataclass
 class Resealed:
-    """What became of a re-sealing: Secrets by outcome; `failed` says why, by Secret and key."""
+    """The result of a re-sealing. `done`: the Secrets; `failed`: the reason by Secret."""
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
 
 
 class StoredKeys:
-    """The sealing keys as the cluster stores them, and all Secrets that are sealed with them. Raises OperatorError."""
+    """The sealing keys in the cluster, and the Secrets that are sealed with them. Raises OperatorError."""
 
     def __init__(self, api: JsonApi, operator_namespace: str, clock: Callable[[], float] = time.time) -> None:
         self._api = api
@@ -49,7 +53,7 @@ class StoredKeys:
         self._namespace = operator_namespace
         self._where = f"Secret {operator_namespace}/{KEYS_SECRET}"
         self.unread: dict[str, str] = {}
-        """Objects that the last look passed over, and why: what they need is not known."""
+        """Objects that could not be read in the last search, and why. They may need any key."""
         api.unreadable = self._pass_over
 
     def _pass_over(self, found: Unreadable) -> None:
@@ -60,11 +64,11 @@ class StoredKeys:
         return self._ring_of(await self._read())
 
     async def change(self, made: Callable[[KeyRing], KeyRing]) -> KeyRing:
-        """Write another ring over the very version that was read; looks again when somebody was faster."""
+        """Replace the ring by `made` of it. If the Secret changes meanwhile, read it and try again."""
         for _ in range(ATTEMPTS):
             raw = await self._read()
             ring = made(self._ring_of(raw))
-            # Who restored them with `kubectl apply` has a copy there, which would outlive every key in it.
+            # `kubectl apply` leaves a copy of the keys in this annotation, which would outlive the keys.
             body = {"metadata": {**_version(raw), "annotations": {LAST_APPLIED: None}}, "data": encoded(ring)}
             try:
                 await self._patch(secret_path(self._namespace), body)
@@ -74,15 +78,15 @@ class StoredKeys:
         raise Refused(f"{self._where} changes all the time; try again")
 
     async def uses(self, ring: KeyRing) -> list[Use]:
-        """Every Secret with sealed values: the labelled ones, and the others that a number names."""
+        """Every Secret with sealed values, among the labelled ones and those that a number names."""
         return [use for raw in await self._secrets() if (use := use_of(raw, ring)).keys]
 
     async def retire(
         self, wait: Callable[[float], Awaitable[None]], *, even_if_used: bool = False
     ) -> tuple[KeyRing, KeyRing]:
-        """Drop all keys but the first; the rings before and after. `Refused` while a Secret needs one of them.
+        """Drop all keys but the first. Returns the rings before and after. Raises `Refused` if a Secret needs a key.
 
-        `wait`: awaited with the seconds for which what was sealed before a recent rotation may still come to be stored.
+        `wait`: awaited after a recent rotation, with the seconds until all values sealed before it are stored.
         """
         raw = await self._read()
         before = self._ring_of(raw)
@@ -98,7 +102,7 @@ class StoredKeys:
         return before, await self.change(lambda ring: ring.without(old))
 
     async def _refuse_while_needed(self, ring: KeyRing, old: Collection[str]) -> None:
-        """Raises `Refused` while something needs an old key, or may: what cannot be read may need any."""
+        """Raise `Refused` if a Secret needs an old key, or if an object cannot be read, as it may need any key."""
         needing = [use.label for use in await self.uses(ring) if not set(old).isdisjoint(use.keys.values())]
         if needing:
             shown = ", ".join(needing[:10]) + (", …" if len(needing) > 10 else "")  # noqa: PLR2004 - a screenful
@@ -106,21 +110,21 @@ class StoredKeys:
                 f"{len(needing)} Secrets are sealed with older keys: {shown}. Run `kubectl byoc keys reseal` first; "
                 "--even-if-used gives them up."
             )
-            raise Refused(message, exit_code=IN_USE)
+            raise Refused(message, ExitCode.IN_USE)
         if self.unread:
             where = next(iter(self.unread))
             message = (
                 f"{where} cannot be read ({self.unread[where]}) and may need an older key; --even-if-used risks it"
             )
-            raise Refused(message, exit_code=IN_USE)
+            raise Refused(message, ExitCode.IN_USE)
 
     async def reseal(self) -> Resealed:
-        """Seal with the first key whatever is sealed with another one, in place."""
+        """Seal the values that another key sealed with the first key, in place."""
         ring, outcome = await self.ring(), Resealed()
         for raw in await self._secrets():
             use = use_of(raw, ring)
             if set(use.keys.values()) <= {ring.fingerprints()[0], ""}:
-                continue  # what no key opens is of no use to anybody, and no reason to keep a key
+                continue  # a value that no key opens is no reason to keep a key
             try:
                 await self._reseal(use, raw, ring)
             except OperatorError as exc:
@@ -135,7 +139,7 @@ class StoredKeys:
         for _ in range(ATTEMPTS):
             data = resealed(raw, ring)
             if not data:
-                return  # somebody else did it meanwhile
+                return  # re-sealed by somebody else meanwhile
             try:
                 await self._patch(path, {"metadata": _version(raw), "data": data})
             except Conflict:
@@ -154,7 +158,7 @@ class StoredKeys:
             named = [self._named(number) async for number in NumberApi(self._api, ()).all()]
         except ApiRefused as exc:
             message = f"the Secrets and numbers of all namespaces must be read for this, and you may not: {exc.message}"
-            raise Refused(message, exit_code=NO_RIGHTS) from exc
+            raise Refused(message, ExitCode.NO_RIGHTS) from exc
         for namespace, name in sorted({each for each in named if each[1]} - set(found)):
             try:
                 path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
@@ -170,7 +174,7 @@ class StoredKeys:
         number = parse(raw)
         if number.unread:
             self._pass_over(Unreadable(number.unread, PLURAL, number.key.namespace, number.key.name))
-        # The name becomes part of a path: `..` would ask for something else.
+        # The name becomes part of a path: with `..` in it, the request would read another resource.
         return number.key.namespace, number.secret_name if SECRET.allows(number.secret_name) else ""
 
     async def _read(self) -> dict[str, Any]:
@@ -182,7 +186,7 @@ class StoredKeys:
             message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
             raise Refused(message) from exc
         except ApiRefused as exc:
-            exit_code = NO_RIGHTS if isinstance(exc, Forbidden) else 1
+            exit_code = ExitCode.NO_RIGHTS if isinstance(exc, Forbidden) else ExitCode.FAILED
             raise Refused(f"{self._where} cannot be read: {exc.message}", exit_code=exit_code) from exc
 
     def _ring_of(self, raw: Mapping[str, Any]) -> KeyRing:
@@ -196,14 +200,14 @@ class StoredKeys:
 
 
 def _version(raw: Mapping[str, Any]) -> dict[str, str]:
-    """With this in a patch the API server takes it for this very version only, else it answers 409."""
+    """The part of a patch that makes the API server answer 409 unless the object still has this version."""
     return {"uid": raw["metadata"]["uid"], "resourceVersion": raw["metadata"]["resourceVersion"]}
 
 
 def _written_at(raw: Mapping[str, Any]) -> float:
-    """Epoch seconds of the last write to an object, infinite where the API server does not tell.
+    """When an object was last written, in epoch seconds; infinite if the API server does not tell.
 
-    Any write counts: who applies `stringData` on the server does not own `data`.
+    Every write counts: `managedFields` of a server-side apply of `stringData` do not name `data`.
     """
     times = [str(entry["time"]) for entry in raw["metadata"].get("managedFields") or () if entry.get("time")]
     return datetime.fromisoformat(max(times)).timestamp() if times else float("inf")

@@ -1,4 +1,4 @@
-"""What the hosted service stored: plain Fernet tokens under one key, bound to no namespace."""
+"""Reads the credentials of the hosted service: plain Fernet tokens under one key, bound to no namespace."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from ..core.credentials import USERNAME_KEY
 from ..sealing.sealed import KeyRing, open_unbound
-from .sealer import NAMESPACE, SECRET, USAGE, Refused, checked, named
+from .exit_codes import ExitCode, Refused
+from .naming import NAMESPACE, SECRET, named
+from .sealer import checked
 
 PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
 _FIELDS = {"name", "namespace", "username", "usernameToken", "passwordToken"}
@@ -14,7 +16,7 @@ _FIELDS = {"name", "namespace", "username", "usernameToken", "passwordToken"}
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One Secret to be. `values` are plain text, by key: it has no repr that shows them."""
+    """One Secret to be made. `values`: plain text by key, which the repr does not show."""
 
     namespace: str
     name: str
@@ -29,13 +31,13 @@ def entries(lines: str, old_key: str, namespace: str) -> list[Entry]:
     try:
         ring = KeyRing.parse(old_key)
     except ValueError as exc:
-        raise Refused(f"the old key: {exc}", exit_code=USAGE) from exc
-    # Not `splitlines`: JSON may hold what ends a line elsewhere, such as U+2028.
+        raise Refused(f"the old key: {exc}", ExitCode.USAGE) from exc
+    # Not `splitlines`: it also splits at characters that JSON may contain, such as U+2028.
     found = [_entry(count, line, ring, namespace) for count, line in enumerate(lines.split("\n"), 1) if line.strip()]
     names = [(entry.namespace, entry.name) for entry in found]
     twice = sorted({f"{each[0]}/{each[1]}" for each in names if names.count(each) > 1})
     if twice:
-        raise Refused(f"more than one line makes {', '.join(twice)}", exit_code=USAGE)
+        raise Refused(f"more than one line makes {', '.join(twice)}", ExitCode.USAGE)
     return found
 
 
@@ -44,7 +46,7 @@ def _entry(count: int, line: str, ring: KeyRing, namespace: str) -> Entry:
         return _opened(line, ring, namespace)
     except (ValueError, Refused) as exc:
         message = exc.message if isinstance(exc, Refused) else str(exc)
-        raise Refused(f"line {count}: {message}", exit_code=USAGE) from None
+        raise Refused(f"line {count}: {message}", ExitCode.USAGE) from None
 
 
 def _opened(line: str, ring: KeyRing, namespace: str) -> Entry:

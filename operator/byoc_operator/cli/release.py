@@ -1,28 +1,30 @@
-"""Asks the operator to delete what nobody looks after in LiveKit, by an annotation on the Lease of its leader."""
+"""Asks the operator to delete orphans and retained LiveKit objects, by an annotation on the operator's Lease."""
 
 from collections.abc import Sequence
 
-from ..api import grammar
+import click
+
 from ..api.names import RELEASE
 from ..cluster.answers import Conflict, Forbidden, NotFound
 from ..cluster.api import MERGE_PATCH
 from ..cluster.port import JsonApi
 from ..core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
-from .sealer import NO_RIGHTS, USAGE, Naming, Refused
-
-LEASE = Naming("the name of a Lease is made of lower case letters, digits, - and .", grammar.DNS_SUBDOMAIN, 253)
+from .exit_codes import ExitCode, Refused
+from .naming import LEASE, named
+from .options import Target, targeted
+from .terminal import tell
 
 _ATTEMPTS = 10
-"""The leader renews its Lease every few seconds; a change of ours that meets a renewal is tried again."""
+"""How often the change is tried: the leader renews its Lease every few seconds, which may conflict with the change."""
 
 
 async def ask_to_release(api: JsonApi, namespace: str, lease: str, ids: Sequence[str]) -> None:
-    """Add LiveKit IDs to the annotation; the oldest are dropped where there are too many. Raises `Refused`."""
+    """Add LiveKit IDs to the annotation. Beyond `MAX_RELEASED`, the oldest IDs go. Raises `Refused`."""
     wrong = [each for each in ids if not is_livekit_id(each)]
     if wrong:
-        raise Refused(f"{wrong[0][:80]!r} is no LiveKit ID of a trunk or rule (ST_…, SDR_…)", exit_code=USAGE)
+        raise Refused(f"{wrong[0][:80]!r} is no LiveKit ID of a trunk or rule (ST_…, SDR_…)", ExitCode.USAGE)
     if len(set(ids)) > MAX_RELEASED:
-        raise Refused(f"at most {MAX_RELEASED} IDs at once", exit_code=USAGE)
+        raise Refused(f"at most {MAX_RELEASED} IDs at once", ExitCode.USAGE)
     path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{lease}"
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -32,7 +34,7 @@ async def ask_to_release(api: JsonApi, namespace: str, lease: str, ids: Sequence
             raise Refused(message) from exc
         except Forbidden as exc:
             message = f"you may not read and change the Lease {namespace}/{lease}"
-            raise Refused(message, exit_code=NO_RIGHTS) from exc
+            raise Refused(message, ExitCode.NO_RIGHTS) from exc
         except Conflict:
             if attempt == _ATTEMPTS:
                 raise
@@ -46,3 +48,24 @@ async def _added(api: JsonApi, path: str, ids: Sequence[str]) -> None:
     wanted = [*(each for each in before if each not in ids), *dict.fromkeys(ids)][-MAX_RELEASED:]
     patch = {"metadata": {"resourceVersion": metadata["resourceVersion"], "annotations": {RELEASE: ",".join(wanted)}}}
     await api.request("PATCH", path, resource="leases", body=patch, content_type=MERGE_PATCH)
+
+
+@click.command(short_help="Have the operator delete what nobody looks after in LiveKit.")
+@click.argument("ids", nargs=-1, required=True)
+@click.option(
+    "--lease-name", envvar="BYOC_LEASE_NAME", default="byoc-operator", show_default=True, help="Lease of the operator."
+)
+@targeted
+async def release(target: Target, ids: tuple[str, ...], lease_name: str) -> int:
+    """Have the operator delete LiveKit's objects IDS that deletionPolicy Retain or a lost finalizer left there.
+
+    Their number is then free for everybody. What belongs to an existing ByocPhoneNumber is not touched. The operator's
+    log names what it deletes, and what it leaves. With a trunk goes the rule that leads to it. The Events RetainedFound
+    and OrphansFound on the Lease, and the message of NumberClaimed, name IDs; commas between them do no harm.
+    """
+    lease = named("--lease-name", lease_name, LEASE)
+    wanted = [part for text in ids for part in text.strip(",").split(",")]  # as Events and messages list them
+    async with target.reached() as cluster:
+        await ask_to_release(cluster.api, target.operator_namespace, lease, wanted)
+    tell(f"asked the operator to release {', '.join(wanted)}; its log names what it deletes, and what it leaves")
+    return 0

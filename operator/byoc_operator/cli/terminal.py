@@ -1,44 +1,111 @@
-"""Where a person reads: the only door of `kubectl byoc` to a terminal.
+"""Prints to the terminal: all output of `kubectl byoc` that a person reads goes through this module.
 
-What is printed comes from servers, files and objects of others. None of it is markup, and none of it reaches the
-terminal's own controls: characters that cannot be seen are escaped, and a text of a megabyte is cut.
+The texts come from servers, files and objects of others. They are not markup. Invisible characters are escaped, so
+that no text controls the terminal, and long texts are cut.
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ..api.printable import printable
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 MAX_LINE = 65_536
-"""Characters: the names of a thousand Secrets; longer is of no use to somebody who reads it."""
+"""The most characters of a line: enough for the names of a thousand Secrets."""
 
 MAX_CELL = 512
 
 
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell of a table. `style`: a colour of rich's, seen on a terminal only."""
+
+    text: str
+    style: str = ""
+
+
 def tell(message: str, *, head: str = "") -> None:
-    """A line on standard error, where everything goes but results. `head`: our own words before it, highlighted."""
+    """Print a line on standard error, for everything but results. `head`: highlighted words before the message."""
+    from rich.text import Text  # noqa: PLC0415 - see `_console`
+
     line = Text.assemble((f"{head} ", "bold red") if head else "", printable(message, MAX_LINE, keep="\n"))
     _console(stderr=True).print(line, soft_wrap=True)
 
 
 def show(line: str) -> None:
-    """A line of a result, on standard output."""
+    """Print a line of a result on standard output."""
     click.echo(printable(line, MAX_LINE))
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table as a result, on standard output."""
-    table = Table(*columns, box=None, header_style="bold")
+def show_document(text: str) -> None:
+    """JSON or YAML whose writer has escaped what cannot be seen: all of it, on standard output."""
+    click.echo(text, nl=False)
+
+
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
+    """A table as a result, on standard output: within the width of a terminal; else one line for each row."""
+    cells = [[each if isinstance(each, Cell) else Cell(each) for each in row] for row in rows]
+    safe = [[Cell(printable(cell.text, MAX_CELL), cell.style) for cell in row] for row in cells]
+    if is_terminal():
+        _fit(columns, safe)
+    else:
+        click.echo("".join(f"{line}\n" for line in _aligned([[Cell(each) for each in columns], *safe])), nl=False)
+
+
+def is_terminal(*, stderr: bool = False) -> bool:
+    """Whether results (or what is told beside them) are read on a terminal."""
+    file = sys.stderr if stderr else sys.stdout
+    return file is not None and not file.closed and file.isatty()
+
+
+def clear() -> None:
+    """Begin a terminal's page anew."""
+    click.clear()
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal what takes a while, as long as it does."""
+    if not is_terminal(stderr=True):
+        yield
+        return
+    with _console(stderr=True).status(printable(what, MAX_CELL)):
+        yield
+
+
+def _fit(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - see `_console`
+    from rich.text import Text  # noqa: PLC0415 - see `_console`
+
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in columns:
+        table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(printable(cell, MAX_CELL)) for cell in row))
+        table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
     _console(stderr=False).print(table)
 
 
-def _console(*, stderr: bool) -> Console:
-    """Made for each line, as the streams may change. `highlight`: colours are no guesses at what a text says."""
-    return Console(file=sys.stderr if stderr else sys.stdout, markup=False, emoji=False, highlight=False)
+def _aligned(rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
+    """Lines of columns, as wide as their widest cell; nothing is wrapped, as `kubectl get` does it."""
+    widths = [max(len(cell.text) for cell in column) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "   ".join(cell.text.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _console(*, stderr: bool) -> "Console":
+    """Made for each line, as the streams may change. `highlight`: colours are no guesses at what a text says.
+
+    rich takes longer to load than a help text may take to appear, so it is loaded here. `force_terminal`: only a
+    terminal gets colours, whatever FORCE_COLOR says; NO_COLOR takes them away there too.
+    """
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    file, terminal = sys.stderr if stderr else sys.stdout, is_terminal(stderr=stderr)
+    return Console(file=file, force_terminal=terminal, markup=False, emoji=False, highlight=False)

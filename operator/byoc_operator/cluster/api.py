@@ -13,24 +13,28 @@ from typing import Any
 import aiohttp
 import yaml
 from kubernetes.aio.client import ApiClient, ApiException, Configuration
+from kubernetes.aio.client.rest import RESTResponse
 from kubernetes.aio.config import list_kube_config_contexts, load_incluster_config, load_kube_config
 from kubernetes.aio.config.config_exception import ConfigException
 from kubernetes.aio.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
+from multidict import CIMultiDict
 
 from ..api.conditions import Reason
 from ..errors import CannotRun, Unavailable
 from .answers import Answer, Answered, asked, error_of, nobody_asks
+from .connection import OURSELVES, Access, acting_as
+from .lines import lines_of
 from .pages import JSON, Pages
-from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, pass_over, read
+from .reading import MAX_OBJECT, AnswerTooLong, Told, Unreadable, decoded, pass_over, read
 
 TIMEOUT_S = 15.0
-"""Well above the API server's own deadline for a slow etcd write, well below a user's patience."""
+"""The timeout of a request: well above the API server's own deadline for a slow etcd write."""
 
 CONNECTIONS = 20
-"""As many as there are workers: more only lengthens the API server's queue."""
+"""Connections at once: as many as workers. More would only lengthen the API server's queue."""
 
 LEASE, LEASE_CONNECTIONS = "leases", 2
-"""The Lease's own: objects that take the API server seconds may hold all others, and who cannot renew leads no more."""
+"""The Lease has connections of its own: slow objects may occupy all others, and a leader must be able to renew."""
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -40,12 +44,12 @@ _MAX_REFUSAL = 64 * 1024
 _OF_WHAT_IS_STORED = ("GET", "PATCH")
 
 Observer = Callable[[str, str, str, float], None]
-"""Told of every request: verb, resource, HTTP status or `error`, seconds."""
+"""Called after every request: verb, resource, HTTP status or `error`, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is sent, how long it may take and how many bytes its answer may have."""
+    """A request, with its timeout and the most bytes of its answer."""
 
     method: str
     path: str
@@ -58,7 +62,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What came back. `retry_after`: the header of that name."""
+    """The answer to a request. `retry_after`: the header of that name."""
 
     status: int
     body: bytes
@@ -71,9 +75,11 @@ class ClusterApi:
     `unreadable` hears of every object that a LIST passes over, `answered` of every answer.
     """
 
-    def __init__(self, client: ApiClient, observe: Observer) -> None:
+    def __init__(self, client: ApiClient, observe: Observer, access: Access = OURSELVES) -> None:
         self._client = client
         self._observe = observe
+        self._acting = acting_as(access)
+        self._longest_s = access.timeout_s
         self._free = asyncio.Semaphore(CONNECTIONS)
         self.answered: Answered = nobody_asks
         self.unreadable: Told = pass_over
@@ -90,25 +96,47 @@ class ClusterApi:
         Raises `ApiRefused` (4xx), `Unavailable` (everything passing), `Unreadable` for an object that is none.
         """
         headers = {"Content-Type": content_type, "Accept": JSON}
+        longest_s = self._longest_s or TIMEOUT_S
         try:
-            answer = await self._answer(_Request(method, path, body, headers, TIMEOUT_S, MAX_OBJECT, resource))
-        except TooMuch as exc:
+            answer = await self._answer(_Request(method, path, body, headers, longest_s, MAX_OBJECT, resource))
+        except AnswerTooLong as exc:
             if exc.outcome_unknown:
                 raise Unavailable(exc.reason, exc.message) from exc
             raise Unreadable(exc.message, resource=resource) from exc
         return await read(answer, resource, stored=method in _OF_WHAT_IS_STORED)
 
     def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Every object of a LIST that can be read, fetched in pages; `unreadable` hears of the others."""
+        """Every object of a LIST that can be read, fetched in pages; `unreadable` is called with the others."""
 
         async def fetch(url: str, *, accept: str, timeout_s: float, most_bytes: int) -> bytes:
             headers = {"Content-Type": JSON, "Accept": accept}
+            timeout_s = min(timeout_s, self._longest_s or timeout_s)
             return await self._answer(_Request("GET", url, None, headers, timeout_s, most_bytes, resource))
 
         return Pages(fetch, resource, self.unreadable).all(path, query)
 
+    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:
+        """The lines of a text, such as a pod's log, as they come. A line that is too long is cut (`lines`).
+
+        `silent_s`: seconds without a byte after which it ends with `Unavailable`. Raises `ApiRefused` too.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._longest_s or TIMEOUT_S, sock_read=silent_s)
+        try:
+            response = (await self._call("GET", path, {"Accept": "*/*"}, None, timeout)).response
+            async with response:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    body = await response.content.read(_MAX_REFUSAL)
+                    reply = _Reply(response.status, body, "")
+                    error = error_of(Answer("GET", asked("GET", path), reply.status, resource, _said(reply)))
+                    raise error or Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
+                async for line in lines_of(response.content.iter_any()):
+                    yield line
+        except (aiohttp.ClientError, ApiException, OSError) as exc:
+            message = f"the API server does not answer ({type(exc).__name__})"
+            raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, message) from exc
+
     async def _answer(self, request: _Request) -> bytes:
-        """The body of the answer. Raises `ApiRefused`, `TooMuch` and `Unavailable`."""
+        """The body of the answer. Raises `ApiRefused`, `AnswerTooLong` and `Unavailable`."""
         resource, place = request.resource, nullcontext() if request.resource == LEASE else self._free
         started = time.monotonic()
         outcome = "error"
@@ -118,7 +146,7 @@ class ClusterApi:
             outcome = str(reply.status)
         except TimeoutError as exc:
             message = "the API server does not answer (TimeoutError)"
-            raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True) from exc
+            raise AnswerTooLong(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True) from exc
         except (aiohttp.ClientError, ApiException, OSError) as exc:
             raise Unavailable(
                 Reason.KUBERNETES_UNAVAILABLE, f"the API server does not answer ({type(exc).__name__})"
@@ -134,17 +162,18 @@ class ClusterApi:
         return reply.body
 
     async def _send(self, request: _Request) -> _Reply:
-        headers, path = dict(request.headers), request.path
-        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, request.method, request.body)
-        response = await self._client.call_api(
-            request.method,
-            self._client.configuration.host + path,
-            header_params=headers,
-            body=request.body,
-            _request_timeout=request.timeout_s,
-        )
+        response = await self._call(request.method, request.path, request.headers, request.body, request.timeout_s)
         body = await _body(response.response, request.most_bytes)
         return _Reply(response.status, body, response.response.headers.get("Retry-After", ""))
+
+    async def _call(
+        self, method: str, path: str, wanted: Mapping[str, str], body: object, longest: aiohttp.ClientTimeout | float
+    ) -> RESTResponse:
+        # A dict where it does: a multidict costs the operator more at each request.
+        headers = CIMultiDict([*wanted.items(), *self._acting]) if self._acting else dict(wanted)
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        url = self._client.configuration.host + path
+        return await self._client.call_api(method, url, header_params=headers, body=body, _request_timeout=longest)
 
 
 def _said(reply: _Reply) -> dict[str, Any]:
@@ -154,7 +183,7 @@ def _said(reply: _Reply) -> dict[str, Any]:
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body, as long as it is no longer than `most` bytes. Raises `TooMuch`."""
+    """The body, as long as it is no longer than `most` bytes. Raises `AnswerTooLong`."""
     parts, length = [], 0
     async with response:
         async for part in response.content.iter_chunked(_CHUNK):
@@ -162,37 +191,38 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
             length += len(part)
             if length > most:
                 response.close()
-                raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, f"the answer is longer than {most} bytes")
+                raise AnswerTooLong(Reason.KUBERNETES_UNAVAILABLE, f"the answer is longer than {most} bytes")
     return b"".join(parts)
 
 
 _UNUSABLE = (ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
-"""What a configuration may raise: the library reads the parts that it needs, and takes them to be of the right type."""
+"""The errors of a wrong configuration: the library does not check the types of the parts that it reads."""
 
 
 def _wrong_with(exc: Exception) -> str:
-    """What is wrong with a configuration, without anything that may be a credential in it."""
+    """What is wrong with a configuration, without any part that may be a credential."""
     if isinstance(exc, ConfigException):
-        return str(exc).partition("/{")[0]  # behind it, all that an entry holds
+        return str(exc).partition("/{")[0]  # the rest quotes the whole entry
     if isinstance(exc, OSError):
         return str(exc)
     mark = getattr(exc, "problem_mark", None)
     return f"the configuration cannot be read{f' (line {mark.line + 1})' if mark else ''}"
 
 
-async def connect_as_user(kubeconfig: str | None, context: str | None) -> tuple[ClusterApi, str]:
-    """Connect as kubectl does, and the namespace of the context. None: what kubectl would take.
+async def connect_as_user(access: Access) -> tuple[ClusterApi, str]:
+    """Connect as kubectl does, and the namespace of the context.
 
     Raises CannotRun if there is no such configuration.
     """
     configuration = Configuration(client_session_kwargs={"trust_env": True})  # a user may sit behind a proxy
+    kubeconfig, context = access.kubeconfig, access.context
     logging.getLogger(load_kube_config.__module__).setLevel(logging.ERROR)  # it warns of a fault that we tell
     try:
         contexts, active = list_kube_config_contexts(config_file=kubeconfig)  # type: ignore[no-untyped-call]
         await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]
         chosen = next((each for each in contexts if each["name"] == context), active)
         namespace = str(chosen["context"].get("namespace") or "default")
-        return ClusterApi(ApiClient(configuration), lambda *_: None), namespace
+        return ClusterApi(ApiClient(configuration), lambda *_: None, access), namespace
     except _UNUSABLE as exc:
         # `from None`: a traceback would quote the file.
         where = kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION

@@ -1,9 +1,9 @@
-"""An API server in memory: `ClusterApi`'s interface over numbers, Secrets, Events, Leases and namespaces.
+"""An API server in memory: the interface of `ClusterApi` for numbers, Secrets, Events, Leases and namespaces.
 
-As kube-apiserver 1.37.2 does it where we rely on it: one resourceVersion for all objects, generations, finalizers,
-merge patch and JSON patch, patches that change nothing. Not modelled: validation and defaults of the CRD (an object
-may be older than the CRD), RBAC beyond `without`, pages of one version, managedFields.
-`tests/contract/test_api_server.py` is passed by both.
+It behaves as kube-apiserver 1.37.2 in the points that the operator relies on: one resourceVersion for all objects,
+generations, finalizers, merge patch and JSON patch, patches that change nothing. Not modelled: validation and defaults
+of the CRD (an object may be older than the CRD), RBAC beyond `without`, pages of one version, managedFields. Both pass
+`tests/contract/test_api_server.py`.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _OUTDATED = "the object has been modified; please apply your changes to the late
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The request fails with `error`; if `applied`, it did its work and only the answer got lost."""
+    """The request fails with `error`. `applied`: the request is carried out, and only the answer is lost."""
 
     error: Failure
     applied: bool = False
@@ -48,7 +48,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came in."""
+    """A request that the fake received."""
 
     method: str
     path: str
@@ -62,7 +62,8 @@ class FakeApi(FakeCluster):
 
     `requests`: how many came in, by method and resource; `writes`: those that were not GET, refused ones too;
     `garbled`: objects that are there and cannot be read; `events`: the Events that were posted; `admitting`: what a
-    mutating webhook makes of a Secret in a dry run; `without`: verbs and resources that RBAC refuses.
+    mutating webhook makes of a Secret in a dry run; `without`: verbs and resources that RBAC refuses; `logs`: the lines
+    of pods, by namespace and name.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -75,6 +76,7 @@ class FakeApi(FakeCluster):
         self.garbled: set[Name] = set()
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
+        self.logs: dict[tuple[str, str], list[str]] = {}
         self._faults: list[tuple[Fail | Refuse | Hold, str | None, str | None]] = []
 
     # As ClusterApi
@@ -134,6 +136,16 @@ class FakeApi(FakeCluster):
             if not token:
                 return
 
+    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
+        """The log of a pod, all of it: no parameter of the request is heeded."""
+        what = asked("GET", path.partition("?")[0])
+        await asyncio.sleep(0)
+        if ("get", what.resource) in self.without:
+            words = f'pods "{what.name}" is forbidden: User "operator" cannot get resource "pods/log"'
+            raise error_of(Answer("GET", what, HTTPStatus.FORBIDDEN, resource, {"message": words})) or AssertionError
+        for line in self.logs.get((what.namespace, what.name), []):
+            yield line
+
     def _garbled(self, answer: Json, resource: str) -> Unreadable | None:
         metadata = answer.get("metadata", {})
         name = (resource, metadata.get("namespace", ""), metadata.get("name", ""))
@@ -144,7 +156,7 @@ class FakeApi(FakeCluster):
     # What can go wrong
 
     def inject(self, fault: Fail | Refuse | Hold, method: str | None = None, resource: str | None = None) -> None:
-        """Do this to the next request of the method and resource (None: any)."""
+        """Apply the fault to the next request of this method and resource (None: any)."""
         self._faults.append((fault, method, resource))
 
     # Answers
@@ -168,7 +180,7 @@ class FakeApi(FakeCluster):
                 return self._get(at) if request.method == "GET" else self._patch(at, request, status=False)
             case ["api", "v1", *rest] | [
                 "apis",
-                names.GROUP | "events.k8s.io" | "coordination.k8s.io",
+                names.GROUP | "events.k8s.io" | "coordination.k8s.io" | "apps",
                 _,
                 *rest,
             ]:
@@ -216,6 +228,8 @@ class FakeApi(FakeCluster):
         stored = [
             each for (kind, within, _), each in self._objects.items() if kind == plural and namespace in (None, within)
         ]
+        if plural == "events":
+            stored = [each for each in self.events if namespace in (None, each["metadata"]["namespace"])]
         return page(stored, query, self._version, self._oldest)
 
     def _patch(self, at: Name, request: Request, *, status: bool) -> Json:
@@ -229,7 +243,7 @@ class FakeApi(FakeCluster):
             raise Refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
         if wanted["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
             raise Refuse(HTTPStatus.CONFLICT, _OUTDATED, "Conflict")
-        # The main resource never changes the status, the subresource nothing else.
+        # A patch of the main resource never changes the status; a patch of /status changes nothing else.
         if "status" in stored:
             wanted = {**stored, "status": wanted["status"]} if status else {**wanted, "status": stored["status"]}
         if wanted["metadata"].get("uid") != stored["metadata"]["uid"]:
@@ -251,7 +265,7 @@ class FakeApi(FakeCluster):
         return dict(request.body)
 
     def _post(self, plural: str, namespace: str, request: Request, *, dry: bool) -> Json:
-        """Create an object. A dry run is checked and not kept."""
+        """Create an object. A dry run is checked and not stored."""
         wanted = copied(request.body)
         metadata = wanted["metadata"]
         metadata["namespace"] = namespace
@@ -268,7 +282,7 @@ class FakeApi(FakeCluster):
         return self._create(plural, wanted)
 
     def _put_lease(self, at: Name, request: Request) -> Json:
-        """Replace the very version that was read; a Lease that is gone is created."""
+        """Replace the Lease if it still has the version that was read. Create it if it is gone."""
         stored, version = self._objects.get(at), request.body["metadata"].get("resourceVersion")
         if stored is None:
             return self._post("leases", at[1], request, dry=False)

@@ -1,4 +1,4 @@
-"""LISTs of the fake API server: order, label selector, pages, and places in a list that are too old."""
+"""LISTs of the fake API server: order, label selector, pages, and continue tokens that are too old."""
 
 import base64
 import json
@@ -10,9 +10,9 @@ Json = dict[str, Any]
 
 
 class Refuse(Exception):
-    """A request is refused with an HTTP code, the API server's words, and its name for the reason.
+    """The fake refuses a request with an HTTP code, a message and a reason.
 
-    `resume`: the continue token that comes with the refusal of one that is too old.
+    `resume`: the continue token that comes with a refusal because a token is too old.
     """
 
     def __init__(self, status: int, words: str = "", reason: str = "", *, resume: str = "") -> None:
@@ -34,7 +34,8 @@ def page(stored: Sequence[Json], query: Mapping[str, str], version: int, oldest:
             told = "The provided continue parameter is too old to display a consistent list result."
             raise Refuse(HTTPStatus.GONE, told, "Expired", resume=_token(after, version))
         version = place["rv"]
-    found = sorted((each for each in stored if selected(each, query.get("labelSelector", ""))), key=_place)
+    labels, fields = query.get("labelSelector", ""), query.get("fieldSelector", "")
+    found = sorted((each for each in stored if selected(each, labels) and _has_fields(each, fields)), key=_place)
     rest = [each for each in found if _place(each) >= after]
     shown = rest[:limit] if limit else rest
     metadata: Json = {"resourceVersion": str(version)}
@@ -44,9 +45,23 @@ def page(stored: Sequence[Json], query: Mapping[str, str], version: int, oldest:
 
 
 def selected(stored: Json, selector: str) -> bool:
-    """Whether an object has the label `key=value`; an empty selector is met by all."""
-    key, _, value = selector.partition("=")
-    return not selector or (stored["metadata"].get("labels") or {}).get(key) == value
+    """Whether an object has each label `key=value` of a comma list; an empty selector is met by all."""
+    labels = stored["metadata"].get("labels") or {}
+    wanted = [each.partition("=") for each in selector.split(",") if each]
+    return all(labels.get(key) == value for key, _, value in wanted)
+
+
+def _has_fields(stored: Json, selector: str) -> bool:
+    """Whether an object has each field `path=value` of a comma list."""
+    return all(
+        _at(stored, path.split(".")) == value for path, _, value in (e.partition("=") for e in selector.split(",") if e)
+    )
+
+
+def _at(value: Any, path: Sequence[str]) -> Any:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def _place(stored: Json) -> str:

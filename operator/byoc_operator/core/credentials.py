@@ -1,4 +1,4 @@
-"""SIP credentials out of a Secret: which values are usable, and what to say about those that are not."""
+"""SIP credentials of a Secret: which values are usable, and the verdict for those that are not."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,14 +12,14 @@ from .trunk import Mask, Masked
 
 USERNAME_KEY = "username"
 SEALED_PREFIX = "fernet:"
-"""What a sealed value begins with; a Fernet token follows (`sealing`)."""
+"""The prefix of a sealed value; a Fernet token follows (`sealing`)."""
 
 KEYS_SECRET = "byoc-sealing-keys"  # noqa: S105 - its name
-"""The Secret of the operator's sealing keys. No number may use it: its content must never go to a carrier."""
+"""The Secret of the operator's sealing keys. No object may use it: its content must never go to a carrier."""
 
 MAX_BYTES = 256
 MAX_KEYS = 64
-"""More keys than any Secret with SIP credentials has; reading tens of thousands would hold up everybody else."""
+"""Keys of a Secret that is read. A Secret with SIP credentials has few; tens of thousands would delay other work."""
 
 REFUSED_TYPES = frozenset(
     {
@@ -31,35 +31,35 @@ REFUSED_TYPES = frozenset(
         "helm.sh/release.v1",
     }
 )
-"""Types whose content must not leave the cluster: whoever may create a number could else send it to a carrier."""
+"""Types whose content must not leave the cluster: whoever may create an object could send it to a carrier."""
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-"""Where kubectl and Argo CD keep a copy of the manifest, values included."""
+"""The annotation in which kubectl and Argo CD keep a copy of the manifest, with the values of a Secret."""
 
 _BYTE_ORDER_MARK = "\ufeff"
-"""Invisible, and put by Windows' editors at the beginning of a file."""
+"""An invisible character that editors on Windows put at the beginning of a file."""
 
-# What Fernet makes of at least one block; the hosted service stored such, and nobody has a password like it.
+# A Fernet token of at least one block. The hosted service stored such tokens, and no password looks like one.
 _FOREIGN_TOKEN = re.compile(r"gAAAA[A-Za-z0-9_-]{95,}={0,2}")
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# JSON can spell half a character, and Python makes one of each byte that a terminal's encoding does not have.
-_HALVES = re.compile(r"[\ud800-\udfff]")
-# RFC 3261 §25: both are quoted strings; the digest is made of user:realm:password, so a user name has no colon.
+# Lone surrogates. JSON can contain them, and Python makes one of each byte that a terminal's encoding does not have.
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+# RFC 3261 section 25: a user name stands in a quoted string. The digest uses user:realm:password, so it has no colon.
 _NOT_IN_USERNAME = re.compile(r'["\\:]')
 _TOO_LONG = f"the value is longer than {MAX_BYTES} bytes"
 _USERNAME_RULE = 'a user name must not contain `"`, `\\` or `:`'
 
 
 class Field(StrEnum):
-    """What a value in a Secret is used as. A sealed value says for which of them it was sealed."""
+    """What a value in a Secret is used as. A sealed value contains the field that it was sealed for."""
 
     USERNAME = "username"
     PASSWORD = "password"  # noqa: S105 - the name of a field
 
 
 def field_of(key: str) -> Field:
-    """What the value under a key of a Secret is used as: `username` is the user name, every other key a password."""
+    """The field of a key of a Secret: `username` has the user name, every other key a password."""
     return Field.USERNAME if key == USERNAME_KEY else Field.PASSWORD
 
 
@@ -92,9 +92,10 @@ class SecretFacts:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Usable credentials and where they are from. `resource_version` is that of the Secret.
+    """Usable credentials and the Secret that has them.
 
-    `sealed`: whatever of them stands in the Secret is sealed there.
+    `resource_version`, `watched`, `changed_at`: as in `SecretFacts`. `sealed`: whether every value that comes from the
+    Secret is sealed there.
     """
 
     username: Masked
@@ -107,14 +108,14 @@ class Credentials:
 
     @property
     def without_texts(self) -> "Credentials":
-        """The same by digest alone: enough to judge a number, not to write a trunk."""
+        """The credentials with their digests only: enough to judge a number, but not to write a trunk."""
         username, password = replace(self.username, text=None), replace(self.password, text=None)
         return replace(self, username=username, password=password)
 
 
 @dataclass(frozen=True, slots=True)
 class SecretRules:
-    """What this installation asks of Secrets: our label, sealed values."""
+    """What this installation requires of Secrets: `labelled_only` the label, `sealed_only` sealed values."""
 
     labelled_only: bool = False
     sealed_only: bool = False
@@ -122,7 +123,7 @@ class SecretRules:
 
 @dataclass(frozen=True, slots=True)
 class SecretUse:
-    """How a number uses a Secret: the key of the password, and the user name if the spec gives one."""
+    """How an object uses a Secret. `key`: the key of the password. `username`: the one in the spec, None for none."""
 
     namespace: str
     name: str
@@ -131,12 +132,12 @@ class SecretUse:
 
 
 Open = Callable[[str, str, Field], str | Verdict]
-"""Opens a sealed text for a namespace and field; else a verdict whose message begins with `the value`."""
+"""Opens a sealed text for a namespace and field: the text, or a verdict whose message begins with `the value`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How values are read: `mask` makes digests of them, `open` opens sealed ones."""
+    """How values are read. `mask`: makes their digests. `open`: opens sealed ones."""
 
     mask: Mask
     open: Open
@@ -145,7 +146,10 @@ class Reading:
 def facts_of(
     namespace: str, name: str, type_: str, values: Mapping[str, str | None], reading: Reading
 ) -> Mapping[str, Masked | Verdict]:
-    """Per key of a Secret its masked value, or why it cannot be used. None as value: it was no text."""
+    """For each key of a Secret the masked value, or the verdict why it is unusable.
+
+    `values`: the decoded values, None for one that is not UTF-8 text. The result is empty for a refused Secret.
+    """
     if type_ in REFUSED_TYPES or name == KEYS_SECRET:
         return {}
     found: dict[str, Masked | Verdict] = {}
@@ -160,12 +164,12 @@ def facts_of(
 
 
 def sealed_keys(values: Mapping[str, str | None]) -> frozenset[str]:
-    """The keys whose value says of itself that it is sealed."""
+    """The keys whose value has the prefix of a sealed value."""
     return frozenset(key for key, value in values.items() if value and value.startswith(SEALED_PREFIX))
 
 
 def _opened(text: str | None, namespace: str, field: Field, open_sealed: Open) -> str | Verdict:
-    """A value as it will be sent, opened if it is sealed; or why it cannot be used. Never quotes the value."""
+    """The text to send, opened if it is sealed; or the verdict why it is unusable. No message quotes the value."""
     if text is None:
         return Verdict(Reason.SECRET_INVALID, "the value is not UTF-8 text.")
     if text.startswith(SEALED_PREFIX):
@@ -181,12 +185,12 @@ def _opened(text: str | None, namespace: str, field: Field, open_sealed: Open) -
 
 
 def problem_of(text: str, field: Field) -> str:
-    """What keeps a value in plain text from being used as credential, empty if nothing does. Never quotes it."""
+    """Why a plain text cannot be a credential, empty if it can. The text is never quoted."""
     if len(text) > MAX_BYTES:
-        return _TOO_LONG  # at once: a Secret may hold a megabyte
+        return _TOO_LONG  # before the other checks, because a value may have a megabyte
     checks = (
         (not text, "the value is empty; 1 to 256 bytes are allowed"),
-        (bool(_HALVES.search(text)), "the value is not UTF-8 text"),
+        (bool(_SURROGATES.search(text)), "the value is not UTF-8 text"),
         (len(text.encode(errors="surrogatepass")) > MAX_BYTES, _TOO_LONG),
         (bool(_wrapped(text)), _wrapped(text)),
         (bool(_CONTROL.search(text)), "the value contains control characters"),
@@ -201,7 +205,7 @@ def problem_of(text: str, field: Field) -> str:
 
 
 def _wrapped(text: str) -> str:
-    """What is wrong with the ends of a value, sealed or not. The classic: `echo password | base64`."""
+    """What is wrong with the ends of a value, empty if nothing is. A common cause is `echo password | base64`."""
     if text.endswith(("\n", "\r")):
         return "the value ends with a newline; `echo -n` and `kubectl create secret --from-literal` add none"
     if text.startswith(_BYTE_ORDER_MARK):
@@ -210,7 +214,7 @@ def _wrapped(text: str) -> str:
 
 
 def resolve(use: SecretUse, facts: SecretFacts | None, rules: SecretRules) -> Credentials | Verdict:
-    """The credentials a number asks for, or why it cannot have them. `facts` None: there is no such Secret."""
+    """The credentials that an object uses, or the verdict why it cannot. `facts`: None if there is no such Secret."""
     where = f"Secret {use.namespace}/{use.name}"
     if facts is None:
         message = f"{where} does not exist. Create it with the key `{use.key}`, or correct sipPasswordSecretRef.name."
@@ -239,7 +243,7 @@ def _missing(where: str, key: str, otherwise: str) -> Verdict:
 
 
 def _refused(where: str, facts: SecretFacts, rules: SecretRules) -> Verdict | None:
-    """A Secret that is never used, whatever it holds."""
+    """The verdict for a Secret that must not be used, whatever its values are; None if it may be used."""
     if facts.type in REFUSED_TYPES:
         message = f"{where} is of type {facts.type}, which is never sent to a carrier. Use a Secret of type Opaque."
         return Verdict(Reason.SECRET_INVALID, message)

@@ -1,4 +1,4 @@
-"""What a number should be in LiveKit."""
+"""The LiveKit objects that an object should have."""
 
 import ipaddress
 import json
@@ -16,15 +16,16 @@ from .trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What this installation of the operator adds to every number; made of its settings.
+    """The settings of this installation of the operator that apply to every object.
 
-    `ids`: installation IDs, the first marks, all are recognised. `sip_uri`: our public SIP endpoints as
-    `BYOC_SIP_URI` has them, empty if not set; see `origination`. `live_kit`: host of the LiveKit server.
-    `termination_hosts`: suffixes that a termination host must have, empty for any. `removes_refused`: whether a number
-    with another host loses its outbound trunk. `secret_rules`: which Secrets may be used.
-    `credentials_max_age_days`: 0 for no limit. `reservation_s`: how long a number that was let go stays reserved for
-    its last namespace, 0 for not at all. `retained_at_most`: how many numbers a namespace may leave in LiveKit by
-    deletionPolicy Retain, None for any.
+    `ids`: installation IDs; marks are written with the first one, and marks with any of them are ours. `sip_uri`: the
+    setting `BYOC_SIP_URI` with LiveKit's public SIP endpoints, empty if not set; see `origination`. `live_kit`: host of
+    the LiveKit server. `agent_name`: the agent that gets every call, empty for `spec.inboundAgentId`.
+    `termination_hosts`: suffixes of the allowed termination hosts, empty for any. `removes_refused`: whether an object
+    with another host loses its outbound trunk. `secret_rules`: which Secrets may be used. `credentials_max_age_days`: 0
+    for no limit. `reservation_s`: seconds for which a released number stays reserved for its last namespace, 0 for no
+    reservation. `retained_at_most`: how many numbers of a namespace may stay in LiveKit by deletionPolicy Retain, None
+    for any.
     """
 
     ids: tuple[str, ...]
@@ -42,25 +43,25 @@ class Installation:
 
     @property
     def retain_setting(self) -> str:
-        """`retained_at_most` as the setting has it."""
+        """`retained_at_most` in the words of the setting `BYOC_RETAIN`."""
         words = {None: "Allow", 0: "Deny"}
         return words.get(self.retained_at_most, str(self.retained_at_most))
 
     def owners(self, namespace: str, name: str) -> tuple[Owner, ...]:
-        """Every owner whose mark counts as ours; the first is the one that we write."""
+        """Every owner whose mark belongs to this object; new marks name the first."""
         return tuple(Owner(installation, namespace, name) for installation in self.ids)
 
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The LiveKit objects a number should have; None: none of this kind. The rule has no trunk yet."""
+    """The LiveKit objects that an object should have; None: none of this kind. `plan` adds the trunk to the rule."""
 
     outbound: OutboundTrunk
     inbound: InboundTrunk | None
     rule: DispatchRule | None
 
     def of(self, kind: Kind) -> SipObject | None:
-        """What there should be of one kind."""
+        """The wanted object of one kind, None for none."""
         by_kind: dict[Kind, SipObject | None] = {
             Kind.OUTBOUND_TRUNK: self.outbound,
             Kind.INBOUND_TRUNK: self.inbound,
@@ -85,9 +86,9 @@ def desired(
     recreate: RecreateValues,
     mask: Mask,
 ) -> Desired:
-    """The objects for a valid spec. `credentials` None: none are referenced, or they cannot be had."""
-    # Where Retain is limited, only a deletion that is allowed to retain puts it into the marks: else what a number
-    # without its finalizer leaves would count as retained, and not as an orphan.
+    """The LiveKit objects for a valid spec. `credentials`: None if the spec names none, or if they are unusable."""
+    # Where Retain is limited, only an allowed deletion writes Retain into the marks. Otherwise the trunks of an object
+    # that lost its finalizer would count as retained and not as orphans.
     policy = spec.deletion_policy if installation.retained_at_most is None else DeletionPolicy.DELETE
 
     def mark(recreate: str) -> str:
@@ -120,14 +121,14 @@ def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None,
 
 
 def _bracketed(host: str) -> str:
-    """A host as it stands in a SIP URI: LiveKit writes it into From as it is, and IPv6 needs brackets there."""
+    """The host with brackets if it is an IPv6 address: LiveKit writes the host into the From header unchanged."""
     return f"[{host}]" if is_address(host) and ":" in host else host
 
 
 def _headers(
     spec: PhoneNumberSpec, preset: Preset, credentials: Credentials | None, mask: Mask
 ) -> dict[str, str | Masked]:
-    """The user's headers, and the one in which the carrier wants the user name unless the user sets it."""
+    """The headers of the spec, and the carrier's header for the user name unless the spec has that header."""
     headers: dict[str, str | Masked] = {
         name: mask(value) if name.lower() in CREDENTIAL_HEADERS else value
         for name, value in spec.outbound.headers.items()
@@ -158,9 +159,9 @@ def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None) 
 
 
 def allowed_addresses(spec: PhoneNumberSpec) -> tuple[str, ...]:
-    """The sources whose calls are accepted, always as CIDR; empty: anyone.
+    """The addresses from which calls are accepted, always as CIDRs; empty: every address.
 
-    A bare address would also be matched against the caller's own From host (livekit/protocol `sip/sip.go`).
+    LiveKit would compare a bare address with the host of the caller's From header too (livekit/protocol `sip/sip.go`).
     """
     given = spec.inbound.allowed_addresses
     if given is not None:
@@ -194,5 +195,5 @@ def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> Di
 
 
 def preset_of(spec: PhoneNumberSpec) -> Preset:
-    """The carrier's preset in force for a number."""
+    """The carrier preset in force for a spec."""
     return preset_for(spec.carrier, spec.termination_uri)

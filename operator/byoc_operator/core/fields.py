@@ -1,7 +1,7 @@
-"""The table of the fields of LiveKit's objects: the paths that users see, and which fields hold credentials.
+"""The table of the fields of LiveKit's objects: the paths that users see, and the fields that hold credentials.
 
-It is made of the classes in `core.trunk` when this module is imported. Everything that treats all fields alike, or
-credentials differently, asks this table.
+The table is made from the classes in `core.trunk`. Code that handles all fields, or that handles credentials
+differently, uses this table.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,15 +36,15 @@ _SHAPES: Mapping[object, Shape] = {
 """The types that a field may have."""
 
 SECRET = frozenset({Shape.CREDENTIAL, Shape.PAIRS_WITH_CREDENTIALS})
-"""The shapes that hold credentials; everything that treats credentials differently asks this."""
+"""The shapes that hold credentials."""
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What is known of one field that takes part in equality.
+    """One field that takes part in equality.
 
-    `path`: what users see of the field, like `outboundTrunk.address`. `always_set`: every object of ours sets it, so an
-    adoption may replace it unasked. `withheld`: some servers never list it.
+    `path`: the name that users see, such as `outboundTrunk.address`. `always_set`: whether every object of ours sets
+    it; an adoption may then replace it without `force`. `withheld`: whether some servers never list it.
     """
 
     attribute: str
@@ -55,7 +55,7 @@ class Field:
 
 
 def _table(of: type[SipObject]) -> tuple[Field, ...]:
-    """KeyError where a field has no path, or a type that no shape stands for: a new field must say both."""
+    """The fields of a class. Raises KeyError if a field has no path, or a type without a shape."""
     return tuple(
         Field(
             each.name,
@@ -70,7 +70,7 @@ def _table(of: type[SipObject]) -> tuple[Field, ...]:
 
 
 FIELDS: Mapping[Kind, tuple[Field, ...]] = {kind: _table(of) for kind, of in CLASSES.items()}
-"""Every field that takes part in equality, `extra` left out: each name in `extra` stands for a field of its own."""
+"""Every field that takes part in equality, except `extra`, in which each name stands for a field of its own."""
 
 
 def _attributes(is_in: Callable[[Field], bool]) -> Mapping[Kind, tuple[str, ...]]:
@@ -79,7 +79,7 @@ def _attributes(is_in: Callable[[Field], bool]) -> Mapping[Kind, tuple[str, ...]
 
 _SECRET = _attributes(lambda each: each.shape in SECRET)
 WITHHELD = _attributes(lambda each: each.withheld)
-"""Of each kind the attributes that some servers never list."""
+"""For each kind, the attributes that some servers never list."""
 
 _LOGIN = _attributes(lambda each: each.shape is Shape.CREDENTIAL and not each.withheld)
 _LISTED = {kind: ("password_listed",) if withheld else () for kind, withheld in WITHHELD.items()}
@@ -93,7 +93,7 @@ _Secret = Masked | Mapping[str, str | Masked] | None
 
 
 def credentials(sip_object: SipObject) -> Iterator[tuple[str, Masked]]:
-    """Each credential with the name of its place: `password`, `headers[X-Telnyx-Username]`."""
+    """Each credential with its place, such as `password` or `headers[X-Telnyx-Username]`."""
     for attribute in _SECRET[sip_object.kind]:
         value: _Secret = getattr(sip_object, attribute)
         if isinstance(value, Masked):
@@ -111,12 +111,12 @@ def _bare(value: _Secret) -> _Secret:
 
 
 def without_texts(sip_object: _Object) -> _Object:
-    """The same object, of each credential the digest alone."""
+    """The object with only the digests of its credentials."""
     return _changed(sip_object, {each: _bare(getattr(sip_object, each)) for each in _SECRET[sip_object.kind]})
 
 
 def filled(sip_object: _Object, known: Mapping[str, Masked]) -> _Object:
-    """The same object, each credential whose digest `known` has with the text that it has there."""
+    """The object with the texts of its credentials, where `known` has them by digest."""
     return _changed(sip_object, {each: _full(getattr(sip_object, each), known) for each in _SECRET[sip_object.kind]})
 
 
@@ -129,25 +129,25 @@ def _full(value: _Secret, known: Mapping[str, Masked]) -> _Secret:
 
 
 def without_withheld(sip_object: _Object) -> _Object:
-    """The object as a server shows it that does not list what some servers withhold."""
+    """The object as a server lists it that never lists the withheld fields."""
     kind = sip_object.kind
     listed = not any(getattr(sip_object, each) for each in _LOGIN[kind])
     return _changed(sip_object, {**dict.fromkeys(WITHHELD[kind]), **dict.fromkeys(_LISTED[kind], listed)})
 
 
 def with_withheld(sip_object: _Object, known: SipObject) -> _Object:
-    """The object with what its server did not list as `known` has it, digests alone."""
+    """The object, with the withheld fields that its server did not list taken from `known`, as digests."""
     missing = [each for each in WITHHELD[sip_object.kind] if getattr(sip_object, each) is None]
     return _changed(sip_object, {each: _bare(getattr(known, each)) for each in missing})
 
 
 def with_all_listed(sip_object: _Object) -> _Object:
-    """The object of a server that withholds nothing: what is missing is not set."""
+    """The object of a server that lists every field: a missing value is not set."""
     return _changed(sip_object, dict.fromkeys(_LISTED[sip_object.kind], True))
 
 
 def completed(sip_object: _Object, known: SipObject | None) -> _Object:
-    """An object with what its server withholds, where `known`, of the same kind and user name, has it."""
+    """The object, with its withheld fields taken from `known` if that has the same kind and user name."""
     kind = sip_object.kind
     if known is None or known.kind is not kind or not all(getattr(known, each) for each in WITHHELD[kind]):
         return sip_object

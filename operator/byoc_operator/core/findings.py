@@ -1,4 +1,4 @@
-"""What works but should be better. A finding never keeps a number from being Ready."""
+"""Findings: what works and should be better. A finding never changes Ready."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -91,16 +91,19 @@ MESSAGES: Mapping[Code, str] = {
     Code.OTHER_INSTALLATION: "Another installation of the operator has trunks with this number in LiveKit too, for an "
     "object of this namespace and name; let only one of the two manage it, or delete the other's.",
 }
-"""What is said for each finding. Fixed texts, and few IDs behind them: what others do in LiveKit must not rewrite all
-statuses again and again."""
+"""The message of each finding. `findings` appends a few IDs at most.
+
+The texts are fixed, so that changes of foreign objects in LiveKit do not rewrite the status of every object.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What findings are found in. `intrusion`: what foreign rules do; `left_behind`: see that function.
+    """What the findings are made of, beside the spec.
 
-    `unclear`: of `Wishes`; `absent`: of `Adoption`; `other_installations`: what they have for the same object;
-    `retain_refused`: deletionPolicy is Retain, and would not be followed.
+    `credentials`: those in use, None for none. `intrusion`: what foreign rules do. `left_behind`: see `left_behind`.
+    `unclear`: as in `AnnotationRequests`. `retain_refused`: whether deletionPolicy is Retain and is not allowed.
+    `absent`: as in `Adoption`. `other_installations`: the trunks that other installations have for the same object.
     """
 
     credentials: Credentials | None = None
@@ -183,7 +186,7 @@ def _in_livekit(evidence: Evidence) -> _Found:
 
 
 def _misplaced_ports(spec: PhoneNumberSpec, uri: str) -> list[str]:
-    """The fields whose port is another transport's: for calls out, and for calls in, where the setting says so."""
+    """The fields whose port belongs to another transport."""
     address, _, transport = uri.removeprefix("sip:").partition(";transport=")
     fields = {
         "spec.terminationUri": others_port(spec.termination_uri, str(spec.transport)),
@@ -197,10 +200,11 @@ def _no_uri_for(transport: Transport) -> str:
 
 
 def left_behind(number: PhoneNumber, owned_ids: Collection[str], installation: Installation) -> tuple[LeftBehind, ...]:
-    """Objects on LiveKit servers that the operator talked to before, one entry a server; the newest if there are many.
+    """LiveKit objects on servers that the operator used before: one entry for each server, the newest if too many.
 
-    The status names host and IDs until the first run after a move; then only `status.leftBehind` remembers them. The
-    same server under another name holds the same IDs, and nothing is left behind.
+    The status has host and IDs of the former server until the first run after a move. From then on only
+    `status.leftBehind` has them. If the same server only has a new name, it has the same IDs, and nothing is left
+    behind. `owned_ids`: IDs of the objects on the present server.
     """
     status = number.status
     entries = [*(status.left_behind or _left_behind_of_before(status.finding(Code.LEFT_BEHIND)))]
@@ -214,10 +218,10 @@ def left_behind(number: PhoneNumber, owned_ids: Collection[str], installation: I
 
 
 def _left_behind_of_before(message: str) -> tuple[LeftBehind, ...]:
-    """What the finding `LeftBehind` says in words: `… (host: ID, ID; host: ID)`.
+    """The entries in the message of the finding `LeftBehind`: `… (host: ID, ID; host: ID)`.
 
-    A status of a version before `status.leftBehind` (0.1) has only these words. This function may go when no upgrade
-    from such a version is supported any more.
+    Version 0.1 had no `status.leftBehind`, so its statuses have only the message. This function can be deleted when
+    upgrades from that version are no longer supported.
     """
     _, said, text = message.rpartition(" (")
     parts = (part.partition(": ") for part in text.removesuffix(")").split("; ") if said)

@@ -1,7 +1,7 @@
-"""What other people's dispatch rules do to the calls of one number.
+"""What foreign dispatch rules do to the calls of one number.
 
-LiveKit lets anybody make a rule that names our trunk, and prefers it to ours if it has a PIN or is limited to callers
-or called numbers. A rule that names no trunk gets what our trunk does not let in.
+Anybody with LiveKit's API key can create a rule that names our trunk. LiveKit prefers such a rule to ours if it has a
+PIN or is limited to callers or called numbers. A rule that names no trunk gets the calls that our trunk refuses.
 """
 
 import ipaddress
@@ -11,30 +11,31 @@ from functools import lru_cache
 from itertools import islice, product
 
 from .matching import Call, contradiction, preferred, trunk_filter
-from .trunk import UNREADABLE, DispatchRule, Form, InboundTrunk, normalised
+from .trunk import UNREADABLE, DispatchRule, InboundTrunk, RoomForm, normalised
 
 MOST_TOLD = 3
-"""Rules that a finding names; the others it counts."""
+"""How many rules a finding names; it gives the number of the others."""
 
 MOST_CALLS = 16
-"""Calls that are tried for one rule; a rule with a long list of callers is for all of them alike."""
+"""How many calls are tried for one rule, which treats all callers in its list in the same way."""
 
 MOST_TRIED = 64
-"""Calls that are tried for all trunks without numbers together: each is compared with every such trunk."""
+"""How many calls are tried for all trunks without numbers together; each call is compared with every such trunk."""
 
 _ANY_TRUNK = "ST"
 _STRANGER = "a caller whom no rule names"
 _ANYWHERE = ("192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1")
-"""Addresses of nobody (RFC 5737, RFC 3849), to ask whether a trunk lets in whoever calls."""
+"""Addresses for documentation (RFC 5737, RFC 3849), to test whether a trunk accepts calls from any address."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignRules:
-    """Rules that are not ours and that a call to one number may get.
+    """The foreign rules that may get a call to one number.
 
-    `on_trunk`: they name its inbound trunk. `wildcards`: they name none, and the number is not excluded.
-    `catch_alls`: foreign trunks without numbers, which get what no other trunk takes; `on_catch_alls`: rules for them.
-    `contradicting`: IDs of two rules without a trunk between which LiveKit does not choose: it refuses all calls.
+    `on_trunk`: rules that name the number's inbound trunk. `wildcards`: rules without a trunk that do not exclude the
+    number. `catch_alls`: foreign trunks without numbers, which take the calls that no other trunk takes.
+    `on_catch_alls`: the rules for those trunks. `contradicting`: IDs of two rules without a trunk that are for the same
+    calls; LiveKit then refuses all calls.
     """
 
     on_trunk: tuple[DispatchRule, ...] = ()
@@ -46,7 +47,10 @@ class ForeignRules:
 
 @dataclass(frozen=True, slots=True)
 class Wildcards:
-    """Rules without a trunk, put in order once for all numbers; `contradicting`: as in `ForeignRules`."""
+    """The rules without a trunk, indexed once for all numbers.
+
+    `for_any`: the rules for every number. `by_number`: the others. `contradicting`: as in `ForeignRules`.
+    """
 
     for_any: tuple[DispatchRule, ...]
     by_number: Mapping[str, tuple[DispatchRule, ...]]
@@ -54,27 +58,28 @@ class Wildcards:
 
     @classmethod
     def of(cls, wildcards: Mapping[str, DispatchRule]) -> "Wildcards":
-        """Of rules without a trunk, by ID."""
-        # One that was not read whole may be for other numbers only; the log names it.
+        """The index of rules without a trunk. `wildcards`: the rules by ID."""
+        # A rule that was not read completely may be for other numbers only, so it is left out; the log names it.
         rules = [rule for _, rule in sorted(wildcards.items()) if UNREADABLE not in rule.extra]
         by_number: dict[str, tuple[DispatchRule, ...]] = {}
         for rule in rules:
             for number in {normalised(number) for number in rule.selection.numbers}:
                 by_number[number] = (*by_number.get(number, ()), rule)
-        # A form that is newer than we are is known to the server that holds it.
-        known = [rule for rule in rules if rule.selection.form is not Form.UNKNOWN]
+        # LiveKit knows forms that are newer than the operator, so such a rule is no contradiction to LiveKit.
+        known = [rule for rule in rules if rule.selection.form is not RoomForm.UNKNOWN]
         return cls(tuple(rule for rule in rules if not rule.selection.numbers), by_number, contradiction(known))
 
     def for_number(self, phone_number: str) -> tuple[DispatchRule, ...]:
-        """Those that calls to a number may get."""
+        """The rules that calls to a number may get."""
         return self.for_any + self.by_number.get(phone_number, ())
 
 
 @dataclass(frozen=True, slots=True)
 class Intrusion:
-    """What they do. `takers`: `ID what it does`, for rules that are preferred to ours.
+    """What foreign rules do to the calls of a number.
 
-    `wildcard`, `catch_all`: ID of a rule, of a trunk, that gets calls which our trunk keeps out.
+    `takers`: the rules that LiveKit prefers to ours, each as its ID and what it does. `wildcard`: ID of a rule without
+    a trunk that gets calls which our trunk refuses. `catch_all`: ID of a trunk without numbers that gets such calls.
     `contradicting`: IDs of rules because of which LiveKit refuses all calls.
     """
 
@@ -85,7 +90,7 @@ class Intrusion:
 
 
 def intrusion(phone_number: str, trunk: InboundTrunk, ours: DispatchRule, foreign: ForeignRules) -> Intrusion:
-    """What foreign rules do to calls to this number, once trunk and rule are as they should be."""
+    """What foreign rules do to calls to this number. `trunk`, `ours`: the wanted inbound trunk and rule."""
     wildcard = next((rule.id for rule in foreign.wildcards if _gets_what_is_kept_out(rule, trunk)), "")
     takers, contradicting = _takers(phone_number, trunk, ours, foreign.on_trunk)
     catch_all = _catch_all(phone_number, trunk, foreign)
@@ -95,37 +100,38 @@ def intrusion(phone_number: str, trunk: InboundTrunk, ours: DispatchRule, foreig
 def _takers(
     phone_number: str, trunk: InboundTrunk, ours: DispatchRule, foreign: Sequence[DispatchRule]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The rules that are preferred to ours, and two that contradict each other.
+    """The rules that LiveKit prefers to ours, and the IDs of two rules that contradict each other.
 
-    Of the trunks that a rule names ours alone counts: two rules that meet on another one meet on ours as well.
+    Only our trunk counts, although a rule may name others too: every rule here names our trunk, so two rules that
+    contradict each other on another trunk do so on ours as well.
     """
-    strange = [rule for rule in foreign if rule.selection.form is Form.UNKNOWN]
-    known = [replace(rule, trunk_ids=(_ANY_TRUNK,)) for rule in foreign if rule.selection.form is not Form.UNKNOWN]
+    unknown = [rule for rule in foreign if rule.selection.form is RoomForm.UNKNOWN]
+    known = [replace(rule, trunk_ids=(_ANY_TRUNK,)) for rule in foreign if rule.selection.form is not RoomForm.UNKNOWN]
     rules = sorted((replace(ours, trunk_ids=(_ANY_TRUNK,)), *known), key=lambda rule: rule.id)
     contradicting = contradiction(rules)
     if contradicting:
         return (), tuple(dict.fromkeys(each or "ours" for each in contradicting))
     there = replace(trunk, id=_ANY_TRUNK)
-    getters: dict[Call, DispatchRule | None] = {}  # most rules are tried by the same call
+    chosen: dict[Call, DispatchRule | None] = {}  # most rules are tried with the same call
 
     def wins(rule: DispatchRule) -> bool:
-        """Whether there is a call to the number that the rule gets."""
+        """Whether one of the calls tried gets this rule."""
         for call in islice(_calls_for(rule, there, phone_number), MOST_CALLS):
-            if call not in getters:
-                getters[call] = preferred(rules, there, call)
-            if getters[call] is rule:
+            if call not in chosen:
+                chosen[call] = preferred(rules, there, call)
+            if chosen[call] is rule:
                 return True
         return False
 
     takers = [f"{rule.id} {_effect(rule, phone_number)}" for rule in known if wins(rule)]
-    takers += [f"{rule.id} has a form that the operator does not know" for rule in strange]
+    takers += [f"{rule.id} has a form that the operator does not know" for rule in unknown]
     if len(takers) > MOST_TOLD:
         takers[MOST_TOLD:] = [f"{len(takers) - MOST_TOLD} more"]
     return tuple(takers), ()
 
 
 def _calls_for(rule: DispatchRule, trunk: InboundTrunk, phone_number: str) -> Iterator[Call]:
-    """Calls to the number that both trunk and rule let through. Carriers dial a number in more than one spelling."""
+    """Calls to the number that trunk and rule accept, in each spelling of the number that the rule lists."""
     selection = rule.selection
     callers = selection.callers or trunk.allowed_numbers or (_STRANGER,)
     numbers = [each for each in selection.numbers or (phone_number,) if normalised(each) == phone_number]
@@ -144,7 +150,7 @@ def _effect(rule: DispatchRule, phone_number: str) -> str:
 
 
 def _catch_all(phone_number: str, trunk: InboundTrunk, foreign: ForeignRules) -> str:
-    """ID of the first trunk without numbers over which a call gets a rule after our trunk has kept it out."""
+    """ID of the first trunk without numbers that has a rule and takes a call which our trunk refuses; else empty."""
     if contradiction(foreign.on_catch_alls):
         return ""
     by_id = {each.id: each for each in foreign.catch_alls}
@@ -155,7 +161,7 @@ def _catch_all(phone_number: str, trunk: InboundTrunk, foreign: ForeignRules) ->
 
 
 def _calls_over(each: InboundTrunk, rule: DispatchRule, phone_number: str) -> Iterator[Call]:
-    """Calls to the number that a rule may get over a trunk without numbers."""
+    """Calls to the number that may get a rule over a trunk without numbers."""
     numbers = [number for number in rule.selection.numbers if normalised(number) == phone_number]
     dialled = numbers if rule.selection.numbers else [phone_number]
     callers = rule.selection.callers or each.allowed_numbers or (_STRANGER,)
@@ -163,14 +169,14 @@ def _calls_over(each: InboundTrunk, rule: DispatchRule, phone_number: str) -> It
 
 
 def _is_caught(call: Call, by: InboundTrunk, ours: InboundTrunk, catch_alls: Sequence[InboundTrunk]) -> bool:
-    """Whether a trunk without numbers gets a call: ours does not take it, and of the others this one alone does."""
+    """Whether a trunk without numbers gets a call: our trunk refuses it, and so do all other trunks without numbers."""
     if trunk_filter(ours, call) is None or trunk_filter(by, call) is not None:
         return False
     return all(each is by or trunk_filter(each, call) is not None for each in catch_alls)
 
 
 def _sources(addresses: Sequence[str]) -> list[str]:
-    """An address of each range."""
+    """The first address of each range."""
     return [entry.partition("/")[0] for entry in addresses]
 
 
@@ -184,7 +190,7 @@ def _gets_what_is_kept_out(wildcard: DispatchRule, trunk: InboundTrunk) -> bool:
 
 @lru_cache(maxsize=1024)
 def _are_everything(addresses: tuple[str, ...]) -> bool:
-    """Whether ranges cover all addresses there are; they are ours, and so CIDRs."""
+    """Whether the ranges cover all addresses of IPv4 or IPv6. Our trunks have CIDRs only."""
     networks = [ipaddress.ip_network(entry) for entry in addresses]
     four = ipaddress.collapse_addresses(each for each in networks if isinstance(each, ipaddress.IPv4Network))
     six = ipaddress.collapse_addresses(each for each in networks if isinstance(each, ipaddress.IPv6Network))

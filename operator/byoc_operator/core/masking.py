@@ -1,4 +1,4 @@
-"""Digests by which credentials are compared without being kept."""
+"""Keyed digests of credentials, which are compared so that the credentials need not be kept."""
 
 import hmac
 
@@ -7,7 +7,7 @@ from pydantic import SecretStr
 from .trunk import Mask, Masked
 
 _DIGEST_LENGTH = 32
-"""Hex characters kept: 128 bits, so that two credentials never share a digest by chance; half the memory of all."""
+"""Hex characters of a digest: 128 bits are enough to tell credentials apart and take half the memory of all 256."""
 
 
 class _KeyedMask:
@@ -29,7 +29,7 @@ class _KeyedMask:
 def make_mask(key: bytes) -> Mask:
     """A `Mask` of this process.
 
-    `key`: 32 random bytes made at start and kept by this process alone. Without it the digest of a weak password
-    would be as good as the password to whoever sees a memory dump or a log.
+    `key`: 32 random bytes that only this process has. Without a key, anybody who sees a digest in a memory dump or a
+    log could find a weak password by trying.
     """
     return _KeyedMask(key)

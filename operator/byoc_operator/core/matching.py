@@ -1,8 +1,8 @@
-"""Which trunk and which rule a call gets: LiveKit's own choice, made here without a call.
+"""Computes which trunk and which rule LiveKit chooses for a call.
 
 Source: livekit/protocol `sip/sip.go` (`MatchTrunkDetailed`, `MatchDispatchRuleIter`, `DispatchRulePriority`,
-`DispatchRuleValidator`), asked as livekit-server 1.13.5 asks it (`pkg/service/ioservice_sip.go`). A contract test
-compares this module with it. Trunks and rules are given in LiveKit's order, which is that of their IDs.
+`DispatchRuleValidator`), called as livekit-server 1.13.5 does (`pkg/service/ioservice_sip.go`). A contract test
+compares this module with that code. Trunks and rules must come in LiveKit's order, which is the order of their IDs.
 """
 
 import ipaddress
@@ -13,11 +13,11 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import chain, product
 
-from .trunk import DispatchRule, Form, InboundTrunk, Masked, normalised
+from .trunk import DispatchRule, InboundTrunk, Masked, RoomForm, normalised
 
 _IGNORED_IN_ADDRESSES = re.compile(r"[()+*;, \t\n\r]|://")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
-_FIRST = {Form.DIRECT: 0, Form.INDIVIDUAL: 1, Form.CALLEE: 2}
+_FIRST = {RoomForm.DIRECT: 0, RoomForm.INDIVIDUAL: 1, RoomForm.CALLEE: 2}
 _WITHOUT_PIN = 100
 _FOR_ANY = 1000
 
@@ -43,9 +43,10 @@ class Filter(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call that arrives. `called`, `caller`: user parts of To and From; `host`: of From; `source`: an IP address.
+    """An inbound call. `called`, `caller`: user parts of To and From. `host`: host of From.
 
-    `source` empty: any. `pin`: what the caller has entered; `skips_pin`: it was asked for one and entered none.
+    `source`: the IP address, empty for any. `pin`: the PIN that the caller has entered, None for none. `skips_pin`:
+    whether the caller was asked for a PIN and entered none.
     """
 
     called: str
@@ -58,9 +59,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What becomes of a call, and why. `stopped`: ID → filter of each trunk or rule that the call did not get through.
+    """What LiveKit does with a call, and why.
 
-    `contradict`: IDs of two trunks or rules between which LiveKit does not choose (one twice: it contradicts itself).
+    `stopped`: ID and filter of each trunk or rule that is not for the call. `contradict`: IDs of two trunks or rules
+    that are for the same calls, so that LiveKit refuses the call; the same ID twice for one that contradicts itself.
     """
 
     result: Result
@@ -71,11 +73,11 @@ class Judgement:
 
 
 def judge(trunks: Iterable[InboundTrunk], rules: Iterable[DispatchRule], call: Call) -> Judgement:
-    """What LiveKit does with a call, given everything that it holds."""
+    """What LiveKit does with a call. `trunks`, `rules`: all that LiveKit has, by ID."""
     matched, stopped, contradict = _trunk_for(trunks, call)
     if contradict:
         return Judgement(Result.REFUSED, stopped=stopped, contradict=contradict)
-    # Without a trunk LiveKit reads all rules, and two that contradict each other anywhere refuse the call.
+    # Without a trunk LiveKit considers all rules, and refuses the call if any two of them contradict each other.
     considered = [rule for rule in rules if matched is None or not rule.trunk_ids or matched.id in rule.trunk_ids]
     contradict = contradiction(considered)
     if contradict:
@@ -90,12 +92,12 @@ def judge(trunks: Iterable[InboundTrunk], rules: Iterable[DispatchRule], call: C
 
 
 def preferred(rules: Iterable[DispatchRule], trunk: InboundTrunk | None, call: Call) -> DispatchRule | None:
-    """The rule that a call over this trunk gets, of rules without a contradiction."""
+    """The rule that a call over this trunk gets, None for none. The rules must not contradict each other."""
     return _first([rule for rule in rules if rule_filter(rule, trunk, call) is None])
 
 
 def trunk_filter(trunk: InboundTrunk, call: Call) -> Filter | None:
-    """Why a trunk does not take a call, None if it does. A trunk without numbers takes any that no other is for."""
+    """Why a trunk does not take a call, None if it does. A trunk without numbers takes calls to every number."""
     if trunk.numbers and not _is_among(call.called, trunk.numbers):
         return Filter.NUMBER
     if trunk.allowed_numbers and not _is_among(call.caller, trunk.allowed_numbers):
@@ -106,9 +108,9 @@ def trunk_filter(trunk: InboundTrunk, call: Call) -> Filter | None:
 
 
 def rule_filter(rule: DispatchRule, trunk: InboundTrunk | None, call: Call) -> Filter | None:
-    """Why a rule is not for a call over a trunk (None: over none), None if it is.
+    """Why a rule is not for a call, None if it is. `trunk`: the trunk of the call, None for none.
 
-    Numbers are compared as they are written, other than on trunks.
+    For rules LiveKit compares numbers as they are written; for trunks it compares them normalised.
     """
     selection = rule.selection
     if rule.trunk_ids and (trunk is None or trunk.id not in rule.trunk_ids):
@@ -117,17 +119,17 @@ def rule_filter(rule: DispatchRule, trunk: InboundTrunk | None, call: Call) -> F
         return Filter.CALLER
     if selection.numbers and call.called not in selection.numbers:
         return Filter.NUMBER
-    # Who has entered a PIN gets no rule without one; who enters none gets no rule with one.
+    # A caller who has entered a PIN gets only rules with that PIN; one who skips it gets only rules without a PIN.
     if (call.skips_pin and selection.pin) or (not call.skips_pin and call.pin and call.pin != selection.pin):
         return Filter.PIN
     return None
 
 
 def contradiction(rules: Iterable[DispatchRule]) -> tuple[str, ...]:
-    """IDs of the first two rules that are for the same calls, so that LiveKit refuses all; empty if none are."""
+    """IDs of the first two rules for the same calls, because of which LiveKit refuses all calls; empty if none."""
     before = _Before()
     for rule in rules:
-        if rule.selection.form is Form.UNKNOWN or _names_one_twice(rule):
+        if rule.selection.form is RoomForm.UNKNOWN or _names_one_twice(rule):
             return (rule.id, rule.id)
         other = before.for_the_same(rule)
         if other is not None:
@@ -137,9 +139,9 @@ def contradiction(rules: Iterable[DispatchRule]) -> tuple[str, ...]:
 
 
 class _Before:
-    """Rules that do not contradict each other, found by what they are limited to.
+    """An index of rules that do not contradict each other, by caller and by number.
 
-    There may be thousands: to compare each with each would stop everything else for minutes.
+    Without the index, thousands of rules would be compared in pairs, which takes minutes.
     """
 
     def __init__(self) -> None:
@@ -148,7 +150,7 @@ class _Before:
         self._by_number: dict[tuple[str, Masked | None, str], list[int]] = {}
 
     def add(self, rule: DispatchRule) -> None:
-        """Remember a rule."""
+        """Add a rule."""
         selection, place = rule.selection, len(self._rules)
         self._rules.append(rule)
         for index, limits in ((self._by_caller, selection.callers), (self._by_number, selection.numbers)):
@@ -156,7 +158,7 @@ class _Before:
                 index.setdefault((trunk, selection.pin, each), []).append(place)
 
     def for_the_same(self, rule: DispatchRule) -> DispatchRule | None:
-        """The first one that shares trunk, PIN, a caller and a number with this rule."""
+        """The first rule that shares trunk, PIN, a caller and a number with this one, None for none."""
         selection = rule.selection
         callers, numbers = _spelled_alike(selection.callers), _spelled_alike(selection.numbers)
         for trunk in rule.trunk_ids or ("",):
@@ -172,7 +174,7 @@ class _Before:
 
 
 def _names_one_twice(rule: DispatchRule) -> bool:
-    """Whether a rule names a trunk, a caller or a number twice: to LiveKit it is then for the same calls as itself."""
+    """Whether a rule names a trunk, caller or number twice. LiveKit then finds that it contradicts itself."""
     callers, numbers = rule.selection.callers, rule.selection.numbers
     return (
         len(set(rule.trunk_ids)) < len(rule.trunk_ids)
@@ -183,18 +185,18 @@ def _names_one_twice(rule: DispatchRule) -> bool:
 
 @lru_cache(maxsize=1024)
 def _spelled_alike(numbers: tuple[str, ...]) -> frozenset[str]:
-    """Numbers as LiveKit compares them; that there are none it takes for one that is empty."""
+    """The numbers, normalised as LiveKit compares them; one empty number for an empty list."""
     return frozenset(map(normalised, numbers or ("",)))
 
 
 def _trunk_for(
     trunks: Iterable[InboundTrunk], call: Call
 ) -> tuple[InboundTrunk | None, tuple[tuple[str, Filter], ...], tuple[str, ...]]:
-    """The trunk of a call, what did not take it, and two between which LiveKit does not choose."""
+    """The trunk of a call, the trunks that refuse it, and the IDs of two trunks that contradict each other."""
     filters = [(trunk, trunk_filter(trunk, call)) for trunk in trunks]
     stopped = tuple((trunk.id, why) for trunk, why in filters if why not in (None, Filter.NUMBER))
     matching = [trunk for trunk, why in filters if why is None]
-    # A trunk with the number is preferred to those without any.
+    # LiveKit prefers a trunk with the number to trunks without numbers.
     best = [trunk for trunk in matching if trunk.numbers] or matching
     if len(best) > 1:
         return None, stopped, _both(best[0].id, best[1].id)
@@ -206,7 +208,7 @@ def _both(one: str, other: str) -> tuple[str, ...]:
 
 
 def _first(rules: Sequence[DispatchRule]) -> DispatchRule | None:
-    """The rule that LiveKit takes: one that names the trunk before one that names none, then the smallest rank."""
+    """The rule that LiveKit chooses: rules that name the trunk come first, then the smallest rank decides."""
     return min(rules, key=lambda rule: (not rule.trunk_ids, *_rank(rule)), default=None)
 
 
@@ -216,7 +218,7 @@ def _rank(rule: DispatchRule) -> tuple[int, bytes]:
     rank += 0 if selection.pin else _WITHOUT_PIN
     rank += 0 if selection.callers else _FOR_ANY
     rank += 0 if selection.numbers else _FOR_ANY
-    # LiveKit compares bytes.
+    # LiveKit compares the bytes of the room names.
     return rank, (selection.room or rule.room_prefix).encode(errors="surrogatepass")
 
 
@@ -226,7 +228,11 @@ def _is_among(number: str, allowed: Sequence[str]) -> bool:
 
 
 def _address_is_allowed(call: Call, allowed: Sequence[str]) -> bool:
-    """Entries that LiveKit cannot use it ignores; with none left, or with a source that is no address, all may call."""
+    """Whether the allowed addresses have the source or the From host of a call.
+
+    LiveKit ignores entries that it cannot use. If no entry is left, or the source is not an IP address, it accepts the
+    call.
+    """
     source = _address(call.source)
     entries = [entry for entry in allowed if not _IGNORED_IN_ADDRESSES.search(entry)]
     if source is None or not entries:

@@ -1,8 +1,8 @@
-"""What to enter at a carrier so that its calls reach us: read from the setting `BYOC_SIP_URI`.
+"""Makes the origination URI, which the user enters at the carrier, from the setting `BYOC_SIP_URI`.
 
 The setting is a comma list of endpoints. An endpoint that names a transport (`;transport=tcp`) is for that transport.
-One that names none is for all transports if its port is absent, 5060 or 5061: each transport then has its own of these.
-Any other port is that of TLS, the transport of numbers that name none.
+An endpoint without a transport is for all transports if its port is absent, 5060 or 5061; each transport then uses its
+own port. An endpoint without a transport and with another port is for TLS, the default transport of the spec.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from ..api.grammar import is_endpoint
 
 TRANSPORTS: Final = ("tls", "tcp", "udp")
 OWN_PORT: Final = {"TLS": "5061", "TCP": "5060", "UDP": "5060"}
-"""RFC 3261 section 19.1.2: the port that each transport uses where none is named."""
+"""The default port of each transport (RFC 3261 section 19.1.2)."""
 
 _OTHERS_PORT: Final = {"TLS": "5060", "TCP": "5061", "UDP": "5061"}
 
 
 @dataclass(frozen=True, slots=True)
 class SipEndpoint:
-    """One endpoint of ours. `transport`: TLS, TCP, UDP or empty; `port`: empty if none is named."""
+    """One SIP endpoint of LiveKit. `transport`: TLS, TCP, UDP or empty. `port`: empty if the setting names none."""
 
     host: str
     port: str
@@ -29,7 +29,7 @@ class SipEndpoint:
 
 
 def parse_endpoint(text: str) -> SipEndpoint | None:
-    """The endpoint in `[sip:]host[:port][;transport=tls|tcp|udp]`, None if the text is none."""
+    """The endpoint in `[sip:]host[:port][;transport=tls|tcp|udp]`, None for any other text."""
     address, given, transport = text.removeprefix("sip:").partition(";transport=")
     if not is_endpoint(address) or (given and transport not in TRANSPORTS):
         return None
@@ -49,10 +49,10 @@ def others_port(termination_uri: str, transport: str) -> bool:
 
 
 def origination_uri(sip_uri: str, transport: str) -> str:
-    """The URI for a number's transport; empty if the setting does not tell it.
+    """The origination URI for the transport of a spec; empty if the setting has no endpoint for it.
 
-    An endpoint that names the number's transport comes first, then one that names none. If every endpoint names
-    another, the first is told: calls reach us there, whatever the number uses for calls out.
+    An endpoint that names the transport comes first, then an endpoint that names none. If every endpoint names another
+    transport, the first endpoint is used: inbound calls may use another transport than outbound ones.
     """
     endpoints = _endpoints(sip_uri)
     for each in endpoints:

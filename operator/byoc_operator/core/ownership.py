@@ -1,7 +1,7 @@
-"""Whose a LiveKit object is: told by a mark on the object, never by memory alone.
+"""The owner of a LiveKit object, which a mark on the object names.
 
-A trunk is marked in its `metadata`, a dispatch rule by its `name`, because a rule's metadata is visible to
-everybody in the callers' rooms. A mark holds nothing secret: LiveKit Cloud shows trunk metadata to participants.
+The mark of a trunk is its `metadata`. The mark of a dispatch rule is its `name`, because everybody in the room can see
+the metadata of a rule. A mark has no secrets: LiveKit Cloud shows the metadata of trunks to participants.
 """
 
 import json
@@ -17,19 +17,19 @@ from .trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, n
 MANAGED_BY = "byoc-operator"
 RULE_PREFIX = "byoc:"
 MAX_TEXT = 512
-"""Longer than anything that we write into a mark."""
+"""Characters of a text in a mark that is read; the operator writes shorter ones."""
 
 MAX_INSTALLATION = 253
 MAX_NAMESPACE = 63
 MAX_NAME = 253
-"""Characters of an owner's parts: of an installation ID as the setting allows it, of names as Kubernetes does."""
+"""Characters of an installation ID, as the setting allows it, and of names, as Kubernetes allows them."""
 
 _MAX_OWNER = MAX_INSTALLATION + MAX_NAMESPACE + MAX_NAME + 2
 
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The `ByocPhoneNumber` an object belongs to: names of two clusters or namespaces never meet."""
+    """The `ByocPhoneNumber` to which a LiveKit object belongs, by installation, namespace and name."""
 
     installation: str
     namespace: str
@@ -41,7 +41,10 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a trunk's metadata says. `recreate`: the value of the annotation that this trunk answers."""
+    """The mark in a trunk's metadata.
+
+    `recreate`: the value of the annotation `recreate` for which this trunk was last created anew.
+    """
 
     owner: Owner
     outbound_agent_id: str = ""
@@ -49,7 +52,7 @@ class Mark:
     deletion_policy: str = "Delete"
 
     def dump(self) -> str:
-        """As stored in the trunk: compact JSON with a fixed order of keys, so that equal marks are equal text."""
+        """The metadata of the trunk: compact JSON with a fixed order of keys, so that equal marks are equal texts."""
         return json.dumps(
             {
                 "managedBy": MANAGED_BY,
@@ -64,14 +67,14 @@ class Mark:
 
 
 _REMEMBERED = 1024
-"""Marks that are not parsed again: one judgement of a number asks six times whose its two trunks and its rule are."""
+"""How many parsed marks a cache holds: one assessment of a number parses each of its marks several times."""
 
 _MAX_REMEMBERED = 2048
-"""Characters of a metadata that is remembered with its mark; ours have a few hundred."""
+"""Characters of metadata that may stand in that cache; ours have a few hundred."""
 
 
 def parse_mark(metadata: str) -> Mark | None:
-    """The mark in a trunk's metadata, or None for anything else that may stand there."""
+    """The mark in a trunk's metadata, None for any other text."""
     if MANAGED_BY not in metadata:
         return None
     return _known_mark(metadata) if len(metadata) <= _MAX_REMEMBERED else _mark_in(metadata)
@@ -99,23 +102,23 @@ _known_mark = lru_cache(_REMEMBERED)(_mark_in)
 
 
 def _text(value: object) -> str:
-    """A text that can be written back; anything else somebody put there counts as empty."""
+    """A text of at most `MAX_TEXT` characters that can be encoded; empty for any other value."""
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         return ""
     try:
         value.encode()
-    except UnicodeEncodeError:  # a lone surrogate: JSON can hold it, nothing else can
+    except UnicodeEncodeError:  # a lone surrogate, which JSON can contain and UTF-8 cannot
         return ""
     return value
 
 
 def rule_name(owner: Owner) -> str:
-    """The name that marks a dispatch rule."""
+    """The name of a dispatch rule, which is its mark."""
     return f"{RULE_PREFIX}{owner}"
 
 
 def owner_of(sip_object: SipObject) -> Owner | None:
-    """Whose mark an object carries, None if it carries none."""
+    """The owner that the mark of an object names, None if the object has no mark."""
     match sip_object:
         case DispatchRule(name=name):
             return _parse_owner(name.removeprefix(RULE_PREFIX)) if name.startswith(RULE_PREFIX) else None
@@ -125,7 +128,7 @@ def owner_of(sip_object: SipObject) -> Owner | None:
 
 
 def _parse_owner(text: object) -> Owner | None:
-    """The owner that a mark names; None where a part is no name that we could have written."""
+    """The owner in the text of a mark; None if the text does not name one."""
     return _owner_in(text) if isinstance(text, str) and len(text) <= _MAX_OWNER else None
 
 
@@ -141,7 +144,7 @@ def _owner_in(text: str) -> Owner | None:
 
 
 def is_installation(text: str) -> bool:
-    """Whether an installation may be called so: visible characters without slash and comma, 253 at most."""
+    """Whether a text can be an installation ID: 1 to 253 visible characters without slash and comma."""
     return 0 < len(text) <= MAX_INSTALLATION and text.isprintable() and not {"/", ","} & set(text)
 
 
@@ -151,7 +154,7 @@ def _is_name(text: str, most: int, pattern: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """What is ours in LiveKit for one number; of each kind the one to keep comes first, the rest are duplicates."""
+    """Our LiveKit objects for one number. The first of each kind is kept; the others are duplicates."""
 
     outbound: tuple[OutboundTrunk, ...] = ()
     inbound: tuple[InboundTrunk, ...] = ()
@@ -161,7 +164,7 @@ class Owned:
         return bool(self.outbound or self.inbound or self.rules)
 
     def __add__(self, more: "Owned") -> "Owned":
-        """Both; of each kind what was there before is kept first."""
+        """The objects of both, without repetition; those of the left side come first."""
         return Owned(
             _joined(self.outbound, more.outbound),
             _joined(self.inbound, more.inbound),
@@ -169,7 +172,7 @@ class Owned:
         )
 
     def of(self, kind: Kind) -> tuple[SipObject, ...]:
-        """What there is of one kind."""
+        """The objects of one kind."""
         by_kind: dict[Kind, tuple[SipObject, ...]] = {
             Kind.OUTBOUND_TRUNK: self.outbound,
             Kind.INBOUND_TRUNK: self.inbound,
@@ -179,7 +182,7 @@ class Owned:
 
     @property
     def marked(self) -> "Owned":
-        """What carries a mark, and is not ours by its ID alone."""
+        """The objects that have a mark, without those that are ours only because the status names their ID."""
         return Owned(_marked(self.outbound), _marked(self.inbound), _marked(self.rules))
 
     @property
@@ -194,7 +197,7 @@ class Owned:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Every LiveKit ID, for messages."""
+        """Every LiveKit ID, in the order of deletion."""
         return tuple(sip_object.id for sip_object in self.all)
 
 
@@ -216,10 +219,11 @@ def claim(
     marked: Iterable[SipObject],
     by_id: Mapping[str, SipObject],
 ) -> Owned:
-    """Which objects are ours: our mark and our number; or the ID stands in our status, and our mark or nobody's.
+    """The LiveKit objects that belong to one `ByocPhoneNumber`.
 
-    Somebody may have changed the number of a trunk that the status names; without any mark it must be exactly ours.
-    `marked`: all objects with a mark of this owner; `by_id`: all objects of the server.
+    An object with our mark belongs to it if it has our number or if the status names its ID; its number may have been
+    changed in LiveKit. An object without a mark belongs to it if the status names its ID and the object has exactly our
+    number. `marked`: all objects with a mark of this owner. `by_id`: all objects of the server.
     """
     kept = (recorded.outbound, recorded.inbound, recorded.rule)
     found = [each for each in marked if each.id in kept or not _for_another(each, phone_number, by_id)]
@@ -248,7 +252,7 @@ def claim(
 
 
 def is_retained(sip_object: SipObject) -> bool:
-    """Whether a trunk was left, or is to be left, in LiveKit on purpose; a rule follows its trunk."""
+    """Whether the mark of a trunk says Retain. False for a rule, which follows its trunk."""
     if isinstance(sip_object, DispatchRule):
         return False
     mark = parse_mark(sip_object.metadata)
@@ -256,9 +260,9 @@ def is_retained(sip_object: SipObject) -> bool:
 
 
 def _for_another(sip_object: SipObject, phone_number: str, by_id: Mapping[str, SipObject]) -> bool:
-    """Whether a former object of this name, with another number, left it; a rule goes with its trunk.
+    """Whether a LiveKit object belongs to a former object of this name with another number; a rule follows its trunk.
 
-    Else whoever comes later under that name would take the trunk from its number, or the rule from the trunk.
+    The present object must not take such a trunk from its number, or such a rule from its trunk.
     """
     if isinstance(sip_object, DispatchRule):
         owner = owner_of(sip_object)

@@ -1,4 +1,4 @@
-"""From what should be and what is to the ordered changes between them. Used by reconcile, sweep and Observe alike."""
+"""Plans the changes that turn the present LiveKit objects into the wanted ones, in order."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,14 +13,14 @@ from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, Kind, SipObject, Trun
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """Make an object. A rule without trunk gets the number's inbound trunk, made just before it."""
+    """Create an object. A rule without a trunk gets the inbound trunk that was created just before it."""
 
     wanted: SipObject
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Replace `wanted.id` whole, in place. `fields`: paths that differ, empty for a mere refresh."""
+    """Replace the whole object `wanted.id` in place. `fields`: the paths that differ, empty for a mere refresh."""
 
     wanted: SipObject
     fields: tuple[str, ...]
@@ -28,7 +28,7 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete an object that is ours. `duplicate`: the number keeps another of this kind."""
+    """Delete an object of ours. `duplicate`: whether another object of this kind stays."""
 
     kind: Kind
     id: str
@@ -37,7 +37,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Change nothing but a trunk's mark (its metadata)."""
+    """Change only the mark of a trunk, its metadata."""
 
     kind: Kind
     id: str
@@ -48,7 +48,7 @@ Change = Create | Replace | Delete | Remark
 
 
 def kind_of_change(change: Change) -> Kind:
-    """Which kind of object a change is about."""
+    """The kind of the object that a change is about."""
     match change:
         case Create(wanted) | Replace(wanted):
             return kind_of(wanted)
@@ -60,18 +60,19 @@ def kind_of_change(change: Change) -> Kind:
 
 @dataclass(frozen=True, slots=True)
 class Recreation:
-    """Which trunks the `recreate` annotation still asks to make anew, and what all marks should say."""
+    """`due`: the trunks that the annotation `recreate` asks to create anew. `values`: what the marks should say."""
 
     due: frozenset[Kind]
     values: RecreateValues
 
 
 def recreation(owned: Owned, asked: str, handled: str, *, now: bool) -> Recreation:
-    """`asked`: the annotation's value; `handled`: the value in the status, believed only where a mark is lost.
+    """The recreation that the annotation asks for and that the trunks have not had.
 
-    `now`: whether it can be done; else existing trunks keep the value they have, so that it is still asked for later.
-
-    The value in the trunk's own mark decides, so that a crash, a restored status or a copied manifest repeats nothing.
+    The value in the mark of each trunk decides, so that a crash, a restored status or a copied manifest does not repeat
+    a recreation. `asked`: the value of the annotation. `handled`: the value in the status, which counts only for a
+    trunk without a mark. `now`: whether a recreation is possible; if not, the marks keep their values and the
+    recreation is still due later.
     """
     due: set[Kind] = set()
     values = {Kind.OUTBOUND_TRUNK: asked, Kind.INBOUND_TRUNK: asked}
@@ -88,10 +89,11 @@ def recreation(owned: Owned, asked: str, handled: str, *, now: bool) -> Recreati
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How to plan.
+    """The conditions of a plan.
 
-    `blocked`: kinds to leave exactly as they are; `recreate`: kinds to make anew; `refresh`: replace all;
-    `secret_changed`: whether the Secret changed since it was last written, for servers that list no passwords.
+    `blocked`: kinds that must not be changed. `recreate`: kinds to create anew. `refresh`: whether to replace every
+    object. `secret_changed`: whether the Secret changed since it was last written; it decides where LiveKit lists no
+    passwords.
     """
 
     blocked: frozenset[Kind] = frozenset()
@@ -101,9 +103,10 @@ class Terms:
 
 
 def plan(want: Desired, have: Owned, terms: Terms) -> tuple[Change, ...]:
-    """The changes in the order to apply them: deletions (rule, inbound, outbound), then the rest the other way round.
+    """The changes in the order in which to apply them, empty if `want` and `have` are equal.
 
-    Nothing that is not in `have` is ever touched, and nothing when `want` and `have` agree.
+    Deletions come first (rule, inbound trunk, outbound trunk), then creations and replacements in the reverse order.
+    The changes touch only objects in `have`.
     """
     blocked = terms.blocked
     anew = terms.recreate - blocked
@@ -115,14 +118,14 @@ def plan(want: Desired, have: Owned, terms: Terms) -> tuple[Change, ...]:
     if want.rule and trunk:
         wanted[Kind.DISPATCH_RULE] = replace(want.rule, trunk_ids=(trunk.id,))
     if trunk is None and Kind.INBOUND_TRUNK in blocked:
-        blocked |= DEPENDENTS[Kind.INBOUND_TRUNK]  # there is no trunk to name
+        blocked |= DEPENDENTS[Kind.INBOUND_TRUNK]  # the rule has no trunk that it could name
     changes: list[Change] = []
     for kind in DELETE_ORDER:
         if kind not in blocked:
             changes += _removals(kind, have.of(kind), wanted[kind], kept[kind])
     for kind in CREATE_ORDER:
         if kind not in blocked:
-            changes += _makings(wanted[kind], kept[kind], terms)
+            changes += _writes(wanted[kind], kept[kind], terms)
     return tuple(changes)
 
 
@@ -135,7 +138,7 @@ def _removals(
             yield Delete(kind, sip_object.id, duplicate=sip_object is not found[0])
 
 
-def _makings(wanted: SipObject | None, kept: SipObject | None, terms: Terms) -> Iterable[Change]:
+def _writes(wanted: SipObject | None, kept: SipObject | None, terms: Terms) -> Iterable[Change]:
     if wanted is None:
         return
     if kept is None:
@@ -147,7 +150,7 @@ def _makings(wanted: SipObject | None, kept: SipObject | None, terms: Terms) -> 
 
 
 def differences(wanted: SipObject, kept: SipObject, *, secret_changed: bool = False) -> tuple[str, ...]:
-    """Paths of the fields in which two objects of one kind differ, like `outboundTrunk.address`; never a value."""
+    """Paths of the fields in which two objects of one kind differ, such as `outboundTrunk.address`; never a value."""
     if wanted == kept:
         return ()
     paths: list[str] = []
@@ -162,7 +165,7 @@ def differences(wanted: SipObject, kept: SipObject, *, secret_changed: bool = Fa
 
 
 def losses(wanted: SipObject, kept: SipObject) -> tuple[str, ...]:
-    """Paths of what is set in `kept` and would be erased by a full replace: what an adoption must not do unasked."""
+    """Paths of the fields that `kept` sets and a replacement would erase. An adoption needs `force` to do so."""
     lost = [f"{wanted.kind}.{name}" for name in kept.extra]
     lost += [
         field.path
@@ -173,12 +176,12 @@ def losses(wanted: SipObject, kept: SipObject) -> tuple[str, ...]:
 
 
 def teardown(have: Owned) -> tuple[Delete, ...]:
-    """What removes all of a number from LiveKit, in order."""
+    """The deletions of all objects of a number, in order."""
     return tuple(Delete(kind_of(sip_object), sip_object.id) for sip_object in have.all)
 
 
 def retention(have: Owned) -> tuple[Remark, ...]:
-    """What makes the marks of a number's trunks say `Retain`, so that nobody takes them for left behind."""
+    """The changes that write `Retain` into the marks of a number's trunks, so that the trunks do not become orphans."""
     changes: list[Remark] = []
     for trunk in have.trunks:
         mark = parse_mark(trunk.metadata)
@@ -188,15 +191,15 @@ def retention(have: Owned) -> tuple[Remark, ...]:
 
 
 def needs_credentials(changes: Iterable[Change]) -> bool:
-    """Whether applying these changes needs a credential of the Secret.
+    """Whether these changes write a credential of the Secret.
 
-    A header alone does not: its value stands in the spec where there is no Secret.
+    A header with a credential does not count: without a Secret its value comes from the spec.
     """
     return any(isinstance(change, Create | Replace) and _carries_credential(change.wanted) for change in changes)
 
 
 def with_texts(changes: Iterable[Change], credentials: Credentials) -> tuple[Change, ...]:
-    """The same changes, ready to be written: each digest of these credentials gets its text."""
+    """The changes with the texts of these credentials in place of their digests, ready to be written."""
     texts = {each.digest: each for each in (credentials.username, credentials.password)}
     return tuple(
         replace(change, wanted=filled(change.wanted, texts)) if isinstance(change, Create | Replace) else change
@@ -210,7 +213,7 @@ def _carries_credential(wanted: SipObject) -> bool:
 
 
 def verbs(changes: Iterable[Change]) -> list[str]:
-    """What is done, for people: `create the outboundTrunk`, `replace the inboundTrunk (inboundTrunk.name)`."""
+    """The changes in words, such as `create the outboundTrunk` or `replace the inboundTrunk (inboundTrunk.name)`."""
     told: list[str] = []
     for change in changes:
         match change:
@@ -228,7 +231,7 @@ def verbs(changes: Iterable[Change]) -> list[str]:
 
 
 def paths(changes: Iterable[Change]) -> tuple[str, ...]:
-    """The field paths that changes touch, never values: `outboundTrunk.address`, a whole object by its kind."""
+    """The paths that the changes touch, such as `outboundTrunk.address`; the kind for a whole object. Never a value."""
     found: list[str] = []
     for change in changes:
         match change:

@@ -1,4 +1,4 @@
-"""The status of a number: what it should read, and the smallest patch that makes it so."""
+"""The status that an object should have, and the smallest patch that writes it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 from ..api.conditions import MAX_MESSAGE, Condition, Reason, Verdict, stamped, summarise
 from ..api.printable import printable
 from ..api.recorded_status import MAX_PATHS, Finding, RecordedCredentials, RecordedIds, RecordedStatus
-from ..api.resource import PhoneNumber, Wishes
+from ..api.resource import AnnotationRequests, PhoneNumber
 from ..api.schema import ManagementPolicy
 from .assessment import Assessment, outbound_before_conflict
 from .credentials import Credentials
@@ -22,10 +22,10 @@ MAX_PATH = 256
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run.
+    """What a run did in LiveKit.
 
-    `owned`: what is ours in LiveKit now, None if LiveKit could not be asked; `failure`: what LiveKit answered, if it
-    was no success; `wrote_credentials`: whether credentials were written to LiveKit.
+    `owned`: our LiveKit objects after the run, None if LiveKit did not answer. `failure`: the verdict if a call of
+    LiveKit failed. `wrote_credentials`: whether the run wrote credentials to LiveKit.
     """
 
     owned: Owned | None
@@ -36,11 +36,14 @@ class Outcome:
 def status_of(
     number: PhoneNumber, assessment: Assessment, outcome: Outcome, installation: Installation, now: str
 ) -> RecordedStatus:
-    """The whole status. Parts that this run could not judge stay as they are. `now`: RFC 3339, whole seconds."""
+    """The whole status after a run. Fields that the run could not judge stay as recorded.
+
+    `now`: RFC 3339 in UTC, whole seconds.
+    """
     verdict = _first(assessment.verdict, outcome.failure)
     before = number.status
     answers = verdict is None and not number.observes
-    wishes, adopted = (number.wishes, assessment.adopted) if answers else (_NO_WISHES, "")
+    requested, adopted = (number.requested, assessment.adopted) if answers else (_NOTHING_REQUESTED, "")
     judged = outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED)
     ids, live_kit = _ids(number, outcome, verdict, installation)
     carrier, uri = _of_spec(number, installation)
@@ -51,8 +54,8 @@ def status_of(
         live_kit=live_kit,
         carrier=carrier,
         origination_uri=uri,
-        last_handled_refresh=wishes.refresh or before.last_handled_refresh,
-        last_handled_recreate=wishes.recreate or before.last_handled_recreate,
+        last_handled_refresh=requested.refresh or before.last_handled_refresh,
+        last_handled_recreate=requested.recreate or before.last_handled_recreate,
         last_handled_adopt=adopted or before.last_handled_adopt,
         credentials=None if _is_empty(outcome, verdict) else _credentials(number, assessment, outcome, verdict),
         pending_changes=_pending_changes(assessment) if judged else before.pending_changes,
@@ -61,7 +64,7 @@ def status_of(
     )
 
 
-_NO_WISHES = Wishes()
+_NOTHING_REQUESTED = AnnotationRequests()
 
 
 def _pending_changes(assessment: Assessment) -> tuple[str, ...]:
@@ -73,16 +76,19 @@ def _findings(assessment: Assessment) -> tuple[Finding, ...]:
 
 
 def _is_empty(outcome: Outcome, verdict: Verdict | None) -> bool:
-    """Whether the number is leaving, and LiveKit has nothing of it any more."""
+    """Whether the object is being deleted and has no LiveKit objects any more."""
     return verdict is not None and verdict.reason is Reason.DELETING and outcome.owned == Owned()
 
 
 _UNTOUCHED = frozenset({Reason.PAUSED, Reason.INVALID_SPEC, Reason.NUMBER_CLAIMED})
-"""With these, nothing is judged but that they are the case."""
+"""With these reasons the run judges nothing else, so findings and pending changes stay as recorded."""
 
 
 def _first(assessed: Verdict | None, failure: Verdict | None) -> Verdict | None:
-    """A user's mistake comes before LiveKit's fault, and LiveKit's fault before what is judged by what LiveKit has."""
+    """The verdict to show: a mistake in the object, else LiveKit's failure, else a verdict about LiveKit's objects.
+
+    After a failure the state of LiveKit's objects is uncertain, so ChangesPending and AdoptionRefused come last.
+    """
     if assessed is None or (failure and assessed.reason in (Reason.CHANGES_PENDING, Reason.ADOPTION_REFUSED)):
         return failure
     return assessed
@@ -102,26 +108,29 @@ def _conditions(number: PhoneNumber, assessment: Assessment, verdict: Verdict | 
     )
 
 
-def _without_early(owned: Owned, number: PhoneNumber) -> Owned:
-    """Without what is to go again: with somebody else's inbound trunk in LiveKit no new trunk is to call with."""
+def _without_premature_outbound(owned: Owned, number: PhoneNumber) -> Owned:
+    """Without the outbound trunk that was created before a conflict appeared: the operator deletes it again."""
     return replace(owned, outbound=()) if outbound_before_conflict(owned, number) else owned
 
 
 def _ids(
     number: PhoneNumber, outcome: Outcome, verdict: Verdict | None, installation: Installation
 ) -> tuple[RecordedIds, str]:
-    """The IDs that a reader of the status calls with, and the host that has them. What is not judged stays."""
+    """The LiveKit IDs for the status, and the host of their server. IDs that the run did not judge stay as recorded.
+
+    Programs read the IDs from the status to place calls, so only an object that holds its number may show them.
+    """
     owned, before, reason = outcome.owned, number.status, verdict.reason if verdict else None
     if owned is None:
         return before.ids, before.live_kit
     if reason is Reason.NUMBER_CLAIMED:
-        return _named(Owned(), installation)  # whoever reads an ID here would call with it
+        return _named(Owned(), installation)
     if reason is Reason.NUMBER_CONFLICT:
-        return _named(_without_early(owned, number), installation)
+        return _named(_without_premature_outbound(owned, number), installation)
     if reason not in _UNTOUCHED:
         return _named(owned, installation)
     if reason is Reason.INVALID_SPEC and number.spec is not None:
-        # The host is refused, and the outbound trunk is judged: it may be gone.
+        # The termination host is refused. The run has judged the outbound trunk, and may have deleted it.
         return replace(before.ids, outbound=_id(owned.outbound)), before.live_kit
     return before.ids, before.live_kit
 
@@ -136,7 +145,7 @@ def _id(found: Sequence[SipObject]) -> str:
 
 
 def _of_spec(number: PhoneNumber, installation: Installation) -> tuple[str, str]:
-    """The carrier in force and the origination URI. A spec that cannot be used says nothing new of them."""
+    """The carrier in force and the origination URI. With an invalid spec both stay as recorded."""
     spec = number.spec
     if spec is None:
         return number.status.carrier, number.status.origination_uri
@@ -147,12 +156,12 @@ def _of_spec(number: PhoneNumber, installation: Installation) -> tuple[str, str]
 def _credentials(
     number: PhoneNumber, assessment: Assessment, outcome: Outcome, verdict: Verdict | None
 ) -> RecordedCredentials | None:
-    """Which Secret was last written to LiveKit: it does not follow a Secret that was touched but is equal."""
+    """The Secret that was last written to LiveKit. A Secret that changed without new credentials does not count."""
     before, current = number.status.credentials, assessment.credentials
     if number.spec is not None and number.spec.sip_password_secret_ref is None and verdict is None:
         return None
     if not isinstance(current, Credentials) or verdict is not None:
-        return before  # perhaps one of two trunks has the new ones
+        return before  # the run may have written the new credentials to only one of two trunks
     same = before is not None and before.secret_name == current.secret_name and before.resource_version
     if before is not None and same and not outcome.wrote_credentials:
         return replace(before, sealed=current.sealed)

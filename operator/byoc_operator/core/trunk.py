@@ -1,12 +1,11 @@
-"""LiveKit's three SIP objects as plain values, in the field's words.
+"""LiveKit's three SIP objects as plain values.
 
-Equality is what drift detection and planning use: two values are equal when LiveKit would treat calls
-the same. The LiveKit ID takes no part in it. Credentials take part by a keyed digest, so that a value read
-back from LiveKit can be compared with a desired one without keeping a password in memory.
+Two values are equal when LiveKit treats calls in the same way; drift detection and planning compare values. The LiveKit
+ID is not compared. Credentials are compared by a keyed digest, so that no password stays in memory.
 
-Each field stands here once. Its type says its shape, and whether it holds a credential (`Masked`). Its metadata says
-the path that users see. `core.fields` makes a table of both.
-Names of LiveKit's own protobuf fields appear in `livekit_sip.convert` only.
+Each field is defined here once. Its type says its shape and whether it holds a credential (`Masked`). Its metadata has
+the path that users see. `core.fields` makes a table of both. Only `livekit_sip.convert` has the names of LiveKit's
+protobuf fields.
 """
 
 from collections.abc import Mapping
@@ -18,10 +17,10 @@ from pydantic import SecretStr
 
 
 class Kind(StrEnum):
-    """The three kinds of object, in the order in which they are created: a rule names its trunk.
+    """The three kinds of LiveKit object, in the order of creation: a rule names its trunk, so it comes last.
 
-    The value is the first part of a field path shown to users. `label`: what a message calls such an object.
-    `id_prefix`: how LiveKit begins the IDs of this kind.
+    The value is the first part of the paths that users see. `label`: the name of the kind in messages. `id_prefix`: the
+    prefix of LiveKit's IDs of this kind.
     """
 
     label: str
@@ -32,7 +31,7 @@ class Kind(StrEnum):
     DISPATCH_RULE = "dispatchRule", "dispatch rule", "SDR_"
 
     def __new__(cls, path: str, label: str, id_prefix: str) -> Self:
-        """A member that is a plain text, and its facts beside the text."""
+        """A member whose value is its path, with label and prefix as attributes."""
         kind = str.__new__(cls, path)
         kind._value_, kind.label, kind.id_prefix = path, label, id_prefix
         return kind
@@ -41,22 +40,22 @@ class Kind(StrEnum):
 CREATE_ORDER = tuple(Kind)
 
 DELETE_ORDER = tuple(reversed(CREATE_ORDER))
-"""Rules first, so that no rule names a trunk that is gone."""
+"""Rules come first, so that no rule names a trunk that is gone."""
 
 DEPENDENTS: Mapping[Kind, frozenset[Kind]] = {
     Kind.OUTBOUND_TRUNK: frozenset(),
     Kind.INBOUND_TRUNK: frozenset({Kind.DISPATCH_RULE}),  # the rule names the trunk
-    Kind.DISPATCH_RULE: frozenset({Kind.INBOUND_TRUNK}),  # a trunk must not go before its rule
+    Kind.DISPATCH_RULE: frozenset({Kind.INBOUND_TRUNK}),  # a trunk must not be deleted before its rule
 }
 """The kinds that wait when a change of this kind fails."""
 
 
 @dataclass(frozen=True, slots=True)
 class Masked:
-    """A credential: compared by digest, its text present only while a run needs it.
+    """A credential, which is compared by digest and has its text only while a run needs the text.
 
-    `digest` is keyed with a random key of this process, so it means nothing outside of it.
-    `text` is None for whatever was read back or remembered.
+    `digest`: keyed with a random key of this process, so it has no meaning elsewhere. `text`: None for a credential
+    that was read from LiveKit or is kept in memory.
     """
 
     digest: str
@@ -74,7 +73,7 @@ class Mask(Protocol):
         ...
 
     def bare(self, text: str) -> Masked:
-        """The digest alone, for a credential that was read back."""
+        """The digest only, for a credential that was read from LiveKit."""
         ...
 
 
@@ -85,11 +84,11 @@ def _told(path: str, *, always_set: bool = False, withheld: bool = False) -> Map
 
 @dataclass(frozen=True, slots=True)
 class OutboundTrunk:
-    """How LiveKit dials the carrier. `address` is `host` or `host:port`, `transport` one of TLS, TCP, UDP, AUTO.
+    """How LiveKit places calls at the carrier. `address`: `host` or `host:port`. `transport`: TLS, TCP, UDP or AUTO.
 
-    `headers`: SIP header name → value, sent on the INVITE; a header that carries the user name has a `Masked` value.
-    `password` None with a `username`: none is set, or the server does not list passwords (`password_listed` False).
-    `extra`: names of fields that are set in LiveKit and that we never set.
+    `headers`: SIP headers of the INVITE, name to value; a header with the user name has a `Masked` value. `password`:
+    None if none is set, or if the server does not list passwords (`password_listed` is then False). `extra`: names of
+    fields that are set in LiveKit and that the operator never sets.
     """
 
     kind: ClassVar = Kind.OUTBOUND_TRUNK
@@ -113,9 +112,9 @@ class OutboundTrunk:
 
 @dataclass(frozen=True, slots=True)
 class InboundTrunk:
-    """Which calls LiveKit accepts. `allowed_addresses` are CIDRs (empty: anyone), `allowed_numbers` E.164 callers.
+    """Which calls LiveKit accepts. `allowed_addresses`: CIDRs. `allowed_numbers`: callers. Both are empty for any.
 
-    Durations are whole seconds, 0 means LiveKit's default. `extra`, `password_listed`: as in `OutboundTrunk`.
+    Durations are whole seconds; 0 means LiveKit's default. `extra`, `password_listed`: as in `OutboundTrunk`.
     """
 
     kind: ClassVar = Kind.INBOUND_TRUNK
@@ -138,8 +137,8 @@ class InboundTrunk:
     id: str = field(default="", compare=False)
 
 
-class Form(StrEnum):
-    """Which room a dispatch rule brings a call to; UNKNOWN: a form that is newer than we are."""
+class RoomForm(StrEnum):
+    """How a dispatch rule chooses the room of a call; UNKNOWN: in a way that is newer than the operator."""
 
     INDIVIDUAL = "Individual"
     DIRECT = "Direct"
@@ -149,13 +148,13 @@ class Form(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which calls a dispatch rule is for, and what decides its place among other rules.
+    """Which calls a dispatch rule is for, and what decides its rank among other rules.
 
-    `room`: name or prefix of the room; `callers`, `numbers`: the only callers and called numbers, empty for any;
-    `pin`: what the caller must enter, by digest.
+    `room`: name or prefix of the room. `callers`, `numbers`: the only callers and called numbers, empty for any. `pin`:
+    the digest of the PIN that the caller must enter, None for none.
     """
 
-    form: Form = Form.INDIVIDUAL
+    form: RoomForm = RoomForm.INDIVIDUAL
     room: str = ""
     pin: Masked | None = None
     callers: tuple[str, ...] = ()
@@ -163,19 +162,19 @@ class Selection:
 
 
 UNREADABLE = "unreadable"
-"""Stands in an object's `extra` where parts of it could not be read and were left out."""
+"""The entry in an object's `extra` that says that fields of the object could not be read and were left out."""
 
 OUR_SELECTION = Selection()
-"""Every call over the rule's trunks."""
+"""The selection of the operator's rules: every call over the rule's trunks."""
 
 
 @dataclass(frozen=True, slots=True)
 class DispatchRule:
-    """What happens with an accepted call: a room of its own (`room_prefix`), one agent with JSON metadata.
+    """What LiveKit does with an accepted call: a room of its own (`room_prefix`) and one agent with JSON metadata.
 
-    `trunk_ids` empty means a wildcard rule: it takes calls of every trunk and of none. We never make one.
-    `selection` takes no part in equality: what of it differs from ours is named in `extra`.
-    A rule of ours has no numbers, and LiveKit withholds nothing of a rule.
+    `trunk_ids`: empty for a rule that takes the calls of every trunk and of none; the operator never creates one.
+    `selection`: not compared, because `extra` names the settings that differ from ours. A rule of ours has no numbers,
+    and LiveKit lists every field of a rule.
     """
 
     kind: ClassVar = Kind.DISPATCH_RULE
@@ -204,9 +203,9 @@ def kind_of(sip_object: SipObject) -> Kind:
 
 
 def normalised(number: str) -> str:
-    """A number as LiveKit compares it on trunks: blanks, dashes and brackets dropped, one leading plus.
+    """A number as LiveKit compares it on trunks: without blanks, dashes and brackets, with one leading plus.
 
-    Anything with other characters stays as it is. Source: livekit/protocol `livekit/sip.go`, `NormalizeNumber`.
+    A text with other characters is returned unchanged. Source: livekit/protocol `livekit/sip.go`, `NormalizeNumber`.
     """
     bare = number.removeprefix("+")
     if not bare or any(character not in "0123456789- ()" for character in bare):

@@ -1,4 +1,4 @@
-"""When a request to adopt is worth a new snapshot: what it names may have been made since the last one."""
+"""Decides whether a request to adopt needs a new snapshot: its LiveKit objects may be newer than the last snapshot."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from .cache import Cache
 from .per_object import PerObject
 
 PAUSE_S = 30.0
-"""The shortest pause between two snapshots for one namespace: each costs LiveKit a read of everything."""
+"""The shortest pause between two snapshots for one namespace. Each snapshot reads all of LiveKit's SIP objects."""
 
 
 class AdoptionLookups:
@@ -23,17 +23,17 @@ class AdoptionLookups:
         self._asked_at: dict[str, float] = {}
 
     def due(self, number: PhoneNumber) -> float | None:
-        """In how many seconds to take a snapshot for what this number asks to adopt. 0: now; None: none is needed.
+        """Seconds until a snapshot is due for the IDs that this object asks to adopt. 0: now; None: no snapshot is due.
 
-        One snapshot per request, and few for all requests of a namespace together.
+        Each request gets one snapshot. The requests of a namespace share one snapshot per `PAUSE_S`.
         """
-        asked = number.wishes.adopt_ids
+        asked = number.requested.adopt_ids
         digest = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if not asked or self._looked_for.get(number) == digest:
             return None
         held = self._inventory.snapshot.by_id
         unknown = [each for each in asked if each not in held and is_livekit_id(each)]
-        if not unknown or number.wishes.adopted_as == number.status.last_handled_adopt:
+        if not unknown or number.requested.adopted_as == number.status.last_handled_adopt:
             self._looked_for.put(number, digest)
             return None
         now, namespace = self._clock(), number.key.namespace

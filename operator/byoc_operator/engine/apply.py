@@ -15,19 +15,19 @@ from ..telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """`done`: the changes that LiveKit confirmed. `failures`: what went wrong, in that order."""
+    """`done`: the changes that LiveKit confirmed. `failures`: the errors, in the order in which they happened."""
 
     done: tuple[Change, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property
     def failure(self) -> Failure | None:
-        """What went wrong first, which is what the status tells; None if nothing did."""
+        """The first failure, which is the one that the status shows; None if all changes were applied."""
         return next(iter(self.failures), None)
 
     @property
     def outcome(self) -> RunOutcome:
-        """When to apply again what was not done."""
+        """When the changes that failed are due again."""
         return soonest(map(outcome_of, self.failures))
 
     @property
@@ -37,16 +37,18 @@ class Applied:
 
 
 class Applier:
-    """Applies changes through the inventory, which remembers them."""
+    """Applies changes through the inventory. The inventory updates its snapshot with each change."""
 
     def __init__(self, inventory: Inventory, metrics: Metrics) -> None:
         self._inventory = inventory
         self._metrics = metrics
 
     async def apply(self, changes: Iterable[Change], owner: Owner) -> Applied:
-        """All changes in order. A part that LiveKit refuses does not stop the others; a fault of LiveKit does.
+        """Apply all changes in order.
 
-        Raises `NotLeading`: another replica applies the changes.
+        If LiveKit refuses the change of one kind, the changes of that kind and of its dependents are skipped, and the
+        other changes go on. Any other failure ends the run of changes. Raises `NotLeading` if this replica has lost the
+        Lease.
         """
         done: list[Change] = []
         failures: list[Failure] = []
@@ -62,7 +64,7 @@ class Applier:
                 raise
             except Failure as exc:
                 failures.append(exc)
-                if not _only_this_part(exc):
+                if not _concerns_one_kind(exc):
                     break
                 skipped |= {kind} | DEPENDENTS[kind]
                 continue
@@ -87,12 +89,12 @@ class Applier:
         return None
 
 
-def _only_this_part(exc: Failure) -> bool:
+def _concerns_one_kind(exc: Failure) -> bool:
     return isinstance(exc, Conflict | Gone) or (isinstance(exc, Stalled) and not exc.server_wide)
 
 
 def _with_trunk(wanted: SipObject, trunk_id: str) -> SipObject:
-    """A rule that was planned before its trunk was made gets it now."""
+    """Put the ID of the trunk just created into a dispatch rule that was planned before the trunk had an ID."""
     if isinstance(wanted, DispatchRule) and not wanted.trunk_ids:
         return replace(wanted, trunk_ids=(trunk_id,))
     return wanted

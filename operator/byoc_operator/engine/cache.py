@@ -1,4 +1,8 @@
-"""The numbers as we last saw them. `seen` is the only door: the newest resourceVersion wins, wherever it comes from."""
+"""The objects as last read from the API server.
+
+Only `Cache.seen` adds objects. It keeps the newest resourceVersion, whether that comes from a watch, a LIST, a GET or
+the answer to a PATCH.
+"""
 
 import time
 from collections import Counter, OrderedDict
@@ -15,21 +19,22 @@ from .per_object import PerObject
 T = TypeVar("T")
 
 REMEMBERED_DEAD = 10_000
-"""UIDs of deleted objects, so that a late answer to a PATCH does not bring one back to life."""
+"""How many UIDs of deleted objects the cache remembers. A late answer to a PATCH must not bring one back."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What `seen` made of an object: its state now, and whether that is worth a run."""
+    """The result of `Cache.seen`: the object as it is now, and whether it changed so that it needs a run."""
 
     number: PhoneNumber
     wakes: bool
 
 
 class Cache:
-    """All numbers, by name, by phone number and by the Secret they use. `wall`: epoch seconds.
+    """All objects, by name, by phone number and by the Secret that they use. `wall`: epoch seconds.
 
-    `forgotten`: called with the UID of an object that is gone. Plain memories of objects are `per_object`.
+    Each function in `forgotten` is called with the UID of an object that is gone. For one value per object, use
+    `per_object`, which needs no such function.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -43,12 +48,13 @@ class Cache:
         self._since: PerObject[str] = self.per_object()
         self._dead: OrderedDict[str, None] = OrderedDict()
         self._reasons: Counter[str] = Counter()
+        self._findings: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._numbers)
 
     def per_object(self) -> PerObject[T]:
-        """A new memory with one value per object; it forgets an object as soon as the cache does."""
+        """A new map with one value per object. The value goes when the object leaves the cache."""
         memory: PerObject[T] = PerObject(self._is_there)
         self.memories.append(memory)
         return memory
@@ -58,19 +64,19 @@ class Cache:
         return known is not None and known.uid == number.uid
 
     def get(self, key: Key) -> PhoneNumber | None:
-        """One number."""
+        """The object of this name; None if the cache has none."""
         return self._numbers.get(key)
 
     def phones(self) -> list[str]:
-        """Every phone number that an object names."""
+        """Every phone number that at least one object names."""
         return list(self._by_phone)
 
     def claimants(self, phone: str) -> list[PhoneNumber]:
-        """Every object that names this phone number, valid or not."""
+        """Every object that names this phone number, valid or not, sorted by namespace and name."""
         return [self._numbers[key] for key in sorted(self._by_phone.get(phone, ()), key=str)]
 
     def claiming(self, phone: str) -> list[PhoneNumber]:
-        """The same in no order, which is cheaper."""
+        """Every object that names this phone number, unsorted, which is faster."""
         return [self._numbers[key] for key in self._by_phone.get(phone, ())]
 
     def rivals(self, phone: str) -> int:
@@ -78,29 +84,37 @@ class Cache:
         return len(self._by_phone.get(phone, ()))
 
     def claims_since(self, number: PhoneNumber) -> str:
-        """From when an object asks for its number, RFC 3339: its creation, or when it was seen to begin."""
+        """Since when an object claims its number, in RFC 3339.
+
+        That is its creation, or the time at which a change of its spec or annotations made it claim the number.
+        """
         return self._since.get(number) or number.created_at
 
     def reasons(self) -> Mapping[str, int]:
-        """How many numbers have which reason in their Ready condition, empty for none. Counted as they change."""
+        """How many objects have each reason in their Ready condition; the empty reason: no condition yet."""
         return self._reasons
 
+    def findings(self) -> Mapping[str, int]:
+        """How many numbers have which finding. Counted as they change."""
+        return self._findings
+
     def users_of(self, namespace: str, name: str) -> list[PhoneNumber]:
-        """Every number that takes its credentials from this Secret."""
+        """Every object that takes its credentials from this Secret."""
         return [self._numbers[key] for key in self._by_secret.get((namespace, name), ())]
 
     def secrets(self) -> list[tuple[str, str]]:
-        """Every Secret that a number refers to."""
+        """Namespace and name of every Secret that an object refers to."""
         return list(self._by_secret)
 
     def all(self) -> Iterable[PhoneNumber]:
-        """Every number."""
+        """Every object."""
         return self._numbers.values()
 
     def seen(self, raw: Mapping[str, Any]) -> Sighting | None:
-        """Take in an object from a watch, a LIST, a GET or the answer to a PATCH; None if it is no news.
+        """Take in an object from a watch, a LIST, a GET or the answer to a PATCH.
 
-        It wakes when what a user can change, or a status that is not the one we wrote, differs from before.
+        Returns None if the cache has this version or a newer one, or if the object is deleted. The object needs a run
+        if a user changed it, or if its status changed and is not the one that the operator wrote.
         """
         metadata = raw["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
@@ -120,11 +134,14 @@ class Cache:
         return Sighting(number, wakes=restated or before.waking != number.waking)
 
     def expect(self, number: PhoneNumber, status: RecordedStatus) -> None:
-        """The operator is about to write this status. Seeing it come back is no reason for a run."""
+        """Note the status that the operator is about to write: its return by the watch does not cause a run."""
         self._expected.put(number, status)
 
     def gone(self, key: Key, uid: str) -> PhoneNumber | None:
-        """The object no longer exists; what it was, None if we did not know it (or already know its successor)."""
+        """Remove an object that no longer exists. Returns its last state.
+
+        Returns None if the cache does not have the object, or has a newer object of the same name.
+        """
         self._dead[uid] = None
         while len(self._dead) > REMEMBERED_DEAD:
             self._dead.popitem(last=False)
@@ -151,6 +168,7 @@ class Cache:
                 since = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 self._since.put(number, since)
         self._reasons[number.status.ready.reason] += 1
+        self._findings.update({each.code for each in number.status.findings})
         self._numbers[number.key] = number
         self._by_phone.setdefault(number.phone_number, {})[number.key] = None
         secret = _secret_of(number)
@@ -161,6 +179,10 @@ class Cache:
         self._reasons[number.status.ready.reason] -= 1
         if not self._reasons[number.status.ready.reason]:
             del self._reasons[number.status.ready.reason]
+        for code in {each.code for each in number.status.findings}:
+            self._findings[code] -= 1
+            if not self._findings[code]:
+                del self._findings[code]
         rivals = self._by_phone[number.phone_number]
         del rivals[number.key]
         if not rivals:

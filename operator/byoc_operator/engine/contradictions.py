@@ -1,4 +1,8 @@
-"""Where LiveKit contradicts our snapshot: an object is not found, or another object is in conflict with it."""
+"""Handles answers of LiveKit that contradict the snapshot: an object is not found, or is in conflict with another one.
+
+On a conflict or not-found, the run starts over with a fresh snapshot. If the same object meets a second one in a row,
+a conflict becomes a refusal by LiveKit, and a not-found backs off.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -10,7 +14,7 @@ from .cache import Cache
 from .per_object import PerObject
 
 SOON_S = 0.2
-"""The pause before the next try, which takes a new snapshot."""
+"""The pause before the next run, which takes a new snapshot."""
 
 
 class Contradictions:
@@ -20,17 +24,17 @@ class Contradictions:
         self._contradicted: PerObject[bool] = cache.per_object()
 
     def judged(self, number: PhoneNumber, failures: Iterable[Failure]) -> tuple[Failure, ...]:
-        """The failures of a run. The first contradiction is tried again soon; a second one in a row is believed."""
+        """The failures of a run. A first contradiction is tried again after `SOON_S`, a second one is final for now."""
         failures = tuple(failures)
         if not any(isinstance(each, Conflict | Gone) for each in failures):
             self._contradicted.drop(number)
             return failures
-        believed = number in self._contradicted
+        second = number in self._contradicted
         self._contradicted.put(number, True)
-        return tuple(_believed(each) if believed else _tried_soon(each) for each in failures)
+        return tuple(_final(each) if second else _tried_soon(each) for each in failures)
 
 
-def _believed(failure: Failure) -> Failure:
+def _final(failure: Failure) -> Failure:
     match failure:
         case Conflict():
             return Stalled(Reason.REJECTED_BY_LIVEKIT, failure.message)

@@ -1,4 +1,7 @@
-"""The end of a deletion: our finalizer goes once nothing of the object is left, or once the user says it may stay."""
+"""The end of a deletion: the operator removes its finalizer.
+
+That happens when LiveKit has nothing of the object any more, or when the user allows that LiveKit objects stay.
+"""
 
 from dataclasses import replace
 
@@ -16,14 +19,17 @@ from .report import Reporter, WriteRefused
 
 
 class Deletions:
-    """Ends deletions, and remembers what an object leaves in LiveKit on purpose."""
+    """Ends deletions, and remembers the LiveKit objects that stay on purpose."""
 
     def __init__(self, ports: Ports, reporter: Reporter) -> None:
         self._ports = ports
         self._reporter = reporter
 
     def needs_run(self, number: PhoneNumber) -> bool:
-        """Whether a deletion needs a run. One that only other finalizers hold up needs none once its status says so."""
+        """Whether an object in deletion needs a run.
+
+        It needs none if only other finalizers hold the object and its status says so already.
+        """
         if number.has_finalizer:
             return True
         named = number.status.ids != RecordedIds()
@@ -33,7 +39,11 @@ class Deletions:
         return number.others_hold and (named or number.status.ready.reason != Reason.DELETING)
 
     def late_create(self, number: PhoneNumber) -> Waiting | None:
-        """A create of this number that got no answer may still be applied: look again when that time is over."""
+        """Why a deletion has to wait after a create request of this number that timed out; None: it need not wait.
+
+        LiveKit may still carry the request out. Deletion therefore waits up to a minute, so that no trunk is left
+        behind.
+        """
         until = self._ports.inventory.unsettled(self._ports.owners(number))
         if not until:
             return None
@@ -41,19 +51,19 @@ class Deletions:
         return Waiting(Reason.DELETING, message, delay_s=max(0.0, until - self._ports.clock()))
 
     async def remember_left(self, number: PhoneNumber) -> None:
-        """What carries the mark of an observing object stays in LiveKit, from now on and when the object is gone."""
+        """Record the LiveKit objects of an Observe object: they stay in LiveKit after the object is deleted."""
         if not number.observes:
             return
         try:
-            await self._ports.left_alone.keep(self._left_by(number))
+            await self._ports.retained.keep(self._left_by(number))
         except Unavailable:
-            if number.deleting:  # nobody could know it later
+            if number.deleting:  # after the deletion nothing tells that the LiveKit objects stay on purpose
                 raise
 
     async def end(self, run: ObjectRun, assessment: Assessment, applied: Applied) -> RunOutcome:
-        """Let the object go, or say what keeps it. Raises `Unavailable` if that cannot be written."""
+        """Remove the finalizer, or write into the status what prevents it. Raises `Unavailable` if a write fails."""
         applied = self._with_late_create(run.number, applied)
-        if applied.failures and not run.number.wishes.force_orphan:
+        if applied.failures and not run.number.requested.force_orphan:
             await self._reporter.report(run.number, assessment, applied, seen=run.reached)
             return applied.outcome
         await self._tell_what_stays(run.number, assessment, applied)
@@ -73,16 +83,16 @@ class Deletions:
         if applied.failures:
             await self._reporter.orphan(number)
             if number.deletion_policy is DeletionPolicy.RETAIN and not assessment.retain_refused:
-                await self._ports.left_alone.keep(self._left_by(number))  # the marks may not say so
+                await self._ports.retained.keep(self._left_by(number))  # Retain may not be in the marks yet
         elif owned := self._ports.owned(number):
             self._reporter.tell_left(number, owned)
         if assessment.retain_refused and applied.done:
             await self._reporter.tell_not_retained(number)
 
     async def _tell_departed(self, run: ObjectRun, assessment: Assessment, applied: Applied) -> None:
-        """Where other finalizers keep the object, have its status say that nothing of the number is left.
+        """If other finalizers keep the object, write into its status that LiveKit has nothing of the number any more.
 
-        This comes before our finalizer goes: nobody must read IDs of deleted objects in the status meanwhile.
+        This happens before the operator removes its finalizer, so that the status never shows IDs of deleted objects.
         """
         if not run.number.others_hold:
             return
@@ -94,12 +104,12 @@ class Deletions:
             await self._reporter.let_go(run.number)
         except WriteRefused as exc:
             kept = Applied(failures=(replace(exc, reason=Reason.DELETING),))
-            number = self._ports.cache.get(run.number.key) or run.number  # its status was written a moment ago
+            number = self._ports.cache.get(run.number.key) or run.number  # with the status just written
             await self._reporter.report(number, assessment, kept, seen=run.reached)
             raise
 
     def _left_by(self, number: PhoneNumber) -> tuple[str, ...]:
-        """What stays in LiveKit when the object goes. Before the first snapshot: what its status names."""
+        """IDs of the LiveKit objects that stay when the object goes; before the first snapshot, those in its status."""
         if self._ports.inventory.loaded:
             return self._ports.owned(number).marked.ids
         return number.status.ids.all

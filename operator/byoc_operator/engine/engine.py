@@ -1,4 +1,4 @@
-"""The life of the engine: it starts, waits to lead, takes over, works and stops. Knows nothing of kopf."""
+"""Runs the engine: it starts, waits until it leads, takes over, works and stops. It does not use kopf."""
 
 import asyncio
 import contextlib
@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from byoc_operator.errors import Failure
 
+from ..cluster.events import Announce
 from .gauges import export
 from .health import Health
 from .intake import Intake
 from .leader import Leadership
-from .orphan_search import Announce, OrphanRules, OrphanSearch
+from .orphan_search import OrphanRules, OrphanSearch
 from .ports import Ports
 from .priority import Priority
 from .queue import WorkQueue
@@ -24,12 +25,18 @@ from .tasks import Tasks
 from .worker import Worker
 
 FRESH_S = 2.0
-"""Who leads so soon after the lists need not list again; what happened since is listed when the watches begin."""
+"""If the process becomes leader within this time after its first lists, it does not list the objects again.
+
+The watches list again when they begin, so no change is missed.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How much at once. `workers`: runs; `refreshes`: of them for refresh and recreate; times in seconds."""
+    """`workers`: how many runs at once. `refreshes`: how many of them for refresh and recreate.
+
+    `sweep_interval_s`: seconds from one sweep to the next.
+    """
 
     workers: int
     refreshes: int
@@ -37,7 +44,7 @@ class Pace:
 
 
 class Engine:
-    """Made inside a running event loop. `start` it, feed events to its `intake`; `stop` ends it."""
+    """The engine, made inside a running event loop. `start` begins, `intake` takes events, `stop` ends."""
 
     def __init__(
         self,
@@ -45,18 +52,18 @@ class Engine:
         pace: Pace,
         leader: Leadership,
         orphans: OrphanRules,
-        say: Announce,
+        announce: Announce,
     ) -> None:
         self._ports = ports
         self._pace = pace
         self._leader = leader
-        self._say = say
+        self._announce = announce
         self._role = Role()
         self.tasks = Tasks()
         self.queue = WorkQueue(refresh_limit=pace.refreshes, paced_limit=lambda: ports.guard.pace.value)
         self.intake = Intake(ports, self.queue, self._role, self.tasks)
         self._reconciler = Reconciler(ports)
-        self.orphans = OrphanSearch(ports, orphans, say, self._freed)
+        self.orphans = OrphanSearch(ports, orphans, announce, self._freed)
         self._rights = RightsWatch(ports.regained, self.queue, self._role, self.tasks)
         self._worker = Worker(ports, self.queue, self._reconciler)
         self._sweeper = Sweeper(ports, self.queue, self._reconciler, self.orphans, pace.sweep_interval_s)
@@ -76,7 +83,7 @@ class Engine:
 
     @property
     def leading(self) -> bool:
-        """Whether this process works, and does not only stand by."""
+        """Whether this replica leads and has taken over."""
         return self._role.leading
 
     @property
@@ -85,18 +92,18 @@ class Engine:
         return self._sweeper.state
 
     def problems(self) -> list[str]:
-        """What keeps the engine from its work, one line each; empty: nothing does."""
+        """The problems that /readyz lists, one line each; empty if the engine is ready."""
         return self._health.problems()
 
     async def start(self) -> None:
-        """List what there is, then work as soon as this process leads. Waits for the API server."""
+        """List numbers and Secrets, then wait in the background to lead. Returns when the API server gave the lists."""
         self._rights.right_missing()
         await self.intake.first_lists()
         await self._ports.rights.look()
         self.tasks.keep_running(self._lead(), "leader")
 
     async def _lead(self) -> None:
-        """Work for as long as this process leads. When it leads no longer, the process ends."""
+        """Work while this process leads. The return ends the process, because `Tasks.keep_running` requires that."""
         await self._leader.acquire()
         self.tasks.run_once(self._take_over(), "take-over")
         await self._leader.keep()
@@ -104,20 +111,20 @@ class Engine:
         self.queue.stop()
 
     async def _take_over(self) -> None:
-        """Look again at what happened while this process stood by, then work."""
+        """Catch up with the changes that happened during standby, then start the workers and the sweeper."""
         if self.intake.age_s > FRESH_S:
-            await self.intake.patiently(self.intake.look_again)
-        await self._ports.keeper.look(self._sealed)  # before the first run: a run may need keys
+            await self.intake.until_listed(self.intake.list_numbers)
+        await self._ports.keeper.look(self._sealed)  # before the first run, which may need the sealing keys
         self._reconciler.claims.begin()
         self._sweeper.state.swept_at_s = self._ports.wall()
         self._role.leading = True
         for index in range(self._pace.workers):
             self.tasks.keep_running(self._worker.work(), f"worker {index}")
-        self.tasks.keep_running(self._sweeper.run(self._tell_trouble), "sweeper")
+        self.tasks.keep_running(self._sweeper.run(self._announce_failure), "sweeper")
         self.tasks.keep_running(self._ports.keeper.run(self._sealed), "keeper of the sealing keys")
 
     async def stop(self, grace_s: float) -> None:
-        """Take nothing more in, let runs under way end for up to `grace_s` seconds, then end."""
+        """Stop the queue, wait up to `grace_s` seconds for the runs under way, then end all tasks."""
         self.tasks.stop()
         self.queue.stop()
         with contextlib.suppress(TimeoutError):
@@ -130,11 +137,11 @@ class Engine:
         await self._leader.release()
 
     def _freed(self, phone: str, released: bool) -> None:  # noqa: FBT001 - `orphan_search.Freed`
-        """A trunk that belonged to nobody is deleted: an object that waits for its number may have it."""
+        """Run the number of a deleted orphan or retained trunk: a claimant may get the number now."""
         if released:
             self._reconciler.claims.forget(phone)
         if self._role.leading:
             self.queue.add(phone, Priority.SWEEP)
 
-    def _tell_trouble(self, exc: Failure) -> None:
-        self.tasks.run_aside(self._say(exc.reason, exc.message), "event about LiveKit")
+    def _announce_failure(self, exc: Failure) -> None:
+        self.tasks.run_aside(self._announce(exc.reason, exc.message), "event about LiveKit")

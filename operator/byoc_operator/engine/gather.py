@@ -1,4 +1,4 @@
-"""What is known of a number: LiveKit's snapshot from the inventory, its Secret, who else names the phone number."""
+"""Collects what is known of an object: the snapshot of LiveKit, its Secret, and whether it may have its number."""
 
 from dataclasses import replace
 
@@ -15,15 +15,15 @@ from ..core.situation import ClusterFacts, Situation, credentials_of, situation_
 from .ports import Ports
 
 RECOUNT_S = 1.0
-"""How long a count of what a namespace has left in LiveKit is believed."""
+"""For how many seconds the count of a namespace's retained numbers is reused."""
 
 
 class ObjectChanged(Exception):
-    """Not an error: an object changed during its run. All objects of its phone number are run again."""
+    """An object changed during its run. This is not an error: all objects of its phone number are reconciled again."""
 
 
 class Retentions:
-    """How many numbers each namespace has left in LiveKit by deletionPolicy Retain, against the limit there is."""
+    """Compares the numbers that each namespace retains in LiveKit with the limit of `BYOC_RETAIN`."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
@@ -32,14 +32,14 @@ class Retentions:
         ports.cache.forgotten.append(self._forget)
 
     def allowed(self, number: PhoneNumber) -> bool:
-        """Whether this number may be left, or already is. One that leaves counts from now on, not once it is marked."""
+        """Whether this number may be retained. An object in deletion counts at once, not only when its mark says so."""
         limit = self._ports.installation.retained_at_most
         if limit is None or number.deletion_policy is not DeletionPolicy.RETAIN:
             return True
         if limit == 0:
             return False
         allowed = self._others(number) < limit
-        if not allowed and number.deleting:  # what is refused now is deleted: no old count decides that
+        if not allowed and number.deleting:  # a refusal deletes LiveKit objects, so it needs a fresh count
             self._counted.pop(number.key.namespace, None)
             allowed = self._others(number) < limit
         if allowed and number.deleting:
@@ -47,13 +47,13 @@ class Retentions:
         return allowed
 
     def _others(self, number: PhoneNumber) -> int:
-        """How many other numbers its namespace has left, or is about to leave."""
+        """How many other numbers its namespace retains, or is about to retain."""
         namespace = number.key.namespace
         leaving = {phone for space, phone in self._leaving.values() if space == namespace}
         return len((self._left_in(namespace) | leaving) - {number.phone_number})
 
     def _left_in(self, namespace: str) -> frozenset[str]:
-        """Counted once for many: a sweep asks for each number, and each count looks at all trunks of the namespace."""
+        """The numbers that a namespace retains, counted once for many calls: a count visits all its trunks."""
         ports, now = self._ports, self._ports.clock()
         at, known = self._counted.get(namespace, (float("-inf"), frozenset()))
         if now < at + RECOUNT_S:
@@ -69,37 +69,37 @@ class Retentions:
         return known
 
     def _forget(self, uid: str) -> None:
-        """The object is gone: what it left is in LiveKit from now on."""
+        """Stop counting an object that is gone: the trunks that it left in LiveKit count from now on."""
         leaving = self._leaving.pop(uid, None)
         if leaving is not None:
             self._counted.pop(leaving[0], None)
 
 
 class Gatherer:
-    """Asks for what the core judges: LiveKit's snapshot, the Secret, and whose the number is."""
+    """Collects the facts that the core assesses: the snapshot of LiveKit, the Secret, and who has the number."""
 
     def __init__(self, ports: Ports) -> None:
         self._ports = ports
         self._retentions = Retentions(ports)
 
     def assess(self, situation: Situation) -> Assessment:
-        """Judge it, at this moment."""
+        """Assess the situation at the present time."""
         return assess(situation, self._ports.installation, self._ports.mask, self._ports.wall())
 
     def remembered(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
-        """What is known of a number, without asking anybody. `claimed`: why it is not this object's."""
+        """The situation of an object without any request. `claimed`: why the object does not get the number."""
         return self._situation(number, claimed, self._known_secret(number))
 
     async def gather(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
-        """What is known of a number, after asking for what must not be believed from memory."""
+        """The situation of an object, after reading its Secret if memory is not enough. Raises `Failure`."""
         if number.deleting or number.spec is None or claimed is not None:
             return self.remembered(number, claimed)
         return self._situation(number, None, await self._secret(number))
 
     async def with_texts(self, situation: Situation, assessment: Assessment) -> Assessment:
-        """The same assessment, its changes with the texts of the credentials out of the Secret as it is now.
+        """The assessment, with the credentials of the current Secret in its changes.
 
-        A Secret that has changed since is judged anew.
+        If the Secret has changed since, the object is assessed again.
         """
         number, ports = situation.number, self._ports
         opened = credentials_of(number, await self._asked(number), ports.installation, ports.mask)
@@ -111,7 +111,7 @@ class Gatherer:
         return replace(assessment, changes=with_texts(assessment.changes, opened))
 
     def is_told_of_secret(self, number: PhoneNumber) -> bool:
-        """Whether a change of the number's Secret arrives by itself."""
+        """Whether a watch reports changes of the object's Secret."""
         facts = self._known_secret(number)
         return facts is not None and facts.watched
 
@@ -129,9 +129,9 @@ class Gatherer:
         return situation_of(number, snapshot, cluster, ports.installation, ports.mask)
 
     async def _secret(self, number: PhoneNumber) -> SecretFacts | Verdict | None:
-        """The Secret; asked for where nothing, or nothing usable, is remembered of one that does not tell by itself.
+        """The facts of the Secret: from memory if a watch reports the Secret or the facts are usable, else by a GET.
 
-        Also where no key opened it: there may be other keys by now, of which nobody tells.
+        A Secret that no sealing key opened is read again, too, because there may be other keys by now.
         """
         facts = self._known_secret(number)
         if facts is not None and facts.watched and not facts.unopened:
@@ -140,7 +140,7 @@ class Gatherer:
         return facts if known is None or isinstance(known, Credentials) else await self._asked(number)
 
     async def _asked(self, number: PhoneNumber) -> SecretFacts | Verdict | None:
-        """The Secret as it is now, with the texts of its values; a verdict if it cannot be read."""
+        """The current Secret with the texts of its values; a verdict if it cannot be read."""
         name = _secret_name(number)
         if name is None:
             return None
@@ -159,7 +159,7 @@ class Gatherer:
 
 
 def _secret_name(number: PhoneNumber) -> tuple[str, str] | None:
-    """Namespace and name of the Secret that a number names, None if it names none."""
+    """Namespace and name of the Secret that an object names; None if it names none."""
     spec = number.spec
     if spec is None or spec.sip_password_secret_ref is None:
         return None

@@ -1,4 +1,4 @@
-"""Whether the engine makes progress; what /readyz tells of it."""
+"""Tells /readyz whether the engine makes progress."""
 
 from ..cluster.refusals import Refusals
 from .intake import Intake
@@ -9,11 +9,11 @@ from .worker import Worker
 
 STUCK_RUN_S = 120.0
 STUCK_QUEUE_S = 600.0
-"""From when /readyz says so. Ten thousand numbers at once take LiveKit minutes."""
+"""When a run or a queued number counts as stuck. LiveKit needs minutes for ten thousand numbers at once."""
 
 
 class Health:
-    """Looks at the parts of the engine when somebody asks."""
+    """Collects the problems of the engine's parts for each request."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class Health:
         self._role = role
 
     def problems(self) -> list[str]:
-        """What keeps the engine from its work, one line each; empty: nothing does."""
+        """The problems that /readyz lists, one line each; empty if the engine is ready."""
         listed, no_leader = self._intake.listed, self._leader.problem()
         found = [] if listed else [self._intake.trouble]
         if self._worker.oldest_s > STUCK_RUN_S:

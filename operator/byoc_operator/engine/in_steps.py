@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Iterable
 from typing import TypeVar
 
 STEPS = 50
-"""Objects looked at before the event loop gets a turn; judging one takes about 0.1 ms."""
+"""How many objects are handled before other tasks get a turn; judging one object takes about 0.1 ms."""
 
 _Item = TypeVar("_Item")
 
 
 async def in_steps(items: Iterable[_Item]) -> AsyncIterator[_Item]:
-    """Every item; after `STEPS` of them the event loop gets a turn."""
+    """Yield every item; let other tasks run after each `STEPS` items."""
     for count, item in enumerate(items, start=1):
         yield item
         if count % STEPS == 0:

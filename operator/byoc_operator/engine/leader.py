@@ -1,7 +1,8 @@
 """Leader election by Lease: one of several replicas works.
 
-Time is measured by each process's own clock only, from when it saw the Lease change: a skewed clock elsewhere, and
-`renewTime` with it, means nothing. A leader believes in its Lease for a shorter time than the others wait.
+Each process measures time with its own clock only, from the moment at which it saw the Lease change. It does not read
+`renewTime`, so that a wrong clock on another node does no harm. A leader that cannot renew stops before a standby may
+take over.
 """
 
 import asyncio
@@ -18,40 +19,40 @@ from ..errors import NotLeading, OperatorError
 log = logging.getLogger(__name__)
 
 DURATION_S = 15
-"""How long the others wait after the last sign of life; with the pauses between looks a take-over is under 20 s."""
+"""`leaseDurationSeconds`: how long a standby waits after the last renewal. A take-over takes less than 20 s in all."""
 
-BELIEF_S = 10.0
-"""How long a leader that cannot renew begins new calls: whoever takes over looks at LiveKit after `DURATION_S`."""
+RENEW_DEADLINE_S = 10.0
+"""How long after its last renewal a leader still begins LiveKit calls. A standby takes over after `DURATION_S` only."""
 
 RENEW_S = 3.0
 STEP_S = 5.0
 LOOK_S = 1.0
-"""A released Lease is noticed within a second."""
+"""Seconds between renewals, for one step at most, and between two looks of a standby at the Lease."""
 
 MARGIN_S = 5.0
-"""What a take-over may take beyond the time that a leader has, before nobody leads."""
+"""How long a take-over may take after the Lease ran out, before /readyz reports that no replica leads."""
 
 TOLD_AGAIN_S = 300.0
-"""How often the log repeats what keeps this replica from the Lease."""
+"""How often the log repeats why this replica cannot reach the Lease."""
 
 
 class Leadership(Protocol):
-    """Whether and for how long this process works."""
+    """Decides whether this process leads."""
 
     def listen(self, asked: Callable[[str], None]) -> None:
         """Have `asked` called with what the Lease asks to release, when that changes."""
         ...
 
     async def acquire(self) -> None:
-        """Return when this process leads."""
+        """Wait until this process leads."""
         ...
 
     async def keep(self) -> None:
-        """Return when this process must not act any more."""
+        """Wait while this process leads; return when it must not write to LiveKit any more."""
         ...
 
     async def release(self) -> None:
-        """Let somebody else lead."""
+        """Give up the lead, so that another replica may take over at once."""
         ...
 
     def must_hold(self) -> None:
@@ -59,36 +60,36 @@ class Leadership(Protocol):
         ...
 
     def problem(self) -> str:
-        """Why nobody works as far as this process knows; empty: this one does, or another one that lives."""
+        """Why no replica seems to lead, for /readyz; empty if this replica leads, or another one renews the Lease."""
         ...
 
 
 class Alone:
-    """Leadership without election, for one replica. There is no Lease on which anybody could ask for something."""
+    """Leadership without election, for a single replica without a Lease. It always leads."""
 
     def listen(self, asked: Callable[[str], None]) -> None:
-        """There is no Lease, so nothing is ever asked."""
+        """Do nothing: without a Lease there are no release requests."""
 
     async def acquire(self) -> None:
-        """At once."""
+        """Return at once."""
 
     async def keep(self) -> None:
-        """For ever."""
+        """Never return."""
         await asyncio.get_running_loop().create_future()
 
     async def release(self) -> None:
-        """Nobody waits."""
+        """Do nothing: no other replica waits."""
 
     def must_hold(self) -> None:
-        """Always."""
+        """Never raise."""
 
     def problem(self) -> str:
-        """None."""
+        """Never a problem."""
         return ""
 
 
 class Leader:
-    """One candidate. `identity` must differ between processes; `clock`: monotonic seconds."""
+    """One candidate for the lead. `identity`: unique among the replicas; `clock`: monotonic seconds."""
 
     def __init__(self, lease: LeaseApi, identity: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._lease = lease
@@ -113,14 +114,14 @@ class Leader:
         return self._clock() < self._sure_until
 
     def must_hold(self) -> None:
-        """Raise unless this process may write to LiveKit right now."""
+        """Raise `NotLeading` unless this process may write to LiveKit right now."""
         if not self.holds:
             raise NotLeading(Reason.PENDING, "This replica no longer holds the Lease.")
 
     def problem(self) -> str:
-        """Why nobody works as far as this process knows.
+        """Why no replica seems to lead; empty if one does.
 
-        That there is a Lease shows nothing: whoever holds it has to renew it. A take-over has time to happen.
+        A replica counts as leader if this process has seen it renew the Lease. A take-over has `MARGIN_S` to happen.
         """
         if self.holds or self._clock() < self._lives_until:
             return ""
@@ -133,19 +134,20 @@ class Leader:
         log.info("leading")
 
     async def keep(self) -> None:
-        """Renew until that is impossible; returns when this process must not act any more."""
+        """Renew the Lease; return when this process must not write to LiveKit any more."""
         while self.holds:
             await asyncio.sleep(min(RENEW_S, max(0.1, self._sure_until - self._clock())))
             await self._tried(self._renew)
         log.error("the Lease could not be renewed; another replica may lead now")
 
     async def release(self) -> None:
-        """Let somebody else lead at once, at a clean end."""
+        """Empty the Lease's holder, so that another replica may take over at once."""
         held, self._held, self._sure_until = self._held, None, float("-inf")
         if held is None:
             return
         try:
-            if await self._lease.write(held, "", 1) is None:  # somebody wrote to it since, we ourselves perhaps
+            # The version may be out of date: a renewal whose answer was lost is written all the same.
+            if await self._lease.write(held, "", 1) is None:
                 found = await self._lease.read()
                 if found is not None and found.holder == self._identity:
                     await self._lease.write(found, "", 1)
@@ -153,7 +155,7 @@ class Leader:
             log.warning("the Lease could not be released: %s", exc.message)
 
     async def _tried(self, step: Callable[[], Awaitable[bool]]) -> bool:
-        """One step within its time; what the API server cannot answer now is asked again later."""
+        """Carry out one step within `STEP_S`; False if the API server does not answer."""
         trouble = ""
         try:
             async with asyncio.timeout(STEP_S):
@@ -167,7 +169,7 @@ class Leader:
         return False
 
     def _tell(self, trouble: str) -> None:
-        """Once when it begins or changes, and then seldom; and when it is over."""
+        """Log a fault when it begins or changes, then every `TOLD_AGAIN_S`, and once when it is over."""
         now = self._clock()
         told, at = self._told
         if trouble and (trouble != told or now - at >= TOLD_AGAIN_S):
@@ -179,7 +181,7 @@ class Leader:
         self._trouble = trouble
 
     async def _take(self) -> bool:
-        """Take the Lease if nobody holds it, or its holder gave no sign of life for as long as it promised."""
+        """Take the Lease if it has no holder, or if the holder has not renewed it within its duration."""
         started = self._clock()
         found = await self._lease.read()
         if found is not None and found.holder not in ("", self._identity):
@@ -198,7 +200,7 @@ class Leader:
             return False
         renewed = await self._lease.write(held, self._identity, DURATION_S)
         if renewed is None:
-            # Somebody wrote in between. If it is still ours (an answer of ours got lost), go on from there.
+            # Somebody wrote to the Lease in between. If this process still holds it, renew from its current version.
             found = await self._lease.read()
             if found is None or found.holder != self._identity:
                 self._sure_until = float("-inf")
@@ -209,7 +211,7 @@ class Leader:
     def _took(self, started: float, holding: Holding | None) -> bool:
         if holding is None:
             return False
-        self._held, self._sure_until = holding, started + BELIEF_S
+        self._held, self._sure_until = holding, started + RENEW_DEADLINE_S
         self._lives_until = started + DURATION_S + MARGIN_S
         asked = holding.annotations.get(RELEASE, "")
         if asked != self._asked:

@@ -15,15 +15,15 @@ from .deletion import Deletions
 from .gather import Gatherer
 from .object_run import ObjectRun
 from .ports import Ports
-from .repairs import is_anothers, is_repair, secret_is_newer
+from .repairs import is_claimed_by_another, is_repair, secret_is_newer
 from .report import Reporter, WriteRefused
 
 SECRET_RETRY_S = 30.0
-"""The longest pause between two looks at a Secret that is missing or unusable and would not tell when it changes."""
+"""The longest pause between two reads of a Secret that is missing or unusable and that no watch reports."""
 
 
 class ObjectReconciler:
-    """Runs one object after the other."""
+    """Reconciles one object at a time."""
 
     def __init__(self, ports: Ports, gatherer: Gatherer, reporter: Reporter, deletions: Deletions) -> None:
         self._ports = ports
@@ -35,9 +35,9 @@ class ObjectReconciler:
         self._contradictions = Contradictions(ports.cache)
 
     async def bring_in_step(self, run: ObjectRun) -> RunOutcome:
-        """Gather, assess, apply, report; then say when to run the object again.
+        """Gather, assess, apply, report; returns when the object is due again.
 
-        Raises `OperatorError` where a step cannot be done, and `ObjectChanged`.
+        Raises `OperatorError` if a step fails, and `ObjectChanged` if the object changed meanwhile.
         """
         looked_up = await self._look_up_adopted(run)
         assessment = await self._assess(run)
@@ -50,7 +50,7 @@ class ObjectReconciler:
         return first_open(applied.outcome, self._look_at_secret(run.number, assessment), self._late(run), looked_up)
 
     async def _look_up_adopted(self, run: ObjectRun) -> RunOutcome:
-        """Take a new snapshot if the user asks to adopt what ours lacks: it may have been made since."""
+        """Take a new snapshot if the object asks to adopt IDs that the present snapshot does not have."""
         number, installation = run.number, self._ports.installation
         if number.deleting or run.claimed or not run.reached:
             return Done()
@@ -64,13 +64,13 @@ class ObjectReconciler:
         return Done()
 
     async def _assess(self, run: ObjectRun) -> Assessment:
-        """Gather what is known of the object and assess it. The Secret's texts are fetched if changes need them."""
+        """Gather what is known of the object and assess it. The Secret is read if a change needs the credentials."""
         situation = await self._gatherer.gather(run.number, run.claimed)
         assessment = self._gatherer.assess(situation)
         if run.reached and needs_credentials(assessment.changes):
             assessment = await self._gatherer.with_texts(situation, assessment)
         if not self._ports.inventory.loaded:
-            return replace(assessment, changes=())  # they are planned without a snapshot
+            return replace(assessment, changes=())  # without a snapshot the plan means nothing
         return assessment
 
     async def _hold(self, run: ObjectRun, assessment: Assessment) -> ObjectRun:
@@ -84,9 +84,9 @@ class ObjectReconciler:
             raise
 
     async def _apply(self, run: ObjectRun, assessment: Assessment) -> Applied:
-        """Apply the changes, and log them. In an outage: what the outage keeps the object from."""
+        """Apply the changes and log them. During an outage: the outage as a failure, if the object needs LiveKit."""
         if run.outage is not None:
-            return Applied(failures=(run.outage,)) if _wants_livekit(run.number, assessment) else Applied()
+            return Applied(failures=(run.outage,)) if _needs_livekit(run.number, assessment) else Applied()
         number = run.number
         applied = await self._applier.apply(assessment.changes, self._ports.owners(number)[0])
         applied = replace(applied, failures=self._contradictions.judged(number, applied.failures))
@@ -94,13 +94,13 @@ class ObjectReconciler:
         return applied
 
     async def _report(self, run: ObjectRun, assessment: Assessment, applied: Applied) -> None:
-        """Write the status, unless the next try comes soon or an outage is no news about the object."""
-        if isinstance(applied.failure, Waiting) or (run.outage and _is_answered(run.number, assessment)):
+        """Write the status, unless the next try comes soon, or LiveKit is down and the object stays Ready."""
+        if isinstance(applied.failure, Waiting) or (run.outage and _stays_ready(run.number, assessment)):
             return
         await self._reporter.report(run.number, assessment, applied, seen=run.reached)
 
     def _look_at_secret(self, number: PhoneNumber, assessment: Assessment) -> RunOutcome:
-        """A Secret that stands in the way and does not tell when it changes is looked at again and again."""
+        """When to read the Secret again: with a back-off if it is not usable and no watch reports its changes."""
         usable = assessment.credentials is None or isinstance(assessment.credentials, Credentials)
         return Done() if usable or self._gatherer.is_told_of_secret(number) else BackOff(SECRET_RETRY_S)
 
@@ -109,14 +109,17 @@ class ObjectReconciler:
         return Done() if late is None else outcome_of(late)
 
 
-def _wants_livekit(number: PhoneNumber, assessment: Assessment) -> bool:
-    """Whether LiveKit is needed for the object: not for an observer that leaves, or where another has the number."""
+def _needs_livekit(number: PhoneNumber, assessment: Assessment) -> bool:
+    """Whether the object needs LiveKit.
+
+    The deletion of an Observe object does not, nor does a claimant without LiveKit objects of its own.
+    """
     leaves = number.deleting and number.observes
-    return not leaves and (bool(assessment.changes) or not is_anothers(assessment))
+    return not leaves and (bool(assessment.changes) or not is_claimed_by_another(assessment))
 
 
-def _is_answered(number: PhoneNumber, assessment: Assessment) -> bool:
-    """Whether the last status says all there is to say: during an outage, Ready numbers stay Ready."""
+def _stays_ready(number: PhoneNumber, assessment: Assessment) -> bool:
+    """Whether the status stays as it is during a LiveKit outage: Ready numbers stay Ready, as nothing has changed."""
     if not number.was_in_step or number.refresh_due or number.recreate_due:
         return False
     return assessment.verdict is None and not secret_is_newer(number, assessment)

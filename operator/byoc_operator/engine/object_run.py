@@ -1,4 +1,4 @@
-"""One object in a run of its phone number: what the run starts from."""
+"""The facts with which a run of one object starts."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,10 @@ from ..errors import Failure
 
 @dataclass(frozen=True, slots=True)
 class ObjectRun:
-    """`claimed`: why another object has the number; `outage`: why LiveKit cannot be asked; None if nothing is so."""
+    """`claimed`: why the object does not get the number; None if it may have it.
+
+    `outage`: why LiveKit does not answer; None if it does.
+    """
 
     number: PhoneNumber
     claimed: Verdict | None
@@ -17,5 +20,5 @@ class ObjectRun:
 
     @property
     def reached(self) -> bool:
-        """Whether LiveKit can be asked."""
+        """Whether LiveKit answers."""
         return self.outage is None

@@ -1,16 +1,16 @@
-"""Looks after each sweep for orphans: LiveKit objects with our mark and without a number.
+"""Searches for orphans after each sweep: LiveKit objects with our mark whose Kubernetes object is gone.
 
-Orphans are reported. They are deleted if the setting or an administrator says so.
+The operator reports orphans. It deletes them if `BYOC_ORPHANS` is Delete, or if an administrator releases them.
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ..api.resource import Key
+from ..cluster.events import Announce
 from ..cluster.reading import Unreadable
-from ..core.orphans import MAX_LEFT_ALONE, MORE, Orphan, kept_on_purpose, numbers_of, rules_of
+from ..core.orphans import MAX_RETAINED_IDS, MORE, Orphan, kept_on_purpose, numbers_of, rules_of
 from ..core.ownership import Owner
 from ..core.trunk import SipObject, kind_of
 from ..errors import Conflict, OperatorError, Stalled, Unavailable
@@ -19,43 +19,43 @@ from .ports import OrphanPorts
 
 log = logging.getLogger(__name__)
 
-Announce = Callable[[str, str], Coroutine[Any, Any, None]]
-"""Posts an Event on the installation: reason, note."""
-
 Freed = Callable[[str, bool], None]
-"""Hears that a trunk was deleted: its phone number, and whether a person had it released."""
+"""Called after the deletion of a trunk: its phone number, and whether an administrator released it."""
 
 NAMED = 20
-"""How many IDs, or numbers, an Event names at most."""
+"""How many IDs or numbers an Event names at most."""
 
 Retained = tuple[str, str]
-"""Namespace and phone number of what deletionPolicy Retain, or Observe, left."""
+"""Namespace and phone number of LiveKit objects that deletionPolicy Retain or managementPolicy Observe left."""
 
 DELETED_A_SWEEP = 500
-"""How many are deleted at once: anybody with LiveKit's key can make thousands, and numbers must not wait for them."""
+"""How many orphans one sweep deletes at most.
+
+Anybody with LiveKit's key can create thousands of them, and the numbers must not wait for their deletion.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OrphanRules:
-    """`namespaces`: only orphans of these are looked at, empty for all. `deletes`: orphans are deleted."""
+    """`namespaces`: search orphans of these only; empty for all. `deletes`: whether the operator deletes orphans."""
 
     namespaces: tuple[str, ...] = ()
     deletes: bool = False
 
 
 class OrphanSearch:
-    """Looks for orphans. `say`: posts an Event on the installation. `asked`: IDs that a person wants released."""
+    """Searches for orphans. `announce`: posts an Event. `asked`: the LiveKit IDs that an administrator releases."""
 
     def __init__(
         self,
         ports: OrphanPorts,
         rules: OrphanRules,
-        say: Announce,
+        announce: Announce,
         freed: Freed,
     ) -> None:
         self._ports = ports
         self._namespaces = rules.namespaces
-        self._say = say
+        self._announce = announce
         self._deletes = rules.deletes
         self._known: frozenset[Orphan] = frozenset()
         self._told: frozenset[Orphan] = frozenset()
@@ -69,18 +69,18 @@ class OrphanSearch:
 
     @property
     def count(self) -> int:
-        """How many there were at the last look."""
+        """How many orphans the last search found."""
         return len(self._known)
 
     @property
     def retained_count(self) -> int:
-        """How many phone numbers were left on purpose, without an object, at the last look."""
+        """How many retained phone numbers, without an object, the last search found."""
         return len(self._retained)
 
     async def look(self) -> None:
-        """Judge the picture of the sweep that has just been made.
+        """Search the snapshot of the sweep that has just ended.
 
-        Only what two sweeps in a row found is believed: a number may be on its way between the two lists.
+        An orphan counts only if two sweeps in a row find it: LiveKit's list may be newer than the list of the objects.
         """
         self._tell_absent()
         await self.release()
@@ -93,15 +93,15 @@ class OrphanSearch:
             await self._tell(new)
         self._told = frozenset(settled)
         await self._tell_retained(retained)
-        if self._deletes and self._ports.left_alone.complete:
+        if self._deletes and self._ports.retained.complete:
             for orphan in settled[:DELETED_A_SWEEP]:
                 await self._delete(orphan, released=False)
 
     async def release(self) -> None:
-        """Delete, for a person who says so, what nobody looks after: orphans, and what was retained.
+        """Delete the orphans and retained LiveKit objects that an administrator releases.
 
-        What somebody looks after stays. IDs that are not there do nothing; the next sweeps look for them again, and
-        say so.
+        A LiveKit object stays if it belongs to an existing object or to another installation. For an ID that LiveKit
+        does not have, nothing happens; the next sweep logs that and looks for the ID again.
         """
         snapshot = self._ports.inventory.snapshot
         by_id = snapshot.by_id
@@ -115,7 +115,7 @@ class OrphanSearch:
         for orphan in sorted({*wanted, *also}, key=lambda each: each.turn):
             try:
                 free = await self._has_no_object(orphan)
-            except OperatorError as exc:  # of the API server: no word about LiveKit, and none about the other IDs
+            except OperatorError as exc:  # of the API server; the other IDs may still go well
                 log.warning("%s cannot be released yet, the next sweep tries again: %s", orphan.id, exc.message)
                 continue
             if free:
@@ -125,16 +125,17 @@ class OrphanSearch:
         self._tell_refused(refused)
 
     async def _has_no_object(self, orphan: Orphan) -> bool:
-        """Whether really nobody looks after it: the watch may have been broken, so the API server is asked.
+        """Whether the LiveKit object belongs to no existing object; the API server confirms that.
 
-        Raises `OperatorError` where the API server does not tell.
+        The cache is not enough, because a watch may have been broken. Raises `OperatorError` if the API server does not
+        answer.
         """
         if not self._is_left(orphan.owner, orphan.id):
             return False
         try:
             raw = await self._ports.numbers.get(Key(orphan.owner.namespace, orphan.owner.name))
         except Unreadable:
-            return False  # there is an object
+            return False  # the object exists
         if raw is not None:
             self._ports.cache.seen(raw)
         return self._is_left(orphan.owner, orphan.id)
@@ -146,7 +147,7 @@ class OrphanSearch:
             log.warning("not released, as an object or another installation looks after them: %s", ", ".join(new))
 
     def _tell_absent(self) -> None:
-        """Say once of each ID that it is not there: a typing error would otherwise pass in silence."""
+        """Log once for each requested ID that LiveKit does not have it, so that a typing error gets noticed."""
         snapshot = self._ports.inventory.snapshot
         absent = {each for each in self.asked if each not in snapshot.by_id or snapshot.owner(each) is None}
         new = sorted(absent - self._answered)
@@ -157,9 +158,10 @@ class OrphanSearch:
             )
 
     async def _remember(self) -> None:
-        """What an observing object has our mark on stays when the object goes; what is managed goes by its mark again.
+        """Record the LiveKit objects of Observe objects, because they stay when the object goes.
 
-        Whoever is gone cannot be asked: so it is remembered while the object is there.
+        This must happen while the object exists: afterwards nothing tells its management policy. LiveKit objects that
+        are managed again are not recorded any more.
         """
         ports, by_id = self._ports, self._ports.inventory.snapshot.by_id
         kept: list[str] = []
@@ -168,22 +170,22 @@ class OrphanSearch:
             number = ports.cache.get(Key(owner.namespace, owner.name))
             if number is not None and owner.installation in ports.installation.ids and ports.looks_after(owner, known):
                 (kept if number.observes else managed).append(known)
-        full = len(ports.left_alone.ids) > MAX_LEFT_ALONE // 2
-        gone = [each for each in ports.left_alone.ids if full and each != MORE and each not in by_id]
+        full = len(ports.retained.ids) > MAX_RETAINED_IDS // 2
+        gone = [each for each in ports.retained.ids if full and each != MORE and each not in by_id]
         try:
-            await ports.left_alone.settle(kept, [*managed, *gone])
-        except Unavailable as exc:  # the API server's fault, not LiveKit's; what is to be written stays so
+            await ports.retained.settle(kept, [*managed, *gone])
+        except Unavailable as exc:  # the API server's fault, not LiveKit's; the next sweep tries again
             log.debug("what is left on purpose cannot be written down just now: %s", exc.message)
-        if self._deletes and not ports.left_alone.complete and not self._told_incomplete:
+        if self._deletes and not ports.retained.complete and not self._told_incomplete:
             log.error("orphans are not deleted: the Lease does not tell all that is left in LiveKit on purpose")
-        self._told_incomplete = not ports.left_alone.complete
+        self._told_incomplete = not ports.retained.complete
 
-    def _is_left_alone(self, each: SipObject) -> bool:
-        """Whether Observe, or force-orphan, left it; a rule is judged by the trunk it names, too."""
-        return any(known in self._ports.left_alone for known in (each.id, *each.trunk_ids))
+    def _is_retained_unmarked(self, each: SipObject) -> bool:
+        """Whether Observe or force-orphan left it. That holds for a dispatch rule, too, if it holds for its trunk."""
+        return any(known in self._ports.retained for known in (each.id, *each.trunk_ids))
 
     async def _left(self) -> tuple[list[Orphan], dict[Retained, tuple[str, ...]]]:
-        """Orphans in the order of deletion, and what was retained, by number."""
+        """Orphans in the order of deletion, and the IDs of retained LiveKit objects by namespace and number."""
         by_id = self._ports.inventory.snapshot.by_id
         found: list[Orphan] = []
         retained: dict[Retained, tuple[str, ...]] = {}
@@ -191,7 +193,7 @@ class OrphanSearch:
             each = by_id.get(known)
             if each is None or not self._is_left(owner, known):
                 continue
-            if not (kept_on_purpose(each, by_id) or self._is_left_alone(each)):
+            if not (kept_on_purpose(each, by_id) or self._is_retained_unmarked(each)):
                 found.append(Orphan(kind_of(each), known, owner))
                 continue
             for phone in numbers_of(each):
@@ -199,7 +201,7 @@ class OrphanSearch:
         return sorted(found, key=lambda orphan: orphan.turn), retained
 
     async def _delete(self, orphan: Orphan, *, released: bool) -> None:
-        """Delete one, if it still is one: its number may have come back since."""
+        """Delete a LiveKit object, unless a Kubernetes object has it by now."""
         inventory = self._ports.inventory
         snapshot = inventory.snapshot
         there = snapshot.by_id.get(orphan.id)
@@ -227,13 +229,13 @@ class OrphanSearch:
         named = _some(f"{orphan.id} (of {orphan.owner.namespace}/{orphan.owner.name})" for orphan in new)
         what = "can be deleted, or are deleted with BYOC_ORPHANS=Delete"
         if self._deletes:
-            what = "are deleted" if self._ports.left_alone.complete else "can be deleted"
+            what = "are deleted" if self._ports.retained.complete else "can be deleted"
         note = f"LiveKit objects with our mark belong to no number and {what}: {named}"
         log.warning(note)
-        await self._say("OrphansFound", note)
+        await self._announce("OrphansFound", note)
 
     async def _tell_retained(self, retained: dict[Retained, tuple[str, ...]]) -> None:
-        """Say once of each number that it was retained, and how to have it back."""
+        """Report once for each retained number that it is retained, and how to release it."""
         settled = [each for each in retained if each in self._retained]
         new = [each for each in settled if each not in self._told_retained]
         self._retained, self._told_retained = retained, frozenset(settled)
@@ -242,10 +244,10 @@ class OrphanSearch:
         named = _some(f"{phone} of {namespace} ({', '.join(retained[namespace, phone])})" for namespace, phone in new)
         note = f"LiveKit keeps numbers of gone objects (Retain, Observe); kubectl byoc release frees them: {named}"
         log.warning(note)
-        await self._say("RetainedFound", note)
+        await self._announce("RetainedFound", note)
 
 
 def _some(texts: Iterable[str]) -> str:
-    """The first few, and how many more there are."""
+    """The first `NAMED` texts, and how many more there are."""
     told = list(texts)
     return ", ".join(told[:NAMED]) + (f" and {len(told) - NAMED} more" if len(told) > NAMED else "")

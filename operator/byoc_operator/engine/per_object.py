@@ -1,4 +1,4 @@
-"""What a part of the engine remembers of each object. It dies with the object, and nothing else has to clean up."""
+"""A map with one value per object. The value goes with the object, so that nothing else has to clean up."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -9,9 +9,10 @@ T = TypeVar("T")
 
 
 class PerObject(Generic[T]):
-    """One value per object that there is. `Cache.per_object` makes one, and tells it which objects are gone.
+    """One value per object. `Cache.per_object` makes it, and calls `forget` for an object that is gone.
 
-    `is_there`: whether the cache has this very object. A run that ends after its object is gone leaves nothing here.
+    `is_there`: whether the cache has the object with this UID. `put` ignores any other object, so that a run which ends
+    after its object is gone leaves no value behind.
     """
 
     __slots__ = ("_is_there", "_values")
@@ -21,26 +22,26 @@ class PerObject(Generic[T]):
         self._values: dict[str, T] = {}
 
     def __len__(self) -> int:
-        """Of how many objects there is a value."""
+        """How many objects have a value."""
         return len(self._values)
 
     def __contains__(self, number: PhoneNumber) -> bool:
-        """Whether there is a value of this object."""
+        """Whether this object has a value."""
         return number.uid in self._values
 
     def get(self, number: PhoneNumber) -> T | None:
-        """The value of this object, None if there is none."""
+        """The value of this object; None if it has none."""
         return self._values.get(number.uid)
 
     def put(self, number: PhoneNumber, value: T) -> None:
-        """Remember a value of this object, instead of the one before."""
+        """Set the value of this object, if the object still exists."""
         if self._is_there(number):
             self._values[number.uid] = value
 
     def drop(self, number: PhoneNumber) -> None:
-        """Remember nothing of this object any more."""
+        """Remove the value of this object, if it has one."""
         self._values.pop(number.uid, None)
 
     def forget(self, uid: str) -> None:
-        """The object is gone."""
+        """Remove the value of an object that is gone."""
         self._values.pop(uid, None)

@@ -4,10 +4,11 @@ from enum import IntEnum
 
 
 class Priority(IntEnum):
-    """What a run is for; a smaller value goes first, nearly always.
+    """Why a number needs a run. A smaller value goes first; see `queue.AHEAD` for the exception.
 
-    USER: somebody changed this number. FOLLOW: one change concerns many numbers. In these two, namespaces take turns.
-    All but USER can wait, and share `paced_limit`.
+    USER: a user changed the number. FOLLOW: one change concerns many numbers. REFRESH: a refresh or recreate. SWEEP: a
+    sweep found a difference, or a failed run is tried again. In USER and FOLLOW the namespaces take turns. The runs of
+    all priorities but USER share `paced_limit`.
     """
 
     USER = 0
@@ -17,5 +18,5 @@ class Priority(IntEnum):
 
 
 def followers(count: int) -> Priority:
-    """The priority of runs that follow from one change, by how many numbers it concerns: one goes at once."""
+    """The priority of the runs after a change that concerns `count` numbers: USER for one number, else FOLLOW."""
     return Priority.USER if count == 1 else Priority.FOLLOW

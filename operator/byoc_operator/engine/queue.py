@@ -1,6 +1,7 @@
-"""A work queue by key: never two runs of one key at once, what users changed first, back-off in memory.
+"""A work queue by key, with the semantics of client-go's workqueue.
 
-The semantics are those of client-go's workqueue. Priorities, turns of namespaces and the patience of sweeps are added.
+One key never has two runs at once. Beyond client-go, a key has a priority, the namespaces take turns, a key can be
+parked, and a sweep does not shorten a back-off.
 """
 
 import asyncio
@@ -15,22 +16,24 @@ from .fair_queue import FairQueue
 from .priority import Priority
 
 FIRST_RETRY_S = 1.0
-"""Back-off per key doubles from here up to what the failure says."""
+"""The ceiling of the first back-off of a key. It doubles with each failure, up to the limit that the failure sets."""
 
 NOBODY = ""
-"""Stands for a namespace where the operator itself asks for a run."""
+"""Takes the place of a namespace if the operator itself asks for a run."""
 
 AHEAD = 8
-"""So many runs of the highest priority go before one of another priority that waits: endless changes in one namespace
-must not keep all refreshes, repairs and retries from running."""
+"""After this many runs of the highest priority, one run of another priority goes first.
+
+Otherwise endless changes in one namespace would keep all refreshes, repairs and retries from running.
+"""
 
 
 @dataclass(slots=True)
 class _Item:
-    """What is known of one key. `due`: a timer for a later run. `again`: it changed while it ran.
+    """The state of one key. `due`: the timer of a later run. `again`: the priority of a run asked for during a run.
 
-    `askers`: the namespaces that the waiting run is for, or the one under way; `again_for`: those that asked since that
-    began. Dictionaries as they keep their order.
+    `since`: when the key began to wait. `askers`: the namespaces that asked for the waiting run, or for the one under
+    way; `again_for`: those that asked during that run. Both are dictionaries, because a set has no order.
     """
 
     priority: Priority | None = None
@@ -66,14 +69,14 @@ class WorkQueue:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        """The priorities in which namespaces take turns."""
+        """Add the fair queues of the priorities in which namespaces take turns."""
         self._fair |= {Priority.USER: FairQueue(), Priority.FOLLOW: FairQueue()}
 
     def add(self, key: str, priority: Priority, asker: str = NOBODY) -> None:
-        """Ask for a run, for the namespace `asker`. A user's change ends a back-off; a sweep never shortens one.
+        """Ask for a run on behalf of the namespace `asker`. A user's change ends a back-off; a sweep does not.
 
-        A key that several namespaces ask for waits in the queue of each and runs once, at the first turn: otherwise
-        somebody who names another namespace's phone number could put it behind thousands of their own.
+        If several namespaces ask for a key, the key waits in the queue of each and runs once, at the first turn.
+        Otherwise a namespace could delay a number of another namespace by asking for it after thousands of its own.
         """
         item = self._items.setdefault(key, _Item())
         if priority is Priority.SWEEP and item.due is not None and item.failures:
@@ -87,7 +90,7 @@ class WorkQueue:
         self._enqueue(key, item, priority)
 
     async def get(self) -> str:
-        """The next key to run; `done` or `retry` must follow."""
+        """Wait for the next key to run. After the run, `done`, `later`, `retry` or `park` must be called."""
         while True:
             key = self._pop()
             if key is not None:
@@ -96,21 +99,21 @@ class WorkQueue:
             await self._wake.wait()
 
     def done(self, key: str) -> None:
-        """The run went well; forget its failures."""
+        """End a run that succeeded, and forget the failures of the key."""
         self._finish(key).failures = 0
         self._settle(key)
 
     def later(self, key: str, delay_s: float) -> None:
-        """The run went well as far as it could; run again after `delay_s`, or at once if the key changed meanwhile."""
+        """End a run that has to wait; the next one is in `delay_s`, or at once if it was asked for during the run."""
         priority = Priority.FOLLOW if self._items[key].running is Priority.FOLLOW else Priority.USER
         item = self._finish(key)
         item.failures = 0
         self._schedule(key, item, delay_s, priority)
 
     def retry(self, key: str, at_least_s: float, at_most_s: float) -> float:
-        """The run failed: run again after a back-off with full jitter; how long that is, in seconds."""
+        """End a run that failed; the next one follows a back-off with full jitter. Returns the back-off in seconds."""
         item = self._finish(key)
-        item.askers.clear()  # it comes back as a sweep's
+        item.askers.clear()  # the next run has the priority SWEEP, which has no turns of namespaces
         ceiling_s = min(at_most_s, FIRST_RETRY_S * 2 ** min(item.failures, 20))
         item.failures += 1
         delay_s = max(at_least_s, self.jitter(0.0, ceiling_s))
@@ -118,7 +121,7 @@ class WorkQueue:
         return delay_s
 
     def park(self, key: str) -> None:
-        """The run cannot go on before `unpark`; a user's change, or a sweep, still runs it."""
+        """End a run that needs LiveKit; the next one follows `unpark`, a user's change or a sweep."""
         priority = self._items[key].running
         item = self._finish(key)
         if item.again is not None and item.again is not Priority.SWEEP:
@@ -127,7 +130,7 @@ class WorkQueue:
         item.again, item.parked = None, priority
 
     def unpark(self) -> None:
-        """Run whatever was parked, what users changed first; and what backs off, as its reason may be gone."""
+        """Queue the parked keys with their priority, and the keys in back-off as SWEEP: the cause may be gone."""
         for key, item in self._items.items():
             priority = Priority.SWEEP if item.due is not None and item.failures else item.parked
             if priority is not None:
@@ -143,27 +146,27 @@ class WorkQueue:
 
     @property
     def depth(self) -> int:
-        """Keys that could run now."""
+        """How many keys could run now."""
         return sum(len(priority) for priority in self._waiting.values())
 
     @property
     def delayed(self) -> int:
-        """Keys that wait for their time."""
+        """How many keys wait for a time."""
         return sum(1 for item in self._items.values() if item.due is not None)
 
     @property
     def parked(self) -> int:
-        """Keys that wait for LiveKit to answer again."""
+        """How many keys wait until LiveKit answers again."""
         return sum(1 for item in self._items.values() if item.parked is not None)
 
     @property
     def active(self) -> int:
-        """Runs under way."""
+        """How many runs are under way."""
         return sum(1 for item in self._items.values() if item.running is not None)
 
     @property
     def oldest_s(self) -> float:
-        """How long the longest-waiting key that could run has waited, in seconds."""
+        """For how many seconds the oldest of the keys that could run now has waited."""
         heads = [self._items[next(iter(priority))].since for priority in self._waiting.values() if priority]
         return self.clock() - min(heads) if heads else 0.0
 
@@ -174,7 +177,7 @@ class WorkQueue:
             await self._wake.wait()
 
     def stop(self) -> None:
-        """Take nothing more in: drop what waits, and all timers. Runs under way go on."""
+        """Accept no more keys, and drop the waiting ones and all timers. Runs under way go on."""
         self._stopped = True
         for item in self._items.values():
             self._cancel_timer(item)
@@ -185,7 +188,7 @@ class WorkQueue:
             fair.clear()
 
     def _note(self, key: str, item: _Item, asker: str) -> None:
-        """Remember who asked; a key that waits for somebody else already may be run at either's turn."""
+        """Remember which namespace asked. A waiting key joins the queue of this namespace, too."""
         if item.running is not None:
             item.again_for[asker] = None
             return
@@ -230,7 +233,7 @@ class WorkQueue:
         return key
 
     def _next_priority(self) -> Priority | None:
-        """The first priority with a key that may run; after `AHEAD` keys of it, the other that waits for longest."""
+        """The highest priority with a key that may run; after `AHEAD` runs, the other priority that waits longest."""
         ready = [priority for priority, keys in self._waiting.items() if keys and self._has_room(priority)]
         if len(ready) <= 1:
             self._ahead = 0

@@ -1,4 +1,4 @@
-"""Releases what an administrator names on the Lease (`kubectl byoc release`)."""
+"""Releases the LiveKit IDs that an administrator writes on the Lease with `kubectl byoc release`."""
 
 import logging
 
@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 class Releases:
-    """Hears the Lease's annotation and has the named LiveKit objects deleted; the next sweeps try again."""
+    """Follows the Lease's annotation and deletes the LiveKit objects that it names. Each sweep tries again."""
 
     def __init__(self, orphans: OrphanSearch, role: Role, tasks: Tasks) -> None:
         self._orphans = orphans
@@ -20,7 +20,7 @@ class Releases:
         self._tasks = tasks
 
     def asked(self, text: str) -> None:
-        """The annotation changed, or was seen for the first time."""
+        """Handle a new value of the annotation: LiveKit IDs, as `core.orphans.asked_to_release` reads them."""
         self._orphans.asked = asked_to_release(text)
         if self._role.leading:
             self._tasks.run_aside(self._release(), "release")
@@ -30,5 +30,5 @@ class Releases:
             await self._orphans.release()
         except OperatorError as exc:
             log.warning("nothing can be released just now, the next sweep tries again: %s", exc.message)
-        except Exception as exc:  # noqa: BLE001 - the request stays on the Lease: a bug must not end each new leader
+        except Exception as exc:  # noqa: BLE001 - the request stays on the Lease, so a bug would end each new leader
             log.error("a bug: %s while releasing what the Lease names", type(exc).__name__)  # noqa: TRY400 - as in runs

@@ -1,33 +1,33 @@
-"""Rights that live in what is being deleted: a namespaced install has them in the very namespaces of its numbers.
+"""Reports the loss of the right to remove finalizers, when a namespace with numbers is deleted.
 
-Kubernetes deletes a RoleBinding along with its namespace, perhaps before the numbers are let go. No right outlives the
-namespace but one that holds everywhere: so it is told before, and when it happens.
+A namespaced install has its rights by a RoleBinding in each namespace. Kubernetes deletes the RoleBinding with its
+namespace, perhaps before the operator has removed the finalizers of the numbers; only a ClusterRoleBinding stays. The
+operator therefore warns at the start, and reports when it happens.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 
 from ..cluster.access import may_let_go_everywhere
+from ..cluster.events import Announce
 from ..cluster.port import JsonApi
 from ..errors import OperatorError
 
 log = logging.getLogger(__name__)
 
-Say = Callable[[str, str], Awaitable[None]]
-"""Posts an Event on the installation: reason, note."""
-
 
 class Rights:
-    """Tells of rights in single namespaces. `namespaces`: the watched ones; without any there is nothing to tell."""
+    """Reports lost rights by namespace. `namespaces`: the watched ones; if empty, the install is not namespaced."""
 
-    def __init__(self, namespaces: tuple[str, ...] = (), api: JsonApi | None = None, say: Say | None = None) -> None:
+    def __init__(
+        self, namespaces: tuple[str, ...] = (), api: JsonApi | None = None, announce: Announce | None = None
+    ) -> None:
         self._namespaces = namespaces
         self._api = api
-        self._say = say
+        self._announce = announce
         self._missing: set[str] = set()
 
     async def look(self) -> None:
-        """Once at the start: say that a namespace may take our rights along, unless we have them everywhere."""
+        """At the start: warn that rights go with their namespace, unless the operator has them in the whole cluster."""
         if not self._namespaces or self._api is None:
             return
         try:
@@ -42,7 +42,7 @@ class Rights:
             )
 
     async def refused(self, namespace: str, message: str) -> None:
-        """A finalizer could not be taken off a deleted number, as we have no right to; told once a namespace."""
+        """Report, once per namespace, that the operator has no right to remove a finalizer."""
         if not self._namespaces or namespace in self._missing:
             return
         self._missing.add(namespace)
@@ -52,11 +52,11 @@ class Rights:
             f"(docs/outlives.md, When a namespace goes). The API server: {message}"
         )
         log.error(note)
-        if self._say is not None:
-            await self._say("RightsGone", note)
+        if self._announce is not None:
+            await self._announce("RightsGone", note)
 
     def used(self, namespace: str) -> None:
-        """We have the right, again or still."""
+        """Note that the operator removed a finalizer, so it has the right in this namespace."""
         if namespace in self._missing:
             self._missing.discard(namespace)
             log.info("the operator has the right again to let numbers of namespace %s go", namespace)

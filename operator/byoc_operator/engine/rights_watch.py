@@ -1,4 +1,4 @@
-"""Watches for rights that the API server has taken away and gives back."""
+"""Waits for rights that the operator is missing, and notices when it has them again."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ ASK_S = 5.0
 
 
 class RightsWatch:
-    """Asks for missing rights until none is missing, and then has whatever backs off tried at once."""
+    """Asks for missing rights until none is missing. When one is back, the numbers in back-off run at once."""
 
     def __init__(self, regained: Regained, queue: WorkQueue, role: Role, tasks: Tasks) -> None:
         self._regained = regained
@@ -23,13 +23,13 @@ class RightsWatch:
         regained.refusals.listen(self)
 
     def right_missing(self) -> None:
-        """Begin to ask, unless nothing is missing or the engine stops."""
+        """Begin to ask, if a right is missing and the engine does not stop."""
         if not self._asks and not self._tasks.stopping and self._regained.refusals.missing():
             self._asks = True
             self._tasks.run_once(self._ask(), "rights")
 
     def right_regained(self) -> None:
-        """Run at once what backs off, because its reason may be gone."""
+        """Run the numbers in back-off at once, because its cause may be gone."""
         if self._role.leading:
             self._queue.unpark()
 

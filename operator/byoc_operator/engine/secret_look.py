@@ -1,4 +1,4 @@
-"""The look at Secrets whose changes no watch tells, and what of all Secrets and numbers is sealed."""
+"""Reads the Secrets that no watch reports, and finds out whether sealed values are in use."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ class SecretLook:
         self._bugs = bugs
 
     async def look(self) -> list[OperatorError]:
-        """One GET per distinct Secret that a number names and no watch tells of, a few at a time; what went wrong."""
+        """GET each Secret that a number names and no watch reports, `GETS_AT_ONCE` at a time; returns the errors."""
         known = self._ports.secrets.known
         asked = [name for name in self._ports.cache.secrets() if not ((facts := known(*name)) and facts.watched)]
         troubles: list[OperatorError] = []
@@ -36,35 +36,38 @@ class SecretLook:
         return troubles
 
     async def _ask(self, namespace: str, name: str) -> OperatorError | None:
-        """Read a Secret, and queue its numbers if it has changed; why it could not be read, if so."""
+        """Read a Secret, and queue its numbers if it has changed. Returns the error if the Secret cannot be read."""
         secrets = self._ports.secrets
         before = secrets.known(namespace, name)
         try:
             await secrets.fetch(namespace, name)
         except OperatorError as exc:
-            # The numbers that use it find out in their own runs, and say so; the others must not wait for it.
+            # The runs of the numbers that use this Secret meet the same error and report it.
             log.debug("Secret %s/%s cannot be read: %s", namespace, name, exc.message)
             return exc
-        except Exception as exc:  # noqa: BLE001 - a bug that one Secret meets must not hide the others
+        except Exception as exc:  # noqa: BLE001 - a bug with one Secret must not keep the others from being read
             self._bugs.met("secrets", exc, f"while reading Secret {namespace}/{name}")
             return Unavailable(Reason.KUBERNETES_UNAVAILABLE, f"a Secret cannot be read ({type(exc).__name__})")
         after = secrets.known(namespace, name)
         if after is not None and (before is None or before.values != after.values or before.sealed != after.sealed):
             users = self._ports.cache.users_of(namespace, name)
             for number in users:
-                self._queue.add(number.phone_number, followers(len(users)), namespace)  # news end a back-off
+                self._queue.add(number.phone_number, followers(len(users)), namespace)  # a new Secret ends a back-off
         return None
 
 
 class SealedInUse:
-    """What is sealed in the cluster, or was sealed when a number was last in step: its Secret may come back."""
+    """Finds out whether the cluster has sealed values.
+
+    A number whose credentials were sealed at the last write counts, too: its Secret may come back.
+    """
 
     def __init__(self, ports: SecretPorts, secrets: SecretLook) -> None:
         self._ports = ports
         self._secrets = secrets
 
     def known(self) -> str:
-        """A Secret with a sealed value, or a number whose status says that its credentials were sealed; else empty."""
+        """The first use of a sealed value in words: a Secret, or a number whose credentials were sealed; else empty."""
         if secret := self._ports.secrets.any_sealed():
             return "Secret {}/{}".format(*secret)
         written = ((number.key, number.status.credentials) for number in self._ports.cache.all())
@@ -72,9 +75,9 @@ class SealedInUse:
         return next((f"the credentials of number {key.namespace}/{key.name}" for key in numbers), "")
 
     async def found(self) -> str:
-        """The same after a look at the Secrets without our label. One that may not be read may well be sealed.
+        """As `known`, after reading the Secrets without our label. A Secret that the operator may not read counts.
 
-        Raises `Unavailable` if a Secret cannot be read just now.
+        Raises `Unavailable` if the API server does not answer.
         """
         if used := self.known():
             return used

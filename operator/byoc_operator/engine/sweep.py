@@ -1,6 +1,6 @@
-"""The sweep: one snapshot of LiveKit, compared in memory with every number; only those that differ get a run.
+"""The sweep: compares one snapshot of LiveKit with every number in memory, and queues the numbers that differ.
 
-It is the start of the operator, its drift detection, and its healing after an outage, all one code path.
+The same code serves the start of the operator, the detection of drift, and the recovery after a LiveKit outage.
 """
 
 import asyncio
@@ -18,37 +18,38 @@ from .ports import SweepPorts
 from .priority import Priority
 from .queue import WorkQueue
 from .secret_look import SecretLook
+from .throttled import count_wait_of
 
 log = logging.getLogger(__name__)
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 15.0
-"""While LiveKit does not answer, it is asked again after 1 s, doubling to 15 s: one cheap question for all numbers."""
+"""While LiveKit does not answer, the sweeper asks again after 1 s, then after twice as long each time, up to 15 s."""
 
-BREATH = 50
-"""Numbers compared before the event loop gets a turn; a comparison takes about 0.1 ms."""
+COMPARED_PER_TURN = 50
+"""How many numbers are compared before other tasks get a turn; a comparison takes about 0.1 ms."""
 
 JITTER = 0.1
-"""Sweeps of several installations must not fall on the same second for ever."""
+"""The part of the interval that is random, so that several installations do not sweep at the same time for ever."""
 
 
 class Judge(Protocol):
-    """Who knows what a run would do."""
+    """Tells what a run would do."""
 
     def in_step(self, phone: str) -> bool:
-        """Whether a run of this phone number would find nothing to do."""
+        """Whether a run of this phone number would change nothing."""
         ...
 
     async def tidy(self) -> None:
-        """Forget what is remembered for nothing."""
+        """Forget numbers that no object names any more."""
         ...
 
 
 @dataclass(slots=True)
 class LiveKitState:
-    """What the last sweep saw of LiveKit as a whole; `trouble` None: it answered.
+    """LiveKit in the last sweep. `trouble`: why the sweep failed; None if it did not. `asked`: a sweep has ended.
 
-    `swept_at_s`: when the last good sweep ended, or sweeps began; epoch seconds.
+    `swept_at_s`: when the last successful sweep ended, or the first one began, in epoch seconds.
     """
 
     trouble: Failure | None = None
@@ -57,7 +58,7 @@ class LiveKitState:
 
     @property
     def up(self) -> bool | None:
-        """Whether it answered; None before anybody asked."""
+        """Whether LiveKit answered the last sweep; None before the first one ends."""
         return self.trouble is None if self.asked else None
 
 
@@ -77,16 +78,16 @@ class Sweeper:
         self._guard = ports.guard
         self._queue = queue
         self._judge = judge
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._failures = 0
         self._bugs = Bugs(ports.metrics)
         self.secrets = SecretLook(ports, queue, self._bugs)
         self.state = LiveKitState()
 
     async def run(self, told: Callable[[Failure], None]) -> None:
-        """Sweep for ever. `told` hears when LiveKit as a whole begins to fail, or fails in another way.
+        """Sweep for ever. `told` is called when LiveKit as a whole begins to fail, or fails with another reason.
 
-        While the guard is open this is the one that asks, for everybody.
+        While the guard blocks calls to LiveKit, only this task asks whether LiveKit answers again.
         """
         while True:
             try:
@@ -102,29 +103,29 @@ class Sweeper:
                 continue
             self._answered()
             # S311: nothing secret hangs on when a sweep runs
-            await self._guard.wait_open(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+            await self._guard.wait_open(self.interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
             if self._guard.trouble:
                 self._failed(self._guard.trouble, told)
                 await asyncio.sleep(self._retry_s())
 
     async def sweep(self) -> None:
-        """One sweep. Raises what LiveKit, or the API server for unlabelled Secrets, had to say."""
+        """Carry out one sweep. Raises `Failure` if LiveKit fails, or the API server for the orphan search."""
         await self._ports.inventory.refresh()
-        await self._apart("secrets", self.secrets.look())
+        await self._part("secrets", self.secrets.look())
         different = 0
         for count, phone in enumerate(self._ports.cache.phones()):
-            if count % BREATH == 0:
+            if count % COMPARED_PER_TURN == 0:
                 await asyncio.sleep(0)
             if not self._queue.running(phone) and not self._seems_in_step(phone):
                 different += 1
                 self._queue.add(phone, Priority.SWEEP)
         log.debug("swept %d numbers, %d differ", len(self._ports.cache), different)
-        await self._apart("claims", self._judge.tidy())
-        await self._apart("orphans", self._orphans.look())
+        await self._part("claims", self._judge.tidy())
+        await self._part("orphans", self._orphans.look())
         self._bugs.round_ended()
 
-    async def _apart(self, part: str, work: Coroutine[Any, Any, object]) -> None:
-        """A part of the sweep; a bug in it must not end the others, and not the process. Raises what LiveKit says."""
+    async def _part(self, part: str, work: Coroutine[Any, Any, object]) -> None:
+        """Carry out a part of the sweep. A bug in it does not end the other parts. Raises `Failure`."""
         try:
             await work
         except Failure:
@@ -135,12 +136,12 @@ class Sweeper:
     def _seems_in_step(self, phone: str) -> bool:
         try:
             return self._judge.in_step(phone)
-        except Exception as exc:  # noqa: BLE001 - a bug that one number meets must not stop the sweep
+        except Exception as exc:  # noqa: BLE001 - a bug with one number must not stop the sweep
             self._bugs.met("numbers", exc, f"while comparing {phone}")
             return False
 
     def _queue_unseen(self) -> None:
-        """What happened while nobody looked and LiveKit cannot be asked: deletions, and objects never judged."""
+        """Queue what needs a run although LiveKit does not answer: deletions, and numbers that are not in step."""
         for number in self._ports.cache.all():
             if not number.was_in_step or (number.deleting and number.has_finalizer):
                 self._queue.add(number.phone_number, Priority.SWEEP)
@@ -150,6 +151,7 @@ class Sweeper:
         before = self.state.trouble
         self.state = LiveKitState(trouble=exc, asked=True, swept_at_s=self.state.swept_at_s)
         self._ports.metrics.sweeps.labels("failed").inc()
+        count_wait_of(self._ports.metrics, exc)
         if before is None or before.reason != exc.reason:
             log.error("LiveKit: %s: %s", exc.reason, exc.message)
             told(exc)
@@ -162,4 +164,4 @@ class Sweeper:
         self._ports.metrics.sweeps.labels("done").inc()
 
     def _retry_s(self) -> float:
-        return min(LONGEST_RETRY_S, self._interval_s, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 10))
+        return min(LONGEST_RETRY_S, self.interval_s, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 10))

@@ -1,4 +1,4 @@
-"""The engine's background tasks. A task that ends when it must not ends the process."""
+"""The engine's background tasks. If a task that must keep running ends, the process ends."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,13 +8,13 @@ Work = Coroutine[Any, Any, None]
 
 
 class Ended(RuntimeError):
-    """A task that must not end did, without an error of its own."""
+    """A task that must keep running ended without an exception."""
 
 
 class Tasks:
-    """Starts tasks and keeps them. Made inside a running event loop.
+    """Starts tasks and holds references to them. Made inside a running event loop.
 
-    `died`: has the error as its result when the first task ended against the rules.
+    `died`: its result is the error of the first task that ended although it must not.
     """
 
     def __init__(self) -> None:
@@ -23,15 +23,15 @@ class Tasks:
         self.died: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
 
     def keep_running(self, work: Work, name: str) -> None:
-        """Start a task that must not end before `stop`. Without it the operator would look healthy and do nothing."""
+        """Start a task that must not end before `stop`. If it ends, `died` gets a result."""
         self._start(work, name).add_done_callback(self._ended)
 
     def run_once(self, work: Work, name: str) -> None:
-        """Start a task that may end, but must not fail."""
+        """Start a task that may end, but must not raise. If it raises, `died` gets a result."""
         self._start(work, name).add_done_callback(self._done)
 
     def run_aside(self, work: Work, name: str) -> None:
-        """Start a task on which nothing depends."""
+        """Start a task whose failure does not matter."""
         self._start(work, name).add_done_callback(self._tasks.discard)
 
     @property
@@ -40,11 +40,11 @@ class Tasks:
         return self._stopping
 
     def stop(self) -> None:
-        """From now on every task may end."""
+        """Allow every task to end from now on."""
         self._stopping = True
 
     async def cancel(self) -> None:
-        """Cancel all tasks and wait for their ends."""
+        """Cancel all tasks and wait until they have ended."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

@@ -9,17 +9,18 @@ from ..core.run_outcome import Again, BackOff, Done, Park, RunOutcome
 from .ports import WorkerPorts
 from .queue import WorkQueue
 from .reconcile import Reconciler
+from .throttled import count_wait
 
 log = logging.getLogger(__name__)
 
 BUG_LONGEST_S = 600.0
 
 RUN_LIMIT_S = 300.0
-"""No run takes so long, because each of its calls has a timeout. A run that takes longer is ended and tried again."""
+"""A run that takes longer is cancelled and tried again. Each call has a timeout, so that no run should take so long."""
 
 
 class Worker:
-    """Runs phone numbers. `work` may be called several times: that many runs are under way at once."""
+    """Runs phone numbers. Each call of `work` is one worker, with one run at a time."""
 
     def __init__(self, ports: WorkerPorts, queue: WorkQueue, reconciler: Reconciler) -> None:
         self._ports = ports
@@ -29,7 +30,7 @@ class Worker:
 
     @property
     def oldest_s(self) -> float:
-        """How long the longest run under way has taken so far, in seconds."""
+        """For how many seconds the oldest run has been under way; 0 if there is none."""
         now = self._ports.clock()
         return now - min(self._runs.values(), default=now)
 
@@ -46,7 +47,7 @@ class Worker:
             self._ports.metrics.reconcile_seconds.observe(self._ports.clock() - started)
 
     async def _run(self, phone: str) -> str:
-        """Run the number, and tell the queue when it is due again; how the run ended, as the metric calls it."""
+        """Run the number and tell the queue when it is due again. Returns the metric's label for the end of the run."""
         outcome = await self._outcome(phone)
         match outcome:
             case Done():
@@ -55,7 +56,8 @@ class Worker:
             case Again(delay_s):
                 self._queue.later(phone, delay_s)
                 return "waiting"
-            case BackOff(longest_s, at_least_s):
+            case BackOff(longest_s, at_least_s, reason):
+                count_wait(self._ports.metrics, reason, at_least_s)
                 self._queue.retry(phone, at_least_s, longest_s)
                 return "unavailable"
             case Park():
@@ -68,12 +70,12 @@ class Worker:
                 assert_never(outcome)
 
     async def _outcome(self, phone: str) -> RunOutcome | None:
-        """How the run ends; None if it meets a bug, which must not stop the runs of other numbers."""
+        """The outcome of the run; None after a bug, which must not stop the runs of other numbers."""
         try:
             async with asyncio.timeout(RUN_LIMIT_S):
                 return await self._reconciler.reconcile(phone)
         except Exception as exc:  # noqa: BLE001 - see above
-            # The frames only: an exception's text may hold what it was handed.
+            # The frames only: the text of an exception may contain a credential.
             frames = "".join(traceback.format_tb(exc.__traceback__)[-4:])
             log.error(  # noqa: TRY400 - see above
                 "a bug: %s while working on %s\n%s", type(exc).__name__, phone, frames

@@ -1,7 +1,7 @@
 """LiveKit's SIP API.
 
-`gateway` is the port, `client` talks to the server, `guard` stands in front of the client, and `inventory` shares one
-snapshot. `fake` stands in for tests. No protobuf message leaves this package.
+`gateway` is the port, `client` talks to the server, `guard` wraps the client in a circuit breaker and a rate limit, and
+`inventory` shares one snapshot. `fake` replaces the server in tests. No protobuf message leaves this package.
 
 Imports: core, api, errors.
 """

@@ -1,7 +1,7 @@
-"""What is kept in memory of LiveKit's objects: anybody with its key may make them, thousands, of any length.
+"""Bounds for the LiveKit objects in memory: anybody with LiveKit's API key can create thousands, of any length.
 
-The bounds are wider than whatever we write, so that an object of ours that was cut differs from what it should be, and
-is written anew. A cut text or list ends with an ellipsis.
+The bounds are wider than anything the operator writes. An object of ours that was cut therefore differs from the wanted
+one and is written anew. A cut text or list ends with an ellipsis.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,28 +15,30 @@ from typing import Any, TypeVar
 from ..core.fields import FIELDS, Shape
 from ..core.ownership import owner_of, parse_mark
 from ..core.trunk import OUR_SELECTION, DispatchRule, InboundTrunk, Kind, Masked, Selection, SipObject
-from .error_map import TooMuch
+from .error_map import ReplyTooLong
 
 MAX_KEPT_BYTES = 64 * 2**20
-"""Of the texts of one list in memory; 10,000 ordinary trunks have 12 MB."""
+"""Bytes that the texts of one list may take in memory; 10,000 ordinary trunks take 12 MB."""
 
 MAX_NUMBERS = 10_000
-"""Numbers of one inbound trunk that are known; called numbers and trunks of one rule."""
+"""How many numbers of one inbound trunk are kept, and how many called numbers and trunks of one rule."""
 
 MAX_NUMBERS_IN_ALL = 250_000
 FEW_NUMBERS = 10
-"""How many numbers of inbound trunks are known in all; of each trunk after that a few. LiveKit itself refuses a number
-that conflicts with one that we do not know."""
+"""How many numbers of all inbound trunks together are kept, and how many of each further trunk.
+
+LiveKit itself refuses a number that conflicts with one that was not kept.
+"""
 
 SHORT = 512
-"""Bytes of an object on the wire: in so many nothing is too long. Most objects are shorter."""
+"""An object with at most so many bytes on the wire is within all bounds. Most objects are shorter."""
 
 _NAME = 640
 _TEXT = 1024
 _METADATA = 4096
 _AGENT_METADATA = 131_072
 _FOREIGN = 512
-"""Characters of a metadata that is no mark."""
+"""Characters that are kept of metadata that is not a mark."""
 
 _ENTRIES = 256
 _HEADERS = 64
@@ -45,27 +47,30 @@ _CUT = "…"
 _Listed = TypeVar("_Listed", bound=SipObject)
 
 
-class Room:
-    """How much of one list may be kept, whatever wire it came over."""
+class ListBudget:
+    """Counts what one list takes in memory, over all its pages."""
 
     def __init__(self) -> None:
         self._bytes = 0
         self._numbers = 0
 
     def take(self, listed: _Listed) -> _Listed:
-        """The object, or what there is room for of its numbers. Raises `TooMuch`."""
+        """The object, with fewer numbers once `MAX_NUMBERS_IN_ALL` is reached.
+
+        Raises `ReplyTooLong` when the list takes more than `MAX_KEPT_BYTES`.
+        """
         if isinstance(listed, InboundTrunk):
             self._numbers += len(listed.numbers)
             if self._numbers > MAX_NUMBERS_IN_ALL and len(listed.numbers) > FEW_NUMBERS:
                 listed = replace(listed, numbers=(*listed.numbers[:FEW_NUMBERS], _CUT))
         self._bytes += _size(listed)
         if self._bytes > MAX_KEPT_BYTES:
-            raise TooMuch
+            raise ReplyTooLong
         return listed
 
 
 def bounded(listed: _Listed) -> _Listed:
-    """The object, its texts and lists cut where they are longer than any of ours."""
+    """The object, with the texts and lists cut that are longer than any of ours."""
     cut: dict[str, Any] = {name: bound(getattr(listed, name)) for name, bound in _CUTS[listed.kind]}
     if isinstance(listed, DispatchRule):
         most = _FOREIGN if owner_of(listed) is None else _AGENT_METADATA
@@ -90,13 +95,13 @@ def _kept(text: str, most: int = _TEXT) -> str:
 
 
 def _mark(metadata: str) -> str:
-    """Metadata, cut where it is longer than a mark of ours can be; whose it is stays."""
+    """Metadata, cut if it is longer than a mark of ours can be; a mark keeps its owner."""
     if len(metadata) <= _FOREIGN:
         return metadata
     mark = parse_mark(metadata)
     if mark is None:
         return _kept(metadata, _FOREIGN)
-    # The blank: a mark that somebody filled up is not as we wrote it, and is written anew.
+    # The added blank makes a mark that somebody made longer differ from the one we wrote, so it is written anew.
     return metadata if len(metadata) <= _METADATA else mark.dump() + " "
 
 
@@ -116,7 +121,7 @@ _BY_SHAPE: Mapping[Shape, Callable[[Any], object]] = {
     Shape.PAIRS: _pairs,
     Shape.PAIRS_WITH_CREDENTIALS: _pairs,
 }
-"""How a field is cut; a number, a flag and a digest have one size."""
+"""How a field is cut, by its shape. A number, a flag and a digest have a fixed size and are not cut."""
 
 _BY_PATH: Mapping[str, Callable[[Any], object]] = {
     **{f"{kind}.name": partial(_kept, most=_NAME) for kind in Kind},
@@ -125,7 +130,7 @@ _BY_PATH: Mapping[str, Callable[[Any], object]] = {
     "inboundTrunk.numbers": partial(_entries, most=MAX_NUMBERS),
     "dispatchRule.trunkIds": partial(_entries, most=MAX_NUMBERS),
 }
-"""Fields of which more is kept than of others, or less."""
+"""How a field is cut whose bound differs from that of its shape."""
 
 _CUTS = {
     kind: tuple(
@@ -135,11 +140,11 @@ _CUTS = {
 }
 
 _WORDS = frozenset({"transport", "media_encryption"})
-"""Texts that are one of a few words: all objects share them."""
+"""Text fields with few possible values: all objects share these strings, so they take no memory."""
 
 
 def _measured(kind: Kind) -> tuple[Callable[[SipObject], tuple[str, ...]], tuple[str, ...], tuple[str, ...]]:
-    """What gives all texts of an object at once, and the names of the fields with lists and with pairs."""
+    """A getter of all texts of an object, the names of the fields with lists, and those of the fields with pairs."""
     names = {
         shape: tuple(each.attribute for each in FIELDS[kind] if each.shape is shape and each.attribute not in _WORDS)
         for shape in Shape
@@ -152,7 +157,7 @@ _MEASURED = {kind: _measured(kind) for kind in Kind}
 
 
 def _size(listed: SipObject) -> int:
-    """Bytes that the texts of an object take in memory; entries of 3 bytes on the wire take 60."""
+    """Bytes that the texts of an object take in memory; a short string takes 20 times its bytes on the wire."""
     texts_of, lists, maps = _MEASURED[listed.kind]
     size = sum(map(getsizeof, texts_of(listed)))
     for name in lists:

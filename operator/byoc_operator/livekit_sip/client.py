@@ -1,7 +1,8 @@
 """LiveKit's SIP API over HTTP, through livekit-api.
 
-The library (1.2.2) gives its calls no timeout, no bound and a signature each; all three are done here. Its reading
-of replies is guarded too: it takes an empty body for an empty list.
+The library (1.2.2) has no timeout and no bound for replies, and signs a token for each call. This module adds the
+timeout and the bounds, and signs one token for many calls. `session` refuses replies that the library would misread,
+such as an empty body.
 """
 
 import asyncio
@@ -24,39 +25,52 @@ from ..core.ownership import owner_of
 from ..core.trunk import Kind, Mask, SipObject
 from ..errors import Gone, Unavailable
 from . import convert
-from .bounds import Room
-from .error_map import LIBRARY_ERRORS, TooMuch, from_library
+from .bounds import ListBudget
+from .error_map import LIBRARY_ERRORS, ReplyTooLong, from_library
 from .kinds import KINDS, LiveKitKind, in_livekit
-from .listing import FEW_FIELDS, MAX_FIELDS, MAX_OBJECTS, PATIENCE, Seen, Unreadable, items_of, read, seen_as
+from .listing import (
+    FEW_FIELDS,
+    MANY_UNREADABLE,
+    MAX_FIELDS,
+    MAX_OBJECTS,
+    Seen,
+    UnreadableItems,
+    items_of,
+    read,
+    seen_as,
+)
 from .session import Endpoint, SignedSession
 
 _Result = TypeVar("_Result")
 _Object = TypeVar("_Object", bound=SipObject)
 
 _PORTION, _ITEM_WEIGHT, _CUT_AT_ONCE = 2**17, 256, 5000
-"""Bytes read without a break, what an object counts for beside its own, objects cut apart without a break: each about
-5 ms. 10,000 in one go would keep watches and probes waiting."""
+"""How much of a list is read before other tasks get a turn, about 5 ms of work each.
+
+The bytes of a portion; the bytes that each object counts for beside its own; the objects that are cut apart in one
+portion. To read 10,000 objects without a break would delay watches and probes.
+"""
 
 _MAX_PAGES = 1000
-"""Of one list: each takes a call, and a server could make up new ones for ever."""
+"""Pages of one list. A faulty server could send new pages for ever."""
 
 _LIST_LIMIT_S = 300.0
-"""Of one list, all its pages: each page may take the time of a call."""
+"""Seconds for all pages of one list together; each page may also take the time of a call."""
 
 _ID_KNOWN = 256
-"""Characters by which two IDs are told apart."""
+"""Characters of an ID that are compared."""
 
 log = logging.getLogger(__name__)
 
 Observer = Callable[[str, str, float], None]
-"""Told of every call: LiveKit's method name, `ok` or the error's reason, its duration in seconds."""
+"""Called after every call with LiveKit's method name, `ok`, `cancelled` or the error's reason, and the seconds."""
 
 
 class LiveKitClient:
-    """`gateway.SipGateway` over the network. Made inside a running event loop; close it with `aclose`.
+    """`gateway.SipGateway` over the network. To be created inside a running event loop and closed with `aclose`.
 
-    `clock`: seconds, monotonic. Every call ends within `timeout_s`, and none is repeated here. `guard.Guard` decides
-    whether a write may leave.
+    `clock`: seconds, monotonic. Every call ends within `endpoint.timeout_s`, and the client repeats none. `guard.Guard`
+    decides whether a write may be sent.
     """
 
     def __init__(
@@ -74,39 +88,39 @@ class LiveKitClient:
         self._observer = observer
         self._clock = clock
         self._lists_passwords = not endpoint.paged
-        # Fields that this server fills by itself, learned from its replies to our writes, which never hold them.
-        # Without this memory such a field would be a difference for ever.
-        self._unreadable: dict[str, Unreadable] = {}
+        self._unreadable: dict[str, UnreadableItems] = {}
+        # Fields that this server sets by itself: the replies to our writes have them, and our requests do not. They do
+        # not count as differences.
         self._server_made: set[tuple[Kind, str]] = set()
 
     @property
     def unreadable(self) -> int:
-        """How many objects of the last lists could not be read whole, or have an ID that nobody can use."""
+        """How many objects of the last lists could not be read completely, or have an unusable ID."""
         return sum(each.count for each in self._unreadable.values())
 
     async def probe(self) -> None:
-        """One filtered list by an ID that does not exist: it costs next to nothing and still needs the key."""
+        """List the rules with an ID that does not exist: the call is cheap and needs a valid key."""
         request = ListSIPDispatchRuleRequest(dispatch_rule_ids=["SDR_probe"])
         await self._call("ListSIPDispatchRule", lambda sip: sip.list_dispatch_rule(request))
 
     async def list_all(self, of: type[_Object]) -> list[_Object]:
-        """All objects of one kind, without credentials' texts."""
+        """All objects of one kind, without the texts of credentials."""
         return self._with_passwords_judged(of.kind, await self._list(in_livekit(of)))
 
     async def create(self, wanted: _Object) -> _Object:
-        """Create; `wanted.id` is not looked at. ValueError if a credential of `wanted` has no text."""
+        """Create an object; `wanted.id` is ignored. Raises ValueError if a credential of `wanted` has no text."""
         kind = in_livekit(type(wanted))
         info = kind.conversion.to_proto(wanted)
         return await self._write("Create", kind, wanted, "", lambda sip: kind.create(sip, info))
 
     async def replace(self, wanted: _Object) -> _Object:
-        """Replace the object `wanted.id` as a whole. ValueError if a credential of `wanted` has no text."""
+        """Replace the whole object `wanted.id`. Raises ValueError if a credential of `wanted` has no text."""
         kind = in_livekit(type(wanted))
         info = kind.conversion.to_proto(wanted)
         return await self._write("Update", kind, wanted, wanted.id, lambda sip: kind.update(sip, wanted.id, info))
 
     async def delete(self, kind: Kind, id: str) -> None:
-        """Delete; an object that is already gone is a success."""
+        """Delete an object; an object that is already gone is a success."""
         delete = KINDS[kind].delete
         try:
             await self._call(KINDS[kind].delete_name, lambda sip: delete(sip, id))
@@ -114,7 +128,7 @@ class LiveKitClient:
             return
 
     async def set_metadata(self, kind: Kind, id: str, metadata: str) -> None:
-        """Change a trunk's metadata and nothing else; a trunk that is gone is a success. Rules: ValueError."""
+        """Change only the metadata of a trunk; a trunk that is gone is a success. Raises ValueError for a rule."""
         mark = KINDS[kind].mark
         if mark is None:
             raise ValueError("a rule is marked by its name, not by metadata")
@@ -124,52 +138,55 @@ class LiveKitClient:
             return
 
     def set_credentials(self, key: str, secret: SecretStr) -> None:
-        """Use another API key from the next call on."""
+        """Use this API key from the next call on."""
         self._session.set_credentials(key, secret)
 
     async def aclose(self) -> None:
-        """Close all connections; calls still under way fail."""
+        """Close all connections; calls that are under way fail."""
         await self._session.aclose()
 
     async def _list(self, kind: LiveKitKind[_Object]) -> list[_Object]:
-        """All objects, each ID once, and what bears our mark without a usable ID: its owner must know of it."""
+        """All objects with a usable ID, each ID once, and the objects with our mark that have no usable ID.
+
+        Raises `Failure`.
+        """
         try:
             async with asyncio.timeout(_LIST_LIMIT_S):
                 return await self._pages(kind)
-        except (TooMuch, TimeoutError) as exc:
+        except (ReplyTooLong, TimeoutError) as exc:
             raise from_library(exc) from exc
 
     async def _pages(self, kind: LiveKitKind[_Object]) -> list[_Object]:
-        """Ends with a page that brings nothing new, so that a server without pages ends too."""
+        """The objects of all pages. A page without a new ID is the last one, so a server without pages works too."""
         method = f"List{kind.name}"
         found: list[_Object] = []
         known: set[str] = set()
-        room, unreadable, after = Room(), Unreadable(), None
+        budget, unreadable, after = ListBudget(), UnreadableItems(), None
         for _ in range(_MAX_PAGES):
             last = ""
             async for item in _in_portions(await self._page(method, kind.list_request(page=after))):
-                seen = self._seen(kind, item, FEW_FIELDS if unreadable.count > PATIENCE else MAX_FIELDS)
+                seen = self._seen(kind, item, FEW_FIELDS if unreadable.count > MANY_UNREADABLE else MAX_FIELDS)
                 listed_as = seen.id[:_ID_KNOWN]
                 if listed_as in known:
                     continue
                 if not seen.whole or seen.value.id != listed_as:
                     unreadable.note(listed_as)
-                    await asyncio.sleep(0)  # to look at such a one takes long
+                    await asyncio.sleep(0)  # other tasks get a turn, because reading such an object takes long
                 if listed_as:
                     known.add(listed_as)
                     last = listed_as
                 if seen.value.id or owner_of(seen.value) is not None:
-                    found.append(room.take(seen.value))
+                    found.append(budget.take(seen.value))
             if len(known) > MAX_OBJECTS:
-                raise TooMuch
+                raise ReplyTooLong
             if not self._paged or not last:
-                self._tell(method, unreadable)
+                self._log_unreadable(method, unreadable)
                 return found
             after = Pagination(after_id=last)
-        raise TooMuch
+        raise ReplyTooLong
 
     async def _page(self, method: str, request: Message) -> list[memoryview]:
-        """One page, taken apart but unread: one bad object must not hide the others."""
+        """The objects of one page, not yet parsed: one bad object must not hide the others."""
 
         async def page(_: SipService) -> list[memoryview]:
             found: list[memoryview] = []
@@ -181,8 +198,8 @@ class LiveKitClient:
 
         return await self._call(method, page)
 
-    def _tell(self, method: str, unreadable: Unreadable) -> None:
-        """Say once, not at each sweep, what cannot be read."""
+    def _log_unreadable(self, method: str, unreadable: UnreadableItems) -> None:
+        """Log what cannot be read, once and not at each sweep."""
         before = self._unreadable.get(method)
         self._unreadable[method] = unreadable
         if unreadable.count and (before is None or before.count == 0):
@@ -196,7 +213,11 @@ class LiveKitClient:
         id: str,
         call: Callable[[SipService], Awaitable[Message]],
     ) -> _Object:
-        """The object as the reply tells it; what LiveKit may keep back is taken from `wanted`, without its text."""
+        """The object in the reply to a write.
+
+        LiveKit Cloud may leave credentials out of its replies; the digests of `wanted` are then filled in. Raises
+        `Failure`.
+        """
         reply = await self._call(f"{verb}{kind.name}", call, convert.credential_texts(wanted))
         stored = self._read(kind, reply)
         if not stored.id and not id:
@@ -210,7 +231,10 @@ class LiveKitClient:
     async def _call(
         self, method: str, call: Callable[[SipService], Awaitable[_Result]], credentials: Iterable[str] = ()
     ) -> _Result:
-        """One call within its time, as soon as a slot is free, counted; its failure as one of our errors."""
+        """Make one call as soon as a slot is free, within the timeout, and tell the observer. Raises `Failure`.
+
+        `credentials`: texts that the call sends; they are masked where the error quotes LiveKit.
+        """
         async with self._slots:
             sip = self._session.sip()
             started_s, outcome = self._clock(), "cancelled"
@@ -229,7 +253,11 @@ class LiveKitClient:
                 self._observer(method, outcome, self._clock() - started_s)
 
     def _with_passwords_judged(self, kind: Kind, found: list[_Object]) -> list[_Object]:
-        """One password that is listed shows that a missing one means none, also of trunks that came before."""
+        """The objects, with the meaning of a missing password.
+
+        One listed password shows that this server lists passwords. A missing one then means that none is set, also for
+        the trunks earlier in the list.
+        """
         if self._lists_passwords or not any(getattr(each, name) for name in WITHHELD[kind] for each in found):
             return found
         self._lists_passwords = True
@@ -240,7 +268,7 @@ class LiveKitClient:
         return seen_as(kind.conversion.id_of(got.info), self._read(kind, got.info), got, len(item))
 
     def _read(self, kind: LiveKitKind[_Object], info: Message) -> _Object:
-        """The value of a message, without what the server itself filled in."""
+        """The value of a message; `extra` is without the fields that the server sets by itself."""
         stored: _Object = kind.conversion.from_proto(info, self._mask, lists_passwords=self._lists_passwords)
         if not stored.extra:
             return stored
@@ -249,7 +277,7 @@ class LiveKitClient:
 
 
 async def _in_portions(items: list[memoryview]) -> AsyncIterator[memoryview]:
-    """Every item; the event loop gets its turns between them."""
+    """Every item, with turns for other tasks in between."""
     weight = 0
     for item in items:
         weight += _ITEM_WEIGHT + len(item)

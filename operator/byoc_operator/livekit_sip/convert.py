@@ -1,12 +1,12 @@
-"""LiveKit's protobuf messages to values of `core.trunk` and back; nothing else knows LiveKit's field names.
+"""Converts LiveKit's protobuf messages to values of `core.trunk` and back; only here stand LiveKit's field names.
 
-Writing fills a message completely, because LiveKit is always given whole objects; the ID is left out, it travels
-beside the message. Reading never keeps the text of a credential, and names in `extra` whatever is set in LiveKit
-that our value has no word for, so that a foreign change to such a field is a difference too.
+A written message is complete, because LiveKit replaces whole objects; the ID stands in the request, beside the message.
+A value that was read never has the text of a credential. Its `extra` names the fields that are set in LiveKit and that
+our value does not have, so that a change of such a field counts as drift too.
 
-Each field is one `Row`. The type of its attribute says how the field is converted and whether it is a credential
-(`core.trunk.FIELDS`); only a field that is no plain text, list or flag in LiveKit brings a `Form` of its own.
-Messages: livekit/protocol `protobufs/livekit_sip.proto`.
+Each field is one `Row`. The type of its attribute decides how the field is converted and whether it is a credential
+(`core.trunk.FIELDS`). A field that is not a plain text, list or flag in LiveKit has a `FieldForm` of its own. Messages:
+livekit/protocol `protobufs/livekit_sip.proto`.
 """
 
 import re
@@ -23,32 +23,35 @@ from ..api.carriers import CREDENTIAL_HEADERS
 from ..core.fields import FIELDS, SECRET, WITHHELD, Shape, credentials
 from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject
 from . import forms
-from .forms import Form, digest
+from .forms import FieldForm, digest
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
-"""LiveKit's own are like `ST_4fEsJ2PbsEvk`. Others fit in no status and in no list of an annotation."""
+"""A usable ID. LiveKit's IDs are like `ST_4fEsJ2PbsEvk`. Others do not fit into the status or an annotation."""
 
 _BOOKKEEPING = frozenset({"created_at", "updated_at"})
-"""Fields that say nothing about calls."""
+"""Fields that have no effect on calls."""
 
 _Object = TypeVar("_Object", bound=SipObject)
 _Info = TypeVar("_Info", bound=Message)
 
 
 class Row(NamedTuple):
-    """One field: `attribute` of our value, `field` of LiveKit's message. `form` None: the attribute's type says it."""
+    """One field: `attribute` of our value, `field` of LiveKit's message.
+
+    `form`: the conversion; None where the type of the attribute decides it.
+    """
 
     attribute: str
     field: str
-    form: Form | None = None
+    form: FieldForm | None = None
 
 
 _Beside = Callable[[_Info, Mask, set[str]], object]
-"""Reads what takes no part in equality; puts into the set the names of fields that hold more than we can tell."""
+"""Reads an attribute that is not compared. Adds to the set the fields with settings that our value does not have."""
 
 
 class Conversion(Generic[_Object, _Info]):
-    """The pair of conversions of one kind. All look-ups are done here once: a sweep reads thousands of objects."""
+    """Both conversions of one kind. All look-ups are made once, because a sweep reads thousands of objects."""
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class Conversion(Generic[_Object, _Info]):
         rows: tuple[Row, ...],
         beside: Mapping[str, _Beside[_Info]] = MappingProxyType({}),
     ) -> None:
-        """`beside`: how attributes that take no part in equality are read. ValueError if a field has no row."""
+        """`beside`: how attributes that are not compared are read. Raises ValueError if a field has no row."""
         shapes = {each.attribute: each.shape for each in FIELDS[of.kind]}
         if sorted(shapes) != sorted(row.attribute for row in rows):
             raise ValueError(f"the rows of {of.__name__} are not its fields")
@@ -83,11 +86,11 @@ class Conversion(Generic[_Object, _Info]):
         ]
         also = {name for _, _, form in self._forms for name in form.also}
         named = {id_field, *_BOOKKEEPING, *also, *(row.field for row in rows)}
-        # The fields themselves: to ask thousands of objects for the name of each takes twice as long.
+        # The set has the field descriptors, because a comparison of names takes twice as long.
         self._named = frozenset(field for field in info.DESCRIPTOR.fields if field.name in named)
 
     def to_proto(self, sip_object: _Object) -> _Info:
-        """The message, without its ID. ValueError (names the field) if a credential has no text."""
+        """The message, without its ID. Raises ValueError with the field's name if a credential has no text."""
         demand_texts(sip_object)
         values = dict(zip(self._fields, self._values_of(sip_object), strict=True))
         for field, write in self._writers:
@@ -98,7 +101,7 @@ class Conversion(Generic[_Object, _Info]):
         return info
 
     def from_proto(self, info: _Info, mask: Mask, *, lists_passwords: bool = True) -> _Object:
-        """The value of a listed object; `lists_passwords`: an empty password means that none is set."""
+        """The value of a listed object. `lists_passwords`: whether an empty password means that none is set."""
         named = self._named
         extra = {field.name for field, _ in info.ListFields() if field not in named}
         if len(UnknownFieldSet(info)):
@@ -119,23 +122,23 @@ class Conversion(Generic[_Object, _Info]):
 
 
 def usable_id(text: str) -> str:
-    """An ID as LiveKit makes them; empty for any other text: such an object can be seen, but not named."""
+    """The ID if it has the form of LiveKit's IDs, else an empty string."""
     return text if _ID.fullmatch(text) else ""
 
 
 def credential_texts(sip_object: SipObject) -> list[str]:
-    """The texts that an object brings to LiveKit and that must not appear in any message."""
+    """The texts of an object's credentials, which must not appear in any message."""
     return [each.text.get_secret_value() for _, each in credentials(sip_object) if each.text is not None]
 
 
 def demand_texts(sip_object: SipObject) -> None:
-    """ValueError, with the name of the field, where only a digest of a credential is known."""
+    """Raises ValueError, with the name of the field, if only the digest of a credential is known."""
     for place, credential in credentials(sip_object):
         if credential.text is None:
             raise ValueError(f"{place}: only a digest is known, its text is needed to write it")
 
 
-# What the shape of an attribute says
+# Conversions by the shape of an attribute
 
 
 def _text(credential: Masked | None) -> str:
@@ -154,7 +157,7 @@ _WRITERS: Mapping[Shape, Callable[[Any], object]] = {
     Shape.CREDENTIAL: _text,
     Shape.PAIRS_WITH_CREDENTIALS: _texts,
 }
-"""How credentials become texts again."""
+"""How credentials are written."""
 
 _MASKERS: Mapping[Shape, Callable[[Any, Mask], object]] = {
     Shape.CREDENTIAL: digest,
@@ -163,7 +166,7 @@ _MASKERS: Mapping[Shape, Callable[[Any, Mask], object]] = {
 """How credentials are read."""
 
 _COPIERS: Mapping[Shape, Callable[[Any], object]] = {Shape.TEXTS: tuple, Shape.PAIRS: dict}
-"""How LiveKit's containers are read. What has another shape is read and written as it is."""
+"""How LiveKit's containers are read. Values of other shapes are read and written without a conversion."""
 
 
 # The three kinds

@@ -1,8 +1,8 @@
-"""Every failure of a LiveKit call as one of our errors; the only place that reads the library's exceptions.
+"""Maps every failure of a LiveKit call to one of our errors. Only this module reads the library's exceptions.
 
-What LiveKit answers in which case was tried on livekit-server 1.13.5: the HTTP status decides, then Twirp's code
-(https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes), then words, where LiveKit has nothing better.
-Messages are shown to users: the same fault gives the same text, and no credential gets into it.
+The answers of LiveKit were tried on livekit-server 1.13.5. The HTTP status decides, then the Twirp code
+(https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes), then words of the message where nothing else
+distinguishes two cases. Users read the messages: the same fault gives the same text, without any credential.
 """
 
 import json
@@ -18,17 +18,20 @@ from ..api.printable import shortened
 from ..errors import Conflict, Failure, Gone, Stalled, Unavailable
 
 _QUOTE_LENGTH = 300
-"""Longest quotation of LiveKit's words, in characters: its longest refusals have about 200."""
+"""Characters of LiveKit's words that a message quotes; LiveKit's longest refusals have about 200."""
 
 _CONFLICTS = ("Conflicting inbound SIP Trunks", "Dispatch rule for the same trunk")
-"""livekit/protocol `sip/sip.go`: of trunks by number, of rules by trunk and PIN. Both come as invalid_argument."""
+"""LiveKit's words for a conflict of trunks by number, and of rules by trunk and PIN.
+
+Both have the code invalid_argument. Source: livekit/protocol `sip/sip.go`.
+"""
 
 _NO_REDIS = "sip not connected"
 """livekit/livekit `pkg/service/errors.go`, `ErrSIPNotConnected`."""
 
 
 class Throttled(aiohttp.ClientError):
-    """A 429, with the seconds its Retry-After header asks for; the library drops that header."""
+    """A reply 429, with the seconds of its Retry-After header; the library drops that header."""
 
     def __init__(self, retry_after_s: float | None) -> None:
         super().__init__("too many requests")
@@ -36,24 +39,24 @@ class Throttled(aiohttp.ClientError):
 
 
 class Redirected(aiohttp.ClientError):
-    """A redirect that turned our POST into a GET: it never reached LiveKit's API."""
+    """A redirect that turned our POST into a GET, so LiveKit's API did not get the request."""
 
 
 class NotLiveKit(aiohttp.ClientError):
-    """A success whose body is not protobuf. An empty one would otherwise be read as an empty list."""
+    """A reply 200 whose body is not protobuf. The library would read an empty one as an empty list."""
 
 
-class TooMuch(aiohttp.ClientError):
+class ReplyTooLong(aiohttp.ClientError):
     """A list that is longer than the operator reads."""
 
 
 LIBRARY_ERRORS = (
     ServerError,
     aiohttp.ClientError,
-    OSError,  # a socket's error that aiohttp did not wrap; TimeoutError is one too
+    OSError,  # an error of a socket that aiohttp did not wrap; also TimeoutError
     DecodeError,
     ValueError,  # bad JSON, bad URLs
-    AttributeError,  # the library takes every JSON error body for an object (1.2.2, `TwirpClient._server_error`)
+    AttributeError,  # the library expects every JSON error body to be an object (1.2.2, `TwirpClient._server_error`)
 )
 """What a call of livekit-api 1.2 may raise."""
 
@@ -61,7 +64,7 @@ LIBRARY_ERRORS = (
 def from_library(error: Exception, credentials: Iterable[str] = ()) -> Failure:
     """The error to raise in place of `error`, one of `LIBRARY_ERRORS`.
 
-    `credentials`: texts that were sent with the call; they are blotted out wherever LiveKit's words are quoted.
+    `credentials`: texts that were sent with the call; they are masked where the message quotes LiveKit.
     """
     match error:
         case ServerError():
@@ -73,17 +76,17 @@ def from_library(error: Exception, credentials: Iterable[str] = ()) -> Failure:
 
 
 def quote(words: str, credentials: Iterable[str] = ()) -> str:
-    """Somebody else's words, fit for a message: printable, at most 300 characters, `***` for every credential."""
+    """Another program's words for a message: printable, at most 300 characters, `***` for every credential."""
     for text in sorted(filter(None, credentials), key=len, reverse=True):
-        # LiveKit quotes some values, and then escapes them.
+        # LiveKit escapes the values that it puts in quotes.
         for form in (text, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]):
             words = words.replace(form, "***")
-    # Dropped, not shown: a message of LiveKit's must not differ by what nobody can see.
+    # Invisible characters are dropped, so that messages that look the same are the same.
     return shortened("".join(character for character in words if character.isprintable()), _QUOTE_LENGTH)
 
 
 def _from_answer(error: ServerError, credentials: Iterable[str]) -> Failure:  # noqa: C901, PLR0911
-    # One case per meaning reads better than a table here; hence the two exceptions for the linter.
+    # One case per meaning reads better than a table here.
     words = quote(str(error.message), credentials)
     match error.status, error.code:
         case (HTTPStatus.UNAUTHORIZED, _) | (_, ServerErrorCode.UNAUTHENTICATED):
@@ -113,7 +116,7 @@ def _from_answer(error: ServerError, credentials: Iterable[str]) -> Failure:  # 
 
 
 def _from_not_found(code: str, words: str) -> Failure:
-    """404 has three meanings: the object, the method or the whole path is not there."""
+    """The error for a 404, which has three meanings: the object, the method or the whole path does not exist."""
     if code == ServerErrorCode.NOT_FOUND:
         return Gone(Reason.PENDING, f"LiveKit no longer has the object: {words}")
     if code == ServerErrorCode.BAD_ROUTE:
@@ -125,7 +128,7 @@ def _from_refusal(code: str, words: str) -> Failure:
     if any(conflict in words for conflict in _CONFLICTS):
         return _conflict(words)
     if code == ServerErrorCode.UNKNOWN and not words:
-        # LiveKit itself always says why: this is a proxy, or plain HTTP on a port that wants TLS.
+        # LiveKit always gives a message. This answer comes from a proxy, or from a TLS port that got plain HTTP.
         return _wrong_address(f"answers with HTTP {HTTPStatus.BAD_REQUEST}")
     return Stalled(Reason.REJECTED_BY_LIVEKIT, f"LiveKit refuses: {words or code}")
 
@@ -150,7 +153,7 @@ def _without_redis() -> Stalled:
     return Stalled(Reason.LIVEKIT_MISCONFIGURED, message, server_wide=True)
 
 
-def _too_much() -> Stalled:
+def _reply_too_long() -> Stalled:
     message = (
         "LiveKit's list of trunks or rules is longer than the operator reads (64 MB, 50,000 objects, 1,000 pages): "
         "delete there what nobody needs."
@@ -199,23 +202,23 @@ def _unavailable(message: str, *, outcome_unknown: bool = True) -> Unavailable:
 
 _Kinds = type[Exception] | tuple[type[Exception], ...]
 
-# In order, the first that fits: aiohttp's kinds are nested, and some are OSErrors and ValueErrors as well.
+# The first row that fits decides: aiohttp's classes are nested, and some are OSErrors or ValueErrors too.
 _MEANINGS: tuple[tuple[_Kinds, Callable[[], Failure]], ...] = (
     (aiohttp.ClientConnectorDNSError, _no_such_host),
-    # A port without TLS, a certificate that is not trusted or not for this host.
+    # The port has no TLS, or the certificate is not trusted or is for another host.
     (
         (aiohttp.ClientSSLError, aiohttp.ServerFingerprintMismatch),
         lambda: _wrong_address("cannot be reached by TLS, or its certificate is not trusted"),
     ),
-    # No connection came about, so nothing was sent.
+    # There was no connection, so nothing was sent.
     ((aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError), _unreachable),
     (
         (Redirected, aiohttp.RedirectClientError, aiohttp.TooManyRedirects),
         lambda: _wrong_address("redirects elsewhere"),
     ),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), lambda: _wrong_address("is not of the form https://host")),
-    (TooMuch, _too_much),
-    # aiohttp raises the latter for an answer that is not HTTP; a status of LiveKit's arrives as ServerError.
+    (ReplyTooLong, _reply_too_long),
+    # aiohttp raises ClientResponseError for an answer that is not HTTP; an HTTP status arrives as ServerError.
     ((NotLiveKit, aiohttp.ClientResponseError), _garbage),
     (TimeoutError, _too_late),
     ((aiohttp.ClientError, OSError), _connection_lost),

@@ -1,8 +1,8 @@
 """A LiveKit in memory: `gateway.SipGateway` with the rules of livekit-server 1.13.5.
 
-It passes the contract suite that the real server passes. Not modelled: pages, rate limits, rules with a PIN or with
-numbers of their own, and the race of two creates (here a check and its write are one step; the real server lets
-both through). What `extra` holds is kept as names only.
+The fake passes the same contract suite as the real server. It has no pages, no rate limits, no rules with a PIN or with
+numbers, and no race of two creates: here a check and its write are one step, while the real server can accept both. Of
+the fields in `extra` the fake keeps only the names.
 """
 
 import asyncio
@@ -28,9 +28,10 @@ _Result = TypeVar("_Result")
 
 
 class FakeLiveKit:
-    """A server without objects. `calls`: (method, kind, name or ID) of whatever came in, refused or not.
+    """A server that has no objects at first.
 
-    `always`: every call fails with it (a wrong key, a wrong URL). `lists_passwords`: False as LiveKit Cloud may be.
+    `calls`: (method, kind, name or ID) of every call, refused or not. `always`: the error of every call, such as a
+    wrong key; None for none. `lists_passwords`: False for a server that lists no passwords, as LiveKit Cloud may do.
     `seed`: makes the IDs repeatable.
     """
 
@@ -52,65 +53,65 @@ class FakeLiveKit:
         return await self._handle("list", of.kind, "", lambda: self._listed(of))
 
     async def create(self, wanted: _Object) -> _Object:
-        """Create under a random ID. ValueError if a credential of `wanted` has no text."""
+        """Create an object with a random ID. Raises ValueError if a credential of `wanted` has no text."""
         convert.demand_texts(wanted)
         return await self._handle("create", kind_of(wanted), wanted.name, lambda: self._create(wanted))
 
     async def replace(self, wanted: _Object) -> _Object:
-        """Replace whole. ValueError if a credential of `wanted` has no text."""
+        """Replace a whole object. Raises ValueError if a credential of `wanted` has no text."""
         convert.demand_texts(wanted)
         return await self._handle("replace", kind_of(wanted), wanted.id, lambda: self._replace(wanted))
 
     async def delete(self, kind: Kind, id: str) -> None:
-        """Delete; rules that name a deleted trunk stay."""
+        """Delete an object; rules that name a deleted trunk stay."""
         await self._handle("delete", kind, id, lambda: self._delete(kind, id))
 
     async def set_metadata(self, kind: Kind, id: str, metadata: str) -> None:
-        """Change a trunk's metadata alone; a trunk that is gone is a success."""
+        """Change only the metadata of a trunk; a trunk that is gone is a success."""
         await self._handle("set_metadata", kind, id, lambda: self._set_metadata(kind, id, metadata))
 
     def inject(self, fault: Fault, method: str | None = None, kind: Kind | None = None) -> None:
-        """Let the next call of this method (`list`, `create`, `replace`, …) and kind fail; None: of any."""
+        """Let the next call of this method (`list`, `create`, `replace`, …) and kind fail; None fits any."""
         self._faults.append((fault, method, kind))
 
     def apply_late(self) -> None:
-        """Apply now whatever `ApplyLate` has put off."""
+        """Apply now all calls that `ApplyLate` has delayed."""
         put_off, self._late = self._late, []
         for apply, _ in put_off:
             with contextlib.suppress(Failure):
                 apply()
 
     def count(self) -> Counter[tuple[str, Kind]]:
-        """How many calls came in, by method and kind."""
+        """How many calls there were, by method and kind."""
         return Counter((method, kind) for method, kind, _ in self.calls)
 
     def objects(self) -> list[SipObject]:
-        """Everything stored, ordered by ID, as a list shows it; not a call."""
+        """All stored objects, ordered by ID, as a list shows them; `calls` does not count this."""
         return [self._shown(stored) for _, stored in sorted(self._objects.items())]
 
     def stored_password(self, id: str) -> str | None:
-        """The password that calls over this trunk use. KeyError if there is no such object."""
+        """The password that calls over this trunk use. Raises KeyError if there is no such object."""
         password = dict(credentials(self._objects[id])).get("password")
         return None if password is None or password.text is None else password.text.get_secret_value()
 
     def put(self, foreign: SipObject) -> str:
-        """Store an object behind our back, unchecked, under its own ID or a new one, which is returned."""
+        """Store an object as another program would, without checks. Returns its ID, which is new if it had none."""
         new_id = foreign.id or self._new_id(foreign)
         self._objects[new_id] = replace(foreign, id=new_id)
         return new_id
 
     def edit(self, id: str, **changes: Any) -> None:
-        """Change fields of a stored object behind our back, unchecked."""
+        """Change fields of a stored object as another program would, without checks."""
         self._objects[id] = replace(self._objects[id], **changes)
 
     def drop(self, id: str) -> None:
-        """Delete behind our back. KeyError if there is no such object."""
+        """Delete an object as another program would. Raises KeyError if there is no such object."""
         del self._objects[id]
 
     async def _handle(self, method: str, kind: Kind, what: str, apply: Callable[[], _Result]) -> _Result:
         self.calls.append((method, kind, what))
         self._apply_what_is_due()
-        await asyncio.sleep(0)  # other tasks get their turn, as with a network between
+        await asyncio.sleep(0)  # other tasks get a turn, as during a call over the network
         if self.always is not None:
             raise replace(self.always)
         fault = self._take_fault(method, kind)
@@ -159,7 +160,7 @@ class FakeLiveKit:
 
     def _delete(self, kind: Kind, id: str) -> None:
         stored = self._objects.get(id)
-        # The server deletes trunks of both directions by one method.
+        # The server has one method that deletes inbound and outbound trunks.
         if stored is not None and stored.kind.id_prefix == kind.id_prefix:
             del self._objects[id]
 

@@ -1,4 +1,4 @@
-"""What livekit-server 1.13.5 refuses, as far as we send it; its words.
+"""The checks of livekit-server 1.13.5 for objects that the operator may send, with its messages.
 
 Sources: livekit/protocol `livekit/sip.go` (`Validate`) and `sip/sip.go` (conflicts), livekit/livekit
 `pkg/service/sip.go` (which stored objects are compared); all tried on the real server.
@@ -15,7 +15,7 @@ _Compared = TypeVar("_Compared", bound=InboundTrunk | DispatchRule)
 
 
 def check_outbound(wanted: OutboundTrunk) -> None:
-    """Raises `Stalled` for an address the server refuses. Several trunks with one number are fine."""
+    """Raises `Stalled` for a trunk that the server refuses. Several outbound trunks may have the same number."""
     if not wanted.numbers:
         raise _rejected("no trunk numbers specified")
     if not wanted.address:
@@ -28,10 +28,10 @@ def check_outbound(wanted: OutboundTrunk) -> None:
 
 
 def check_inbound(wanted: InboundTrunk, stored: Iterable[InboundTrunk]) -> None:
-    """Raises `Conflict` where a number and caller would have two trunks, `Stalled` for a trunk open to everybody.
+    """Raises `Conflict` if two trunks would have the same number and caller, `Stalled` for a trunk open to everybody.
 
-    The server's hole is kept: only trunks whose *stored* numbers match the wanted ones are compared, so that a
-    trunk that is moved to another's number is not.
+    Like the server, the fake compares only the trunks whose *stored* numbers match the wanted ones. It therefore does
+    not notice a conflict inside a trunk that is changed to the number of another trunk.
     """
     has_login = wanted.username is not None and wanted.password is not None
     if not has_login and not wanted.allowed_addresses and not wanted.numbers:
@@ -48,7 +48,7 @@ def check_inbound(wanted: InboundTrunk, stored: Iterable[InboundTrunk]) -> None:
 
 
 def check_rules(wanted: DispatchRule, stored: Iterable[DispatchRule]) -> None:
-    """Raises `Conflict` where a trunk would have two rules, among the rules of the wanted one's trunks."""
+    """Raises `Conflict` if one of the wanted rule's trunks would have two rules."""
     trunks = set(wanted.trunk_ids)
     compared = [rule for rule in stored if not trunks or not rule.trunk_ids or trunks.intersection(rule.trunk_ids)]
     seen: dict[str, DispatchRule] = {}
@@ -64,14 +64,14 @@ def check_rules(wanted: DispatchRule, stored: Iterable[DispatchRule]) -> None:
 
 
 def _shares_number(stored: InboundTrunk, wanted: InboundTrunk) -> bool:
-    """As the server's list filter: a trunk without numbers is in every list, and no filter means all."""
+    """Like the server's list filter: a trunk without numbers fits every filter, and an empty filter fits all."""
     if not stored.numbers or not wanted.numbers:
         return True
     return not {normalised(number) for number in wanted.numbers}.isdisjoint(map(normalised, stored.numbers))
 
 
 def _with_wanted(compared: list[_Compared], wanted: _Compared) -> list[_Compared]:
-    """A new object comes to those compared; a replacement takes its predecessor's place, if that is among them."""
+    """The stored objects with the wanted one: added if it is new, else in place of the one with its ID."""
     if not wanted.id:
         return [*compared, wanted]
     return [wanted if stored.id == wanted.id else stored for stored in compared]

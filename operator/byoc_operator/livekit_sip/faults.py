@@ -1,4 +1,4 @@
-"""What a test can make the fake LiveKit do wrong, once, to the next call that fits."""
+"""Faults that a test can inject into the fake LiveKit. Each fault hits one call."""
 
 import asyncio
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class LoseReply:
 
 @dataclass(frozen=True, slots=True)
 class ApplyLate:
-    """The call fails at once as if it had timed out, and is applied later.
+    """The call fails at once as if it had timed out, and the fake applies it later.
 
-    Just before the `after_calls`-th call that follows; None: when the test says `FakeLiveKit.apply_late`.
-    What the server would then refuse is dropped, as nobody hears of it.
+    The fake applies it just before the `after_calls`-th call that follows; None: when the test calls
+    `FakeLiveKit.apply_late`. If the fake refuses the call then, nothing happens.
     """
 
     after_calls: int | None = None
@@ -32,7 +32,7 @@ class ApplyLate:
 
 @dataclass(frozen=True, slots=True)
 class Hang:
-    """The call waits for `until`, then goes on as usual."""
+    """The call waits for `until` and is then applied as usual."""
 
     until: asyncio.Event
 

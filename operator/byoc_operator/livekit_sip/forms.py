@@ -1,6 +1,6 @@
-"""Fields that are in LiveKit's messages not what they are in our values, each with its way there and back.
+"""Conversions for the fields whose type in LiveKit's messages differs from the type in our values.
 
-What a message holds beside our value goes into `extra`, by the name of LiveKit's field.
+If a message has settings that our value does not have, the name of LiveKit's field goes into `extra`.
 """
 
 from collections.abc import Callable
@@ -17,8 +17,7 @@ from livekit.protocol.sip import (
     SIPTransport,
 )
 
-from ..core.trunk import OUR_SELECTION, Mask, Masked, Selection
-from ..core.trunk import Form as RoomForm
+from ..core.trunk import OUR_SELECTION, Mask, Masked, RoomForm, Selection
 
 _TRANSPORTS = {
     "AUTO": SIPTransport.SIP_TRANSPORT_AUTO,
@@ -35,11 +34,11 @@ _ENCRYPTIONS = {
 _ENCRYPTION_NAMES = {value: name for name, value in _ENCRYPTIONS.items()}
 
 
-class Form(NamedTuple):
-    """How a field is written and read that is not in LiveKit what it is in our value.
+class FieldForm(NamedTuple):
+    """How a field is written and read whose type in LiveKit differs from the type in our value.
 
-    `write`: sets a field of a message to our value. `read`: our value of a field of a message; puts into a set the
-    names of fields that hold more than our value can tell. `also`: other fields of LiveKit that belong to it.
+    `write`: sets a field of a message to our value. `read`: returns our value of a field of a message, and adds to the
+    set the names of fields with settings that our value does not have. `also`: other LiveKit fields that `read` reads.
     """
 
     write: Callable[[Any, str, Any], None]
@@ -64,7 +63,7 @@ def _write_seconds(info: SIPInboundTrunkInfo, field: str, seconds: int) -> None:
 
 
 def _read_seconds(info: SIPInboundTrunkInfo, field: str, extra: set[str]) -> int:
-    """A duration, whole seconds as ours are; what it holds beside them is put into `extra`."""
+    """A duration in whole seconds; a fraction puts the field into `extra`."""
     if not info.HasField(field):
         return 0
     duration = getattr(info, field)
@@ -76,17 +75,17 @@ def _read_seconds(info: SIPInboundTrunkInfo, field: str, extra: set[str]) -> int
 
 
 def _write_encryption(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, encryption: str) -> None:
-    """Servers before 1.13.2 know `media_encryption` only, newer ones prefer `media`."""
+    """Sets both fields: servers before 1.13.2 know only `media_encryption`, newer ones prefer `media`."""
     info.media.encryption = info.media_encryption = _ENCRYPTIONS[encryption]
 
 
 def _read_encryption(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, extra: set[str]) -> str:
-    """What is in force. Into `extra`: other settings of media, values that we do not know, two that contradict."""
+    """The encryption in force. `extra` gets other settings of media, unknown values, and two values that contradict."""
     media, old = info.media, info.media_encryption
     new, is_new = media.encryption, media.HasField("encryption")
     if len(media.ListFields()) > is_new or new not in _ENCRYPTION_NAMES:
         extra.add("media")
-    # The old field at 0 is unset: LiveKit then takes `media` alone (livekit/protocol `livekit/sip.go`, `UpgradeWith`).
+    # 0 in the old field means unset: LiveKit then uses only `media` (livekit/protocol `livekit/sip.go`, `UpgradeWith`).
     if (is_new and old not in (0, new)) or old not in _ENCRYPTION_NAMES:
         extra.add("media_encryption")
     _note_unknown(extra, media)
@@ -137,7 +136,7 @@ def _read_agent_metadata(info: SIPDispatchRuleInfo, _: str, __: set[str]) -> str
 
 
 def selection(info: SIPDispatchRuleInfo, mask: Mask, extra: set[str]) -> Selection:
-    """Which calls a rule is for. The room of an individual rule is told by `room_prefix`."""
+    """Which calls a rule is for. `room` is empty for an individual rule, whose room `room_prefix` names."""
     if info.media.ListFields():  # a create adds an empty `media` by itself
         extra.add("media")
     _note_unknown(extra, info.media)
@@ -146,7 +145,7 @@ def selection(info: SIPDispatchRuleInfo, mask: Mask, extra: set[str]) -> Selecti
         case "dispatch_rule_individual":
             form, room, pin = RoomForm.INDIVIDUAL, "", rule.dispatch_rule_individual.pin
             if not pin and not info.inbound_numbers and not info.numbers:
-                return OUR_SELECTION  # one value for thousands of rules
+                return OUR_SELECTION  # thousands of rules share this value
         case "dispatch_rule_direct":
             form, room, pin = RoomForm.DIRECT, rule.dispatch_rule_direct.room_name, rule.dispatch_rule_direct.pin
         case "dispatch_rule_callee":
@@ -165,20 +164,20 @@ def _has_more(agent: RoomAgentDispatch) -> bool:
 
 
 def _note_unknown(extra: set[str], *messages: Message) -> None:
-    """Puts `unknown` into `extra` if a message holds fields that our version of the protocol does not have."""
+    """Adds `unknown` to `extra` if a message has fields that our version of the protocol does not have."""
     for message in messages:
         if len(UnknownFieldSet(message)):
             extra.add("unknown")
 
 
 def digest(text: str, mask: Mask) -> Masked | None:
-    """A credential as it is kept of what LiveKit lists: without its text."""
+    """The digest of a credential in one of LiveKit's lists; None for an empty text."""
     return mask.bare(text) if text else None
 
 
-TRANSPORT = Form(_write_transport, _read_transport)
-SECONDS = Form(_write_seconds, _read_seconds)
-ENCRYPTION = Form(_write_encryption, _read_encryption, also=("media",))
-ROOM = Form(_write_room, _read_room, also=("media",))
-AGENT_NAME = Form(_write_agent_name, _read_agent_name)
-AGENT_METADATA = Form(_write_agent_metadata, _read_agent_metadata)
+TRANSPORT = FieldForm(_write_transport, _read_transport)
+SECONDS = FieldForm(_write_seconds, _read_seconds)
+ENCRYPTION = FieldForm(_write_encryption, _read_encryption, also=("media",))
+ROOM = FieldForm(_write_room, _read_room, also=("media",))
+AGENT_NAME = FieldForm(_write_agent_name, _read_agent_name)
+AGENT_METADATA = FieldForm(_write_agent_metadata, _read_agent_metadata)

@@ -1,4 +1,4 @@
-"""The port through which everything else sees LiveKit."""
+"""The port to LiveKit's SIP API, which all other packages use."""
 
 from typing import Protocol, TypeVar
 
@@ -8,33 +8,33 @@ Any_ = TypeVar("Any_", bound=SipObject)
 
 
 class SipGateway(Protocol):
-    """LiveKit's SIP objects. Every method raises `errors.Failure` kinds only.
+    """LiveKit's SIP objects. Every method raises only subclasses of `errors.Failure`.
 
-    `Unavailable(LiveKitUnavailable | LiveKitRateLimited)`, `Stalled(LiveKitUnauthorized | LiveKitMisconfigured |
-    LiveKitTooOld, server_wide=True)` for a fault of the server as a whole; `Stalled(RejectedByLiveKit)` and
-    `Conflict` for a refused object; `Gone` from `replace` of an object that no longer exists.
+    A fault of the whole server raises `Unavailable(LiveKitUnavailable | LiveKitRateLimited)` or
+    `Stalled(LiveKitUnauthorized | LiveKitMisconfigured | LiveKitTooOld, server_wide=True)`. A refused object raises
+    `Stalled(RejectedByLiveKit)` or `Conflict`. `replace` raises `Gone` for an object that no longer exists.
     """
 
     async def probe(self) -> None:
-        """Ask something cheap that also proves the key; returns if LiveKit answers."""
+        """Make a cheap call that needs a valid key; returns if LiveKit answers."""
         ...
 
     async def list_all(self, of: type[Any_]) -> list[Any_]:
-        """All objects of one kind on the server, whoever made them, without credentials' texts."""
+        """All objects of one kind on the server, ours and foreign, without the texts of credentials."""
         ...
 
     async def create(self, wanted: Any_) -> Any_:
-        """Create, not idempotent. Returns the object as stored: with the ID LiveKit made, no credential texts."""
+        """Create an object; not idempotent. Returns the stored object, with its ID and without credential texts."""
         ...
 
     async def replace(self, wanted: Any_) -> Any_:
-        """Replace the whole object `wanted.id` in place: the ID stays, running calls go on."""
+        """Replace the whole object `wanted.id` in place: its ID stays, and calls go on."""
         ...
 
     async def delete(self, kind: Kind, id: str) -> None:
-        """Delete; an object that is already gone is a success."""
+        """Delete an object; an object that is already gone is a success."""
         ...
 
     async def set_metadata(self, kind: Kind, id: str, metadata: str) -> None:
-        """Change a trunk's metadata and nothing else; a trunk that is gone is a success."""
+        """Change only the metadata of a trunk; a trunk that is gone is a success."""
         ...

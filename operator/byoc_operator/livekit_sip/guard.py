@@ -1,7 +1,8 @@
-"""A guard in front of LiveKit: circuit breaker, token bucket, pace, key rotation. A gateway around the gateway.
+"""A gateway around the gateway, with a circuit breaker, a token bucket, a limit on concurrency and key rotation.
 
-While LiveKit is down, asking it once for every number would be a load of its own and tell nothing new. So after a clear
-sign the guard refuses at once; one probe asks for everybody, and whoever was refused is called when it answers.
+While LiveKit is down, a call for every number would add load and show nothing new. The breaker therefore opens after a
+clear sign of an outage, and the guard then refuses every call at once. The engine probes LiveKit until it answers, and
+then runs the parked numbers.
 """
 
 import asyncio
@@ -17,16 +18,16 @@ from .gateway import Any_, SipGateway
 from .pacing import AdaptiveLimit
 
 FAILURES_TO_TRIP = 6
-"""Timeouts, lost connections and 5xx in a row: one hung call, or one bad object, must not park everybody."""
+"""How many timeouts, lost connections and 5xx in a row open the breaker: one hung call must not park every number."""
 
-NO_TIME_S = 1e-6
-"""Less than a clock can tell: to sleep for it would be to turn in circles."""
+MIN_WAIT_S = 1e-6
+"""A wait below this counts as over: the clock may not advance during so short a sleep."""
 
 _Result = TypeVar("_Result")
 
 
 class Bucket:
-    """A token bucket: `per_minute` calls on average, at most a second's worth (at least one) at once. 0: no limit."""
+    """A token bucket: `per_minute` calls on average, at most those of one second (at least 1) at once. 0: no limit."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._rate = per_minute / 60.0
@@ -38,9 +39,9 @@ class Bucket:
         self._turn = asyncio.Lock()
 
     async def take(self) -> None:
-        """Wait for a token, and until a pause is over; who comes first is served first."""
+        """Wait for a token and for the end of a pause, first come, first served."""
         async with self._turn:
-            while (wait_s := self._wait_s()) > NO_TIME_S:  # noqa: ASYNC110 - a clock decides, there is no event
+            while (wait_s := self._wait_s()) > MIN_WAIT_S:  # noqa: ASYNC110 - a clock decides, there is no event
                 await asyncio.sleep(wait_s)
             self._tokens -= 1.0
 
@@ -54,16 +55,16 @@ class Bucket:
         return max(paused_s, (1.0 - self._tokens) / self._rate)
 
     def pause(self, seconds: float) -> None:
-        """Give nothing out for a while: the server asked for it."""
+        """Give out no token for so many seconds, because the server asked for it."""
         self._closed_until = max(self._closed_until, self._clock() + seconds)
 
 
 class Guard:
-    """`SipGateway` with a breaker, and the one place that checks before a write whether this replica still leads.
+    """A `SipGateway` with a breaker. Only the guard checks before each write that this replica is still the leader.
 
-    `may_write` raises `NotLeading` if this process must not write now. `pace` hears how long writes take, and tells how
-    many runs that can wait may be under way. At most `pace.most` requests are under way: the gateway must not let fewer
-    through, because a request that waits there would leave long after the check.
+    `may_write` raises `NotLeading` if this replica is not the leader. `pace` measures how long writes take, and its
+    value limits how many low-priority runs may be under way. The guard lets at most `pace.most` requests through at a
+    time. The gateway must accept that many at once: a request that waited there would be sent long after the check.
     """
 
     def __init__(
@@ -87,11 +88,11 @@ class Guard:
 
     @property
     def is_open(self) -> bool:
-        """Whether calls are refused."""
+        """Whether the breaker is open: calls are refused."""
         return self.trouble is not None
 
     async def wait_open(self, timeout_s: float) -> None:
-        """Return when the breaker trips, or after `timeout_s` seconds."""
+        """Return when the breaker opens, or after `timeout_s` seconds."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._opened.wait()
@@ -99,11 +100,11 @@ class Guard:
             return
 
     async def probe(self) -> None:
-        """Ask LiveKit one cheap question that also proves the key; if it answers, calls go through again."""
+        """Make a cheap call that needs a valid key. If LiveKit answers, the breaker closes; else raises `Failure`."""
         try:
             await self._keyed(lambda: self._send(self._gateway.probe))
         except Failure as exc:
-            self.trouble = exc  # perhaps another one than before
+            self.trouble = exc  # may differ from the failure that opened the breaker
             self._opened.set()
             raise
         self._failures, self.trouble = 0, None
@@ -130,14 +131,14 @@ class Guard:
         await self._call(lambda: self._gateway.set_metadata(kind, id, metadata), f"mark {kind}")
 
     async def _call(self, call: Callable[[], Awaitable[_Result]], write: str = "") -> _Result:
-        """`write`: what it writes, empty if nothing."""
+        """Make a call through the breaker and the bucket. `write`: the name of the write; empty for a read."""
         self._refuse_if_open()
         await self._bucket.take()
         self._refuse_if_open()
         try:
             with self.pace.timed(write) if write else nullcontext():
                 result = await self._keyed(lambda: self._send(call, write))
-        except NotLeading:  # tells nothing of LiveKit
+        except NotLeading:  # not a failure of LiveKit
             raise
         except Failure as exc:
             self._count(exc)
@@ -146,14 +147,14 @@ class Guard:
         return result
 
     async def _send(self, call: Callable[[], Awaitable[_Result]], write: str = "") -> _Result:
-        """Send one request as soon as a slot is free, a write only if this replica still leads at that moment."""
+        """Send one request as soon as a slot is free; a write only if this replica is the leader at that moment."""
         async with self._slots:
             if write:
                 self._may_write()
             return await call()
 
     async def _keyed(self, call: Callable[[], Awaitable[_Result]]) -> _Result:
-        """A refused key may have been rotated: read it again, and if it is another one, try once more."""
+        """Make a call. If LiveKit refuses the API key and the key's file has another one, make the call once more."""
         key = self._keys
         try:
             return await call()
@@ -163,7 +164,7 @@ class Guard:
             return await call()
 
     def _has_newer_key(self, than: int) -> bool:
-        """Whether there is another key than the one of a refused call, read by this call or by another meanwhile."""
+        """Whether the client has another key than the one of the refused call. This call or another one loaded it."""
         if self._keys == than and self._reload_key():
             self._keys += 1
         return self._keys != than
@@ -173,18 +174,18 @@ class Guard:
             raise Parked(self.trouble.reason, self.trouble.message, stalled=isinstance(self.trouble, Stalled))
 
     def _count(self, exc: Failure) -> None:
-        """What the failure says of LiveKit as a whole."""
+        """Open the breaker or pause the bucket, if the failure shows a fault of the whole server."""
         if isinstance(exc, Stalled) and exc.server_wide:
             self._trip(exc)
         elif isinstance(exc, Unavailable) and exc.reason == Reason.LIVEKIT_RATE_LIMITED:
             self._bucket.pause(exc.retry_after_s or 1.0)
         elif isinstance(exc, Unavailable):
             self._failures += 1
-            # Nothing was sent: the port is closed or the name unknown, and will be so for the next one.
+            # If nothing was sent, the port is closed or the host unknown. The next call would fail in the same way.
             if not exc.outcome_unknown or self._failures >= FAILURES_TO_TRIP:
                 self._trip(exc)
         else:
-            self._failures = 0  # it answered
+            self._failures = 0  # LiveKit answered
 
     def _trip(self, exc: Failure) -> None:
         self.trouble = exc

@@ -1,7 +1,7 @@
-"""The shared snapshot of LiveKit: three lists for any number of phone numbers, kept current by our own writes.
+"""The shared snapshot of LiveKit: three lists for all phone numbers, which our own writes keep current.
 
-The lists are not atomic and LiveKit has no versions. So every write of ours is journalled, and a snapshot, when it is
-installed, gets all writes that ended after its *start* replayed over it: it can never undo a write.
+LiveKit's lists are not atomic, and its objects have no versions. While a snapshot is taken, a journal therefore records
+our writes, and the new snapshot gets every write that ended after its *start*. So a snapshot never undoes a write.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from .gateway import SipGateway
 log = logging.getLogger(__name__)
 
 MIN_INTERVAL_S = 1.0
-"""At most one snapshot a second, however many ask: each costs LiveKit a read of everything."""
+"""At least a second between two snapshots, because LiveKit reads all its objects for each."""
 
-BREATH = 1000
-"""Objects taken in before the event loop gets a turn, about 10 ms."""
+YIELD_EVERY = 1000
+"""How many objects are indexed before other tasks get a turn, about 10 ms of work."""
 
 LATE_S = 60.0
-"""How long a create whose outcome is unknown may still be applied: a proxy or a stopped server can sit on it."""
+"""How long LiveKit may still carry out a create whose outcome is unknown: a proxy or a stopped server can delay it."""
 
 _NAMELESS = (
     "LiveKit has an object with this number's mark whose ID cannot be read: it can neither be used nor deleted from "
@@ -40,7 +40,7 @@ _Object = TypeVar("_Object", bound=SipObject)
 
 
 class Inventory:
-    """What LiveKit holds, and the only way to change it. Times are `clock` seconds, monotonic."""
+    """The snapshot of LiveKit's objects, and the only way to change them. `clock`: seconds, monotonic."""
 
     def __init__(self, gateway: SipGateway, clock: Callable[[], float] = time.monotonic) -> None:
         self._gateway = gateway
@@ -51,7 +51,7 @@ class Inventory:
         self._started_at = float("-inf")
         self._attempted_at = float("-inf")
         self._journal: list[SipObject | str] | None = None
-        self._flight: asyncio.Task[None] | None = None
+        self._snapshot_task: asyncio.Task[None] | None = None
         self._late: dict[Owner, float] = {}
 
     @property
@@ -61,15 +61,15 @@ class Inventory:
 
     @property
     def snapshot(self) -> Snapshot:
-        """What LiveKit holds, to read; empty before it was listed."""
+        """LiveKit's objects, to read; empty until `loaded`."""
         return self._snapshot
 
-    # Looking
+    # Reading
 
     async def ensure(self, begun_after: float = float("-inf")) -> None:
-        """Have a snapshot: the one there is, or a new one if none is, it is invalid, or it began before `begun_after`.
+        """Take a new snapshot if there is none, if it is invalid, or if it began before `begun_after` (clock).
 
-        Everyone who waits shares one snapshot. Raises what the gateway raises.
+        All callers that wait share one snapshot. Raises what the gateway raises.
         """
         while not self._loaded or self._stale or self._started_at < begun_after:
             await self._share()
@@ -79,26 +79,26 @@ class Inventory:
         await self.ensure(begun_after=self._clock())
 
     def invalidate(self) -> None:
-        """What we know was contradicted: the next `ensure` takes a new snapshot."""
+        """Mark the snapshot as out of date: the next `ensure` takes a new one."""
         self._stale = True
 
     async def aclose(self) -> None:
-        """End a snapshot that is under way."""
-        if self._flight is not None:
-            self._flight.cancel()
-            await asyncio.gather(self._flight, return_exceptions=True)
+        """Cancel a snapshot that is under way."""
+        if self._snapshot_task is not None:
+            self._snapshot_task.cancel()
+            await asyncio.gather(self._snapshot_task, return_exceptions=True)
 
     async def _share(self) -> None:
-        if self._flight is None:
-            self._flight = asyncio.create_task(self._take(), name="snapshot of LiveKit")
-            self._flight.add_done_callback(self._landed)
-        # Shielded: one waiter that is cancelled must not end the snapshot of the others.
-        await asyncio.shield(self._flight)
+        if self._snapshot_task is None:
+            self._snapshot_task = asyncio.create_task(self._take(), name="snapshot of LiveKit")
+            self._snapshot_task.add_done_callback(self._snapshot_ended)
+        # Shielded: the cancellation of one caller must not end the snapshot of the others.
+        await asyncio.shield(self._snapshot_task)
 
-    def _landed(self, flight: asyncio.Task[None]) -> None:
-        self._flight = None
-        if not flight.cancelled():
-            flight.exception()  # somebody has to look, even if everyone who waited has gone
+    def _snapshot_ended(self, task: asyncio.Task[None]) -> None:
+        self._snapshot_task = None
+        if not task.cancelled():
+            task.exception()  # else asyncio logs an exception that nobody retrieved, if all callers were cancelled
 
     async def _take(self) -> None:
         await asyncio.sleep(max(0.0, self._attempted_at + MIN_INTERVAL_S - self._clock()))
@@ -108,10 +108,10 @@ class Inventory:
             await self._install(await self._listed())
             self._started_at = started
         except BaseException as exc:
-            # The snapshot that we have is as good, or as bad, as it was.
+            # The present snapshot stays, and stays out of date if it was.
             self._stale = self._stale or was_stale
             if isinstance(exc, Exception) and not isinstance(exc, OperatorError):
-                # A bug that an object of somebody else's meets: it must not end whoever asked for a snapshot.
+                # A bug that a foreign object triggers must not end the tasks that asked for a snapshot.
                 message = f"LiveKit's lists cannot be taken in ({type(exc).__name__}); the log has the place."
                 frames = "".join(traceback.format_tb(exc.__traceback__)[-4:])
                 log.error("a bug: %s\n%s", message, frames)  # noqa: TRY400 - as in runs
@@ -123,13 +123,13 @@ class Inventory:
     async def _listed(self) -> list[SipObject]:
         found = await self._three_lists()
         if self._loaded and 2 * len(found) < len(self._snapshot):
-            # A list that shrank by more than half may be a page that got lost; nothing is created from it unproved.
+            # A list that shrank by more than half may lack a page. It is read again before objects are created anew.
             found = await self._three_lists()
         return found
 
     async def _three_lists(self) -> list[SipObject]:
         found: list[SipObject] = []
-        # Rules first: what a rule names is then in the list of trunks, unless it is gone.
+        # Rules first: the trunks that a rule names are then in the later lists, unless they are gone.
         for kind in DELETE_ORDER:
             found += await self._gateway.list_all(CLASSES[kind])
         return found
@@ -137,10 +137,10 @@ class Inventory:
     async def _install(self, found: Iterable[SipObject]) -> None:
         snapshot = Snapshot()
         for count, sip_object in enumerate(found):
-            if count % BREATH == 0:
+            if count % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
             snapshot.put(self._with_known_password(sip_object))
-        # No break from here on: what was written so far is in the journal, and comes over the lists.
+        # No other task runs from here on, so the journal has every write, and the writes replace what the lists say.
         for write in self._journal or ():
             if isinstance(write, str):
                 snapshot.drop(write)
@@ -149,17 +149,20 @@ class Inventory:
         self._snapshot, self._loaded = snapshot, True
 
     def _with_known_password(self, listed: SipObject) -> SipObject:
-        """Where LiveKit lists no passwords, the digest of what we wrote ourselves is what we know."""
+        """The object; where LiveKit lists no passwords, with the digest of the password that the operator wrote."""
         return listed if listed.password_listed else completed(listed, self._snapshot.by_id.get(listed.id))
 
     def late_owners(self) -> list[Owner]:
-        """Whose creates got no answer, and may still be applied."""
+        """The owners whose creates timed out and may still be carried out by LiveKit."""
         return list(self._late)
 
     # Writing
 
     async def create(self, wanted: _Object, owner: Owner) -> _Object:
-        """Create and remember. If the outcome is unknown, `unsettled` tells until when to look for it."""
+        """Create an object. Raises what the gateway raises, and `Stalled` if an object of the owner has no usable ID.
+
+        If the outcome of a failure is unknown, `unsettled` says until when LiveKit may still create the object.
+        """
         if self._snapshot.lacks_id_of(owner):
             raise Stalled(Reason.REJECTED_BY_LIVEKIT, _NAMELESS)
         try:
@@ -167,47 +170,47 @@ class Inventory:
         except OperatorError as exc:
             if isinstance(exc, Unavailable) and exc.outcome_unknown:
                 self._late[owner] = self._clock() + LATE_S
-            self._contradicted(exc)
+            self._invalidate_after(exc)
             raise
         self._wrote(made)
         return made
 
     async def replace(self, wanted: _Object) -> _Object:
-        """Replace in place and remember."""
+        """Replace an object in place. Raises what the gateway raises."""
         try:
             stored = await self._gateway.replace(wanted)
         except OperatorError as exc:
-            self._contradicted(exc)
+            self._invalidate_after(exc)
             raise
         self._wrote(stored)
         return stored
 
     async def remark(self, kind: Kind, id: str, metadata: str) -> None:
-        """Change a trunk's metadata and nothing else, so that no credential is needed."""
+        """Change only the metadata of a trunk, which needs no credential. Raises what the gateway raises."""
         try:
             await self._gateway.set_metadata(kind, id, metadata)
         except OperatorError as exc:
-            self._contradicted(exc)
+            self._invalidate_after(exc)
             raise
         known = self._snapshot.by_id.get(id)
         if isinstance(known, OutboundTrunk | InboundTrunk):
             self._wrote(replace(known, metadata=metadata))
 
     async def delete(self, kind: Kind, id: str) -> None:
-        """Delete and remember."""
+        """Delete an object. Raises what the gateway raises."""
         try:
             await self._gateway.delete(kind, id)
         except OperatorError as exc:
-            self._contradicted(exc)
+            self._invalidate_after(exc)
             raise
         self._snapshot.drop(id)
         if self._journal is not None:
             self._journal.append(id)
 
     def unsettled(self, owners: Iterable[Owner]) -> float:
-        """Until when (clock) a lost create of these owners may still turn up; 0 if none is open.
+        """Until when (clock) LiveKit may still carry out a create of these owners that timed out; 0 if there is none.
 
-        A snapshot that began later settles it.
+        A snapshot that began after that time shows whether LiveKit did.
         """
         open_until = 0.0
         for owner in owners:
@@ -223,6 +226,6 @@ class Inventory:
         if self._journal is not None:
             self._journal.append(stored)
 
-    def _contradicted(self, exc: OperatorError) -> None:
+    def _invalidate_after(self, exc: OperatorError) -> None:
         if isinstance(exc, Gone | Conflict) or (isinstance(exc, Unavailable) and exc.outcome_unknown):
             self.invalidate()

@@ -1,6 +1,6 @@
-"""LiveKit's three kinds of SIP object as its API has them: conversion, requests, names of calls.
+"""The API of LiveKit's three kinds of SIP object: conversion, requests, names of calls.
 
-What is pure of a kind (order, dependents, label) stands in `core.trunk.Kind`.
+`core.trunk.Kind` has the order, the dependents and the label of a kind.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,10 +32,11 @@ _Object = TypeVar("_Object", bound=SipObject)
 
 @dataclass(frozen=True, slots=True)
 class LiveKitKind(Generic[_Object]):
-    """One kind. `name`: what LiveKit's calls are named after, as in `CreateSIPOutboundTrunk`.
+    """One kind. `name`: the kind in the names of LiveKit's calls, such as `CreateSIPOutboundTrunk`.
 
-    `list_request`: makes a request for a page. `create`, `update`: send a message; `update` by ID. `delete`: by ID, a
-    call named `delete_name`. `mark`: changes nothing but the metadata of an ID; None where there is no mark in it.
+    `list_request`: makes a request for a page. `create`: sends a message. `update`: sends a message for an ID.
+    `delete`: deletes an ID by the call `delete_name`. `mark`: changes only the metadata of an ID; None for rules, whose
+    mark is their name.
     """
 
     name: str
@@ -57,8 +58,8 @@ async def _create_inbound(sip: SipService, info: SIPInboundTrunkInfo) -> SIPInbo
 
 
 async def _create_rule(sip: SipService, info: SIPDispatchRuleInfo) -> SIPDispatchRuleInfo:
-    # The old `trunk_ids` makes the server check the rules of these trunks only. Without it one foreign pair of
-    # conflicting rules anywhere refuses every create (livekit/livekit `pkg/service/sip.go`; tried on 1.13.5).
+    # With the deprecated `trunk_ids` the server checks the rules of these trunks only. Without it, one pair of
+    # conflicting foreign rules makes the server refuse every create (livekit/livekit `pkg/service/sip.go`, 1.13.5).
     return await sip.create_dispatch_rule(CreateSIPDispatchRuleRequest(dispatch_rule=info, trunk_ids=info.trunk_ids))
 
 

@@ -1,8 +1,8 @@
-"""A list of LiveKit's, taken apart object by object before any of it is read.
+"""Cuts the reply to a list into its objects and parses each object separately.
 
-Read as a whole, one object with a bad byte would hide all others, and 2 bytes of a reply can cost 200 of memory. So
-the reply is cut into its objects here, each is read by itself, and of an object that cannot be read, or is absurdly
-long, everything is kept that can be. Wire format: https://protobuf.dev/programming-guides/encoding/.
+If the reply were parsed as a whole, one object with a bad byte would hide all others, and 2 bytes of the reply could
+take 200 bytes of memory. Of an object that cannot be parsed, or is much too long, the readable fields are kept. Wire
+format: https://protobuf.dev/programming-guides/encoding/.
 """
 
 from collections import Counter
@@ -14,42 +14,42 @@ from typing import Generic, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from ..api.printable import printable
-from ..core.trunk import UNREADABLE, DispatchRule, Form, Selection, SipObject
+from ..core.trunk import UNREADABLE, DispatchRule, RoomForm, Selection, SipObject
 from .bounds import SHORT, bounded
-from .error_map import TooMuch
+from .error_map import ReplyTooLong
 
 MAX_OBJECTS = 50_000
-"""Objects in one list: five times as many as the operator is made for."""
+"""Objects in one list: five times as many as the operator is designed for."""
 
 MAX_OBJECT_BYTES = 262_144
-"""Twice the longest that we write ourselves. What is longer is read without its longest parts."""
+"""Bytes of an object that is parsed whole: twice the longest that we write. A longer one loses its longest fields."""
 
 MAX_FIELD_BYTES = 131_072
-"""Twice the longest field that we write: a rule's metadata for its agent."""
+"""Bytes of a field that is kept: twice the longest that we write, the agent's metadata of a rule."""
 
 MAX_ENTRIES = 10_000
 """Entries of one list inside an object, such as the numbers of a trunk."""
 
 MAX_FIELDS = 12_000
-"""Fields of one object that are looked at one by one, in 30 ms at most."""
+"""How many fields of one unreadable object are examined one by one, which takes at most 30 ms."""
 
 MAX_NUMBER = 64
-"""Highest number of a field that is looked at; LiveKit's objects have 21."""
+"""The highest protobuf field number that is kept; LiveKit's objects use numbers up to 21."""
 
 FEW_FIELDS = 16
-"""The same of each object after a hundred: the first are ID, name and metadata."""
+"""How many fields are examined once a list has many unreadable objects: the first are ID, name and metadata."""
 
-PATIENCE = 100
-"""Objects of one list that are looked at so closely: anybody can make thousands that cannot be read."""
+MANY_UNREADABLE = 100
+"""After so many unreadable objects of one list only `FEW_FIELDS` of each are examined, to save time."""
 
 NAMED, NAMED_LENGTH = 5, 64
-"""How many unreadable objects a line names, and how long each ID may be in it."""
+"""How many unreadable objects a log line names, and the characters that it shows of each ID."""
 
 _ITEMS = 1
-"""The number of the field `items` in all three replies."""
+"""The protobuf number of the field `items` in all three replies."""
 
 _MORE = 0x80
-"""The top bit of a byte of a number: more follow."""
+"""The top bit of a byte of a varint, which says that another byte follows."""
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
@@ -59,25 +59,25 @@ Listed = TypeVar("Listed", bound=SipObject)
 
 
 class Read(NamedTuple, Generic[Info]):
-    """One object of a list. `whole` False: parts of it could not be read, and are left out."""
+    """One object of a list. `whole`: False if fields were left out because they could not be parsed."""
 
     info: Info
     whole: bool = True
 
 
 def items_of(reply: bytes) -> Iterator[memoryview]:
-    """The objects of a list, unread. Raises `DecodeError` for what is no list, `TooMuch` for one that is too long."""
+    """The bytes of each object of a list. Raises `DecodeError` for a bad reply, `ReplyTooLong` for too many objects."""
     for count, (number, _, content) in enumerate(_fields(memoryview(reply)), start=1):
         if count > MAX_OBJECTS:
-            raise TooMuch
+            raise ReplyTooLong
         if number == _ITEMS:
             yield content
 
 
 def read(kind: type[Info], item: memoryview, most_fields: int = MAX_FIELDS) -> Read[Info]:
-    """One object of a list, as much of it as can be read; never an error.
+    """One object of a list, with the fields that can be parsed. Never raises for bad bytes.
 
-    `most_fields`: how many fields are looked at where the object cannot be read at once.
+    `most_fields`: how many fields are examined one by one if the object cannot be parsed whole.
     """
     if len(item) <= MAX_OBJECT_BYTES:
         try:
@@ -92,9 +92,9 @@ def read(kind: type[Info], item: memoryview, most_fields: int = MAX_FIELDS) -> R
 
 
 def _bounded(item: memoryview, most_fields: int) -> dict[int, bytearray]:
-    """The fields of an object that are not too long and not too many, by number, up to where it cannot be taken apart.
+    """The fields of an object within the bounds, by field number, up to the first byte that is not a field.
 
-    Together by number, as a thousand bad entries of one list must not take a thousand attempts.
+    The entries of one number stay together, so that a thousand bad entries take one attempt to parse.
     """
     counts: Counter[int] = Counter()
     kept: dict[int, bytearray] = {}
@@ -117,7 +117,7 @@ def _can_be_read(kind: type[Info], part: bytearray) -> bool:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """Number, whole field and content of each field. Raises `DecodeError` where there is none."""
+    """Number, all bytes and content bytes of each field. Raises `DecodeError` at the first byte that is not a field."""
     at, end = 0, len(message)
     while at < end:
         start, tag = at, message[at]
@@ -140,7 +140,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number and the place behind it: seven bits a byte, the lowest first, ten bytes at most."""
+    """A varint and the index after it: seven bits a byte, the lowest first, at most ten bytes."""
     value = 0
     for shift, byte in enumerate(message[at : at + 10]):
         value |= (byte & 0x7F) << (7 * shift)
@@ -150,7 +150,7 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
 
 
 class Seen(NamedTuple, Generic[Listed]):
-    """One object of a list. `id`: as it came, `value.id` is empty if it is none; `whole`: nothing was left out."""
+    """One object of a list. `id`: the ID in the reply (`value.id` is empty if unusable). `whole`: as in `Read`."""
 
     id: str
     value: Listed
@@ -158,35 +158,35 @@ class Seen(NamedTuple, Generic[Listed]):
 
 
 def seen_as(id: str, value: Listed, got: Read[Info], length: int) -> Seen[Listed]:
-    """What is kept of an object that had `length` bytes on the wire.
+    """The object within the bounds. `length`: its bytes on the wire.
 
-    What was left out of it is a difference: ours is then written anew, whole.
+    If fields were left out, `extra` says so. An object of ours then differs from the wanted one and is written anew.
     """
     if length > SHORT:
         value = bounded(value)
     if not got.whole:
         value = replace(value, extra=(*value.extra, UNREADABLE))
-        if isinstance(value, DispatchRule):  # what limits it may be among what was left out
-            value = replace(value, selection=Selection(Form.UNKNOWN))
+        if isinstance(value, DispatchRule):  # the fields left out may be those that limit the rule
+            value = replace(value, selection=Selection(RoomForm.UNKNOWN))
     return Seen(id, value, got.whole)
 
 
-class Unreadable:
-    """Objects of one list that could not be read whole, or whose ID is none."""
+class UnreadableItems:
+    """Counts the objects of one list that could not be read completely, or whose ID is unusable."""
 
     def __init__(self) -> None:
         self.count = 0
         self._named: list[str] = []
 
     def note(self, listed_as: str) -> None:
-        """Take note of one object. `listed_as`: its ID as it came."""
+        """Count one object. `listed_as`: the ID in the reply."""
         self.count += 1
         if len(self._named) < NAMED:
             self._named.append(printable(listed_as, NAMED_LENGTH) or "without ID")
 
     @property
     def message(self) -> str:
-        """How many, and which."""
+        """The text for the log: how many objects, and the IDs of the first ones."""
         more = ", …" if self.count > len(self._named) else ""
         what = "objects cannot be read whole, or have IDs that nobody can use"
         return f"{self.count} {what}: {', '.join(self._named)}{more}"

@@ -1,9 +1,9 @@
-"""How much that can wait goes to LiveKit at once, told by how quickly LiveKit answers.
+"""Limits how many low-priority runs are under way at once, by how quickly LiveKit answers.
 
-LiveKit takes calls on the same processors that answer us. While its answers get slower, work that one event brings to
-many numbers leaves it more room, down to one at a time; while they are quick, there is more at once again. It works as
-TCP's congestion window: one more after a round of quick answers, half after a round of slow ones (RFC 5681, and
-Netflix's concurrency-limits, which also goes by the time that answers take).
+LiveKit handles calls on the processors that also answer the operator. When its answers get slower, the limit falls,
+down to one; when its answers are quick, the limit rises again. The limit works like TCP's congestion window: one more
+after a round of quick answers, half after a round of slow ones (RFC 5681). Netflix's concurrency-limits also uses the
+time that answers take.
 """
 
 import time
@@ -15,24 +15,27 @@ from ..api.conditions import Reason
 from ..errors import Unavailable
 
 ROUND = 4
-"""Answers that are judged together, at least: one slow answer alone says nothing."""
+"""The least number of answers in a round: one slow answer alone proves nothing."""
 
 SLOW = 2.0
 QUICK = 1.5
-"""How many times the quickest answer of late a round's answer takes, in the middle. Between the two nothing changes."""
+"""The median answer of a round in multiples of the quickest recent answer.
+
+Above SLOW the limit falls; below QUICK it rises; in between it stays.
+"""
 
 NOTICEABLE_S = 0.01
-"""Below this an answer is quick: differences of so few milliseconds are our own event loop's."""
+"""An answer in less time is quick: our own event loop causes differences of a few milliseconds."""
 
 MEMORY_S = 60.0
-"""How long the quickest answer counts, at least; then another one does: with more objects every answer takes longer."""
+"""How long the quickest answer counts, at least. It expires because every answer takes longer with more objects."""
 
 REST_S = 30.0
-"""After so long without a write what was learned is old, and it begins carefully again."""
+"""After so long without a write the limit falls back to its start value, because what it learned is old."""
 
 
 class AdaptiveLimit:
-    """A number between 1 and `most`, at first `start`. `clock`: seconds, monotonic."""
+    """A limit between 1 and `most`, at first `start`; `value` is the present one. `clock`: seconds, monotonic."""
 
     def __init__(self, start: int = 2, most: int = 8, clock: Callable[[], float] = time.monotonic) -> None:
         self.value = self._start = max(1, min(start, most))
@@ -46,7 +49,7 @@ class AdaptiveLimit:
 
     @contextmanager
     def timed(self, what: str) -> Iterator[None]:
-        """One write to LiveKit; `what`: its kind, as some take longer than others."""
+        """Measures one write to LiveKit. `what`: the kind of write; each kind has its own quickest answer."""
         began = self._clock()
         if began - self._last > REST_S:
             self.value, self._round = min(self.value, self._start), []
@@ -57,7 +60,7 @@ class AdaptiveLimit:
             yield
         except Unavailable as exc:
             if exc.outcome_unknown or exc.reason == Reason.LIVEKIT_RATE_LIMITED:
-                self._note(float("inf"))  # no answer in time, or one that says it is too much
+                self._note(float("inf"))  # LiveKit did not answer in time, or asked for fewer requests
             raise
         else:
             self._note(self._slowness(what, self._clock() - began))
@@ -65,7 +68,7 @@ class AdaptiveLimit:
             self._under_way -= 1
 
     def _slowness(self, what: str, seconds: float) -> float:
-        """How many times the quickest answer of late this one takes."""
+        """The time of this answer in multiples of the quickest recent answer."""
         self._last = now = self._clock()
         if now - self._window_began > MEMORY_S:
             self._quickest_before, self._quickest, self._window_began = self._quickest, {}, now
@@ -81,5 +84,5 @@ class AdaptiveLimit:
         if typical > SLOW:
             self.value = max(1, self.value // 2)
         elif typical < QUICK and 2 * self._highest >= self.value:
-            self.value = min(self.most, self.value + 1)  # not when it was never put to use
+            self.value = min(self.most, self.value + 1)  # only if the work under way came near the limit
         self._round, self._highest = [], self._under_way

@@ -1,4 +1,4 @@
-"""Where LiveKit is, the HTTP session to it, and the token it is sent."""
+"""The address of LiveKit, the HTTP session to it, and the token that authorizes the calls."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,32 +14,32 @@ from livekit.api.sip_service import SipService
 from livekit.api.twirp_client import TwirpClient
 from pydantic import SecretStr
 
-from .error_map import NotLiveKit, Redirected, Throttled, TooMuch
+from .error_map import NotLiveKit, Redirected, ReplyTooLong, Throttled
 
 _TOKEN_LIFE_S = 300.0
-"""Short, since a token is enough to manage all SIP objects; long enough that signing costs nothing."""
+"""Short, because a token is enough to manage all SIP objects; long enough that signing costs little."""
 
 _TOKEN_RENEWAL_S = 240.0
-"""A minute early: a call may wait, and clocks differ."""
+"""A minute before the token expires: a call may have to wait, and clocks differ."""
 
 _LONGEST_RETRY_AFTER_S = 3600.0
 
 MAX_LIST_BYTES = 64 * 2**20
-"""Of one reply to a list, or one page of it. 10,000 ordinary numbers have 6 MB."""
+"""Bytes of the reply to a list, or of one page. 10,000 ordinary numbers take 6 MB."""
 
 MAX_OBJECT_REPLY_BYTES = 2**20
-"""Of the reply to a write: one object as it is stored, 130 kB at most if we wrote it."""
+"""Bytes of the reply to a write: the stored object, which has at most 130 kB if the operator wrote it."""
 
 MAX_ERROR_BYTES = 2**16
-"""Of an error's body; 300 characters of it are shown."""
+"""Bytes of the body of an error; messages quote 300 characters of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where LiveKit is and how it is called.
+    """The address of LiveKit and the parameters of the calls.
 
-    `url`: http, https, ws or wss, a base path is kept. `timeout_s`: of one call, waiting for a slot not counted.
-    `concurrency`: calls at once. `paged`: lists come in pages, and passwords may be missing from them (`is_cloud`).
+    `url`: http, https, ws or wss; a base path is kept. `timeout_s`: seconds for one call, without the wait for a slot.
+    `concurrency`: calls at once. `paged`: whether lists come in pages and may lack passwords (`is_cloud`).
     """
 
     url: str
@@ -51,22 +51,22 @@ class Endpoint:
 
 
 def is_cloud(url: str) -> bool:
-    """Whether the URL is of LiveKit Cloud, which pages its lists; livekit-server returns everything at once."""
+    """Whether the URL is one of LiveKit Cloud, which pages its lists; livekit-server returns all objects at once."""
     return (urlsplit(url).hostname or "").endswith(".livekit.cloud")
 
 
 class _Bounded(aiohttp.ClientResponse):
-    """A response whose body is never longer in memory than its kind may be."""
+    """A response whose body in memory is bounded."""
 
     async def read(self) -> bytes:
-        """The whole body. Raises `TooMuch` for a list; what answers anything else at such length is not LiveKit."""
+        """The whole body. Raises `ReplyTooLong` for a list that is too long, `NotLiveKit` for any other long reply."""
         if self._body is None:
             most, body = self._most_bytes(), bytearray()
             async for chunk in self.content.iter_any():
                 body += chunk
                 if len(body) > most:
                     self.close()
-                    raise TooMuch if most == MAX_LIST_BYTES else NotLiveKit("the reply is too long")
+                    raise ReplyTooLong if most == MAX_LIST_BYTES else NotLiveKit("the reply is too long")
             self._body = bytes(body)
         return await super().read()
 
@@ -77,13 +77,13 @@ class _Bounded(aiohttp.ClientResponse):
 
 
 class _Unread:
-    """In the place of a message's class: the library hands out the bytes of the reply."""
+    """Stands in for a message class, so that the library returns the bytes of the reply and does not parse them."""
 
     FromString = staticmethod(bytes)
 
 
 class SignedSession:
-    """Connections to a LiveKit and the token they send. Made inside a running event loop.
+    """Connections to a LiveKit and the token that they send. To be created inside a running event loop.
 
     `clock`: seconds, monotonic.
     """
@@ -102,14 +102,14 @@ class SignedSession:
             trust_env=False,
             raise_for_status=_check,
             response_class=_Bounded,
-            # A compressed reply could become a thousand times as long: it is not asked for, and refused.
+            # A compressed reply could become a thousand times as long, so it is not requested and is refused.
             auto_decompress=False,
             headers={"Accept-Encoding": "identity"},
         )
         self._twirp = TwirpClient(self._session, endpoint.url, "livekit", failover=False)
 
     def sip(self) -> SipService:
-        """The library's service, with a token that lives for at least another minute."""
+        """The library's service, with a token that is valid for at least another minute."""
         if self._api is None or self._clock() >= self._renew_at:
             self._signed = self._token()
             self._api = LiveKitAPI.with_token(self._signed, self._url, session=self._session, failover=False)
@@ -117,14 +117,14 @@ class SignedSession:
         return self._api.sip
 
     async def listed(self, method: str, request: Message) -> bytes:
-        """The reply to a list, unread. Raises what the library raises, and `TooMuch`."""
+        """The bytes of the reply to a list. Raises `LIBRARY_ERRORS` of `error_map`, `ReplyTooLong` included."""
         self.sip()
         headers = {"Authorization": f"Bearer {self._signed}"}
         unread = cast("type[Message]", _Unread)
         return cast("bytes", await self._twirp.request("SIP", method, request, headers, unread))
 
     def sign_anew(self) -> None:
-        """Sign a new token for the next call: this one was refused (the clock jumped, or the machine slept)."""
+        """Sign a new token for the next call: LiveKit refused the present one, perhaps after a change of the clock."""
         self._api = None
 
     def set_credentials(self, key: str, secret: SecretStr) -> None:
@@ -134,7 +134,7 @@ class SignedSession:
         self.sign_anew()
 
     async def aclose(self) -> None:
-        """Close all connections; calls still under way fail."""
+        """Close all connections; calls that are under way fail."""
         await self._session.close()
 
     def _token(self) -> str:
@@ -143,7 +143,7 @@ class SignedSession:
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:
-    """Refuses what the library would misread; everything else is left to it."""
+    """Raises for replies that the library would misread; the library checks the others."""
     if response.method != "POST":
         raise Redirected("LiveKit's URL redirects")
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
@@ -157,5 +157,5 @@ async def _check(response: aiohttp.ClientResponse) -> None:
 
 
 def _retry_after_s(header: str) -> float | None:
-    """Seconds of a Retry-After header; its other form, a date, is not used by LiveKit."""
+    """The seconds of a Retry-After header, at most an hour; None for another form, such as a date."""
     return min(float(header), _LONGEST_RETRY_AFTER_S) if header.isascii() and header.isdigit() else None

@@ -1,4 +1,4 @@
-"""The process: a watchdog that ends it when it hangs, its vital signs, its ports and their connections.
+"""The process: a watchdog that ends it when it hangs, its vital signs, its TCP ports and their connections.
 
 Use `watchdog`, `vitals` and `connections`.
 

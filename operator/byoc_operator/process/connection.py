@@ -10,25 +10,25 @@ from dataclasses import dataclass
 from aiohttp import web
 
 LINGER_S = 1.0
-"""How long what is still sent after an answer is thrown away, so that the sender reads the answer."""
+"""For how many seconds the rest of a request is discarded after the answer, so that the client reads the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many connections there may be at once, and for how many seconds each may take for what.
+    """The limits of a port. `connections`: how many at once; the others are seconds.
 
-    `head_s`: from its begin, or the first byte of a further request, to the end of the request's head; with TLS that
-    includes the handshake. `request_s`: from there to the answer. `idle_s`: from an answer to the next request.
+    `head_s`: from the begin of a connection, or the first byte of a further request, to the end of the request's head,
+    with the TLS handshake. `request_s`: from there to the answer. `idle_s`: from an answer to the next request.
     """
 
     connections: int
     head_s: float = 5.0
     request_s: float = 30.0
-    idle_s: float = 120.0  # Go's clients, the API server and the kubelet too, close after 90 s: they shall be first
+    idle_s: float = 120.0  # the API server and the kubelet close after 90 s and should close first
 
 
 class Connection(asyncio.Protocol):
-    """One connection: aiohttp's `handler` hears everything, and we know what it waits for, and since when."""
+    """One connection, between the transport and aiohttp's `handler`. It knows what it waits for, and since when."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Connection(asyncio.Protocol):
         self._ended = False
 
     async def open(self, tls: ssl.SSLContext | None) -> None:
-        """Begin, with a handshake if it speaks TLS. Nobody is told of one that fails: it is whoever's."""
+        """Begin, with a TLS handshake if `tls` is given. A handshake that fails is not logged: anybody may cause it."""
         more = {} if tls is None else {"ssl_handshake_timeout": self._limits.head_s, "ssl_shutdown_timeout": LINGER_S}
         with contextlib.suppress(OSError):
             await self._loop.connect_accepted_socket(lambda: self, self._accepted, ssl=tls, **more)
@@ -60,19 +60,19 @@ class Connection(asyncio.Protocol):
 
     @property
     def overdue(self) -> bool:
-        """Whether it has had its time."""
+        """Whether the connection has used up its time."""
         return self._loop.time() - self.since > self._allowed_s
 
     def begins(self) -> None:
-        """A request's head is here."""
+        """Note that the head of a request is read."""
         self._waits(self._limits.request_s, worked_on=True)
 
     def answers(self) -> None:
-        """The answer is made; how long the peer takes to read it is idle time."""
+        """Note that the answer is made. The time in which the client reads it counts as idle."""
         self._waits(self._limits.idle_s)
 
     def end(self) -> None:
-        """Close it, whatever it is at."""
+        """Close the connection at once."""
         self._ended = True
         if self._transport is not None:
             self._transport.abort()
@@ -90,7 +90,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes came. The first ones after an answer begin a further request."""
         if self._allowed_s == self._limits.idle_s:
-            self._waits(self._limits.head_s)  # and no byte that follows gives it more
+            self._waits(self._limits.head_s)  # further bytes do not extend it
         self.handler.data_received(data)
 
     def eof_received(self) -> None:

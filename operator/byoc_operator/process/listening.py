@@ -1,4 +1,4 @@
-"""The socket of a port of ours."""
+"""Opens the listening socket of a TCP port."""
 
 import errno
 import socket
@@ -7,7 +7,7 @@ _NO_IPV6 = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
 
 
 def listening(number: int) -> socket.socket:
-    """A socket that takes IPv4 and IPv6, or IPv4 where there is no IPv6. Raises OSError if the port is taken."""
+    """A socket for IPv4 and IPv6, or for IPv4 only if the host has no IPv6. Raises OSError if the port is taken."""
     try:
         listener = socket.create_server(("", number), family=socket.AF_INET6, backlog=128, dualstack_ipv6=True)
     except (OSError, ValueError) as exc:

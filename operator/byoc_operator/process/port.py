@@ -1,7 +1,7 @@
-"""What a port of ours takes from whoever can reach it: how many connections, and how long each may take.
+"""Serves an aiohttp application on a TCP port, with limits on the number of connections and on their times.
 
-Nobody logs in at these ports. aiohttp has no limit for connections, for a request's head or for a handshake, so that
-connections are accepted here and only then handed to it.
+Clients of these ports do not authenticate. aiohttp has no limit for connections, for the head of a request or for a TLS
+handshake. This module therefore accepts the connections, and then hands them to aiohttp.
 """
 
 import asyncio
@@ -21,46 +21,53 @@ from .listening import listening
 log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
-"""How often connections are looked through for those that have had their time."""
+"""Seconds between two checks for connections that have used up their time."""
 
 ACCEPT_RETRY_S = 0.5
-"""The pause after a connection could not be accepted, as the process or the machine has no more files."""
+"""The pause in seconds after a connection could not be accepted, for example for want of file descriptors."""
 
 HEADERS, LINE_BYTES = 32, 8190
-"""How many headers a request may have, and how long each, and its first line, may be. The API server sends ten."""
+"""The most headers of a request, and the most bytes of each header and of the request line. The API server sends ten
+headers."""
 
 UNREAD_BYTES = 32 * 1024
-"""What is taken of a body, twice at most, before somebody reads it. aiohttp's own limit is eight times that."""
+"""aiohttp's read buffer, in bytes: at most twice as much of a body is in memory before the handler reads it.
+
+aiohttp's default is eight times as large.
+"""
 
 STOP_S = 3.0
-"""How long requests under way may go on when the port is closed."""
+"""For how many seconds requests under way may go on when the port closes."""
 
 QUIET_S, LEAVING_S = 2.0, 8.0
-"""A port is left once nobody asked for so long, or after so long at most, while the engine ends within 20 s."""
+"""`Port.leave` ends after this many seconds without a request, and after this many in all. The engine has 20 s."""
 
 STUCK_LOOKS = 60
-"""Looks, one a second: a request that is worked on for so long is waiting for something that does not come.
+"""After how many checks, one a second, a request under way counts as stuck.
 
-Looks and no clock: a process that was suspended in the middle of a request is well.
+A clock would count the time in which the process was suspended, too.
 """
 
 _QUIET = logging.getLogger(f"{__name__}.aiohttp")
-_QUIET.setLevel(logging.CRITICAL)  # else a line for each request that is none; what our own code raises is told here
+_QUIET.setLevel(
+    logging.CRITICAL
+)  # else a line for each malformed request; errors of our own handlers are logged by `Port`
 
 _PASSING = {errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EPROTO, errno.EINTR}
 
 
 async def at_once(_step: str) -> None:
-    """Nothing stands between the steps of an end."""
+    """Go on at once: the default for `step` of `Port`."""
 
 
 class Port:
-    """An application on a port, on IPv4 and IPv6. With `tls` it speaks HTTPS.
+    """An application on a TCP port, on IPv4 and IPv6; with `tls` over HTTPS.
 
-    `step` is awaited after each step of its end, and told which.
+    `step` is awaited with the name of each step when the port stops.
 
-    A connection beyond the limit is taken, and another one is closed for it: of the address with the most, the one that
-    waits for its peer for longest. Whoever holds connections open so loses their own, and not the API server's.
+    A connection beyond the limit is accepted, and another one is closed instead: of the address with the most
+    connections, the one that has waited for its client longest. A client that holds many connections open loses its
+    own, and not those of the API server.
     """
 
     def __init__(
@@ -91,7 +98,7 @@ class Port:
             application,
             access_log=None,
             logger=_QUIET,
-            # Nothing is decompressed: a few kilobytes could become any number, and nobody compresses what we are asked.
+            # No decompression: a few kilobytes may become gigabytes, and no client of ours compresses requests.
             auto_decompress=False,
             keepalive_timeout=limits.idle_s,
             lingering_time=LINGER_S,
@@ -104,7 +111,7 @@ class Port:
 
     @property
     def open(self) -> int:
-        """How many connections there are."""
+        """How many connections are open."""
         return len(self._connections)
 
     async def start(self) -> None:
@@ -119,10 +126,10 @@ class Port:
         self._serving = asyncio.create_task(self._serve(), name=f"port {self._number}")
 
     async def leave(self, quiet_s: float = QUIET_S, most_s: float = LEAVING_S) -> None:
-        """Go on serving, with each answer as the last one of its connection, until nobody asks any more.
+        """Go on serving until no more requests come, and close each connection with its next answer.
 
-        Returns when nobody has for `quiet_s`, or after `most_s`. A connection that is closed under a request on its way
-        fails whoever asked; one whose answer said so is not used again.
+        Returns after `quiet_s` without a request, or after `most_s`. The answers say `Connection: close`, so that no
+        client sends a request on a connection that is about to be closed.
         """
         loop, self._leaving = asyncio.get_running_loop(), True
         await self._step("leaving")
@@ -133,7 +140,7 @@ class Port:
             await asyncio.sleep(min(LOOK_S, quiet_s) / 10)
 
     async def stop(self) -> None:
-        """Take no more connections, answer what was asked, and close all."""
+        """Accept no more connections, answer the requests under way, and close all connections."""
         self._leaving = True
         if self._accepting is not None:
             self._accepting.cancel()
@@ -143,7 +150,7 @@ class Port:
         await self._step("no more connections")
         await self._runner.cleanup()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._nobody.wait(), LINGER_S)  # TLS says goodbye
+            await asyncio.wait_for(self._nobody.wait(), LINGER_S)  # for the end of the TLS sessions
         for connection in list(self._connections.values()):
             connection.end()
         if self._serving is not None:
@@ -151,9 +158,9 @@ class Port:
             await asyncio.wait([self._serving])
 
     def problem(self) -> str:
-        """Why nobody is answered here, or will not be for long, to be asked once a second; empty: all is well."""
+        """Why the port does not answer, or soon will not; empty if it does. Call this once a second."""
         if self._serving is None or self._listener is None or self._leaving:
-            return ""  # not begun yet, or at its end
+            return ""  # not started yet, or ending
         if self._serving.done() or self._listener.fileno() < 0:
             return f"port {self._number} takes no connections any more"
         self._looks = {request: looks + 1 for request, looks in self._looks.items()}
@@ -217,7 +224,7 @@ class Port:
             self._nobody.set()
 
     def _tell(self, exc: Exception) -> None:
-        """A bug that a request met, once per kind: whoever asks must not fill the log."""
+        """Log an exception of a handler, once per type, so that clients cannot fill the log."""
         kind = type(exc).__name__
         if kind not in self._told:
             self._told.add(kind)

@@ -1,7 +1,7 @@
-"""What the process cannot live without, looked at by the event loop itself, once a second.
+"""Checks once a second, inside the event loop, the parts that the process needs.
 
-The other half is the `watchdog` outside the loop. What is found here fails the process: `/healthz` says so at once,
-what is under way is put away, and the process ends.
+If a part fails, `/healthz` reports the failure at once, the runs under way end, and the process ends. The `watchdog`
+is the other half, outside the loop.
 """
 
 import asyncio
@@ -18,21 +18,21 @@ log = logging.getLogger(__name__)
 BEAT_S = 1.0
 
 THREADS_BEATS = 60
-"""How long the loop's threads may all be busy. They read files and answer what takes some milliseconds."""
+"""For how many beats all threads of the loop may be busy. Each piece of their work takes some milliseconds."""
 
 TOLD_AT_MOST = 100
-"""How many different bugs are logged: what nobody catches may depend on what somebody sends."""
+"""How many different bugs are logged at most, because a client may be able to cause new ones."""
 
 
 class Vital(NamedTuple):
-    """`problem` tells what is wrong, or nothing; `beats`: for how many beats in a row that may be."""
+    """A check. `problem`: returns what is wrong, or an empty text; `beats`: how many beats in a row it may be wrong."""
 
     problem: Callable[[], str]
     beats: int = 0
 
 
 class Vitals:
-    """Made inside the loop that it looks after. `unhandled`: how many errors nobody caught."""
+    """Runs the checks, in the event loop in which it is made. `unhandled`: how many errors nothing caught."""
 
     def __init__(self, watchdog: Watchdog) -> None:
         self.unhandled = 0
@@ -45,17 +45,17 @@ class Vitals:
         self._told: set[tuple[str, str]] = set()
 
     def begin(self) -> None:
-        """Beat from now on, and hear of errors that nobody catches."""
+        """Begin to beat, and to count the errors that nothing catches."""
         self._loop.set_exception_handler(self._uncaught)
         self._beat()
 
     def end(self) -> None:
-        """Beat no more."""
+        """Stop beating."""
         if self._timer is not None:
             self._timer.cancel()
 
     def add(self, *vitals: Vital) -> None:
-        """Look at these, too."""
+        """Add checks."""
         self._vitals += vitals
 
     def _beat(self) -> None:
@@ -63,12 +63,12 @@ class Vitals:
         self._watchdog.beat()
         if not self._watchdog.runs():
             self._watchdog.fail("a thread of the watchdog has ended")
-            self._watchdog.tick()  # nobody else does
+            self._watchdog.tick()  # the thread that should call it has ended
         if self._watchdog.ending:
             return
         try:
             self._look()
-        except Exception as exc:  # noqa: BLE001 - who cannot look must not say that all is well
+        except Exception as exc:  # noqa: BLE001 - a check that raises must not count as passed
             self._watchdog.fail(f"a look at what is vital failed: {type(exc).__name__}")
 
     def _look(self) -> None:
@@ -79,17 +79,17 @@ class Vitals:
                 self._watchdog.fail(problem)
 
     def _threads(self) -> str:
-        """Whether one of the loop's threads answers."""
+        """A problem if no thread of the loop is free."""
         if self._asked is not None and not self._asked.done():
             return f"no thread has been free for {THREADS_BEATS} s"
         self._asked = self._loop.run_in_executor(None, _nothing)
         return ""
 
     def _uncaught(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An error in a callback, or in a task that nobody waits for. Its text may hold values and is not told."""
+        """Count an error in a callback or in a task that nothing awaits, and log it without its text."""
         exc = context.get("exception")
         if isinstance(exc, (OSError, ssl.SSLError)) and ("transport" in context or "protocol" in context):
-            return  # a peer that went, or that speaks no TLS
+            return  # a peer that closed the connection, or that does not speak TLS
         self.unhandled += 1
         task = context.get("task") or context.get("future")
         where = task.get_name() if isinstance(task, asyncio.Task) else "a callback"
@@ -105,4 +105,4 @@ class Vitals:
 
 
 def _nothing() -> None:
-    """What a free thread can do at once."""
+    """The work by which a thread shows that it is free."""

@@ -1,9 +1,9 @@
-"""Threads that end the process when nothing inside the event loop can do it any more.
+"""Threads that end the process when the event loop cannot do it any more.
 
-One takes the signals, so that neither a blocked loop nor kopf, which has handlers of its own for them, stands between
-a signal and the end. The other one counts time, in its own ticks: a process that was suspended (SIGSTOP, a laptop
-asleep) has not ticked meanwhile, and has missed nothing. `vitals` is the other half, inside the loop; each ends the
-process when the other one is gone.
+One thread takes the signals, so that neither a blocked loop nor kopf's own signal handlers delay the end. The other
+thread counts time in ticks of its own: while a process is suspended (SIGSTOP, a sleeping laptop) it does not tick, so
+that no deadline passes. `vitals` is the other half, inside the loop; each half ends the process if the other one
+fails.
 """
 
 import asyncio
@@ -24,29 +24,31 @@ log = logging.getLogger(__name__)
 TICK_S = 1.0
 
 BLOCKED_TICKS = 30
-"""A loop that has not turned for so long is blocked: nothing of ours takes a second."""
+"""After how many ticks without a beat the event loop counts as blocked. No step of ours takes a second."""
 
 ENDING_TICKS = 27
-"""What is under way may go on for 20 s; a pod is killed 30 s after it was told to end."""
+"""How many ticks the end may take. Runs may go on for 20 s; Kubernetes kills a pod 30 s after SIGTERM."""
 
 FINISHING_TICKS = 3
-"""For what is left once all is put away: tasks and threads that nobody needs any more."""
+"""How many ticks the remaining tasks and threads may take after all work is done."""
 
 BLOCKED_CPU_S = 60.0
-"""The kernel ends a process that computed for so long while its loop did not turn: C code that keeps Python's lock
-keeps these threads from running, too."""
+"""After this much CPU time without a beat, the kernel ends the process.
+
+C code that holds Python's global interpreter lock keeps these threads from running, too.
+"""
 
 TELLING_S = 2.0
-"""For the last line. Whoever reads our log may have stopped to, and may be why we are blocked."""
+"""How long the last log line may take. A full log pipe may be the reason why the process is blocked."""
 
 ENDED = 70
-"""The exit code of a process that had to be ended by the thread (EX_SOFTWARE of sysexits.h)."""
+"""The exit code if the watchdog ends the process (EX_SOFTWARE of sysexits.h)."""
 
 SIGNALS = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 class Watchdog:
-    """`end` gets the exit code and does not return. `failure`: why the process must end, the first cause."""
+    """`end`: ends the process with an exit code and does not return. `failure`: the first reason to end the process."""
 
     def __init__(self, end: Callable[[int], object] = os._exit) -> None:
         self.failure = ""
@@ -61,15 +63,15 @@ class Watchdog:
 
     @property
     def ending(self) -> bool:
-        """Whether the process was told to end, by a signal or by a failure."""
+        """Whether the process is to end, after a signal or a failure."""
         return self._left is not None
 
     def start(self) -> None:
-        """Begin to take signals. To be called by the main thread, before there are others."""
+        """Begin to take signals. Call this in the main thread, before there are other threads."""
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         _exit_on(signal.SIGPROF)
-        faulthandler.register(signal.SIGPROF, chain=True)  # the frames first, then what is set above
-        # Not one thread with `sigtimedwait`: in CPython it gives a signal that never was when SIGCONT interrupts it.
+        faulthandler.register(signal.SIGPROF, chain=True)  # prints the frames, then exits as set above
+        # Not one thread with `sigtimedwait`: if SIGCONT interrupts it, CPython returns a signal that was not sent.
         self._threads = [
             threading.Thread(target=each, name=f"watchdog: {each.__name__}", daemon=True)
             for each in (self._take_signals, self._count_time)
@@ -84,35 +86,35 @@ class Watchdog:
             stop()
 
     def beat(self) -> None:
-        """The loop turns."""
+        """Note that the event loop runs."""
         self._beats += 1
         if self._threads:
             signal.setitimer(signal.ITIMER_PROF, BLOCKED_CPU_S)
 
     def fail(self, why: str) -> None:
-        """The process must end, with what it can still put away; from any thread."""
+        """Begin to end the process, and let it finish its work. May be called in any thread."""
         if not self.failure:
             self.failure = why
             log.error("ending: %s", why)
         self._begin_to_end(ENDING_TICKS)
 
-    def put_away(self) -> None:
-        """All that matters is put away: no more beats are to come, and the process ends within a moment."""
+    def finish(self) -> None:
+        """Note that all work is done: expect no more beats, and end the process within `FINISHING_TICKS`."""
         self._loop = None
         if self._threads:
             signal.setitimer(signal.ITIMER_PROF, 0)
         self._begin_to_end(FINISHING_TICKS)
 
     def runs(self) -> bool:
-        """Whether both threads are there and one ticks; to be asked once a beat. If not, whoever asks must `tick`."""
+        """Whether both threads run and ticks are counted. Call this once a beat; if it is False, call `tick`, too."""
         self._lost_ticks = 0 if self._ticks != self._seen_ticks else self._lost_ticks + 1
         self._seen_ticks = self._ticks
         if not self._threads:
-            return True  # not begun
+            return True  # not started yet
         return all(thread.is_alive() for thread in self._threads) and self._lost_ticks < BLOCKED_TICKS
 
     def tick(self) -> None:
-        """A second of this process's own time is over."""
+        """Count one second in which the process was not suspended."""
         self._lost_beats = 0 if self._beats != self._seen_beats else self._lost_beats + 1
         self._seen_beats = self._beats
         if self._loop is not None and self._lost_beats >= BLOCKED_TICKS:
@@ -124,7 +126,7 @@ class Watchdog:
             self._end_now(ENDED, f"not ended in time after {self.failure or 'it was told to'}")
 
     def signalled(self, number: int) -> None:
-        """The first signal asks to end, the second one ends."""
+        """Handle a signal: the first one begins the end, the second one ends the process at once."""
         self._signals += 1
         name = signal.Signals(number).name
         if self._signals > 1:
@@ -151,7 +153,7 @@ class Watchdog:
                 loop.call_soon_threadsafe(stop)
 
     def _end_now(self, code: int, why: str) -> None:
-        with contextlib.suppress(RuntimeError):  # no thread can be started: then without a line
+        with contextlib.suppress(RuntimeError):  # if no thread can be started, end without a log line
             telling = threading.Thread(target=log.critical, args=("ended: %s", why), daemon=True)
             telling.start()
             telling.join(TELLING_S)
@@ -159,9 +161,10 @@ class Watchdog:
 
 
 def _exit_on(number: signal.Signals) -> None:
-    """Have C's `_exit` as the handler of a signal, which takes the signal's number as the exit code.
+    """Set C's `_exit` as the handler of a signal. The exit code is then the number of the signal.
 
-    A handler in Python would wait for Python's lock. The default action does not end a container's first process.
+    A handler in Python would wait for the global interpreter lock. The default action does not end the first process of
+    a container.
     """
     c = ctypes.CDLL(None)
     c.signal.argtypes, c.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
@@ -169,7 +172,7 @@ def _exit_on(number: signal.Signals) -> None:
 
 
 def _where() -> str:
-    """Where the main thread is, without any value."""
+    """The innermost calls of the main thread, without values."""
     frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001 - the documented way
     if frame is None:
         return "its thread has ended"

@@ -1,4 +1,4 @@
-"""What `kubectl byoc` prints of others' texts: no markup, no controls, bounded; quiet when nobody reads."""
+"""Texts of others in the output of `kubectl byoc`: no markup, no control characters, bounded length."""
 
 import os
 import subprocess
@@ -12,8 +12,10 @@ from rich.text import Text
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.cli import terminal
-from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
+from byoc_operator.cli.kubectl_byoc import kubectl_byoc
+from byoc_operator.cli.outside import Outside
 from byoc_operator.cluster.answers import ApiRefused
+from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import Fail, FakeApi
 from operated import NAMESPACE, manifest
 
@@ -56,7 +58,7 @@ def test_a_servers_words_are_no_markup_and_no_controls(command: tuple[str, ...])
     api = FakeApi()
     api.inject(Fail(ApiRefused(Reason.KUBERNETES_REFUSED, HOSTILE + "x" * 2_000_000, status=500)), "GET", "secrets")
 
-    async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
+    async def connect(access: Access) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
         return api, "voice"
 
     result = CliRunner().invoke(kubectl_byoc, command, input="user\npassword\n", obj=Outside(connect))
@@ -67,7 +69,7 @@ def test_a_servers_words_are_no_markup_and_no_controls(command: tuple[str, ...])
 
 
 def test_a_bug_is_told_without_the_words_of_its_exception() -> None:
-    async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
+    async def connect(access: Access) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
         raise KeyError(HOSTILE)
 
     result = CliRunner().invoke(kubectl_byoc, ("keys", "list"), obj=Outside(connect))
@@ -81,7 +83,7 @@ def test_a_number_whose_secret_has_no_name_asks_for_no_other_path(name: str) -> 
     api = FakeApi()
     api.apply(manifest(sipPasswordSecretRef={"name": name, "key": "password"}))
 
-    async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
+    async def connect(access: Access) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
         return api, NAMESPACE
 
     CliRunner().invoke(kubectl_byoc, ("keys", "list"), obj=Outside(connect))
@@ -124,4 +126,4 @@ def test_everything_of_the_command_line_goes_through_this_door() -> None:
     texts = {path.stem: path.read_text(encoding="utf-8") for path in Path(terminal.__file__).parent.glob("*.py")}
     assert {name for name, text in texts.items() if "import rich" in text or "from rich" in text} == {"terminal"}
     users = {name for name, text in texts.items() if "click.echo" in text}
-    assert users == {"terminal", "kubectl_byoc"}  # the latter for manifests, which YAML escapes
+    assert users == {"terminal"}

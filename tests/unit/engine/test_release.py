@@ -1,4 +1,4 @@
-"""An annotation on the Lease: the leader deletes what it names, if nobody looks after that."""
+"""The release annotation on the Lease: the leader deletes the named LiveKit objects that belong to no object."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import RELEASE
 from byoc_operator.api.resource import Key
-from byoc_operator.cli.kubectl_byoc import Outside, kubectl_byoc
+from byoc_operator.cli.kubectl_byoc import kubectl_byoc
+from byoc_operator.cli.outside import Outside
+from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import FakeApi, Refuse
 from byoc_operator.cluster.reading import Unreadable
 from byoc_operator.core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
@@ -224,7 +226,7 @@ def test_an_annotation_is_bounded() -> None:
 
 
 def run(api: FakeApi, *args: str) -> Result:
-    async def connect(kubeconfig: str | None, context: str | None) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
+    async def connect(access: Access) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
         return api, "from-context"
 
     result = CliRunner().invoke(kubectl_byoc, args, obj=Outside(connect))

@@ -1,4 +1,4 @@
-"""Which objects cannot be read: told once each, counted, and never taken for deleted."""
+"""Keeps account of the objects that cannot be read: each is reported once, counted, and never taken for deleted."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from ..cluster.reading import Unreadable
 log = logging.getLogger(__name__)
 
 REMEMBERED = 1000
-"""For more unreadable objects than that one without a name stands, for each resource; they may be told of again."""
+"""How many unreadable objects are remembered by name. Beyond that, one entry per resource stands for all others."""
 
 Place = tuple[str, str, str]
-"""Resource, namespace and name; empty where it could not be had."""
+"""Resource, namespace and name; namespace and name may be empty if they cannot be read."""
 
 
-class Unread:
-    """The unreadable objects of this moment, as far as they are known. `count`: given their number by resource."""
+class UnreadableObjects:
+    """The objects that cannot be read at this time. `count`: called with a resource and how many there are."""
 
     def __init__(self, events: Events, count: Callable[[str, int], None]) -> None:
         self._events = events
@@ -31,7 +31,7 @@ class Unread:
             count(resource, 0)
 
     def told(self, found: Unreadable) -> None:
-        """An object was passed over. Once per object and version: a line in the log, and an Event on a number."""
+        """Report an object that cannot be read, once per version: in the log, and in an Event if it is a number."""
         place = (found.resource, found.namespace, found.name)
         if place not in self._known and len(self._known) >= REMEMBERED:
             place = (found.resource, "", "")
@@ -51,7 +51,7 @@ class Unread:
             task.add_done_callback(self._telling.discard)
 
     def readable(self, resource: str, namespace: str, name: str) -> None:
-        """An object was read, or is gone."""
+        """Note that an object was read, or is gone."""
         place = (resource, namespace, name)
         self._unconfirmed.discard(place)
         if place in self._known:
@@ -59,16 +59,16 @@ class Unread:
             self._recount(resource)
 
     def listing(self, resource: str) -> None:
-        """A LIST of everything begins."""
+        """Note that a LIST of all objects begins."""
         self._unconfirmed |= {place for place in self._known if place[0] == resource}
 
     def listed(self, resource: str) -> None:
-        """A LIST of everything has ended: what it did not pass over again is not unreadable any more."""
+        """Note that the LIST has ended: forget the unreadable objects that it did not report again."""
         for place in [place for place in self._unconfirmed if place[0] == resource]:
             self.readable(*place)
 
     def hides(self, resource: str, namespace: str, name: str) -> bool:
-        """Whether there may be an object of this name that could not be read: one without a name may be any."""
+        """Whether an object of this name may exist that cannot be read. An entry without a name may be any object."""
         places = ((namespace, name), (namespace, ""), ("", ""))
         return bool(self._known) and any((resource, *place) in self._known for place in places)
 

@@ -1,24 +1,24 @@
-"""What was left in LiveKit on purpose although its mark does not say so: by Observe, and by force-orphan with Retain.
+"""Remembers LiveKit objects that stay on purpose without a Retain mark: those of Observe, and of force-orphan.
 
-Observe writes nothing, so its LiveKit objects keep the mark of the time when they were managed, and nothing in LiveKit
-tells them from orphans. What must not be forgotten stands on the operator's own Lease.
+Observe writes nothing to LiveKit. The LiveKit objects of an Observe object therefore keep the mark of the time when
+they were managed, and look like orphans. Their IDs are in an annotation of the operator's Lease.
 """
 
 import asyncio
 import logging
 from collections.abc import Iterable
 
-from ..api.names import LEFT_ALONE
+from ..api.names import RETAINED_IDS
 from ..cluster.answers import ApiRefused
 from ..cluster.lease import LeaseApi
 from ..cluster.reading import Unreadable
-from ..core.orphans import MORE, as_left_alone, left_alone
+from ..core.orphans import MORE, retained_ids, retained_ids_text
 
 log = logging.getLogger(__name__)
 
 
-class LeftAlone:
-    """LiveKit IDs that are no orphans'. `lease`: where they are kept; without one, in memory only."""
+class RetainedIds:
+    """IDs of LiveKit objects that are not orphans. `lease`: stores them; without it they are in memory only."""
 
     def __init__(self, lease: LeaseApi | None = None) -> None:
         self._lease = lease
@@ -30,23 +30,24 @@ class LeftAlone:
         self._loaded = lease is None
 
     def __contains__(self, id: str) -> bool:
-        """Whether this object is left on purpose."""
+        """Whether the LiveKit object with this ID stays on purpose."""
         return id in self._added or (id in self._stored and id not in self._dropped)
 
     @property
     def ids(self) -> frozenset[str]:
-        """All of them."""
+        """All remembered IDs."""
         return (self._stored - self._dropped) | self._added
 
     @property
     def complete(self) -> bool:
-        """Whether all that was left on purpose is known; if not, nothing may be taken for an orphan and deleted."""
+        """Whether all IDs are known. If not, no orphan may be deleted: it may be an object that stays on purpose."""
         return self._loaded and MORE not in self.ids
 
     async def keep(self, ids: Iterable[str]) -> None:
-        """Remember these; they are written when this returns, unless the Lease refuses us. Raises `Unavailable`.
+        """Remember these IDs, and write the new ones to the Lease before this returns.
 
-        What is written already costs nothing.
+        If the API server refuses the write, the log says so and the IDs stay in memory. Raises `Unavailable` if the API
+        server does not answer.
         """
         new = {each for each in ids if each in self._added or each not in self}
         if new:
@@ -55,7 +56,7 @@ class LeftAlone:
             await self._write()
 
     async def settle(self, kept: Iterable[str], managed: Iterable[str]) -> None:
-        """After a sweep: remember the one, forget the other, and have what was not read or written yet."""
+        """After a sweep: remember the IDs in `kept`, forget those in `managed`, and write what is not written yet."""
         self._dropped |= {each for each in managed if each in self}
         self._added -= self._dropped
         self._added |= {each for each in kept if each not in self}
@@ -64,7 +65,7 @@ class LeftAlone:
             await self._write()
 
     async def _write(self) -> None:
-        """One request at a time; whoever waited finds that its own IDs went along."""
+        """Write all changes with one request at a time. Changes made while one waits go along with it."""
         async with self._writing:
             if not (self._added or self._dropped) and self._loaded:
                 return
@@ -80,17 +81,17 @@ class LeftAlone:
 
     async def _amend(self, added: frozenset[str], dropped: frozenset[str]) -> None:
         def changed(text: str) -> str:
-            wanted = as_left_alone((left_alone(text) | added) - dropped)
-            self._stored = left_alone(wanted)
+            wanted = retained_ids_text((retained_ids(text) | added) - dropped)
+            self._stored = retained_ids(wanted)
             return wanted
 
         if self._lease is None:
-            changed(as_left_alone(self._stored))
+            changed(retained_ids_text(self._stored))
             return
-        await self._lease.amend(LEFT_ALONE, changed)
+        await self._lease.amend(RETAINED_IDS, changed)
 
     def _tell_refused(self, message: str) -> None:
-        """What is left on purpose is known to this process only; orphans are not deleted if it was never read."""
+        """Log, once per cause, that the IDs are in the memory of this process only."""
         if message != self._refused:
             self._refused = message
             log.warning("what is left in LiveKit on purpose cannot be kept on the Lease: %s", message)

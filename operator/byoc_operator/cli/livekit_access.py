@@ -1,0 +1,98 @@
+"""Where LiveKit is and with which key a command reads it: the environment, a file, or what the operator itself uses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from ..api.encoding import from_base64
+from ..errors import OperatorError
+from .cluster import Cluster
+from .exit_codes import ExitCode, Refused
+from .operator_finder import Operator, why_not
+
+MAX_KEY_FILE = 64 * 1024
+
+_URL, _KEY, _SECRET = "LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKitAccess:
+    """A LiveKit that can be read. `source`: where the key comes from, in words."""
+
+    url: str
+    key: str
+    secret: SecretStr
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoLiveKit:
+    """LiveKit cannot be read, so what it holds is unknown. `why`: a sentence for the user."""
+
+    why: str
+
+
+async def livekit_access(
+    cluster: Cluster, operator: Operator, key_file: str | None, environ: Mapping[str, str]
+) -> LiveKitAccess | NoLiveKit:
+    """The first of: the file, the environment, the operator's Secret. Raises `Refused` for a file that is wrong."""
+    url = environ.get(_URL) or (operator.settings or {}).get(_URL, "")
+    key, secret, source = _from_file(key_file) if key_file else _from_environment(environ)
+    if not (key and secret):
+        found = await _from_secret(cluster, operator)
+        if isinstance(found, NoLiveKit):
+            return found
+        key, secret, source = found
+    if not url:
+        return NoLiveKit(f"LIVEKIT_URL is not set, and the operator's settings are not known{_because(operator)}")
+    return LiveKitAccess(url, key, SecretStr(secret), source)
+
+
+def _from_file(path: str) -> tuple[str, str, str]:
+    """Key and secret of a file with a line `key: secret`, as livekit-server's own key file has it."""
+    text = _read("--livekit-key-file", path)
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    key, colon, secret = lines[0].partition(":") if len(lines) == 1 else ("", "", "")
+    key, secret = (each.strip().strip("\"'") for each in (key, secret))
+    if not (key and colon and secret):
+        raise Refused("--livekit-key-file: the file must have one line, `key: secret`", ExitCode.USAGE)
+    return key, secret, "--livekit-key-file"
+
+
+def _from_environment(environ: Mapping[str, str]) -> tuple[str, str, str]:
+    def value(name: str) -> str:
+        path = environ.get(f"{name}_FILE")
+        return _read(f"{name}_FILE", path).strip() if path else environ.get(name, "")
+
+    return value(_KEY), value(_SECRET), "the environment"
+
+
+def _read(what: str, path: str) -> str:
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(MAX_KEY_FILE).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise Refused(f"{what}: the file cannot be read ({type(exc).__name__})", ExitCode.USAGE) from None
+
+
+async def _from_secret(cluster: Cluster, operator: Operator) -> tuple[str, str, str] | NoLiveKit:
+    hint = "set LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or --livekit-key-file"
+    if not operator.livekit_secret:
+        return NoLiveKit(f"no key for LiveKit is known{_because(operator)}; {hint}")
+    where = f"Secret {operator.namespace}/{operator.livekit_secret}"
+    try:
+        raw = await cluster.secret(operator.namespace, operator.livekit_secret)
+    except OperatorError as exc:
+        return NoLiveKit(f"{where}: {why_not(exc)}; {hint}")
+    data = (raw or {}).get("data") or {}
+    key, secret = ((from_base64(str(data.get(name, ""))) or "").strip() for name in (_KEY, _SECRET))
+    if not (key and secret):
+        return NoLiveKit(f"{where} has no {_KEY} and {_SECRET}; {hint}")
+    return key, secret, where
+
+
+def _because(operator: Operator) -> str:
+    """Why parts of the operator are not known, as the end of a sentence."""
+    return f" ({'; '.join(f'{what}: {why}' for what, why in operator.unknown.items())})" if operator.unknown else ""
