@@ -8,6 +8,7 @@ from .exit_codes import told
 from .lazy import LazyGroup
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "refresh": ("refresh:refresh", "Have the operator write numbers to LiveKit anew, in waves."),
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
