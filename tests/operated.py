@@ -22,11 +22,11 @@ from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundT
 from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.leader import Alone, Leader, Leadership
-from byoc_operator.engine.left_alone import LeftAlone
 from byoc_operator.engine.orphan_search import OrphanRules
 from byoc_operator.engine.ports import Ports
+from byoc_operator.engine.retained_ids import RetainedIds
 from byoc_operator.engine.rights import Rights
-from byoc_operator.engine.unread import Unread
+from byoc_operator.engine.unreadable_objects import UnreadableObjects
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
@@ -174,14 +174,14 @@ class World:
             installation=self.installation,
             mask=MASK,
             metrics=metrics,
-            unread=Unread(events, metrics.count_unreadable),
-            left_alone=LeftAlone(LeaseApi(api, SYSTEM, LEASE)),
+            unreadable=UnreadableObjects(events, metrics.count_unreadable),
+            retained=RetainedIds(LeaseApi(api, SYSTEM, LEASE)),
             rights=Rights(self.namespaces, None, self._hear),
             regained=Regained(api, refusals),
             clock=clock,
             wall=now_s,
         )
-        api.unreadable = self._ports.unread.told
+        api.unreadable = self._ports.unreadable.told
         orphans = OrphanRules(self.namespaces, deletes=self.deletes_orphans)
         self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphans, self._hear)
         self.api.watch_numbers.append(engine.intake.number_event)

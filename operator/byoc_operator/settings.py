@@ -131,6 +131,12 @@ class Settings(InstallationSettings, BaseSettings):
     http_port: int = Field(
         8080, ge=1, le=65535, alias="BYOC_HTTP_PORT", description="Port of `/healthz`, `/readyz` and `/metrics`."
     )
+    metrics_per_number: bool = Field(
+        False,
+        alias="BYOC_METRICS_PER_NUMBER",
+        description="Whether `/metrics` has a series for each number, `byoc_number_condition`, with its namespace, "
+        "name and phone number. Whoever can read the metrics then reads them too.",
+    )
     leader_election: bool = Field(
         True, alias="BYOC_LEADER_ELECTION", description="Of several replicas one works, told by a Lease."
     )

@@ -16,7 +16,7 @@ from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
 from .admission.webhook_configuration import WebhookConfiguration
 from .cluster.api import ClusterApi, connect
-from .cluster.events import Events
+from .cluster.events import Announce, Events
 from .cluster.lease import LeaseApi
 from .cluster.numbers import NumberApi
 from .cluster.refusals import Refusals
@@ -27,13 +27,14 @@ from .core.masking import make_mask
 from .core.trunk import Mask
 from .engine.cache import Cache
 from .engine.engine import Engine, Pace
+from .engine.gauges import per_number
 from .engine.leader import Alone, Leader, Leadership
-from .engine.left_alone import LeftAlone
-from .engine.orphan_search import Announce, OrphanRules
+from .engine.orphan_search import OrphanRules
 from .engine.ports import Ports
+from .engine.retained_ids import RetainedIds
 from .engine.rights import Rights
 from .engine.tasks import Ended
-from .engine.unread import Unread
+from .engine.unreadable_objects import UnreadableObjects
 from .errors import NotLeading
 from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
@@ -90,7 +91,6 @@ async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closin
     keys = SealingKeys(api, settings.operator_namespace)
     metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
     metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
-    metrics.gauge("byoc_sealing_keys_readable", lambda: not keys.problem)
     refusals = Refusals()
     api.answered = refusals.answered
     watches.answered = refusals.watch_answered
@@ -117,6 +117,7 @@ async def webhook_of(base: Foundation) -> Webhook | None:
         message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
         raise CannotRun(message) from exc
     base.closing.push_async_callback(webhook.stop)
+    base.metrics.gauge("byoc_admission_certificate_expiry_timestamp_seconds", lambda: webhook.ends_at_s)
     base.vitals.add(Vital(webhook.problem))
     return webhook
 
@@ -131,7 +132,7 @@ async def engine_of(base: Foundation) -> Engine:
     client, guard = _livekit(base, mask, leader)
     events = Events(base.api, identity)
 
-    async def say(reason: str, note: str) -> None:
+    async def announce(reason: str, note: str) -> None:
         await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
     ports = Ports(
@@ -139,26 +140,33 @@ async def engine_of(base: Foundation) -> Engine:
         inventory=Inventory(guard),
         guard=guard,
         secrets=_secrets(base, installation, mask),
-        keeper=_keeper(base, say),
+        keeper=_keeper(base, announce),
         numbers=NumberApi(base.api, settings.namespaces),
         events=events,
         installation=installation,
         mask=mask,
         metrics=base.metrics,
-        unread=Unread(events, base.metrics.count_unreadable),
-        left_alone=LeftAlone(_lease(base)),
-        rights=Rights(settings.namespaces, base.api, say),
+        unreadable=UnreadableObjects(events, base.metrics.count_unreadable),
+        retained=RetainedIds(_lease(base)),
+        rights=Rights(settings.namespaces, base.api, announce),
         regained=Regained(base.api, base.refusals),
     )
-    base.api.unreadable = ports.unread.told
+    base.api.unreadable = ports.unreadable.told
     orphans = OrphanRules(settings.namespaces, deletes=settings.orphans is OrphanPolicy.DELETE)
     _spare_collector()
-    engine = Engine(ports, _pace(settings), leader, orphans, say)
+    engine = Engine(ports, _pace(settings), leader, orphans, announce)
     engine.tasks.died.add_done_callback(lambda died: _end(base, died))
-    base.metrics.led("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
+    _export(base, engine, client, ports.cache)
     base.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))
     _tell_start(settings, installation)
     return engine
+
+
+def _export(base: Foundation, engine: Engine, client: LiveKitClient, cache: Cache) -> None:
+    """Metrics of the leader that the engine does not export by itself."""
+    base.metrics.gauge("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
+    if base.settings.metrics_per_number:
+        base.metrics.gauges("byoc_number_condition", lambda: per_number(cache) if engine.leading else None)
 
 
 def _livekit(base: Foundation, mask: Mask, leader: Leadership) -> tuple[LiveKitClient, Guard]:
@@ -190,10 +198,10 @@ def _secrets(base: Foundation, installation: Installation, mask: Mask) -> Secret
     return Secrets(base.api, base.settings.namespaces, mask, base.keys, labelled_only=labelled_only)
 
 
-def _keeper(base: Foundation, say: Announce) -> Keeper:
+def _keeper(base: Foundation, announce: Announce) -> Keeper:
     settings, count_bug = base.settings, base.metrics.sweep_bugs.labels("keys").inc
     may_create = settings.sealing_create_keys
-    return Keeper(base.keys, say, settings.sweep_interval_s, may_create=may_create, count_bug=count_bug)
+    return Keeper(base.keys, announce, settings.sweep_interval_s, may_create=may_create, count_bug=count_bug)
 
 
 def _lease(base: Foundation) -> LeaseApi:

@@ -16,7 +16,7 @@ from bench.bare import CONNECTIONS
 from bench.changes import measure_refresh, measure_secrets, measure_single
 from bench.creation import Pair, Round, create, creation_rows, delete, deletion_rows
 from bench.install import install, policy_works
-from bench.kube import Kube, Refused
+from bench.kube import Kube, RequestRefused
 from bench.meters import Speed
 from bench.options import Options, with_options
 from bench.sealing import opening_rows
@@ -52,7 +52,7 @@ def _measured(options: Options) -> int:
         print(error, file=sys.stderr)
         return 1
     except BaseExceptionGroup as group:
-        wrong, other = group.split((NotReached, Refused, NotReady))
+        wrong, other = group.split((NotReached, RequestRefused, NotReady))
         if other is not None or wrong is None:
             raise
         print("\n".join(map(str, _leaves(wrong))), f"logs: {directory}", sep="\n", file=sys.stderr)

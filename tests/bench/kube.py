@@ -16,7 +16,7 @@ TIMEOUT_S = 60.0
 _Item = TypeVar("_Item")
 
 
-class Refused(RuntimeError):
+class RequestRefused(RuntimeError):
     """The API server answered with a status that is no success; the message holds its words."""
 
 
@@ -44,7 +44,7 @@ class Kube:
         await self._session.close()
 
     async def request(self, method: str, path: str, body: object = None, content: str = "application/json") -> bytes:
-        """One request; its answer is not parsed. Raises Refused."""
+        """One request; its answer is not parsed. Raises RequestRefused."""
         sent = None if body is None else json.dumps(body).encode()
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         async with self._session.request(
@@ -52,7 +52,7 @@ class Kube:
         ) as response:
             answer = await response.read()
             if not response.ok:
-                raise Refused(f"{method} {path}: {response.status}: {answer.decode(errors='replace')[:500]}")
+                raise RequestRefused(f"{method} {path}: {response.status}: {answer.decode(errors='replace')[:500]}")
             return answer
 
     async def get(self, path: str) -> dict[str, Any]:
@@ -80,7 +80,7 @@ class Kube:
                 async for line in response.content:
                     event = json.loads(line)
                     if event["type"] == "ERROR":
-                        raise Refused(f"watch {path}: {event['object'].get('message')}")
+                        raise RequestRefused(f"watch {path}: {event['object'].get('message')}")
                     version = event["object"]["metadata"]["resourceVersion"]
                     if event["type"] != "BOOKMARK":
                         yield event["type"], event["object"]

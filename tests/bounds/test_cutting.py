@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from byoc_operator.cluster.cutting import Cut, Found, Malformed
+from byoc_operator.cluster.cutting import Cut, Found, NotJson
 from byoc_operator.cluster.shapes import Entries, Fields, Items, Leaf, Place, Shape, There
 from strategies import QUICK, json_values
 
@@ -120,7 +120,7 @@ def test_whatever_the_bytes_are_it_ends_with_a_value_or_says_that_they_are_none(
     reader = Cut(text)
     try:
         walked(reader.value(SHAPE))
-    except Malformed:
+    except NotJson:
         return
 
 
@@ -225,5 +225,5 @@ def test_items_of_a_list_come_one_by_one_and_its_place_at_the_end() -> None:
     [b"", b"{", b'{"a', b'{"a"', b'{"a":', b'{"a":1', b'{"a":[', b'{"a":"\\', b'{"a":{"b"}', b"{1:2}", b'{"a":,}'],
 )
 def test_a_text_that_ends_too_early_is_malformed(text: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(NotJson):
         cut(text)

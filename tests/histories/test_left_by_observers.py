@@ -3,9 +3,9 @@
 import json
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.names import LEFT_ALONE
+from byoc_operator.api.names import RETAINED_IDS
 from byoc_operator.cluster.fake import Fail, Refuse
-from byoc_operator.core.orphans import MAX_LEFT_ALONE, MORE, as_left_alone, left_alone
+from byoc_operator.core.orphans import MAX_RETAINED_IDS, MORE, retained_ids, retained_ids_text
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Unavailable
@@ -16,7 +16,7 @@ from virtual_time import in_virtual_time
 
 def remembered(world: World) -> str:
     lease = world.api.lease(SYSTEM, LEASE)
-    return "" if lease is None else str(lease["metadata"].get("annotations", {}).get(LEFT_ALONE, ""))
+    return "" if lease is None else str(lease["metadata"].get("annotations", {}).get(RETAINED_IDS, ""))
 
 
 @in_virtual_time
@@ -67,7 +67,7 @@ async def test_many_that_turn_to_observe_at_once_share_their_writes() -> None:
         world.api.edit(NAMESPACE, name, managementPolicy="Observe")
     await world.elapse(30)
     leases = [each for each in world.api_writes() if "leases" in each]
-    assert len(left_alone(remembered(world))) == 120
+    assert len(retained_ids(remembered(world))) == 120
     assert len(leases) <= 40
     world.api._objects["leases", SYSTEM, LEASE]["metadata"]["annotations"]["example.com/note"] = "kept"
     for name in names:
@@ -127,7 +127,7 @@ async def test_while_the_lease_cannot_be_reached_a_deletion_waits_and_livekit_is
     await world.settle()
     assert world.exists()
     await world.elapse(60)
-    assert (world.exists(), len(left_alone(remembered(world)))) == (False, 3)
+    assert (world.exists(), len(retained_ids(remembered(world)))) == (False, 3)
     for _ in range(3):
         await world.sweep()
     assert (world.engine.livekit.trouble, len(left(world)), told_of_orphans(world)) == (None, 3, False)
@@ -150,11 +150,11 @@ async def test_a_sweep_does_not_fail_for_the_lease() -> None:
 @in_virtual_time
 async def test_more_than_the_lease_can_hold_deletes_no_orphan_at_all() -> None:
     world = World(deletes_orphans=True)
-    many = frozenset(f"ST_{count:012}" for count in range(MAX_LEFT_ALONE + 1))
-    text = as_left_alone(many)
+    many = frozenset(f"ST_{count:012}" for count in range(MAX_RETAINED_IDS + 1))
+    text = retained_ids_text(many)
     assert (text.endswith(f",{MORE}"), len(text) < 2**17) == (True, True)
-    assert as_left_alone(left_alone(text)) == text
-    body = {"metadata": {"namespace": SYSTEM, "name": LEASE, "annotations": {LEFT_ALONE: text}}, "spec": {}}
+    assert retained_ids_text(retained_ids(text)) == text
+    body = {"metadata": {"namespace": SYSTEM, "name": LEASE, "annotations": {RETAINED_IDS: text}}, "spec": {}}
     world.api._create("leases", body)
     mark = Mark(Owner("cluster-a", NAMESPACE, "gone")).dump()
     world.livekit.put(OutboundTrunk("left", mark, "sip.example.com", "TLS", ("+15550107777",), id="ST_out"))
@@ -163,9 +163,9 @@ async def test_more_than_the_lease_can_hold_deletes_no_orphan_at_all() -> None:
         await world.sweep()
     assert left(world) == {"ST_out"}
     assert (told_of_orphans(world), "are deleted" in world.told()) == (True, False)
-    assert left_alone(remembered(world)) == {MORE}  # what LiveKit has no longer makes room
+    assert retained_ids(remembered(world)) == {MORE}  # what LiveKit has no longer makes room
 
 
 def test_noise_in_the_annotation_is_ignored() -> None:
-    assert left_alone(" ST_a ,,more,nonsense,SDR_b,ST_" + "x" * 90) == {"ST_a", "SDR_b", "more"}
-    assert left_alone(json.dumps(["ST_a"])) == frozenset()
+    assert retained_ids(" ST_a ,,more,nonsense,SDR_b,ST_" + "x" * 90) == {"ST_a", "SDR_b", "more"}
+    assert retained_ids(json.dumps(["ST_a"])) == frozenset()

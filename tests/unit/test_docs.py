@@ -10,7 +10,7 @@ import yaml
 
 from byoc_operator.api.conditions import REMEDIES, Reason
 from byoc_operator.api.names import GROUP
-from byoc_operator.api.resource import Wishes
+from byoc_operator.api.resource import AnnotationRequests
 from byoc_operator.cli.output import API_VERSION
 from byoc_operator.core.findings import MESSAGES, Code
 from byoc_operator.generate.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
@@ -19,6 +19,10 @@ from byoc_operator.settings import Settings
 ROOT = Path(__file__).parents[2]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
+GLOSSARY = ROOT / "docs" / "glossary.md"
+NOTHING_ELSE = {"IP list", "key store", "left alone", "leftover", "resync", "rival", "twin", "waiting one", "whitelist"}
+"""Words that mean nothing else in these pages. Other words of the glossary's last column do, such as "key"."""
+
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
@@ -46,7 +50,8 @@ def test_every_setting_is_in_the_reference() -> None:
 
 def test_every_annotation_that_is_read_is_in_the_reference() -> None:
     assert _rows("Annotations") == [name for name, _, _ in ANNOTATIONS]
-    read = {f"{GROUP}/{field.name.replace('_', '-')}" for field in fields(Wishes) if field.name != "unclear"}
+    requests = {field.name for field in fields(AnnotationRequests)} - {"unclear"}
+    read = {f"{GROUP}/{name.replace('_', '-')}" for name in requests}
     assert {name for name, _, _ in ANNOTATIONS} == read
 
 
@@ -114,6 +119,20 @@ def test_settings_and_names_of_ours_that_are_named_exist(page: Path) -> None:
     assert [name for name in re.findall(r"\bBYOC_[A-Z_]+\b", text) if name not in known] == []
     named = re.findall(rf"{re.escape(GROUP)}/[a-z0-9-]*[a-z0-9]", text)
     assert [name for name in named if name not in annotations | versions] == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != GLOSSARY], ids=lambda page: page.name)
+def test_pages_use_the_terms_of_the_glossary(page: Path) -> None:
+    text = page.read_text()
+    refused = _refused_words() & NOTHING_ELSE
+    assert refused
+    assert [word for word in sorted(refused) if re.search(rf"\b{word}s?\b", text, re.IGNORECASE)] == []
+
+
+def _refused_words() -> set[str]:
+    """The words in the column "not" of the glossary."""
+    rows = [row.strip("|").split("|") for row in GLOSSARY.read_text().splitlines() if row.startswith("| ")]
+    return {word.strip() for row in rows if len(row) == 3 for word in row[2].split(",")}
 
 
 def _relative_links(page: Path) -> list[str]:

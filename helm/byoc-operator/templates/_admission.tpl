@@ -1,11 +1,11 @@
-{{/* Not empty where cert-manager makes the certificate of the webhook. */}}
+{{/* Not empty if cert-manager creates the webhook's certificate. */}}
 {{- define "byoc.certManager" -}}
 {{- if and .Values.sealing.admission.enabled (eq .Values.sealing.admission.certificates "CertManager") -}}
 yes
 {{- end -}}
 {{- end -}}
 
-{{/* Environment of sealing at admission; the port is always named, as a Service called byoc-admission would set it too. */}}
+{{/* Environment of sealing at admission. The port is always set: a Service named byoc-admission would set this variable too. */}}
 {{- define "byoc.admissionEnv" -}}
 {{- if .Values.sealing.admission.enabled -}}
 - name: BYOC_ADMISSION
@@ -24,7 +24,7 @@ yes
 {{- end -}}
 {{- end -}}
 
-{{/* What the webhook and the policy look at: where numbers are watched, in the namespaces that are. */}}
+{{/* The objects that the webhook and the policy match: only those in watched namespaces. */}}
 {{- define "byoc.watchedNamespaces" -}}
 {{- with .Values.namespaces -}}
 namespaceSelector:

@@ -11,13 +11,13 @@
 {{- default (include "byoc.fullname" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
-{{/* What pods are selected by; never changes, as a Deployment's selector cannot. */}}
+{{/* The labels that select pods. They never change, because a Deployment's selector cannot change. */}}
 {{- define "byoc.selector" -}}
 app.kubernetes.io/name: byoc-operator
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
-{{/* Labels of every object; commonLabels may replace all but those that objects are found by. */}}
+{{/* Labels of every object. commonLabels may replace all labels except those that select objects. */}}
 {{- define "byoc.labels" -}}
 {{- $fixed := include "byoc.selector" . | fromYaml -}}
 {{- $_ := set $fixed "app.kubernetes.io/managed-by" .Release.Service -}}
@@ -26,13 +26,13 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- merge $fixed .Values.commonLabels $told | toYaml -}}
 {{- end -}}
 
-{{/* Without those that change with the chart's version alone: no pod is replaced for them. */}}
+{{/* The labels without those that change with the chart's version only, so that these replace no pods. */}}
 {{- define "byoc.podLabels" -}}
 {{- $told := dict "app.kubernetes.io/part-of" "byoc-operator" -}}
 {{- merge (include "byoc.selector" . | fromYaml) .Values.podLabels .Values.commonLabels $told | toYaml -}}
 {{- end -}}
 
-{{/* The image, by digest where one is given. */}}
+{{/* The image, by digest if there is one. */}}
 {{- define "byoc.image" -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
@@ -41,7 +41,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 {{- end -}}
 
-{{/* Not empty where numbers get their finalizer at admission. */}}
+{{/* Not empty if numbers get their finalizer at admission. */}}
 {{- define "byoc.finalizerPolicy" -}}
 {{- $there := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" -}}
 {{- if or (eq .Values.finalizerPolicy "On") (and (eq .Values.finalizerPolicy "Auto") $there) -}}
@@ -49,9 +49,9 @@ yes
 {{- end -}}
 {{- end -}}
 
-{{/* Rights in the watched namespaces; the same whether they are given in all of them or in some. */}}
+{{/* Rights in the watched namespaces, the same for all namespaces and for some. */}}
 {{- define "byoc.numberRules" -}}
-# Numbers: watched, and given and relieved of the finalizer.
+# Numbers: the operator watches them, and adds and removes its finalizer.
 - apiGroups: [byoc.talkifai.dev]
   resources: [byocphonenumbers]
   verbs: [get, list, watch, patch]
@@ -62,7 +62,7 @@ yes
 
 {{- define "byoc.rules" -}}
 {{ include "byoc.numberRules" . }}
-# SIP credentials. RBAC cannot narrow this by label; the watch itself does.
+# SIP credentials. RBAC cannot be limited to a label, but the operator's watch is.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch]
@@ -70,7 +70,7 @@ yes
 {{- end -}}
 
 {{- define "byoc.eventRule" -}}
-# What is told of a number beside its status, and of the installation on its Lease.
+# Events on numbers, and on the Lease about the whole installation.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
@@ -83,7 +83,7 @@ subjects:
     namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
 
-{{/* TCP ports that the operator must reach; the last is the one of livekit.url. */}}
+{{/* TCP ports that the operator must connect to. The last one is that of livekit.url. */}}
 {{- define "byoc.egressPorts" -}}
 {{- $url := urlParse .Values.livekit.url -}}
 {{- $usual := ternary 80 443 (has $url.scheme (list "ws" "http")) -}}

@@ -1,4 +1,4 @@
-{{/* The operator's environment, as far as values decide it; what is empty is left out. */}}
+{{/* The environment variables of the operator that come from values. Empty values are left out. */}}
 {{- define "byoc.settings" -}}
 LIVEKIT_URL: {{ required "livekit.url is required: the LiveKit server, like wss://livekit.example.com" .Values.livekit.url | quote }}
 BYOC_LEASE_NAME: {{ include "byoc.fullname" . | quote }}
@@ -36,6 +36,7 @@ BYOC_ROOM_PREFIX: {{ .Values.roomPrefix | quote }}
 BYOC_CREDENTIALS_MAX_AGE_DAYS: {{ .Values.credentialsMaxAgeDays | int | quote }}
 BYOC_SEALING: {{ .Values.sealing.policy | quote }}
 BYOC_SEALING_CREATE_KEYS: {{ .Values.sealing.createKeys | quote }}
+BYOC_METRICS_PER_NUMBER: {{ .Values.metrics.perNumber | quote }}
 BYOC_LOG_FORMAT: {{ .Values.log.format | quote }}
 BYOC_LOG_LEVEL: {{ .Values.log.level | quote }}
 {{- end -}}

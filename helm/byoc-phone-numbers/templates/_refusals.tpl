@@ -25,7 +25,7 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- end -}}
 {{- end -}}
 
-{{/* Rules for one field each, of the defaults or of one number as written: so the path is where the user wrote it. */}}
+{{/* Rules for single fields, of the defaults or of a number as written. So the path is the place where the user wrote it. */}}
 {{- define "byoc-phone-numbers.refusals.fields" -}}
 {{- $path := .path -}}
 {{- $rules := .rules -}}
@@ -62,7 +62,7 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- end -}}
 {{- end -}}
 
-{{/* Names the keys of the entries that are wrong, never their values. */}}
+{{/* Names the keys of wrong entries, never their values. */}}
 {{- define "byoc-phone-numbers.refusals.map" -}}
 {{- $rule := .rule -}}
 {{- $wrong := list -}}
@@ -132,7 +132,7 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- end -}}
 {{- end -}}
 
-{{/* Not empty if a text does not have a form: all of some patterns, none of others, at most so many bytes. */}}
+{{/* Not empty if a text has the wrong form. A text must match all of some patterns, none of others, and have a maximum length. */}}
 {{- define "byoc-phone-numbers.unfit" -}}
 {{- $text := .text -}}
 {{- $form := .form | default dict -}}
@@ -141,7 +141,7 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- with $form.maxBytes }}{{ if gt (len $text) (int .) }}unfit{{ end }}{{ end -}}
 {{- end -}}
 
-{{/* JSON {"value": …} of the field at a path such as inbound.allowedAddresses; null if it is not there. */}}
+{{/* JSON {"value": …} of the field at a path such as inbound.allowedAddresses; null if the field is missing. */}}
 {{- define "byoc-phone-numbers.at" -}}
 {{- $value := .in -}}
 {{- range $name := splitList "." .field -}}
@@ -159,7 +159,7 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- end -}}
 {{- end -}}
 
-{{/* What a pasted SIP URI means; whatever stands before an @, which may be a password, is cut off. */}}
+{{/* What a pasted SIP URI means. The part before an @ is cut off, because it may be a password. */}}
 {{- define "byoc-phone-numbers.hint.endpoint" -}}
 {{- $endpoint := regexFind .rules.endpointWithin (splitList "@" .text | last) -}}
 {{- if and (regexMatch .rules.ipv6 .text) (not (regexMatch .rules.mapped .text)) -}}
@@ -175,7 +175,7 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- end -}}
 {{- end -}}
 
-{{/* The first character that a reader may not see, by its code point: Go quotes it as \u200b or \U000e0001. */}}
+{{/* The first invisible character, by its code point: Go quotes it as \u200b or \U000e0001. */}}
 {{- define "byoc-phone-numbers.hint.strange" -}}
 {{- with regexFind .rules.strange .text -}}
 ; it contains U+{{ regexReplaceAll `^\\(?:u|U0*)` (printf "%+q" . | trimAll "\"") "" | upper }}

@@ -20,7 +20,7 @@ Not `merge` of Sprig: that takes `false` and "" for absent, so a number could no
 {{- end -}}
 {{- end -}}
 
-{{/* The spec of a number with the defaults, as JSON: YAML could not be read back with control characters in it. */}}
+{{/* The spec of a number with the defaults, as JSON: YAML with control characters could not be read again. */}}
 {{- define "byoc-phone-numbers.spec" -}}
 {{- $spec := dict -}}
 {{- include "byoc-phone-numbers.lay" (dict "spec" $spec "over" .defaults) -}}

@@ -43,7 +43,7 @@ _OK, _NOT_READY = 200, 503
 class AdmissionServer:
     """Answers reviews with what `keys` gives. No certificate at first: handshakes fail until `use`.
 
-    `count` hears of each answer: one of `telemetry.metrics.OUTCOMES`.
+    `count` hears of each answer: one of `telemetry.table.OUTCOMES`.
     """
 
     def __init__(

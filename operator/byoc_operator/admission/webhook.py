@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from ..errors import OperatorError
+from .certificates import not_after
 from .server import AdmissionServer
 from .storage import CertificateSource, Serving
 from .webhook_configuration import WebhookConfiguration
@@ -27,6 +28,8 @@ class Webhook:
         self._source = source
         self._configuration = configuration
         self._used: Serving | None = None
+        self.ends_at_s: float | None = None
+        """When the certificate ends that is shown, epoch seconds; None: none is shown yet."""
         self._told = ""
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -76,6 +79,7 @@ class Webhook:
         if serving != self._used:
             self._server.use(serving)
             self._used = serving
+            self.ends_at_s = not_after(serving.certificate).timestamp()
 
     async def _keep(self) -> None:
         while True:

@@ -30,5 +30,5 @@ ALLOWED_HOSTS: Final = f"{GROUP}/allowed-hosts"
 RELEASE: Final = f"{GROUP}/release"
 """Annotation on the Lease: LiveKit IDs, comma list, that the leader is to delete. Only administrators write there."""
 
-LEFT_ALONE: Final = f"{GROUP}/left-alone"
+RETAINED_IDS: Final = f"{GROUP}/left-alone"
 """Annotation on the Lease: LiveKit IDs, comma list, that the leader remembers as left on purpose."""

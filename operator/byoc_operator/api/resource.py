@@ -40,7 +40,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class AnnotationRequests:
     """What the annotations of an object ask for.
 
     `refresh` and `recreate`: any value, empty if absent; the SHA-256 stands for a long one. `adopt`: the LiveKit IDs to
@@ -100,7 +100,7 @@ class PhoneNumber:
     deleting: bool
     finalizer_at: int | None
     finalizers: int
-    wishes: Wishes
+    requested: AnnotationRequests
     phone_number: str
     secret_name: str
     unread: str
@@ -138,7 +138,7 @@ class PhoneNumber:
     @property
     def refresh_due(self) -> bool:
         """Whether the annotation asks for a refresh that has not been done. A new object needs none."""
-        asked = self.wishes.refresh
+        asked = self.requested.refresh
         return bool(asked) and self.status.seen_before and asked != self.status.last_handled_refresh
 
     @property
@@ -147,12 +147,12 @@ class PhoneNumber:
 
         The recreate may be done all the same: then the marks of the trunks have its value.
         """
-        return self.wishes.recreate not in ("", self.status.last_handled_recreate)
+        return self.requested.recreate not in ("", self.status.last_handled_recreate)
 
     @property
     def waking(self) -> tuple[object, ...]:
         """A value that differs when a change of the object needs a run; the status is compared separately."""
-        return (self.uid, self.generation, self.wishes, self.deleting, self.has_finalizer)
+        return (self.uid, self.generation, self.requested, self.deleting, self.has_finalizer)
 
 
 def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNumber:
@@ -177,7 +177,7 @@ def parse(raw: Mapping[str, Any], before: PhoneNumber | None = None) -> PhoneNum
         deleting=metadata.get("deletionTimestamp") is not None,
         finalizer_at=finalizer_at,
         finalizers=finalizers,
-        wishes=_wishes(_mapping(metadata.get("annotations"))),
+        requested=_requested(_mapping(metadata.get("annotations"))),
         **_of_spec(raw, known if known and known.spec and known.generation == generation else None, known, key),
         status=recorded_status_of(raw),
     )
@@ -249,13 +249,13 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _wishes(annotations: Mapping[str, Any]) -> Wishes:
+def _requested(annotations: Mapping[str, Any]) -> AnnotationRequests:
     said = {name: _text(annotations.get(name)) for name in ANNOTATIONS}
     adopt = [part for part in dict.fromkeys(part.strip() for part in said[ADOPT].split(",")) if part]
     asked = [_bounded(part) for part in adopt if part != FORCE][: MAX_ADOPTED + MAX_OVER]
     switches = {name: said[name] for name in (PAUSED, FORCE_ORPHAN)}
     paused, force_orphan = (_true(value) for value in switches.values())
-    return Wishes(
+    return AnnotationRequests(
         adopt=(*asked, *((FORCE,) if FORCE in adopt else ())),
         refresh=_bounded(said[REFRESH]),
         recreate=_bounded(said[RECREATE]),

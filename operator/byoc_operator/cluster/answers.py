@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..api.conditions import Reason
 from ..errors import Failure, Unavailable
-from .reading import TooMuch, token_in
+from .reading import AnswerTooLong, token_in
 
 MAX_WORDS = 512
 """Characters of the API server's words that are kept."""
@@ -171,7 +171,7 @@ def error_of(answer: Answer) -> ApiRefused | Unavailable | None:
 def _unavailable(answer: Answer) -> Unavailable:
     message = f"the API server answers {answer.status}: {answer.words}"
     if answer.status == HTTPStatus.GATEWAY_TIMEOUT:
-        return TooMuch(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True)
+        return AnswerTooLong(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True)
     return Unavailable(Reason.KUBERNETES_UNAVAILABLE, message, retry_after_s=_seconds(answer.retry_after))
 
 

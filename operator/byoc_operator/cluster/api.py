@@ -25,7 +25,7 @@ from .answers import Answer, Answered, asked, error_of, nobody_asks
 from .connection import OURSELVES, Access, acting_as
 from .lines import lines_of
 from .pages import JSON, Pages
-from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, pass_over, read
+from .reading import MAX_OBJECT, AnswerTooLong, Told, Unreadable, decoded, pass_over, read
 
 TIMEOUT_S = 15.0
 """Well above the API server's own deadline for a slow etcd write, well below a user's patience."""
@@ -99,7 +99,7 @@ class ClusterApi:
         longest_s = self._longest_s or TIMEOUT_S
         try:
             answer = await self._answer(_Request(method, path, body, headers, longest_s, MAX_OBJECT, resource))
-        except TooMuch as exc:
+        except AnswerTooLong as exc:
             if exc.outcome_unknown:
                 raise Unavailable(exc.reason, exc.message) from exc
             raise Unreadable(exc.message, resource=resource) from exc
@@ -136,7 +136,7 @@ class ClusterApi:
             raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, message) from exc
 
     async def _answer(self, request: _Request) -> bytes:
-        """The body of the answer. Raises `ApiRefused`, `TooMuch` and `Unavailable`."""
+        """The body of the answer. Raises `ApiRefused`, `AnswerTooLong` and `Unavailable`."""
         resource, place = request.resource, nullcontext() if request.resource == LEASE else self._free
         started = time.monotonic()
         outcome = "error"
@@ -146,7 +146,7 @@ class ClusterApi:
             outcome = str(reply.status)
         except TimeoutError as exc:
             message = "the API server does not answer (TimeoutError)"
-            raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True) from exc
+            raise AnswerTooLong(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True) from exc
         except (aiohttp.ClientError, ApiException, OSError) as exc:
             raise Unavailable(
                 Reason.KUBERNETES_UNAVAILABLE, f"the API server does not answer ({type(exc).__name__})"
@@ -183,7 +183,7 @@ def _said(reply: _Reply) -> dict[str, Any]:
 
 
 async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """The body, as long as it is no longer than `most` bytes. Raises `TooMuch`."""
+    """The body, as long as it is no longer than `most` bytes. Raises `AnswerTooLong`."""
     parts, length = [], 0
     async with response:
         async for part in response.content.iter_chunked(_CHUNK):
@@ -191,7 +191,7 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
             length += len(part)
             if length > most:
                 response.close()
-                raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, f"the answer is longer than {most} bytes")
+                raise AnswerTooLong(Reason.KUBERNETES_UNAVAILABLE, f"the answer is longer than {most} bytes")
     return b"".join(parts)
 
 

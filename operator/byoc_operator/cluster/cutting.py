@@ -33,7 +33,7 @@ _OPENING, _CLOSING = frozenset(b"{["), frozenset(b"}]")
 _OBJECT, _OBJECT_END, _ARRAY, _ARRAY_END = b"{"[0], b"}"[0], b"["[0], b"]"[0]
 
 
-class Malformed(ValueError):
+class NotJson(ValueError):
     """The text is no JSON."""
 
 
@@ -61,7 +61,7 @@ class Cut:
         self.faults: list[str] = []
 
     def value(self, shape: Shape, path: str = "") -> Steps:
-        """The value that begins here, as its shape says; small ones of another type as they are. Raises `Malformed`."""
+        """The value that begins here, as its shape says; small ones of another type as they are. Raises `NotJson`."""
         opening = self._peek()
         match shape:
             case Fields() if opening == _OBJECT:
@@ -171,13 +171,13 @@ class Cut:
                 self._at = run.end()
                 yield None
             if self._peek() != _QUOTE:
-                raise Malformed
+                raise NotJson
             start = self._at
             for _ in self._string():
                 yield None
             key = self._key(start)
             if self._peek() != _COLON:
-                raise Malformed
+                raise NotJson
             self._at += 1
             self._peek()
             yield key
@@ -212,7 +212,7 @@ class Cut:
         behind = self._peek()
         self._at += 1
         if behind not in (end, _COMMA):
-            raise Malformed
+            raise NotJson
         if behind == _COMMA:
             self._peek()
         return behind == end
@@ -228,7 +228,7 @@ class Cut:
             return (yield from self._close())
         scalar = _SCALAR.match(self._text, self._at)
         if scalar is None:
-            raise Malformed
+            raise NotJson
         self._at = scalar.end()
         return 0
 
@@ -252,7 +252,7 @@ class Cut:
                 if self._turn_over():
                     yield
         except IndexError:
-            raise Malformed from None
+            raise NotJson from None
         return deepest
 
     def _string(self) -> Generator[None, None, None]:
@@ -265,7 +265,7 @@ class Cut:
                 self._at = end + 1
                 return
             if end == self._at:
-                raise Malformed
+                raise NotJson
             self._at = end
             yield
 
@@ -276,7 +276,7 @@ class Cut:
             blank = _BLANK.match(text, at)
             self._at = at = blank.end() if blank else at
         if at >= len(text):
-            raise Malformed
+            raise NotJson
         return text[at]
 
     def _turn_over(self) -> bool:

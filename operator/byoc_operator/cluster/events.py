@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -18,6 +19,10 @@ log = logging.getLogger(__name__)
 COMPONENT = "byoc-operator"
 MAX_NOTE = 1024
 """Bytes; the API server refuses longer notes."""
+
+
+Announce = Callable[[str, str], Coroutine[Any, Any, None]]
+"""Posts an Event on the installation: reason, note."""
 
 
 class Events:

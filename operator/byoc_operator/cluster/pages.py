@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from ..api.conditions import Reason
 from ..errors import Unavailable
 from .answers import Expired
-from .reading import MAX_OBJECT, Told, TooMuch, Unreadable, decoded, read_page
+from .reading import MAX_OBJECT, AnswerTooLong, Told, Unreadable, decoded, read_page
 
 PAGE_SIZE = 50
 
@@ -37,7 +37,7 @@ JSON = "application/json"
 
 
 class Fetch(Protocol):
-    """One GET: its body. Raises `TooMuch`, `Unavailable` and `ApiRefused`, of which `Expired` is one."""
+    """One GET: its body. Raises `AnswerTooLong`, `Unavailable` and `ApiRefused`, of which `Expired` is one."""
 
     def __call__(self, url: str, *, accept: str, timeout_s: float, most_bytes: int) -> Awaitable[bytes]:
         """Ask."""
@@ -67,7 +67,7 @@ class Pages:
                     timeout_s=PAGE_S if limit > 1 else ONE_S,
                     most_bytes=PAGE_BYTES if limit > 1 else MAX_OBJECT,
                 )
-            except TooMuch as exc:
+            except AnswerTooLong as exc:
                 if limit > 1:
                     limit = max(1, limit // SHRINK)
                     continue
@@ -91,7 +91,7 @@ class Pages:
             if not token:
                 return
 
-    async def _step_over(self, url: str, path: str, why: TooMuch) -> str:
+    async def _step_over(self, url: str, path: str, why: AnswerTooLong) -> str:
         """Tell of the one object that cannot be had, and the token for what comes behind it.
 
         Raises `Unavailable` where not even its name can be had: then the API server is in trouble as a whole.

@@ -17,7 +17,7 @@ from ..api.names import ANNOTATIONS, FINALIZER, PLURAL, WATCH_LABEL
 from ..api.resource import UNREAD
 from ..core.credentials import MAX_BYTES, MAX_KEYS
 from ..errors import OperatorError, Unavailable
-from .cutting import Cut, Found, Malformed, Steps
+from .cutting import Cut, Found, NotJson, Steps
 from .shapes import Entries, Fields, Items, Leaf, Place, Shape, There
 from .surroundings import AROUND
 
@@ -97,7 +97,7 @@ class Unreadable(OperatorError):
 
 
 @dataclass(eq=False)
-class TooMuch(Unavailable):
+class AnswerTooLong(Unavailable):
     """The answer is too long, or takes too long: a smaller page may not."""
 
 
@@ -133,7 +133,7 @@ async def read(text: bytes, resource: str, *, stored: bool = True) -> dict[str, 
         cut = Cut(text)
         try:
             value = noted(await gently(cut.value(shape)), tuple(cut.faults))
-        except Malformed:
+        except NotJson:
             value = None
     if not isinstance(value, dict):
         raise Unreadable("the answer is no JSON object that can be read", resource=resource)
@@ -163,7 +163,7 @@ async def read_page(text: bytes, resource: str, told: Told) -> AsyncIterator[dic
         except StopIteration as exc:
             yield token_in(exc.value)
             return
-        except Malformed:
+        except NotJson:
             raise Unavailable(
                 Reason.KUBERNETES_UNAVAILABLE, "the API server's list is no JSON that can be read"
             ) from None

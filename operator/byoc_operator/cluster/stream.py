@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import aiohttp
 
-from .cutting import Cut, Malformed
+from .cutting import Cut, NotJson
 from .reading import MAX_OBJECT, SHAPES, SMALL, Told, Unreadable, decoded, gently, identify, noted
 from .shapes import Fields, Leaf
 
@@ -128,7 +128,7 @@ class Lines:
         cut = Cut(line)
         try:
             event = await gently(cut.value(Fields({"type": Leaf(), "object": SHAPES[self._resource]})))
-        except Malformed:
+        except NotJson:
             return None
         if isinstance(event, dict):
             event["object"] = noted(event.get("object"), tuple(cut.faults))

@@ -74,14 +74,14 @@ def judge(
     number; a rule is free with its trunk. A wish that was fulfilled before asks for nothing more: its IDs may be gone.
     """
     ours = set(owned.ids)
-    asked = [each for each in number.wishes.adopt_ids if each not in ours]
-    if not asked and not number.wishes.adopt_over:
+    asked = [each for each in number.requested.adopt_ids if each not in ours]
+    if not asked and not number.requested.adopt_over:
         return Adoption()
     candidates = _Candidates(number, owned, installation, is_gone)
     known = [by_id[each] for each in asked if each in by_id]
     for each in sorted(known, key=lambda each: isinstance(each, DispatchRule)):  # a rule goes with its trunk
         candidates.look_at(each)
-    if number.wishes.adopted_as == number.status.last_handled_adopt:
+    if number.requested.adopted_as == number.status.last_handled_adopt:
         return Adoption(taken=candidates.taken)
     lacking = candidates.lacking()
     absent = [each for each in asked if each not in by_id and is_livekit_id(each)]
@@ -89,7 +89,7 @@ def judge(
         *candidates.refused,
         *(Refusal(each, _MALFORMED) for each in asked if each not in by_id and not is_livekit_id(each)),
         *(Refusal(each, _ABSENT) for each in absent if _kinds(each) & lacking),
-        *(Refusal(each, _TOO_MANY) for each in number.wishes.adopt_over),
+        *(Refusal(each, _TOO_MANY) for each in number.requested.adopt_over),
     ]
     return Adoption(
         taken=candidates.taken,

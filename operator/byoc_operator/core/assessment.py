@@ -158,7 +158,7 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
     taken, credentials = situation.adoption.taken, case.credentials
     owned = situation.owned if case.lost else situation.owned + taken
     handled = number.status.last_handled_recreate
-    anew = recreation(situation.owned + taken, number.wishes.recreate, handled, now=verdict is None and not taken)
+    anew = recreation(situation.owned + taken, number.requested.recreate, handled, now=verdict is None and not taken)
     want = case.wanted(spec, anew.values)
     early = outbound_before_conflict(situation.owned, number) if case.conflict else Owned()
     terms = Terms(
@@ -173,7 +173,7 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         credentials,
         _intrusion(situation, spec, want),
         behind,
-        number.wishes.unclear,
+        number.requested.unclear,
         situation.retain_refused,
         situation.adoption.absent,
         () if case.conflict else _other_installations(situation, case.installation),
@@ -192,7 +192,7 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         left_behind=behind,
         needs_finalizer=not number.has_finalizer and bool(changes or owned),
         refreshes=terms.refresh or bool(terms.recreate),
-        adopted="" if situation.adoption.absent else number.wishes.adopted_as,
+        adopted="" if situation.adoption.absent else number.requested.adopted_as,
     )
 
 

@@ -63,7 +63,7 @@ def case_of(situation: Situation, installation: Installation, mask: Mask) -> Cas
     number, adoption = situation.number, situation.adoption
     found = conflict(number, situation.owned, situation.foreign, adoption, installation)
     case = Case(situation, installation, mask, found)
-    if number.spec is None or not adoption.taken or number.wishes.adopt_by_force:
+    if number.spec is None or not adoption.taken or number.requested.adopt_by_force:
         return case
     want = case.wanted(number.spec, RecreateValues())  # the marks do not count
     return replace(case, lost=adopting.lost(want, adoption.taken))
@@ -71,7 +71,7 @@ def case_of(situation: Situation, installation: Installation, mask: Mask) -> Cas
 
 def paused(case: Case) -> Verdict | None:
     """The annotation stops all writes."""
-    if not case.number.wishes.paused:
+    if not case.number.requested.paused:
         return None
     message = (
         f"Nothing is written to LiveKit while the annotation {PAUSED} is true; changes, refresh and recreate wait. "

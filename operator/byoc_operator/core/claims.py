@@ -21,15 +21,16 @@ NAMED = 4
 class Kept:
     """Trunks of ours in LiveKit with the phone number, and no object that looks after them.
 
-    `owner`: whom their mark names; `retained`: left on purpose, by deletionPolicy Retain; `left_alone`: on purpose
-    too, by Observe say; neither: a lost finalizer's; `unread`: the object may be there, and cannot be read.
+    `owner`: whom their mark names. `retained`: they stay on purpose, by deletionPolicy Retain, as their mark says.
+    `retained_unmarked`: they stay on purpose, by Observe for example, and their mark does not say so. Neither: a
+    finalizer was lost. `unread`: the object may be there, and cannot be read.
     """
 
     owner: Owner
     ids: tuple[str, ...]
     retained: bool
     unread: bool = False
-    left_alone: bool = False
+    retained_unmarked: bool = False
 
     @property
     def why(self) -> str:
@@ -38,13 +39,13 @@ class Kept:
             return "kept by deletionPolicy Retain"
         return (
             "left on purpose (Observe, or force-orphan with Retain)"
-            if self.left_alone
+            if self.retained_unmarked
             else "left behind without its finalizer"
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Tenure:
+class Allocation:
     """Who has a phone number at one moment, and why others have to wait.
 
     `holder`: the object that has it, None if nobody has. `kept`: what LiveKit has of gone objects. `reserved_for`: the
@@ -98,7 +99,7 @@ class Tenure:
             return False
         if kept.owner.name == number.key.name:
             return True
-        return self.adoption_allowed and set(number.wishes.adopt).issuperset(kept.ids)
+        return self.adoption_allowed and set(number.requested.adopt).issuperset(kept.ids)
 
 
 def begins_to_claim(before: PhoneNumber | None, number: PhoneNumber) -> bool:
@@ -141,7 +142,7 @@ def holds_by_status(number: PhoneNumber) -> bool:
 
 
 def _asks(number: PhoneNumber) -> bool:
-    return not number.observes and not number.wishes.paused and number.spec is not None
+    return not number.observes and not number.requested.paused and number.spec is not None
 
 
 def _was_told(number: PhoneNumber) -> bool:

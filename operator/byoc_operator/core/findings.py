@@ -102,8 +102,8 @@ class Evidence:
     """What the findings are made of, beside the spec.
 
     `credentials`: those in use, None for none. `intrusion`: what foreign rules do. `left_behind`: see `left_behind`.
-    `unclear`: as in `Wishes`. `retain_refused`: whether deletionPolicy is Retain and is not allowed. `absent`: as in
-    `Adoption`. `other_installations`: the trunks that other installations have for the same object.
+    `unclear`: as in `AnnotationRequests`. `retain_refused`: whether deletionPolicy is Retain and is not allowed.
+    `absent`: as in `Adoption`. `other_installations`: the trunks that other installations have for the same object.
     """
 
     credentials: Credentials | None = None

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import islice, product
 
 from .matching import Call, contradiction, preferred, trunk_filter
-from .trunk import UNREADABLE, DispatchRule, Form, InboundTrunk, normalised
+from .trunk import UNREADABLE, DispatchRule, InboundTrunk, RoomForm, normalised
 
 MOST_TOLD = 3
 """How many rules a finding names; it gives the number of the others."""
@@ -66,7 +66,7 @@ class Wildcards:
             for number in {normalised(number) for number in rule.selection.numbers}:
                 by_number[number] = (*by_number.get(number, ()), rule)
         # LiveKit knows forms that are newer than the operator, so such a rule is no contradiction to LiveKit.
-        known = [rule for rule in rules if rule.selection.form is not Form.UNKNOWN]
+        known = [rule for rule in rules if rule.selection.form is not RoomForm.UNKNOWN]
         return cls(tuple(rule for rule in rules if not rule.selection.numbers), by_number, contradiction(known))
 
     def for_number(self, phone_number: str) -> tuple[DispatchRule, ...]:
@@ -105,8 +105,8 @@ def _takers(
     Only our trunk counts, although a rule may name others too: every rule here names our trunk, so two rules that
     contradict each other on another trunk do so on ours as well.
     """
-    unknown = [rule for rule in foreign if rule.selection.form is Form.UNKNOWN]
-    known = [replace(rule, trunk_ids=(_ANY_TRUNK,)) for rule in foreign if rule.selection.form is not Form.UNKNOWN]
+    unknown = [rule for rule in foreign if rule.selection.form is RoomForm.UNKNOWN]
+    known = [replace(rule, trunk_ids=(_ANY_TRUNK,)) for rule in foreign if rule.selection.form is not RoomForm.UNKNOWN]
     rules = sorted((replace(ours, trunk_ids=(_ANY_TRUNK,)), *known), key=lambda rule: rule.id)
     contradicting = contradiction(rules)
     if contradicting:

@@ -1,13 +1,13 @@
 """Who has a phone number, out of what LiveKit holds and which objects there are.
 
-The operator also remembers who had the number before (`engine.claims`); `tenure_of` is for everybody else.
+The operator also remembers who had the number before (`engine.claims`); `allocation_of` is for everybody else.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..api.resource import Key, PhoneNumber
-from .claims import Kept, Tenure, claims, first, holds_by_status, oldest
+from .claims import Allocation, Kept, claims, first, holds_by_status, oldest
 from .desired import Installation
 from .ownership import Owner, is_retained
 from .situation import owned_of
@@ -19,12 +19,13 @@ class Objects:
     """The `ByocPhoneNumber` objects of the cluster, as marks in LiveKit name them.
 
     `named`: the object of an owner's namespace and name, None if there is none or it cannot be read; `is_unread`:
-    whether it may be there and cannot be read; `is_left_alone`: whether the operator left a LiveKit ID on purpose.
+    whether it may be there and cannot be read; `is_retained_unmarked`: whether the operator left a LiveKit ID on
+    purpose, which its mark does not say.
     """
 
     named: Callable[[Owner], PhoneNumber | None]
     is_unread: Callable[[Owner], bool]
-    is_left_alone: Callable[[str], bool]
+    is_retained_unmarked: Callable[[str], bool]
 
     @classmethod
     def listed(cls, numbers: Iterable[PhoneNumber]) -> "Objects":
@@ -33,28 +34,28 @@ class Objects:
         return cls(
             named=lambda owner: by_key.get(Key(owner.namespace, owner.name)),
             is_unread=lambda _: False,
-            is_left_alone=lambda _: False,
+            is_retained_unmarked=lambda _: False,
         )
 
 
-def tenure_of(
+def allocation_of(
     phone_number: str, numbers: Iterable[PhoneNumber], snapshot: Snapshot, installation: Installation
-) -> Tenure:
+) -> Allocation:
     """Who has a phone number, as far as LiveKit and the objects (`numbers`: all of the cluster) tell.
 
-    `Tenure.verdict(number)` is what `situation.ClusterFacts.claimed` takes. A number that was let go a moment ago may
-    be reserved; only the operator remembers that.
+    `Allocation.verdict(number)` is what `situation.ClusterFacts.claimed` takes. A number that was let go a moment ago
+    may be reserved; only the operator remembers that.
     """
     everybody = list(numbers)
     objects = Objects.listed(everybody)
     holder = holder_in(snapshot, phone_number, objects, installation)
     if holder is not None:
-        return Tenure(holder=holder)
+        return Allocation(holder=holder)
     kept = kept_in(snapshot, phone_number, objects, installation)
-    tenure = Tenure(kept=kept, adoption_allowed=installation.adoption_allowed)
+    allocation = Allocation(kept=kept, adoption_allowed=installation.adoption_allowed)
     asking = [each for each in everybody if each.phone_number == phone_number]
-    ahead = next_holder(asking, tenure, installation, Past(lambda each: each.created_at))
-    return tenure if ahead is None else Tenure(holder=ahead)
+    ahead = next_holder(asking, allocation, installation, Past(lambda each: each.created_at))
+    return allocation if ahead is None else Allocation(holder=ahead)
 
 
 def holder_in(
@@ -82,8 +83,8 @@ def kept_in(snapshot: Snapshot, phone_number: str, objects: Objects, installatio
             left = [each for each in ids if not looks_after(number, each, snapshot, installation)]
         if left:
             retained = any(is_retained(snapshot.by_id[each]) for each in left)
-            alone = any(map(objects.is_left_alone, left))
-            found.append(Kept(owner, tuple(sorted(left)), retained, unread=unread, left_alone=alone))
+            unmarked = any(map(objects.is_retained_unmarked, left))
+            found.append(Kept(owner, tuple(sorted(left)), retained, unread=unread, retained_unmarked=unmarked))
     return tuple(sorted(found, key=lambda kept: (not kept.retained, str(kept.owner))))
 
 
@@ -96,17 +97,17 @@ class Past:
 
 
 def next_holder(
-    contenders: Iterable[PhoneNumber], tenure: Tenure, installation: Installation, past: Past
+    contenders: Iterable[PhoneNumber], allocation: Allocation, installation: Installation, past: Past
 ) -> PhoneNumber | None:
     """Who of those who name a number has it where LiveKit has no trunk of theirs; None: nobody.
 
-    The status decides, then the past, then who asks for longest. `tenure`: what stands in everybody's way.
+    The status decides, then the past, then who asks for longest. `allocation`: what stands in everybody's way.
     """
     everybody = list(contenders)
     named = oldest(each for each in everybody if holds_by_status(each))
     if named is not None:
         return named
-    asking = (each for each in everybody if claims(each, installation) and tenure.open_to(each))
+    asking = (each for each in everybody if claims(each, installation) and allocation.open_to(each))
     return first(asking, past.since, past.last)
 
 

@@ -13,11 +13,11 @@ from enum import StrEnum
 from functools import lru_cache
 from itertools import chain, product
 
-from .trunk import DispatchRule, Form, InboundTrunk, Masked, normalised
+from .trunk import DispatchRule, InboundTrunk, Masked, RoomForm, normalised
 
 _IGNORED_IN_ADDRESSES = re.compile(r"[()+*;, \t\n\r]|://")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,2}")
-_FIRST = {Form.DIRECT: 0, Form.INDIVIDUAL: 1, Form.CALLEE: 2}
+_FIRST = {RoomForm.DIRECT: 0, RoomForm.INDIVIDUAL: 1, RoomForm.CALLEE: 2}
 _WITHOUT_PIN = 100
 _FOR_ANY = 1000
 
@@ -129,7 +129,7 @@ def contradiction(rules: Iterable[DispatchRule]) -> tuple[str, ...]:
     """IDs of the first two rules for the same calls, because of which LiveKit refuses all calls; empty if none."""
     before = _Before()
     for rule in rules:
-        if rule.selection.form is Form.UNKNOWN or _names_one_twice(rule):
+        if rule.selection.form is RoomForm.UNKNOWN or _names_one_twice(rule):
             return (rule.id, rule.id)
         other = before.for_the_same(rule)
         if other is not None:

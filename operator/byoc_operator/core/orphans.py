@@ -13,13 +13,13 @@ from .trunk import DELETE_ORDER, Kind, SipObject, normalised
 MAX_RELEASED = 256
 """How many LiveKit IDs the annotation on the Lease may ask to release at once."""
 
-MAX_LEFT_ALONE = 4096
+MAX_RETAINED_IDS = 4096
 """How many LiveKit IDs are recorded as left on purpose: 64 KiB of the 256 KiB that annotations may take."""
 
 MORE = "more"
-"""The entry that says that there were more IDs than `MAX_LEFT_ALONE`."""
+"""The entry that says that there were more IDs than `MAX_RETAINED_IDS`."""
 
-_MAX_REMEMBERED = 64 * MAX_LEFT_ALONE
+_MAX_REMEMBERED = 64 * MAX_RETAINED_IDS
 _MAX_ASKED = 64 * MAX_RELEASED
 _ID = re.compile(r"(ST|SDR)_[A-Za-z0-9]{1,40}")
 
@@ -77,7 +77,7 @@ def asked_to_release(text: str) -> tuple[str, ...]:
     return tuple(part for part in parts if is_livekit_id(part))[:MAX_RELEASED]
 
 
-def left_alone(text: str) -> frozenset[str]:
+def retained_ids(text: str) -> frozenset[str]:
     """The LiveKit IDs in the annotation on the Lease with what was left on purpose, perhaps with `MORE`.
 
     Other text is ignored.
@@ -86,8 +86,8 @@ def left_alone(text: str) -> frozenset[str]:
     return frozenset(part for part in parts if part == MORE or is_livekit_id(part))
 
 
-def as_left_alone(ids: frozenset[str]) -> str:
-    """The value of that annotation for these IDs: at most `MAX_LEFT_ALONE`, and `MORE` if there are others."""
+def retained_ids_text(ids: frozenset[str]) -> str:
+    """The value of that annotation for these IDs: at most `MAX_RETAINED_IDS`, and `MORE` if there are others."""
     named = sorted(ids - {MORE})
-    more = [MORE] if MORE in ids or len(named) > MAX_LEFT_ALONE else []
-    return ",".join(named[:MAX_LEFT_ALONE] + more)
+    more = [MORE] if MORE in ids or len(named) > MAX_RETAINED_IDS else []
+    return ",".join(named[:MAX_RETAINED_IDS] + more)

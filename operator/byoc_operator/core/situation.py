@@ -60,9 +60,9 @@ class ClusterFacts:
     """What the cluster says about a number, apart from its object.
 
     `secret`: the Secret that the number names, None if there is none (or the number names none); a verdict says why it
-    cannot be read. `claimed`: why the number belongs to another object (`claims.Tenure.verdict`), None if it does not.
-    `is_gone`: whether there is no object of an owner's namespace and name. `may_retain`: whether deletionPolicy Retain
-    is allowed; the setting BYOC_RETAIN may limit it.
+    cannot be read. `claimed`: why the number belongs to another object (`claims.Allocation.verdict`), None if it does
+    not. `is_gone`: whether there is no object of an owner's namespace and name. `may_retain`: whether deletionPolicy
+    Retain is allowed; the setting BYOC_RETAIN may limit it.
     """
 
     secret: SecretFacts | Verdict | None = None

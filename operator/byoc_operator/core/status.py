@@ -7,7 +7,7 @@ from typing import Any
 from ..api.conditions import MAX_MESSAGE, Condition, Reason, Verdict, stamped, summarise
 from ..api.printable import printable
 from ..api.recorded_status import MAX_PATHS, Finding, RecordedCredentials, RecordedIds, RecordedStatus
-from ..api.resource import PhoneNumber, Wishes
+from ..api.resource import AnnotationRequests, PhoneNumber
 from ..api.schema import ManagementPolicy
 from .assessment import Assessment, outbound_before_conflict
 from .credentials import Credentials
@@ -43,7 +43,7 @@ def status_of(
     verdict = _first(assessment.verdict, outcome.failure)
     before = number.status
     answers = verdict is None and not number.observes
-    wishes, adopted = (number.wishes, assessment.adopted) if answers else (_NO_WISHES, "")
+    requested, adopted = (number.requested, assessment.adopted) if answers else (_NOTHING_REQUESTED, "")
     judged = outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED)
     ids, live_kit = _ids(number, outcome, verdict, installation)
     carrier, uri = _of_spec(number, installation)
@@ -54,8 +54,8 @@ def status_of(
         live_kit=live_kit,
         carrier=carrier,
         origination_uri=uri,
-        last_handled_refresh=wishes.refresh or before.last_handled_refresh,
-        last_handled_recreate=wishes.recreate or before.last_handled_recreate,
+        last_handled_refresh=requested.refresh or before.last_handled_refresh,
+        last_handled_recreate=requested.recreate or before.last_handled_recreate,
         last_handled_adopt=adopted or before.last_handled_adopt,
         credentials=None if _is_empty(outcome, verdict) else _credentials(number, assessment, outcome, verdict),
         pending_changes=_pending_changes(assessment) if judged else before.pending_changes,
@@ -64,7 +64,7 @@ def status_of(
     )
 
 
-_NO_WISHES = Wishes()
+_NOTHING_REQUESTED = AnnotationRequests()
 
 
 def _pending_changes(assessment: Assessment) -> tuple[str, ...]:

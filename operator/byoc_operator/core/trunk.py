@@ -137,7 +137,7 @@ class InboundTrunk:
     id: str = field(default="", compare=False)
 
 
-class Form(StrEnum):
+class RoomForm(StrEnum):
     """How a dispatch rule chooses the room of a call; UNKNOWN: in a way that is newer than the operator."""
 
     INDIVIDUAL = "Individual"
@@ -154,7 +154,7 @@ class Selection:
     the digest of the PIN that the caller must enter, None for none.
     """
 
-    form: Form = Form.INDIVIDUAL
+    form: RoomForm = RoomForm.INDIVIDUAL
     room: str = ""
     pin: Masked | None = None
     callers: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from ..api.carriers import Preset
 from ..api.printable import printable
 from ..core.matching import Call, Filter, Judgement, Result, judge, rule_filter, trunk_filter
 from ..core.ownership import Owned
-from ..core.trunk import DispatchRule, Form, InboundTrunk, normalised
+from ..core.trunk import DispatchRule, InboundTrunk, RoomForm, normalised
 from .check import Check, State
 
 TRUNK: Final = "Inbound trunk of the call"
@@ -188,7 +188,7 @@ def _rules_contradict(question: Question, ids: tuple[str, ...]) -> Check:
         )
         return Check(RULE, State.BAD, says, remedy)
     forms = {rule.id: rule.selection.form for rule in question.rules}
-    what = "has a form that LiveKit does not know" if forms.get(ids[0]) is Form.UNKNOWN else "names one thing twice"
+    what = "has a form that LiveKit does not know" if forms.get(ids[0]) is RoomForm.UNKNOWN else "names one thing twice"
     return Check(RULE, State.BAD, f"Dispatch rule {one} {what}: LiveKit refuses the call.", remedy)
 
 

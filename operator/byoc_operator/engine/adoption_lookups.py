@@ -27,13 +27,13 @@ class AdoptionLookups:
 
         Each request gets one snapshot. The requests of a namespace share one snapshot per `PAUSE_S`.
         """
-        asked = number.wishes.adopt_ids
+        asked = number.requested.adopt_ids
         digest = hashlib.blake2b("\0".join(asked).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if not asked or self._looked_for.get(number) == digest:
             return None
         held = self._inventory.snapshot.by_id
         unknown = [each for each in asked if each not in held and is_livekit_id(each)]
-        if not unknown or number.wishes.adopted_as == number.status.last_handled_adopt:
+        if not unknown or number.requested.adopted_as == number.status.last_handled_adopt:
             self._looked_for.put(number, digest)
             return None
         now, namespace = self._clock(), number.key.namespace

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..api.resource import Key, PhoneNumber
-from ..core.claims import Tenure
+from ..core.claims import Allocation
 from .cache import Cache
 from .in_steps import STEPS, in_steps
 from .per_object import PerObject
@@ -45,7 +45,7 @@ class Claimants:
         self._known: PerObject[_Known] = cache.per_object()
         self._turn = 0
 
-    async def due(self, phone: str, tenure: Tenure, *, reached: bool) -> Due:
+    async def due(self, phone: str, allocation: Allocation, *, reached: bool) -> Due:
         """At most `PER_RUN` claimants that changed or need another status; those judged longest ago come first.
 
         If there is no such claimant and the number has no holder, the claimants that may have the number are judged
@@ -55,32 +55,35 @@ class Claimants:
         stale: list[tuple[int, str, PhoneNumber]] = []
         waits = False
         async for number in in_steps(self._cache.claiming(phone)):
-            if tenure.holder is not None and number.key == tenure.holder.key:
+            if allocation.holder is not None and number.key == allocation.holder.key:
                 continue
             known = self._known.get(number)
             at = (known.turn if known else 0, number.uid, number)
             if number.deleting:
                 fresh += [at] if self._needs_run(number) else []
                 continue
-            waits = waits or tenure.waits(number)
-            token = _token(tenure, number, reached=reached)
+            waits = waits or allocation.waits(number)
+            token = _token(allocation, number, reached=reached)
             if known is None or known.version != number.resource_version or known.token != token:
                 fresh.append(at)
-            elif tenure.holder is None and tenure.open_to(number):
+            elif allocation.holder is None and allocation.open_to(number):
                 stale.append(at)
         now = heapq.nsmallest(PER_RUN, fresh) or heapq.nsmallest(STEPS, stale)
         return Due([number for _, _, number in now], len(fresh) > PER_RUN, waits)
 
-    def note(self, key: Key, tenure: Tenure, *, reached: bool, done: bool) -> None:
+    def note(self, key: Key, allocation: Allocation, *, reached: bool, done: bool) -> None:
         """Remember that a claimant was judged. `done`: its status is up to date; if not, it has another turn later."""
         number = self._cache.get(key)
         if number is None:
             return
         self._turn += 1
-        token, version = (_token(tenure, number, reached=reached), number.resource_version) if done else ((), _NEVER)
+        token: tuple[object, ...] = ()
+        version = _NEVER
+        if done:
+            token, version = _token(allocation, number, reached=reached), number.resource_version
         self._known.put(number, _Known(token, version, self._turn))
 
 
-def _token(tenure: Tenure, number: PhoneNumber, *, reached: bool) -> tuple[object, ...]:
+def _token(allocation: Allocation, number: PhoneNumber, *, reached: bool) -> tuple[object, ...]:
     """A value that stays equal for as long as the status of this claimant does not need to change."""
-    return (*tenure.token, tenure.waits(number), reached)
+    return (*allocation.token, allocation.waits(number), reached)

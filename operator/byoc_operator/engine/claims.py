@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
-from ..core.claims import Tenure
+from ..core.claims import Allocation
 from ..core.holders import Objects, Past, holder_in, kept_in, next_holder
 from .gather import ObjectChanged
 from .in_steps import in_steps
@@ -40,31 +40,31 @@ class Claims:
         self._held.pop(phone, None)
         self._released[phone] = _Released("", self._began_s + self._ports.installation.reservation_s)
 
-    def at_once(self, phone: str) -> Tenure:
-        """The tenure of a number that few objects name, from the cache and the snapshot alone."""
+    def at_once(self, phone: str) -> Allocation:
+        """The allocation of a number that few objects name, from the cache and the snapshot alone."""
         return self._in_livekit(phone) or self._free(phone, self._ports.cache.claiming(phone))
 
-    async def confirmed(self, phone: str) -> Tenure:
-        """The tenure of a number. If several objects name it, the API server confirms first that the holder exists.
+    async def confirmed(self, phone: str) -> Allocation:
+        """The allocation of a number. If several objects name it, the API server confirms first that the holder exists.
 
         A watch does not report objects that were deleted while the watch was broken. Raises `ObjectChanged` if the
         holder is gone or has changed.
         """
-        tenure = self._in_livekit(phone) or self._free(phone, await self._contenders(phone))
-        held, cache = tenure.holder, self._ports.cache
+        allocation = self._in_livekit(phone) or self._free(phone, await self._contenders(phone))
+        held, cache = allocation.holder, self._ports.cache
         if held is None or cache.rivals(phone) == 1:
-            return tenure
+            return allocation
         try:
             raw = await self._ports.numbers.get(held.key)
         except Unreadable:
-            return tenure  # the object exists; its last readable state stays in force
+            return allocation  # the object exists; its last readable state stays in force
         if raw is None or raw["metadata"]["uid"] != held.uid:
             cache.gone(held.key, held.uid)
         if raw is not None:
             cache.seen(raw)
         if cache.get(held.key) is not held:
             raise ObjectChanged
-        return tenure
+        return allocation
 
     async def tidy(self) -> None:
         """After each sweep: let go the numbers that no object names any more, and forget reservations that are over."""
@@ -79,7 +79,7 @@ class Claims:
         """Whether an object of this namespace names the number. Such an object may still wait for another reason."""
         return any(number.key.namespace == namespace for number in self._ports.cache.claiming(phone))
 
-    def _in_livekit(self, phone: str) -> Tenure | None:
+    def _in_livekit(self, phone: str) -> Allocation | None:
         """The object whose mark is on LiveKit's trunks with this number, even if that object observes or is paused."""
         ports = self._ports
         holder = holder_in(ports.inventory.snapshot, phone, self._objects, ports.installation)
@@ -88,54 +88,54 @@ class Claims:
     async def _contenders(self, phone: str) -> list[PhoneNumber]:
         """The object that gets the number, as a list of at most one; the event loop gets turns meanwhile."""
         ahead: PhoneNumber | None = None
-        tenure = self._nobody(phone)
+        allocation = self._nobody(phone)
         async for number in in_steps(self._ports.cache.claiming(phone)):
-            ahead = self._ahead(phone, tenure, [number] if ahead is None else [ahead, number])
+            ahead = self._ahead(phone, allocation, [number] if ahead is None else [ahead, number])
         return [] if ahead is None else [ahead]
 
-    def _free(self, phone: str, contenders: Iterable[PhoneNumber]) -> Tenure:
-        """The tenure of a number whose trunks in LiveKit, if any, belong to no existing object.
+    def _free(self, phone: str, contenders: Iterable[PhoneNumber]) -> Allocation:
+        """The allocation of a number whose trunks in LiveKit, if any, belong to no existing object.
 
         An object whose status records the number's LiveKit IDs comes first, then the namespace that had the number
         last, then the object that claims it for longest.
         """
-        tenure = self._nobody(phone)
-        ahead = self._ahead(phone, tenure, contenders)
+        allocation = self._nobody(phone)
+        ahead = self._ahead(phone, allocation, contenders)
         if ahead is not None:
             return self._has(phone, ahead)
-        if tenure.kept:  # the number stays reserved for the namespace that left these LiveKit objects
-            self._held[phone] = tenure.kept[0].owner.namespace
-            return tenure
+        if allocation.kept:  # the number stays reserved for the namespace that left these LiveKit objects
+            self._held[phone] = allocation.kept[0].owner.namespace
+            return allocation
         if phone in self._held and self._ports.inventory.loaded:
             self._let_go(phone)
         return self._nobody(phone)
 
-    def _ahead(self, phone: str, tenure: Tenure, contenders: Iterable[PhoneNumber]) -> PhoneNumber | None:
-        """The contender that gets the number; None if no contender may. `tenure`: the one without a holder."""
+    def _ahead(self, phone: str, allocation: Allocation, contenders: Iterable[PhoneNumber]) -> PhoneNumber | None:
+        """The contender that gets the number; None if no contender may. `allocation`: the one without a holder."""
         past = Past(self._ports.cache.claims_since, self._last(phone))
-        return next_holder(contenders, tenure, self._ports.installation, past)
+        return next_holder(contenders, allocation, self._ports.installation, past)
 
     def _last(self, phone: str) -> str:
         """The namespace that had the number last; empty if it is not remembered."""
         past = self._released.get(phone)
         return self._held.get(phone) or (past.namespace if past is not None else "")
 
-    def _nobody(self, phone: str) -> Tenure:
-        """The tenure without a holder: what keeps claimants from the number."""
+    def _nobody(self, phone: str) -> Allocation:
+        """The allocation without a holder: what keeps claimants from the number."""
         now, rule = self._ports.clock(), self._ports.installation
         kept = kept_in(self._ports.inventory.snapshot, phone, self._objects, rule)
-        tenure = Tenure(kept=kept, adoption_allowed=rule.adoption_allowed)
+        allocation = Allocation(kept=kept, adoption_allowed=rule.adoption_allowed)
         if not rule.reservation_s:
-            return tenure
+            return allocation
         if phone in self._held:
-            return replace(tenure, reserved_for=self._held[phone], until_s=now + rule.reservation_s)
+            return replace(allocation, reserved_for=self._held[phone], until_s=now + rule.reservation_s)
         past = self._released.get(phone)
         if past is not None and now < past.until_s:
-            return replace(tenure, reserved_for=past.namespace, until_s=past.until_s)
+            return replace(allocation, reserved_for=past.namespace, until_s=past.until_s)
         settled_s = self._began_s + rule.reservation_s
         blind = not self._ports.inventory.loaded
         unsettled = past is None and (now < settled_s or blind)
-        return replace(tenure, unsettled=unsettled, blind=blind, until_s=max(settled_s, now))
+        return replace(allocation, unsettled=unsettled, blind=blind, until_s=max(settled_s, now))
 
     @property
     def _objects(self) -> Objects:
@@ -143,14 +143,14 @@ class Claims:
         return Objects(
             named=lambda owner: ports.cache.get(Key(owner.namespace, owner.name)),
             is_unread=ports.hides,
-            is_left_alone=lambda known: known in ports.left_alone,
+            is_retained_unmarked=lambda known: known in ports.retained,
         )
 
-    def _has(self, phone: str, holder: PhoneNumber | None) -> Tenure:
+    def _has(self, phone: str, holder: PhoneNumber | None) -> Allocation:
         if holder is not None and self._ports.inventory.loaded:
             self._held[phone] = holder.key.namespace
             self._released.pop(phone, None)
-        return Tenure(holder=holder)
+        return Allocation(holder=holder)
 
     def _let_go(self, phone: str) -> None:
         namespace = self._held.pop(phone)

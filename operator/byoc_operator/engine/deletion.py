@@ -55,7 +55,7 @@ class Deletions:
         if not number.observes:
             return
         try:
-            await self._ports.left_alone.keep(self._left_by(number))
+            await self._ports.retained.keep(self._left_by(number))
         except Unavailable:
             if number.deleting:  # after the deletion nothing tells that the LiveKit objects stay on purpose
                 raise
@@ -63,7 +63,7 @@ class Deletions:
     async def end(self, run: ObjectRun, assessment: Assessment, applied: Applied) -> RunOutcome:
         """Remove the finalizer, or write into the status what prevents it. Raises `Unavailable` if a write fails."""
         applied = self._with_late_create(run.number, applied)
-        if applied.failures and not run.number.wishes.force_orphan:
+        if applied.failures and not run.number.requested.force_orphan:
             await self._reporter.report(run.number, assessment, applied, seen=run.reached)
             return applied.outcome
         await self._tell_what_stays(run.number, assessment, applied)
@@ -83,7 +83,7 @@ class Deletions:
         if applied.failures:
             await self._reporter.orphan(number)
             if number.deletion_policy is DeletionPolicy.RETAIN and not assessment.retain_refused:
-                await self._ports.left_alone.keep(self._left_by(number))  # Retain may not be in the marks yet
+                await self._ports.retained.keep(self._left_by(number))  # Retain may not be in the marks yet
         elif owned := self._ports.owned(number):
             self._reporter.tell_left(number, owned)
         if assessment.retain_refused and applied.done:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from byoc_operator.errors import Failure
 
+from ..cluster.events import Announce
 from .gauges import export
 from .health import Health
 from .intake import Intake
 from .leader import Leadership
-from .orphan_search import Announce, OrphanRules, OrphanSearch
+from .orphan_search import OrphanRules, OrphanSearch
 from .ports import Ports
 from .priority import Priority
 from .queue import WorkQueue
@@ -51,18 +52,18 @@ class Engine:
         pace: Pace,
         leader: Leadership,
         orphans: OrphanRules,
-        say: Announce,
+        announce: Announce,
     ) -> None:
         self._ports = ports
         self._pace = pace
         self._leader = leader
-        self._say = say
+        self._announce = announce
         self._role = Role()
         self.tasks = Tasks()
         self.queue = WorkQueue(refresh_limit=pace.refreshes, paced_limit=lambda: ports.guard.pace.value)
         self.intake = Intake(ports, self.queue, self._role, self.tasks)
         self._reconciler = Reconciler(ports)
-        self.orphans = OrphanSearch(ports, orphans, say, self._freed)
+        self.orphans = OrphanSearch(ports, orphans, announce, self._freed)
         self._rights = RightsWatch(ports.regained, self.queue, self._role, self.tasks)
         self._worker = Worker(ports, self.queue, self._reconciler)
         self._sweeper = Sweeper(ports, self.queue, self._reconciler, self.orphans, pace.sweep_interval_s)
@@ -143,4 +144,4 @@ class Engine:
             self.queue.add(phone, Priority.SWEEP)
 
     def _announce_failure(self, exc: Failure) -> None:
-        self.tasks.run_aside(self._say(exc.reason, exc.message), "event about LiveKit")
+        self.tasks.run_aside(self._announce(exc.reason, exc.message), "event about LiveKit")

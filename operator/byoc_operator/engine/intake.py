@@ -86,7 +86,7 @@ class Intake:
         """Take in a ByocPhoneNumber. `kind`: the type of the watch event; None if it comes from a LIST."""
         metadata = raw["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
-        self._ports.unread.readable(PLURAL, key.namespace, key.name)
+        self._ports.unreadable.readable(PLURAL, key.namespace, key.name)
         if kind == "DELETED":
             self._vanished(key, metadata["uid"])
             return
@@ -103,7 +103,7 @@ class Intake:
         """Take in a labelled Secret. `kind`: as in `number_event`; a Secret that loses its label is DELETED, too."""
         metadata = raw["metadata"]
         namespace, name = metadata["namespace"], metadata["name"]
-        self._ports.unread.readable(SECRETS, namespace, name)
+        self._ports.unreadable.readable(SECRETS, namespace, name)
         secrets = self._ports.secrets
         if kind == "DELETED":
             secrets.forget(namespace, name)
@@ -125,7 +125,7 @@ class Intake:
 
     def passed_over(self, found: Unreadable) -> None:
         """Report an object in a watch that cannot be read."""
-        self._ports.unread.told(found)
+        self._ports.unreadable.told(found)
 
     async def list_all(self) -> None:
         """List the sealing keys, the labelled Secrets and the numbers, and take them in."""
@@ -141,26 +141,26 @@ class Intake:
         async with self._one_list[SECRETS]:
             listed: set[tuple[str, str]] = set()
             self._gone_meanwhile.clear()
-            self._ports.unread.listing(SECRETS)
+            self._ports.unreadable.listing(SECRETS)
             async for raw in self._ports.secrets.labelled():
                 at = (raw["metadata"]["namespace"], raw["metadata"]["name"])
                 listed.add(at)
                 if at not in self._gone_meanwhile:
                     self._take_in(self.secret_event, raw, SECRETS)
-            self._ports.unread.listed(SECRETS)
+            self._ports.unreadable.listed(SECRETS)
             for namespace, name in self._ports.secrets.labelled_but(listed):
-                if not self._ports.unread.hides(SECRETS, namespace, name):
+                if not self._ports.unreadable.hides(SECRETS, namespace, name):
                     self.secret_event("DELETED", {"metadata": {"namespace": namespace, "name": name}})
 
     async def list_numbers(self) -> None:
         """List all numbers, take them in, and forget those that are gone: a watch does not report earlier deletions."""
         async with self._one_list[PLURAL]:
             listed: set[Key] = set()
-            self._ports.unread.listing(PLURAL)
+            self._ports.unreadable.listing(PLURAL)
             async for raw in self._ports.numbers.all():
                 listed.add(Key(raw["metadata"]["namespace"], raw["metadata"]["name"]))
                 self._take_in(self.number_event, raw, PLURAL)
-            self._ports.unread.listed(PLURAL)
+            self._ports.unreadable.listed(PLURAL)
             for number in list(self._ports.cache.all()):
                 if number.key not in listed and await self._is_gone(number.key):
                     self._vanished(number.key, number.uid)
@@ -175,17 +175,17 @@ class Intake:
             at = raw["metadata"]
             problem = f"a bug: {type(exc).__name__}"
             found = Unreadable(problem, resource, at["namespace"], at["name"], at["resourceVersion"])
-            self._ports.unread.told(found)
+            self._ports.unreadable.told(found)
 
     async def _is_gone(self, key: Key) -> bool:
         """Whether the API server has no object of this name. An object that cannot be read exists."""
         try:
             return (
-                not self._ports.unread.hides(PLURAL, key.namespace, key.name)
+                not self._ports.unreadable.hides(PLURAL, key.namespace, key.name)
                 and await self._ports.numbers.get(key) is None
             )
         except Unreadable as exc:
-            self._ports.unread.told(replace(exc, namespace=key.namespace, name=key.name))
+            self._ports.unreadable.told(replace(exc, namespace=key.namespace, name=key.name))
             return False
 
     async def until_listed(self, list_once: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -4,13 +4,13 @@ The operator reports orphans. It deletes them if `BYOC_ORPHANS` is Delete, or if
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from ..api.resource import Key
+from ..cluster.events import Announce
 from ..cluster.reading import Unreadable
-from ..core.orphans import MAX_LEFT_ALONE, MORE, Orphan, kept_on_purpose, numbers_of, rules_of
+from ..core.orphans import MAX_RETAINED_IDS, MORE, Orphan, kept_on_purpose, numbers_of, rules_of
 from ..core.ownership import Owner
 from ..core.trunk import SipObject, kind_of
 from ..errors import Conflict, OperatorError, Stalled, Unavailable
@@ -18,9 +18,6 @@ from .in_steps import in_steps
 from .ports import OrphanPorts
 
 log = logging.getLogger(__name__)
-
-Announce = Callable[[str, str], Coroutine[Any, Any, None]]
-"""Posts an Event about the whole installation: reason, note."""
 
 Freed = Callable[[str, bool], None]
 """Called after the deletion of a trunk: its phone number, and whether an administrator released it."""
@@ -47,18 +44,18 @@ class OrphanRules:
 
 
 class OrphanSearch:
-    """Searches for orphans. `say`: posts an Event. `asked`: the LiveKit IDs that an administrator releases."""
+    """Searches for orphans. `announce`: posts an Event. `asked`: the LiveKit IDs that an administrator releases."""
 
     def __init__(
         self,
         ports: OrphanPorts,
         rules: OrphanRules,
-        say: Announce,
+        announce: Announce,
         freed: Freed,
     ) -> None:
         self._ports = ports
         self._namespaces = rules.namespaces
-        self._say = say
+        self._announce = announce
         self._deletes = rules.deletes
         self._known: frozenset[Orphan] = frozenset()
         self._told: frozenset[Orphan] = frozenset()
@@ -96,7 +93,7 @@ class OrphanSearch:
             await self._tell(new)
         self._told = frozenset(settled)
         await self._tell_retained(retained)
-        if self._deletes and self._ports.left_alone.complete:
+        if self._deletes and self._ports.retained.complete:
             for orphan in settled[:DELETED_A_SWEEP]:
                 await self._delete(orphan, released=False)
 
@@ -173,19 +170,19 @@ class OrphanSearch:
             number = ports.cache.get(Key(owner.namespace, owner.name))
             if number is not None and owner.installation in ports.installation.ids and ports.looks_after(owner, known):
                 (kept if number.observes else managed).append(known)
-        full = len(ports.left_alone.ids) > MAX_LEFT_ALONE // 2
-        gone = [each for each in ports.left_alone.ids if full and each != MORE and each not in by_id]
+        full = len(ports.retained.ids) > MAX_RETAINED_IDS // 2
+        gone = [each for each in ports.retained.ids if full and each != MORE and each not in by_id]
         try:
-            await ports.left_alone.settle(kept, [*managed, *gone])
+            await ports.retained.settle(kept, [*managed, *gone])
         except Unavailable as exc:  # the API server's fault, not LiveKit's; the next sweep tries again
             log.debug("what is left on purpose cannot be written down just now: %s", exc.message)
-        if self._deletes and not ports.left_alone.complete and not self._told_incomplete:
+        if self._deletes and not ports.retained.complete and not self._told_incomplete:
             log.error("orphans are not deleted: the Lease does not tell all that is left in LiveKit on purpose")
-        self._told_incomplete = not ports.left_alone.complete
+        self._told_incomplete = not ports.retained.complete
 
-    def _is_left_alone(self, each: SipObject) -> bool:
+    def _is_retained_unmarked(self, each: SipObject) -> bool:
         """Whether Observe or force-orphan left it. That holds for a dispatch rule, too, if it holds for its trunk."""
-        return any(known in self._ports.left_alone for known in (each.id, *each.trunk_ids))
+        return any(known in self._ports.retained for known in (each.id, *each.trunk_ids))
 
     async def _left(self) -> tuple[list[Orphan], dict[Retained, tuple[str, ...]]]:
         """Orphans in the order of deletion, and the IDs of retained LiveKit objects by namespace and number."""
@@ -196,7 +193,7 @@ class OrphanSearch:
             each = by_id.get(known)
             if each is None or not self._is_left(owner, known):
                 continue
-            if not (kept_on_purpose(each, by_id) or self._is_left_alone(each)):
+            if not (kept_on_purpose(each, by_id) or self._is_retained_unmarked(each)):
                 found.append(Orphan(kind_of(each), known, owner))
                 continue
             for phone in numbers_of(each):
@@ -232,10 +229,10 @@ class OrphanSearch:
         named = _some(f"{orphan.id} (of {orphan.owner.namespace}/{orphan.owner.name})" for orphan in new)
         what = "can be deleted, or are deleted with BYOC_ORPHANS=Delete"
         if self._deletes:
-            what = "are deleted" if self._ports.left_alone.complete else "can be deleted"
+            what = "are deleted" if self._ports.retained.complete else "can be deleted"
         note = f"LiveKit objects with our mark belong to no number and {what}: {named}"
         log.warning(note)
-        await self._say("OrphansFound", note)
+        await self._announce("OrphansFound", note)
 
     async def _tell_retained(self, retained: dict[Retained, tuple[str, ...]]) -> None:
         """Report once for each retained number that it is retained, and how to release it."""
@@ -247,7 +244,7 @@ class OrphanSearch:
         named = _some(f"{phone} of {namespace} ({', '.join(retained[namespace, phone])})" for namespace, phone in new)
         note = f"LiveKit keeps numbers of gone objects (Retain, Observe); kubectl byoc release frees them: {named}"
         log.warning(note)
-        await self._say("RetainedFound", note)
+        await self._announce("RetainedFound", note)
 
 
 def _some(texts: Iterable[str]) -> str:

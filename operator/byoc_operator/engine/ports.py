@@ -21,9 +21,9 @@ from ..livekit_sip.inventory import Inventory
 from ..sealing.keeper import Keeper
 from ..telemetry.metrics import Metrics
 from .cache import Cache
-from .left_alone import LeftAlone
+from .retained_ids import RetainedIds
 from .rights import Rights
-from .unread import Unread
+from .unreadable_objects import UnreadableObjects
 
 
 class NumberReader(Protocol):
@@ -54,7 +54,7 @@ class IntakePorts(Protocol):
     def numbers(self) -> NumberReader: ...  # noqa: D102 - as in `Ports`
 
     @property
-    def unread(self) -> Unread: ...  # noqa: D102 - as in `Ports`
+    def unreadable(self) -> UnreadableObjects: ...  # noqa: D102 - as in `Ports`
 
     @property
     def clock(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
@@ -108,7 +108,7 @@ class OrphanPorts(Protocol):
     def installation(self) -> Installation: ...  # noqa: D102 - as in `Ports`
 
     @property
-    def left_alone(self) -> LeftAlone: ...  # noqa: D102 - as in `Ports`
+    def retained(self) -> RetainedIds: ...  # noqa: D102 - as in `Ports`
 
     def looks_after(self, owner: Owner, id: str) -> bool:
         """Whether the object that a mark names is there, and the marked LiveKit object is its own."""
@@ -127,6 +127,15 @@ class WorkerPorts(Protocol):
 
 class GaugePorts(Protocol):
     """What the gauges read."""
+
+    @property
+    def keeper(self) -> Keeper: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
+
+    @property
+    def wall(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
 
     @property
     def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
@@ -158,16 +167,16 @@ class Ports:
     installation: Installation
     mask: Mask
     metrics: Metrics
-    unread: Unread
+    unreadable: UnreadableObjects
     regained: Regained
-    left_alone: LeftAlone = field(default_factory=LeftAlone)
+    retained: RetainedIds = field(default_factory=RetainedIds)
     rights: Rights = field(default_factory=Rights)
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 
     def is_gone(self, key: Key) -> bool:
         """Whether there is no number of this name; one that cannot be read is there."""
-        return self.cache.get(key) is None and not self.unread.hides(PLURAL, key.namespace, key.name)
+        return self.cache.get(key) is None and not self.unreadable.hides(PLURAL, key.namespace, key.name)
 
     def hides(self, owner: Owner) -> bool:
         """Whether the object that a mark names cannot be read, and so is not in the cache."""

@@ -2,7 +2,7 @@
 
 from ..api.resource import Key, PhoneNumber
 from ..core.assessment import held_by_others
-from ..core.claims import Tenure
+from ..core.claims import Allocation
 from ..core.ownership import Owner
 from ..core.run_outcome import Again, Done, RunOutcome, outcome_of, soonest, with_livekit
 from ..core.status import Outcome
@@ -42,10 +42,10 @@ class Reconciler:
         outage = await self._outage(phone)
         outcomes: list[RunOutcome] = []
         try:
-            tenure = await self.claims.confirmed(phone)
-            if tenure.holder is not None:
-                outcomes.append(await self._one(tenure.holder, None, outage))
-            outcomes += await self._others(phone, tenure, outage)
+            allocation = await self.claims.confirmed(phone)
+            if allocation.holder is not None:
+                outcomes.append(await self._one(allocation.holder, None, outage))
+            outcomes += await self._others(phone, allocation, outage)
         except ObjectChanged:
             outcomes.append(Again(0.0))
         except OperatorError as exc:
@@ -70,34 +70,34 @@ class Reconciler:
         number = self._ports.cache.get(Key(owner.namespace, owner.name))
         return number is not None and number.phone_number == phone
 
-    async def _others(self, phone: str, tenure: Tenure, outage: Failure | None) -> list[RunOutcome]:
+    async def _others(self, phone: str, allocation: Allocation, outage: Failure | None) -> list[RunOutcome]:
         """Reconcile a few claimants, for `OTHERS_S` at most, so that the next run of the holder does not wait long."""
         reached = outage is None
-        due = await self._claimants.due(phone, tenure, reached=reached)
+        due = await self._claimants.due(phone, allocation, reached=reached)
         outcomes: list[RunOutcome] = []
         until_s, more = self._ports.clock() + OTHERS_S, due.more
         async for number in in_steps(due.now):
             if self._ports.clock() > until_s:
                 more = True
                 break
-            outcome = await self._one(number, tenure, outage)
-            self._claimants.note(number.key, tenure, reached=reached, done=outcome == Done())
+            outcome = await self._one(number, allocation, outage)
+            self._claimants.note(number.key, allocation, reached=reached, done=outcome == Done())
             outcomes.append(outcome)
         if more and all(outcome == Done() for outcome in outcomes):  # if one failed, its back-off counts
             outcomes.append(Again(SOON_S))
-        if due.waits and not tenure.blind:
-            outcomes.append(Again(max(0.0, tenure.until_s - self._ports.clock())))
+        if due.waits and not allocation.blind:
+            outcomes.append(Again(max(0.0, allocation.until_s - self._ports.clock())))
         return outcomes
 
-    async def _one(self, number: PhoneNumber, tenure: Tenure | None, outage: Failure | None) -> RunOutcome:
+    async def _one(self, number: PhoneNumber, allocation: Allocation | None, outage: Failure | None) -> RunOutcome:
         """Reconcile the current version of one object. Raises `ObjectChanged`.
 
-        `tenure`: None if this object holds the number.
+        `allocation`: None if this object holds the number.
         """
         now = self._ports.cache.get(number.key)
         if now is None or now.phone_number != number.phone_number:
             return Done()
-        claimed = None if tenure is None else tenure.verdict(now)
+        claimed = None if allocation is None else allocation.verdict(now)
         try:
             outcome = await self._objects.bring_in_step(ObjectRun(now, claimed, outage))
         except OperatorError as exc:
@@ -112,16 +112,16 @@ class Reconciler:
         """
         if self._ports.cache.rivals(phone) > 1:
             return False
-        tenure = self.claims.at_once(phone)
+        allocation = self.claims.at_once(phone)
         numbers = self._ports.cache.claiming(phone)
-        return not any(map(tenure.waits, numbers)) and all(self._is_in_step(each, tenure) for each in numbers)
+        return not any(map(allocation.waits, numbers)) and all(self._is_in_step(each, allocation) for each in numbers)
 
     async def tidy(self) -> None:
         """Forget the past of numbers that no object names any more."""
         await self.claims.tidy()
 
-    def _is_in_step(self, number: PhoneNumber, tenure: Tenure) -> bool:
-        assessment = self._gatherer.assess(self._gatherer.remembered(number, tenure.verdict(number)))
+    def _is_in_step(self, number: PhoneNumber, allocation: Allocation) -> bool:
+        assessment = self._gatherer.assess(self._gatherer.remembered(number, allocation.verdict(number)))
         if number.deleting:
             if number.has_finalizer or assessment.changes or not number.others_hold:
                 return not number.has_finalizer and not assessment.changes

@@ -6,25 +6,24 @@ operator therefore warns at the start, and reports when it happens.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
 
 from ..cluster.access import may_let_go_everywhere
+from ..cluster.events import Announce
 from ..cluster.port import JsonApi
 from ..errors import OperatorError
 
 log = logging.getLogger(__name__)
 
-Say = Callable[[str, str], Awaitable[None]]
-"""Posts an Event about the whole installation: reason, note."""
-
 
 class Rights:
     """Reports lost rights by namespace. `namespaces`: the watched ones; if empty, the install is not namespaced."""
 
-    def __init__(self, namespaces: tuple[str, ...] = (), api: JsonApi | None = None, say: Say | None = None) -> None:
+    def __init__(
+        self, namespaces: tuple[str, ...] = (), api: JsonApi | None = None, announce: Announce | None = None
+    ) -> None:
         self._namespaces = namespaces
         self._api = api
-        self._say = say
+        self._announce = announce
         self._missing: set[str] = set()
 
     async def look(self) -> None:
@@ -53,8 +52,8 @@ class Rights:
             f"(docs/outlives.md, When a namespace goes). The API server: {message}"
         )
         log.error(note)
-        if self._say is not None:
-            await self._say("RightsGone", note)
+        if self._announce is not None:
+            await self._announce("RightsGone", note)
 
     def used(self, namespace: str) -> None:
         """Note that the operator removed a finalizer, so it has the right in this namespace."""

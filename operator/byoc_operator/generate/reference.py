@@ -19,18 +19,18 @@ from ..api.names import (
     ALLOWED_NUMBERS,
     FINALIZER,
     FORCE_ORPHAN,
-    LEFT_ALONE,
     PAUSED,
     RECREATE,
     REFRESH,
     RELEASE,
+    RETAINED_IDS,
     WATCH_LABEL,
 )
 from ..api.openapi import Schema, spec_schema, status_schema
 from ..api.rules import RULES
 from ..core.findings import MESSAGES
 from ..settings import Settings
-from ..telemetry.metrics import GAUGES, LED, Metrics
+from ..telemetry.table import METRICS, Metric
 
 Section = Callable[[], str]
 
@@ -147,7 +147,7 @@ LEASE_ANNOTATIONS = (
         ),
     ),
     (
-        LEFT_ALONE,
+        RETAINED_IDS,
         "`ST_…,SDR_…`, perhaps `more`",
         (
             "The operator's own: what an observing object, or Retain with force-orphan, leaves or will leave in "
@@ -214,17 +214,21 @@ def settings() -> str:
 def metrics() -> str:
     """A table of the metrics."""
     text = (
-        "At `/metrics` on `BYOC_HTTP_PORT`. No label holds a phone number, a name or a value of a user. "
-        "*Leader only*: a replica that stands by does not have the metric at all, so that sums over replicas are right."
+        "At `/metrics` on `BYOC_HTTP_PORT`. No label holds a phone number, a name or a value of a user, unless "
+        "`BYOC_METRICS_PER_NUMBER` is on. *Leader only*: a replica that stands by does not have the metric at all, so "
+        "that sums over replicas are right. Counters of runs, sweeps and changes stay 0 there."
     )
-    fixed = [
-        (f"{family.name}_total" if family.type == "counter" else family.name, family.type, family.documentation)
-        for family in Metrics().registry.collect()
-    ]
-    led = ((name, "gauge", f"Leader only. {meaning}") for name, meaning in LED.items())
-    told = ((name, "gauge", meaning) for name, meaning in GAUGES.items())
-    rows = [(f"`{name}`", type_, meaning) for name, type_, meaning in (*led, *told, *fixed)]
-    return _table("Metrics", text, ("metric", "type", "meaning"), rows)
+    rows = [(f"`{each.name}`", each.type, _labels(each), _said_of(each)) for each in METRICS]
+    return _table("Metrics", text, ("metric", "type", "labels", "meaning"), rows)
+
+
+def _labels(metric: Metric) -> str:
+    return ", ".join(f"`{label}`" for label in metric.labels)
+
+
+def _said_of(metric: Metric) -> str:
+    led = "Leader only. " if metric.led else ""
+    return f"{led}{metric.meaning}" + (f" Only with `{metric.opt_in}=true`." if metric.opt_in else "")
 
 
 SECTIONS: tuple[Section, ...] = (

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from ..core.fields import FIELDS, Shape
 from ..core.ownership import owner_of, parse_mark
 from ..core.trunk import OUR_SELECTION, DispatchRule, InboundTrunk, Kind, Masked, Selection, SipObject
-from .error_map import TooMuch
+from .error_map import ReplyTooLong
 
 MAX_KEPT_BYTES = 64 * 2**20
 """Bytes that the texts of one list may take in memory; 10,000 ordinary trunks take 12 MB."""
@@ -57,7 +57,7 @@ class ListBudget:
     def take(self, listed: _Listed) -> _Listed:
         """The object, with fewer numbers once `MAX_NUMBERS_IN_ALL` is reached.
 
-        Raises `TooMuch` when the list takes more than `MAX_KEPT_BYTES`.
+        Raises `ReplyTooLong` when the list takes more than `MAX_KEPT_BYTES`.
         """
         if isinstance(listed, InboundTrunk):
             self._numbers += len(listed.numbers)
@@ -65,7 +65,7 @@ class ListBudget:
                 listed = replace(listed, numbers=(*listed.numbers[:FEW_NUMBERS], _CUT))
         self._bytes += _size(listed)
         if self._bytes > MAX_KEPT_BYTES:
-            raise TooMuch
+            raise ReplyTooLong
         return listed
 
 

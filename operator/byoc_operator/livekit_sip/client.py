@@ -26,9 +26,19 @@ from ..core.trunk import Kind, Mask, SipObject
 from ..errors import Gone, Unavailable
 from . import convert
 from .bounds import ListBudget
-from .error_map import LIBRARY_ERRORS, TooMuch, from_library
+from .error_map import LIBRARY_ERRORS, ReplyTooLong, from_library
 from .kinds import KINDS, LiveKitKind, in_livekit
-from .listing import FEW_FIELDS, MANY_UNREADABLE, MAX_FIELDS, MAX_OBJECTS, Seen, Unreadable, items_of, read, seen_as
+from .listing import (
+    FEW_FIELDS,
+    MANY_UNREADABLE,
+    MAX_FIELDS,
+    MAX_OBJECTS,
+    Seen,
+    UnreadableItems,
+    items_of,
+    read,
+    seen_as,
+)
 from .session import Endpoint, SignedSession
 
 _Result = TypeVar("_Result")
@@ -78,7 +88,7 @@ class LiveKitClient:
         self._observer = observer
         self._clock = clock
         self._lists_passwords = not endpoint.paged
-        self._unreadable: dict[str, Unreadable] = {}
+        self._unreadable: dict[str, UnreadableItems] = {}
         # Fields that this server sets by itself: the replies to our writes have them, and our requests do not. They do
         # not count as differences.
         self._server_made: set[tuple[Kind, str]] = set()
@@ -143,7 +153,7 @@ class LiveKitClient:
         try:
             async with asyncio.timeout(_LIST_LIMIT_S):
                 return await self._pages(kind)
-        except (TooMuch, TimeoutError) as exc:
+        except (ReplyTooLong, TimeoutError) as exc:
             raise from_library(exc) from exc
 
     async def _pages(self, kind: LiveKitKind[_Object]) -> list[_Object]:
@@ -151,7 +161,7 @@ class LiveKitClient:
         method = f"List{kind.name}"
         found: list[_Object] = []
         known: set[str] = set()
-        budget, unreadable, after = ListBudget(), Unreadable(), None
+        budget, unreadable, after = ListBudget(), UnreadableItems(), None
         for _ in range(_MAX_PAGES):
             last = ""
             async for item in _in_portions(await self._page(method, kind.list_request(page=after))):
@@ -168,12 +178,12 @@ class LiveKitClient:
                 if seen.value.id or owner_of(seen.value) is not None:
                     found.append(budget.take(seen.value))
             if len(known) > MAX_OBJECTS:
-                raise TooMuch
+                raise ReplyTooLong
             if not self._paged or not last:
                 self._log_unreadable(method, unreadable)
                 return found
             after = Pagination(after_id=last)
-        raise TooMuch
+        raise ReplyTooLong
 
     async def _page(self, method: str, request: Message) -> list[memoryview]:
         """The objects of one page, not yet parsed: one bad object must not hide the others."""
@@ -188,7 +198,7 @@ class LiveKitClient:
 
         return await self._call(method, page)
 
-    def _log_unreadable(self, method: str, unreadable: Unreadable) -> None:
+    def _log_unreadable(self, method: str, unreadable: UnreadableItems) -> None:
         """Log what cannot be read, once and not at each sweep."""
         before = self._unreadable.get(method)
         self._unreadable[method] = unreadable

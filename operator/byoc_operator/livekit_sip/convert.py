@@ -5,7 +5,7 @@ A value that was read never has the text of a credential. Its `extra` names the 
 our value does not have, so that a change of such a field counts as drift too.
 
 Each field is one `Row`. The type of its attribute decides how the field is converted and whether it is a credential
-(`core.trunk.FIELDS`). A field that is not a plain text, list or flag in LiveKit has a `Form` of its own. Messages:
+(`core.trunk.FIELDS`). A field that is not a plain text, list or flag in LiveKit has a `FieldForm` of its own. Messages:
 livekit/protocol `protobufs/livekit_sip.proto`.
 """
 
@@ -23,7 +23,7 @@ from ..api.carriers import CREDENTIAL_HEADERS
 from ..core.fields import FIELDS, SECRET, WITHHELD, Shape, credentials
 from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject
 from . import forms
-from .forms import Form, digest
+from .forms import FieldForm, digest
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """A usable ID. LiveKit's IDs are like `ST_4fEsJ2PbsEvk`. Others do not fit into the status or an annotation."""
@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
     attribute: str
     field: str
-    form: Form | None = None
+    form: FieldForm | None = None
 
 
 _Beside = Callable[[_Info, Mask, set[str]], object]

@@ -46,7 +46,7 @@ class NotLiveKit(aiohttp.ClientError):
     """A reply 200 whose body is not protobuf. The library would read an empty one as an empty list."""
 
 
-class TooMuch(aiohttp.ClientError):
+class ReplyTooLong(aiohttp.ClientError):
     """A list that is longer than the operator reads."""
 
 
@@ -153,7 +153,7 @@ def _without_redis() -> Stalled:
     return Stalled(Reason.LIVEKIT_MISCONFIGURED, message, server_wide=True)
 
 
-def _too_much() -> Stalled:
+def _reply_too_long() -> Stalled:
     message = (
         "LiveKit's list of trunks or rules is longer than the operator reads (64 MB, 50,000 objects, 1,000 pages): "
         "delete there what nobody needs."
@@ -217,7 +217,7 @@ _MEANINGS: tuple[tuple[_Kinds, Callable[[], Failure]], ...] = (
         lambda: _wrong_address("redirects elsewhere"),
     ),
     ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), lambda: _wrong_address("is not of the form https://host")),
-    (TooMuch, _too_much),
+    (ReplyTooLong, _reply_too_long),
     # aiohttp raises ClientResponseError for an answer that is not HTTP; an HTTP status arrives as ServerError.
     ((NotLiveKit, aiohttp.ClientResponseError), _garbage),
     (TimeoutError, _too_late),

@@ -17,8 +17,7 @@ from livekit.protocol.sip import (
     SIPTransport,
 )
 
-from ..core.trunk import OUR_SELECTION, Mask, Masked, Selection
-from ..core.trunk import Form as RoomForm
+from ..core.trunk import OUR_SELECTION, Mask, Masked, RoomForm, Selection
 
 _TRANSPORTS = {
     "AUTO": SIPTransport.SIP_TRANSPORT_AUTO,
@@ -35,7 +34,7 @@ _ENCRYPTIONS = {
 _ENCRYPTION_NAMES = {value: name for name, value in _ENCRYPTIONS.items()}
 
 
-class Form(NamedTuple):
+class FieldForm(NamedTuple):
     """How a field is written and read whose type in LiveKit differs from the type in our value.
 
     `write`: sets a field of a message to our value. `read`: returns our value of a field of a message, and adds to the
@@ -176,9 +175,9 @@ def digest(text: str, mask: Mask) -> Masked | None:
     return mask.bare(text) if text else None
 
 
-TRANSPORT = Form(_write_transport, _read_transport)
-SECONDS = Form(_write_seconds, _read_seconds)
-ENCRYPTION = Form(_write_encryption, _read_encryption, also=("media",))
-ROOM = Form(_write_room, _read_room, also=("media",))
-AGENT_NAME = Form(_write_agent_name, _read_agent_name)
-AGENT_METADATA = Form(_write_agent_metadata, _read_agent_metadata)
+TRANSPORT = FieldForm(_write_transport, _read_transport)
+SECONDS = FieldForm(_write_seconds, _read_seconds)
+ENCRYPTION = FieldForm(_write_encryption, _read_encryption, also=("media",))
+ROOM = FieldForm(_write_room, _read_room, also=("media",))
+AGENT_NAME = FieldForm(_write_agent_name, _read_agent_name)
+AGENT_METADATA = FieldForm(_write_agent_metadata, _read_agent_metadata)

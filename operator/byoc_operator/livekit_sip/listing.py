@@ -14,9 +14,9 @@ from typing import Generic, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from ..api.printable import printable
-from ..core.trunk import UNREADABLE, DispatchRule, Form, Selection, SipObject
+from ..core.trunk import UNREADABLE, DispatchRule, RoomForm, Selection, SipObject
 from .bounds import SHORT, bounded
-from .error_map import TooMuch
+from .error_map import ReplyTooLong
 
 MAX_OBJECTS = 50_000
 """Objects in one list: five times as many as the operator is designed for."""
@@ -66,10 +66,10 @@ class Read(NamedTuple, Generic[Info]):
 
 
 def items_of(reply: bytes) -> Iterator[memoryview]:
-    """The bytes of each object of a list. Raises `DecodeError` for a bad reply, `TooMuch` for too many objects."""
+    """The bytes of each object of a list. Raises `DecodeError` for a bad reply, `ReplyTooLong` for too many objects."""
     for count, (number, _, content) in enumerate(_fields(memoryview(reply)), start=1):
         if count > MAX_OBJECTS:
-            raise TooMuch
+            raise ReplyTooLong
         if number == _ITEMS:
             yield content
 
@@ -167,11 +167,11 @@ def seen_as(id: str, value: Listed, got: Read[Info], length: int) -> Seen[Listed
     if not got.whole:
         value = replace(value, extra=(*value.extra, UNREADABLE))
         if isinstance(value, DispatchRule):  # the fields left out may be those that limit the rule
-            value = replace(value, selection=Selection(Form.UNKNOWN))
+            value = replace(value, selection=Selection(RoomForm.UNKNOWN))
     return Seen(id, value, got.whole)
 
 
-class Unreadable:
+class UnreadableItems:
     """Counts the objects of one list that could not be read completely, or whose ID is unusable."""
 
     def __init__(self) -> None:

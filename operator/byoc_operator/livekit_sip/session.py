@@ -14,7 +14,7 @@ from livekit.api.sip_service import SipService
 from livekit.api.twirp_client import TwirpClient
 from pydantic import SecretStr
 
-from .error_map import NotLiveKit, Redirected, Throttled, TooMuch
+from .error_map import NotLiveKit, Redirected, ReplyTooLong, Throttled
 
 _TOKEN_LIFE_S = 300.0
 """Short, because a token is enough to manage all SIP objects; long enough that signing costs little."""
@@ -59,14 +59,14 @@ class _Bounded(aiohttp.ClientResponse):
     """A response whose body in memory is bounded."""
 
     async def read(self) -> bytes:
-        """The whole body. Raises `TooMuch` for a list that is too long, `NotLiveKit` for any other long reply."""
+        """The whole body. Raises `ReplyTooLong` for a list that is too long, `NotLiveKit` for any other long reply."""
         if self._body is None:
             most, body = self._most_bytes(), bytearray()
             async for chunk in self.content.iter_any():
                 body += chunk
                 if len(body) > most:
                     self.close()
-                    raise TooMuch if most == MAX_LIST_BYTES else NotLiveKit("the reply is too long")
+                    raise ReplyTooLong if most == MAX_LIST_BYTES else NotLiveKit("the reply is too long")
             self._body = bytes(body)
         return await super().read()
 
@@ -117,7 +117,7 @@ class SignedSession:
         return self._api.sip
 
     async def listed(self, method: str, request: Message) -> bytes:
-        """The bytes of the reply to a list. Raises `LIBRARY_ERRORS` of `error_map`, `TooMuch` included."""
+        """The bytes of the reply to a list. Raises `LIBRARY_ERRORS` of `error_map`, `ReplyTooLong` included."""
         self.sip()
         headers = {"Authorization": f"Bearer {self._signed}"}
         unread = cast("type[Message]", _Unread)

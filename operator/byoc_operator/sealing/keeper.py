@@ -4,10 +4,11 @@ import asyncio
 import logging
 import random
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Protocol
 
 from ..cluster.answers import ApiRefused
+from ..cluster.events import Announce
 from ..errors import OperatorError
 from .store import SealingKeys
 
@@ -18,9 +19,6 @@ RETRY_S = 15.0
 
 JITTER = 0.1
 """Looks of several installations must not fall on the same second for ever."""
-
-Say = Callable[[str, str], Awaitable[None]]
-"""Posts an Event on the installation: reason, note."""
 
 
 class SealedValues(Protocol):
@@ -39,16 +37,24 @@ class Keeper:
     """Keeps `keys`: looks at the Secret every `interval_s` seconds. `count_bug`: called when a bug ends a look."""
 
     def __init__(
-        self, keys: SealingKeys, say: Say, interval_s: float, *, may_create: bool, count_bug: Callable[[], object]
+        self,
+        keys: SealingKeys,
+        announce: Announce,
+        interval_s: float,
+        *,
+        may_create: bool,
+        count_bug: Callable[[], object],
     ) -> None:
         self.keys = keys
-        self._say = say
+        self._announce = announce
         self._interval_s = interval_s
         self._may_create = may_create
         self._count_bug = count_bug
         self._answered = False
         self._told = ""
         self._told_bug = ""
+        self.lost = False
+        """Whether the last look found no usable keys although keys were in use or something is sealed."""
 
     async def run(self, sealed: SealedValues) -> None:
         """Look for ever, sooner again after a look that failed. The leader has called `look` before its first run."""
@@ -82,18 +88,23 @@ class Keeper:
         keys = self.keys
         await keys.refresh()
         if not keys.problem:
-            self._told = ""
+            self._told, self.lost = "", False
             return
         makes = keys.ring is None and keys.absent and self._may_create
         reason = "SealingKeysMissing" if keys.absent else "SealingKeysUnusable"
         if keys.ring is not None:
+            self.lost = True
             todo = "The operator has the keys in memory only, and seals nothing: restore them before it restarts"
             await self._tell(reason, f"{keys.problem}. {todo}.")
         elif used := await sealed.found() if makes else sealed.known():
+            self.lost = True
             todo = "Restore it from its backup. No new keys are made, as they would not open that"
             await self._tell(reason, f"{keys.problem}, and something is sealed: {used}. {todo}.")
         elif makes:
+            self.lost = False
             await self._make()
+        else:
+            self.lost = False
 
     async def _make(self) -> None:
         try:
@@ -111,7 +122,7 @@ class Keeper:
             return
         self._told = note
         log.warning("%s", note)
-        await self._say(reason, note)
+        await self._announce(reason, note)
 
     def _bug(self, exc: Exception) -> None:
         """Count the bug; log it once, until a look goes well. The frames only: a text may hold what it was handed."""

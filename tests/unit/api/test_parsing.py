@@ -54,7 +54,7 @@ def test_whatever_spec_and_status_hold_an_object_is_parsed(spec: object, status:
     assert isinstance(number.status.ready.reason, str)
     assert isinstance(number.refresh_due, bool)
     assert isinstance(number.status.ids.outbound, str)
-    assert len(number.wishes.refresh) <= MAX_ANSWER
+    assert len(number.requested.refresh) <= MAX_ANSWER
 
 
 @QUICK
@@ -74,7 +74,7 @@ def test_policies_are_known_even_of_an_invalid_spec() -> None:
     ("value", "paused"), [("true", True), (" TRUE ", True), ("false", False), ("", False), ("1", False), ("yes", False)]
 )
 def test_paused_is_true_and_nothing_else(value: str, *, paused: bool) -> None:
-    wishes = parse(raw(paused=value)).wishes
+    wishes = parse(raw(paused=value)).requested
     assert wishes.paused is paused
     assert wishes.unclear == (("byoc.talkifai.dev/paused",) if value in ("1", "yes") else ())
 
@@ -96,10 +96,10 @@ def test_which_credentials_were_written_last(status: dict[str, Any], version: st
 
 
 def test_long_annotations_are_answered_by_their_digest() -> None:
-    one, other = (parse(raw(refresh="x" * 5000 + end)).wishes.refresh for end in "ab")
+    one, other = (parse(raw(refresh="x" * 5000 + end)).requested.refresh for end in "ab")
     assert one.startswith("sha256:")
     assert one != other
-    assert parse(raw(refresh="x" * MAX_ANSWER)).wishes.refresh == "x" * MAX_ANSWER
+    assert parse(raw(refresh="x" * MAX_ANSWER)).requested.refresh == "x" * MAX_ANSWER
 
 
 @pytest.mark.parametrize(

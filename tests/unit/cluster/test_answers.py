@@ -19,7 +19,7 @@ from byoc_operator.cluster.answers import (
     asked,
     error_of,
 )
-from byoc_operator.cluster.reading import TooMuch
+from byoc_operator.cluster.reading import AnswerTooLong
 from byoc_operator.errors import Unavailable
 
 NUMBERS, STATUS = "byocphonenumbers", "byocphonenumbers/status"
@@ -62,7 +62,7 @@ def answer(method: str, status: int, words: str = "", *, reason: str = "", **mor
         (answer("PATCH", 500, "etcdserver: request timed out", reason="InternalError"), Unavailable),
         (answer("PATCH", 502), Unavailable),
         (answer("PATCH", 503, reason="ServiceUnavailable"), Unavailable),
-        (answer("PATCH", 504, "Timeout: request did not complete", reason="Timeout"), TooMuch),
+        (answer("PATCH", 504, "Timeout: request did not complete", reason="Timeout"), AnswerTooLong),
     ],
 )
 def test_every_answer_has_its_class(given: Answer, expected: type[Exception]) -> None:

@@ -16,7 +16,7 @@ from byoc_operator.api.names import FINALIZER, PLURAL
 from byoc_operator.api.resource import UNREAD
 from byoc_operator.cluster.answers import Expired
 from byoc_operator.cluster.pages import JSON, PAGE_SIZE, STARTS, TABLE, Pages
-from byoc_operator.cluster.reading import MAX_OBJECT, SMALL, TooMuch, Unreadable, read
+from byoc_operator.cluster.reading import MAX_OBJECT, SMALL, AnswerTooLong, Unreadable, read
 from byoc_operator.cluster.stream import BEGIN_ANEW, BROKEN_PAUSE_S, Lines
 from byoc_operator.errors import Unavailable
 from virtual_time import in_virtual_time
@@ -162,11 +162,11 @@ class Server:
             await asyncio.sleep(min(took, timeout_s))
             items = b",".join(self.objects[name] for name in page)
             if took > timeout_s or len(items) > most_bytes:
-                raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, "it takes too long")
+                raise AnswerTooLong(Reason.KUBERNETES_UNAVAILABLE, "it takes too long")
         elif self.loses_place:
             raise Expired(Reason.KUBERNETES_REFUSED, "GET numbers: 410")
         elif not self.names_too:
-            raise TooMuch(Reason.KUBERNETES_UNAVAILABLE, "even that takes too long")
+            raise AnswerTooLong(Reason.KUBERNETES_UNAVAILABLE, "even that takes too long")
         more = json.dumps({"start": f"voice/{page[-1]}\0"}).encode() if len(rest) > limit else b""
         after = base64.urlsafe_b64encode(more)
         if accept == TABLE:

@@ -7,7 +7,7 @@ import pytest
 
 from byoc_operator.core.foreign_rules import ForeignRules, Intrusion, Wildcards, intrusion
 from byoc_operator.core.matching import Call, Filter, Result, contradiction, judge
-from byoc_operator.core.trunk import DispatchRule, Form, InboundTrunk, Selection
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, RoomForm, Selection
 from operated import MASK, World
 from strategies import PHONE
 from virtual_time import in_virtual_time
@@ -32,15 +32,15 @@ def on_trunk(*rules: DispatchRule, trunk: InboundTrunk = TRUNK) -> Intrusion:
     ("selection", "told"),
     [
         ({"pin": PIN}, "asks every caller for a PIN"),
-        ({"pin": PIN, "form": Form.CALLEE}, "asks every caller for a PIN"),
+        ({"pin": PIN, "form": RoomForm.CALLEE}, "asks every caller for a PIN"),
         ({"pin": PIN, "callers": (CALLER,)}, "asks some callers for a PIN"),
         ({"pin": PIN, "numbers": (PHONE,)}, "asks every caller for a PIN"),
         ({"numbers": (PHONE,)}, "takes all calls"),
-        ({"numbers": (OTHER, PHONE), "form": Form.CALLEE}, "takes all calls"),
+        ({"numbers": (OTHER, PHONE), "form": RoomForm.CALLEE}, "takes all calls"),
         ({"numbers": ("19876543210",)}, "takes some calls"),
         ({"callers": (CALLER,)}, "takes some calls"),
         ({"callers": (CALLER,), "numbers": (PHONE,)}, "takes some calls"),
-        ({"form": Form.UNKNOWN}, "has a form that the operator does not know"),
+        ({"form": RoomForm.UNKNOWN}, "has a form that the operator does not know"),
     ],
 )
 def test_a_rule_that_is_preferred_to_ours_is_told_with_what_it_does(selection: dict[str, Any], told: str) -> None:
@@ -78,7 +78,7 @@ def test_a_rule_that_another_foreign_rule_outranks_is_not_told() -> None:
     ("rules", "told"),
     [
         ((rule(),), ("SDR_ours", "SDR_theirs")),
-        ((rule(form=Form.DIRECT),), ("SDR_ours", "SDR_theirs")),
+        ((rule(form=RoomForm.DIRECT),), ("SDR_ours", "SDR_theirs")),
         ((rule("SDR_a", pin=PIN), rule("SDR_b", pin=PIN)), ("SDR_a", "SDR_b")),
         ((rule("SDR_a", numbers=(OTHER,)), rule("SDR_b", numbers=(OTHER,))), ("SDR_a", "SDR_b")),
         ((rule("SDR_a", numbers=(PHONE, "19876543210")),), ("SDR_a",)),
@@ -260,7 +260,7 @@ async def test_a_foreign_rule_that_touches_no_call_of_ours_costs_no_write() -> N
 async def test_rules_that_contradict_each_other_are_told() -> None:
     world = await World.in_step()
     trunk, ours = world.inbound()[0].id, world.rules()[0].id
-    foreign = world.livekit.put(rule("", (trunk,), form=Form.CALLEE))
+    foreign = world.livekit.put(rule("", (trunk,), form=RoomForm.CALLEE))
     await world.sweep()
     assert told(world)["ContradictingRules"].endswith(f"({', '.join(sorted((ours, foreign)))})")
     assert world.ready() == ("True", "Synced")

@@ -9,7 +9,7 @@ from byoc_operator.api.carriers import GENERIC, PRESETS, Carrier
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.matching import Call, Result
 from byoc_operator.core.ownership import Owned
-from byoc_operator.core.trunk import DispatchRule, Form, InboundTrunk, Selection
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, RoomForm, Selection
 from byoc_operator.diagnosis.call import DIGEST, RULE, TRUNK, Explanation, Question, explain
 from byoc_operator.diagnosis.check import Check, State, worst
 
@@ -168,7 +168,7 @@ def test_a_rule_without_a_trunk_takes_what_our_trunk_does_not() -> None:
     ("rule", "says"),
     [
         (theirs(), "Dispatch rules SDR_ours and SDR_theirs (not ours) are for the same calls"),
-        (theirs(form=Form.UNKNOWN), "has a form that LiveKit does not know"),
+        (theirs(form=RoomForm.UNKNOWN), "has a form that LiveKit does not know"),
         (theirs(numbers=(PHONE, PHONE)), "names one thing twice"),
     ],
 )

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from byoc_operator.api.names import LEFT_ALONE
+from byoc_operator.api.names import RETAINED_IDS
 from byoc_operator.cluster.fake import Fail, FakeApi
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.engine.leader import DURATION_S, Alone
@@ -116,14 +116,14 @@ async def test_a_lease_that_was_annotated_since_its_renewal_is_released_all_the_
     api = FakeApi(now_s)
     leader, follower = two(api)
     await leader.acquire()
-    await LeaseApi(api, SYSTEM, LEASE).amend(LEFT_ALONE, lambda _: "SDR_a")
+    await LeaseApi(api, SYSTEM, LEASE).amend(RETAINED_IDS, lambda _: "SDR_a")
     await leader.release()
     assert held_by(api) == ""
     taking, began = Runs(follower.acquire()), now()
     assert await taking.ends(60) - began <= 2
     found = await LeaseApi(api, SYSTEM, LEASE).read()
     assert found is not None
-    assert found.annotations == {LEFT_ALONE: "SDR_a"}
+    assert found.annotations == {RETAINED_IDS: "SDR_a"}
 
 
 @in_virtual_time

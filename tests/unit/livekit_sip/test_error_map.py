@@ -17,8 +17,8 @@ from byoc_operator.livekit_sip.error_map import (
     LIBRARY_ERRORS,
     NotLiveKit,
     Redirected,
+    ReplyTooLong,
     Throttled,
-    TooMuch,
     from_library,
     quote,
 )
@@ -93,7 +93,7 @@ CLIENT_ERRORS: dict[type[aiohttp.ClientError], tuple[tuple[Any, ...], tuple[Any,
     aiohttp.WSServerHandshakeError: (HTTP_ARGUMENTS, UNKNOWN),
     Throttled: ((7.0,), LIMITED),
     Redirected: ((), MISCONFIGURED),
-    TooMuch: ((), MISCONFIGURED),
+    ReplyTooLong: ((), MISCONFIGURED),
     NotLiveKit: ((), UNKNOWN),
 }
 

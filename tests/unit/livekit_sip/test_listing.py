@@ -20,10 +20,10 @@ from livekit.protocol.sip import (
 from byoc_operator.core.foreign_rules import Wildcards
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owner, owner_of, rule_name
-from byoc_operator.core.trunk import DispatchRule, Form, InboundTrunk, OutboundTrunk, Selection
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, RoomForm, Selection
 from byoc_operator.livekit_sip import bounds, convert, listing
 from byoc_operator.livekit_sip.bounds import ListBudget, bounded
-from byoc_operator.livekit_sip.error_map import TooMuch
+from byoc_operator.livekit_sip.error_map import ReplyTooLong
 from byoc_operator.livekit_sip.listing import items_of, read, seen_as
 from strategies import QUICK
 
@@ -121,7 +121,7 @@ def test_what_is_no_list_is_an_error(reply: bytes) -> None:
 
 def test_more_objects_than_are_read_are_an_error() -> None:
     assert len(list(items_of(b"\x0a\x00" * listing.MAX_OBJECTS))) == listing.MAX_OBJECTS
-    with pytest.raises(TooMuch):
+    with pytest.raises(ReplyTooLong):
         list(items_of(b"\x0a\x00" * (listing.MAX_OBJECTS + 1)))
 
 
@@ -206,7 +206,7 @@ def test_there_is_room_for_ten_thousand_and_an_end() -> None:
     budget = ListBudget()
     for each in range(10_000):
         budget.take(InboundTrunk(f"Line {each}", MARK, (f"+1555{each:07d}",), ("54.172.60.0/30",) * 8))
-    with pytest.raises(TooMuch):
+    with pytest.raises(ReplyTooLong):
         all(budget.take(OutboundTrunk("n", f"{each}" * 1000, "a", "TLS", ())) for each in range(50_000))
 
 
@@ -257,6 +257,6 @@ def test_what_is_kept_of_the_calls_that_a_rule_is_for_is_bounded() -> None:
 def test_a_rule_that_is_not_read_whole_is_not_taken_for_one_that_nothing_limits() -> None:
     numbers = [f"+1555{each:07d}" for each in range(100_000)]
     theirs = rule(SIPDispatchRuleInfo(inbound_numbers=numbers, numbers=numbers).SerializeToString())
-    assert theirs.selection == Selection(Form.UNKNOWN)
+    assert theirs.selection == Selection(RoomForm.UNKNOWN)
     found = Wildcards.of({"SDR_long": theirs})
     assert (found.for_any, found.by_number, found.contradicting) == ((), {}, ())

@@ -18,7 +18,7 @@ Place = tuple[str, str, str]
 """Resource, namespace and name; namespace and name may be empty if they cannot be read."""
 
 
-class Unread:
+class UnreadableObjects:
     """The objects that cannot be read at this time. `count`: called with a resource and how many there are."""
 
     def __init__(self, events: Events, count: Callable[[str, int], None]) -> None:

@@ -8,16 +8,16 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
-from ..api.names import LEFT_ALONE
+from ..api.names import RETAINED_IDS
 from ..cluster.answers import ApiRefused
 from ..cluster.lease import LeaseApi
 from ..cluster.reading import Unreadable
-from ..core.orphans import MORE, as_left_alone, left_alone
+from ..core.orphans import MORE, retained_ids, retained_ids_text
 
 log = logging.getLogger(__name__)
 
 
-class LeftAlone:
+class RetainedIds:
     """IDs of LiveKit objects that are not orphans. `lease`: stores them; without it they are in memory only."""
 
     def __init__(self, lease: LeaseApi | None = None) -> None:
@@ -81,14 +81,14 @@ class LeftAlone:
 
     async def _amend(self, added: frozenset[str], dropped: frozenset[str]) -> None:
         def changed(text: str) -> str:
-            wanted = as_left_alone((left_alone(text) | added) - dropped)
-            self._stored = left_alone(wanted)
+            wanted = retained_ids_text((retained_ids(text) | added) - dropped)
+            self._stored = retained_ids(wanted)
             return wanted
 
         if self._lease is None:
-            changed(as_left_alone(self._stored))
+            changed(retained_ids_text(self._stored))
             return
-        await self._lease.amend(LEFT_ALONE, changed)
+        await self._lease.amend(RETAINED_IDS, changed)
 
     def _tell_refused(self, message: str) -> None:
         """Log, once per cause, that the IDs are in the memory of this process only."""

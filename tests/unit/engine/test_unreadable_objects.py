@@ -7,7 +7,7 @@ import pytest
 
 from byoc_operator.api.names import PLURAL
 from byoc_operator.cluster.reading import Unreadable
-from byoc_operator.engine.unread import REMEMBERED, Unread
+from byoc_operator.engine.unreadable_objects import REMEMBERED, UnreadableObjects
 from operated import NAME, NAMESPACE, PASSWORD, USER, World
 from virtual_time import in_virtual_time
 
@@ -128,7 +128,7 @@ async def test_a_deletion_ends_although_the_object_cannot_be_read() -> None:
 @in_virtual_time
 async def test_an_object_without_a_name_may_be_any() -> None:
     world = await World.running()
-    unread = world.ports.unread
+    unread = world.ports.unreadable
     nameless = Unreadable("it is garbled", PLURAL)
     unread.told(nameless)
     assert unread.hides(PLURAL, "a", "b")
@@ -142,7 +142,7 @@ async def test_an_object_without_a_name_may_be_any() -> None:
 @in_virtual_time
 async def test_what_is_remembered_of_unreadable_objects_has_a_bound() -> None:
     world = await World.running()
-    unread = Unread(world.ports.events, lambda *_: None)
+    unread = UnreadableObjects(world.ports.events, lambda *_: None)
     for index in range(2 * REMEMBERED):
         unread.told(Unreadable("it is garbled", "secrets", "n", str(index)))
     assert len(unread._known) == REMEMBERED + 1, "one stands for the rest"
