@@ -1,4 +1,4 @@
-"""Who ends the process when: the thread and the loop by themselves, and whole small processes that are made to hang."""
+"""The ends of the process: the thread and the loop alone, and small whole processes that hang on purpose."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Any history of two namespaces that want one number: whoever had it last has it, until it let go for good."""
+"""Any history of two namespaces that claim one number: the last holder keeps it until it lets it go."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +42,7 @@ def _delete(at: tuple[str, str]) -> Act:
 
 
 def _lose(at: tuple[str, str]) -> Act:
-    """Without its finalizer it goes at once, and leaves what it has in LiveKit."""
+    """Without its finalizer the object goes at once, and its LiveKit objects stay."""
 
     def act(world: Rivals) -> None:
         world.api.strip_finalizer(*at)
@@ -136,7 +136,7 @@ async def _rest(world: Rivals) -> None:
 
 
 def _settled(world: Rivals) -> None:
-    """Who is told that the number is another's has nothing; nor have two namespaces a trunk with it."""
+    """`NumberClaimed` means no LiveKit objects; two namespaces never both have a trunk of the number."""
     assert len(namespaces_with(world.livekit.objects())) <= 1
     if world.livekit.always is not None:
         return

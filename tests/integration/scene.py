@@ -189,7 +189,7 @@ class Scene:
     # Counting
 
     def writes(self) -> list[AuditEntry]:
-        """What the operator wrote to the API server in this namespace."""
+        """The writes of the operator to the API server in this namespace."""
         return [entry for entry in self.bed.writes_by(USER) if entry.namespace == self.namespace]
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""Never healthy and silent: what the operator may not see, and what nobody looks after, is told; adoption."""
+"""Missing rights and orphans are reported, never silent; and adoption."""
 
 import json
 from collections.abc import Iterator
@@ -233,7 +233,7 @@ ADOPTING = ALONE | {"BYOC_ADOPTION": "Allow"}
 
 
 def _made_by_hand(scene: Scene, phone: str, **inbound: Any) -> tuple[str, str, str]:
-    """What somebody set up with `lk sip` before there was an operator."""
+    """LiveKit objects that a user created with `lk sip` before the operator was installed."""
     outbound = scene.sip.create_outbound(
         SIPOutboundTrunkInfo(name="by hand", address="old.example.com", numbers=[phone])
     )

@@ -1,4 +1,4 @@
-"""What is around the operator goes away and comes back: nothing lost, nothing doubled, nothing stuck."""
+"""Outages of LiveKit, Redis, etcd and the API server: nothing is lost, nothing doubled, nothing stuck."""
 
 import base64
 import json

@@ -46,6 +46,7 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),
     "pydantic_settings": ("settings",),
     "cryptography": ("sealing.sealed", "admission.certificates"),
+    "dns": ("diagnosis.names",),
     "aiohttp": (
         "handlers",
         "process.connection",

@@ -79,7 +79,7 @@ def test_reseal_and_retire_after_a_rotation(cluster: Cluster) -> None:
 
 
 def test_retire_right_after_a_rotation_waits_for_what_is_still_being_stored(cluster: Cluster) -> None:
-    """A replica of the operator that has not yet seen the new key seals with the one before."""
+    """A replica that has not read the new key yet seals with the old one."""
     cluster.run("keys", "rotate")
     cluster.keys_written(9_000, 1)
     cluster.meanwhile = lambda: cluster.sealed_secret("late")

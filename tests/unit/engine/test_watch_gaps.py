@@ -1,4 +1,4 @@
-"""What happens while no watch tells of it: lists after a gap, and the sweep."""
+"""Changes that no watch reports: lists after a gap, and the sweep."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping

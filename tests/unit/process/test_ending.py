@@ -1,4 +1,4 @@
-"""kopf as it really is, before a small API server that is mean: whatever it dies of is told, and it ends."""
+"""The real kopf with a small hostile API server: each cause of its end is reported, and the process ends."""
 
 import asyncio
 import itertools
