@@ -63,7 +63,7 @@ class Job:
 
     def asked(self, number: PhoneNumber) -> bool:
         """Whether the annotation of the number has the value of this job."""
-        return (number.wishes.recreate if self.recreate else number.wishes.refresh) == self.token
+        return (number.requested.recreate if self.recreate else number.requested.refresh) == self.token
 
     def handled(self, number: PhoneNumber) -> bool:
         """Whether the status says that the operator did what this job asks for."""
@@ -78,7 +78,7 @@ def job_for(numbers: Sequence[PhoneNumber], selection: Iterable[str], now_s: flo
     """
     text = "\n".join([str(recreate), *selection])
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
-    begun = [_begun_at(each.wishes.recreate if recreate else each.wishes.refresh, digest) for each in numbers]
+    begun = [_begun_at(each.requested.recreate if recreate else each.requested.refresh, digest) for each in numbers]
     latest_s = max((each for each in begun if each is not None), default=0)
     if now_s - latest_s < CONTINUED_FOR_S:
         job = Job(_token(latest_s, digest), recreate)
@@ -140,7 +140,7 @@ def _why_not(number: PhoneNumber) -> str:
     """Why a number cannot be refreshed now, empty if it can."""
     reasons: tuple[tuple[bool, str], ...] = (
         (number.deleting, "the object is being deleted"),
-        (number.wishes.paused, f"{Reason.PAUSED}: the operator writes nothing to LiveKit until the annotation goes"),
+        (number.requested.paused, f"{Reason.PAUSED}: the operator writes nothing to LiveKit until the annotation goes"),
         (number.observes, "managementPolicy is Observe: the operator writes nothing to LiveKit"),
     )
     return next((text for applies, text in reasons if applies), "")
