@@ -167,7 +167,7 @@ class InstallationSettings(BaseModel):
         return urlsplit(self.livekit_url).hostname or ""
 
     def installation(self, cluster_id: str = "") -> Installation:
-        """What the settings add to every number. `cluster_id`: the UID of kube-system, for who names no ID of its own.
+        """The installation of these settings. `cluster_id`: the UID of kube-system, used without an installation ID.
 
         Raises CannotRun if neither is given.
         """

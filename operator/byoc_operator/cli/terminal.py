@@ -60,19 +60,19 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> 
 
 
 def is_terminal(*, stderr: bool = False) -> bool:
-    """Whether results (or what is told beside them) are read on a terminal."""
+    """Whether standard output (or standard error) is a terminal."""
     file = sys.stderr if stderr else sys.stdout
     return file is not None and not file.closed and file.isatty()
 
 
 def clear() -> None:
-    """Begin a terminal's page anew."""
+    """Clear the terminal."""
     click.clear()
 
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Say on a terminal what takes a while, as long as it does."""
+    """Show a message on a terminal for as long as the block runs."""
     if not is_terminal(stderr=True):
         yield
         return
@@ -100,10 +100,10 @@ def _aligned(rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
 
 
 def _console(*, stderr: bool) -> "Console":
-    """Made for each line, as the streams may change. `highlight`: colours are no guesses at what a text says.
+    """A console, made for each line because the streams may change, without rich's guesses at what to colour.
 
-    rich takes longer to load than a help text may take to appear, so it is loaded here. `force_terminal`: only a
-    terminal gets colours, whatever FORCE_COLOR says; NO_COLOR takes them away there too.
+    rich is loaded here because loading it takes longer than a help text may take. `force_terminal`: only a terminal
+    gets colours, whatever FORCE_COLOR says; NO_COLOR removes them there, too.
     """
     from rich.console import Console  # noqa: PLC0415 - as above
 
