@@ -153,7 +153,7 @@ class FakeApi(FakeCluster):
             return None
         return Unreadable("it is garbled", *name, version=metadata["resourceVersion"])
 
-    # What can go wrong
+    # Faults
 
     def inject(self, fault: Fail | Refuse | Hold, method: str | None = None, resource: str | None = None) -> None:
         """Apply the fault to the next request of this method and resource (None: any)."""

@@ -23,10 +23,10 @@ _RESEND_AFTER_S: Final = (0.5, 1.0, 2.0)
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What a TLS handshake has agreed upon. `not_after`: when the certificate ends, seconds since 1970."""
+    """What a TLS handshake has agreed upon. `certificate`: of the server, in DER."""
 
     version: str
-    not_after: float | None
+    certificate: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,7 @@ def _session(writer: asyncio.StreamWriter) -> Session | None:
     tls = writer.get_extra_info("ssl_object")
     if tls is None:
         return None
-    not_after = (tls.getpeercert() or {}).get("notAfter")
-    return Session(tls.version() or "", None if not_after is None else float(ssl.cert_time_to_seconds(not_after)))
+    return Session(tls.version() or "", tls.getpeercert(binary_form=True) or b"")
 
 
 async def ask_by_udp(address: str, target: Target) -> bytes:

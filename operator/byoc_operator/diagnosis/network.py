@@ -5,9 +5,10 @@ nothing; a refusal, a wrong certificate or the wrong protocol on a port are the 
 """
 
 import asyncio
+import ipaddress
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -72,10 +73,20 @@ async def _look_up(target: Target, resolver: Resolver) -> tuple[Check, tuple[str
     if not addresses:
         return await _no_address(name, target, resolver), ()
     says = f"{target.host} has the address{'es' if len(addresses) > 1 else ''} {', '.join(addresses)}."
-    remedy = ""
-    if all(":" in each for each in addresses):
-        remedy = "The host has IPv6 addresses only: see that the nodes of livekit-sip have IPv6."
-    return Check(name, State.OK, says, remedy), addresses
+    return Check(name, State.OK, says, _warning(target, addresses)), addresses
+
+
+def _warning(target: Target, addresses: tuple[str, ...]) -> str:
+    """What to do although the host has addresses; empty if nothing."""
+    if target.role is Role.OWN and not any(map(_is_public, addresses)):
+        return "No carrier on the internet reaches a private address: see that public DNS has a public one."
+    if target.role is Role.TERMINATION and all(":" in each for each in addresses):
+        return "The host has IPv6 addresses only: see that the nodes of livekit-sip have IPv6."
+    return ""
+
+
+def _is_public(address: str) -> bool:
+    return ipaddress.ip_address(address.partition("%")[0]).is_global
 
 
 async def _no_address(name: str, target: Target, resolver: Resolver) -> Check:
@@ -97,15 +108,29 @@ async def _connect(target: Target, addresses: tuple[str, ...]) -> tuple[Check, s
     for address in addresses:
         try:
             async with asyncio.timeout(STEP_S / len(addresses)), connected(address, target.port, None, target.host):
-                return Check(name, State.OK, f"{address} accepts connections to port {target.port}."), address
+                says = f"{address} accepts connections to port {target.port}."
+                return Check(name, State.OK, says, _other_addresses(target, problems)), address
         except OSError as exc:
             problems.append((address, exc))
-    told = "; ".join(f"{address}: {_reason(exc)}" for address, exc in problems)
+    told = _told(problems)
     says = f"No connection to port {target.port} of {target.host} ({told})."
     if any(isinstance(exc, ConnectionRefusedError) for _, exc in problems):
         return Check(name, State.BAD, says, f"Correct the port or the transport in {target.role.setting}."), ""
     remedy = "A firewall may stand between this machine and the host; LiveKit's nodes may reach it."
     return Check(name, State.UNKNOWN, says, remedy), ""
+
+
+def _other_addresses(target: Target, problems: Sequence[tuple[str, OSError]]) -> str:
+    """What to do about addresses that were tried before one accepted; empty if there are none."""
+    if not problems or target.role is Role.OWN:
+        return ""
+    return (
+        f"LiveKit tries one address only, and may take one that fails from here ({_told(problems)}): tell the carrier."
+    )
+
+
+def _told(problems: Sequence[tuple[str, OSError]]) -> str:
+    return "; ".join(f"{address}: {_reason(exc)}" for address, exc in problems)
 
 
 async def _over_tls(target: Target, address: str, network: Network) -> tuple[Check, ...]:
@@ -116,7 +141,7 @@ async def _over_tls(target: Target, address: str, network: Network) -> tuple[Che
                 opened = connected(address, target.port, network.trusted, target.host)
                 connection = await stack.enter_async_context(opened)
         except ssl.SSLCertVerificationError as exc:
-            return (certificate.refused(target, exc),)
+            return (certificate.refused(target, exc, await _shown_certificate(target, address)),)
         except OSError as exc:
             return (await _no_session(target, address, exc),)
         if connection.session is None:
@@ -140,13 +165,18 @@ async def _no_session(target: Target, address: str, exc: OSError) -> Check:
 
 
 async def _speaks_tls(target: Target, address: str) -> bool:
+    return await _shown_certificate(target, address) is not None
+
+
+async def _shown_certificate(target: Target, address: str) -> bytes | None:
+    """The certificate that a host shows, in DER and unchecked; None if there is no TLS session."""
     anyone = ssl.create_default_context()
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE  # nothing is sent, and nothing is believed
     try:
-        async with asyncio.timeout(STEP_S), connected(address, target.port, anyone, target.host):
-            return True
+        async with asyncio.timeout(STEP_S), connected(address, target.port, anyone, target.host) as connection:
+            return connection.session.certificate if connection.session else None
     except OSError:
-        return False
+        return None
 
 
 # SIP
