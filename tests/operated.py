@@ -19,11 +19,11 @@ from byoc_operator.core.credentials import KEYS_SECRET, Field
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
+from byoc_operator.engine.belongings import Belongings
 from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.leader import Alone, Leader, Leadership
 from byoc_operator.engine.orphan_search import OrphanRules
-from byoc_operator.engine.ports import Ports
 from byoc_operator.engine.retained_ids import RetainedIds
 from byoc_operator.engine.rights import Rights
 from byoc_operator.engine.unreadable_objects import UnreadableObjects
@@ -36,6 +36,7 @@ from byoc_operator.sealing.keeper import Keeper
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, SealingKeys
 from byoc_operator.telemetry.metrics import Metrics
+from byoc_operator.wiring import Ports
 
 EPOCH_S = 1_800_000_000.0
 SWEEP_S = 300.0
@@ -157,9 +158,11 @@ class World:
         events, metrics = Events(api, "operator-1"), Metrics()
         refusals = Refusals(clock)
         api.answered = refusals.answered
+        cache, inventory = Cache(now_s), Inventory(guard, clock)
+        unreadable = UnreadableObjects(events, metrics.count_unreadable)
         self._ports = Ports(
-            cache=Cache(now_s),
-            inventory=Inventory(guard, clock),
+            cache=cache,
+            inventory=inventory,
             guard=guard,
             secrets=Secrets(api, (), MASK, keys, clock, labelled_only=self.installation.secret_rules.labelled_only),
             keeper=Keeper(
@@ -174,7 +177,8 @@ class World:
             installation=self.installation,
             mask=MASK,
             metrics=metrics,
-            unreadable=UnreadableObjects(events, metrics.count_unreadable),
+            unreadable=unreadable,
+            belongings=Belongings(cache, inventory, unreadable, self.installation),
             retained=RetainedIds(LeaseApi(api, SYSTEM, LEASE)),
             rights=Rights(self.namespaces, None, self._hear),
             regained=Regained(api, refusals),

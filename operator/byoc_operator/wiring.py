@@ -5,7 +5,9 @@ import gc
 import logging
 import secrets
 import socket
+import time
 import uuid
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -25,11 +27,11 @@ from .cluster.secrets import Secrets
 from .core.desired import Installation
 from .core.masking import make_mask
 from .core.trunk import Mask
+from .engine.belongings import Belongings
 from .engine.cache import Cache
 from .engine.engine import Engine, Pace
 from .engine.leader import Alone, Leader, Leadership
 from .engine.orphan_search import OrphanRules
-from .engine.ports import Ports
 from .engine.retained_ids import RetainedIds
 from .engine.rights import Rights
 from .engine.tasks import Ended
@@ -79,6 +81,29 @@ class Foundation:
     keys: SealingKeys
     refusals: Refusals
     closing: AsyncExitStack
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the engine works with. `clock`: monotonic seconds; `wall`: epoch seconds."""
+
+    cache: Cache
+    inventory: Inventory
+    guard: Guard
+    secrets: Secrets
+    keeper: Keeper
+    numbers: NumberApi
+    events: Events
+    installation: Installation
+    mask: Mask
+    metrics: Metrics
+    unreadable: UnreadableObjects
+    regained: Regained
+    belongings: Belongings
+    retained: RetainedIds
+    rights: Rights
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
 
 
 async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Foundation:
@@ -134,9 +159,11 @@ async def engine_of(base: Foundation) -> Engine:
     async def announce(reason: str, note: str) -> None:
         await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
+    cache, inventory = Cache(), Inventory(guard)
+    unreadable = UnreadableObjects(events, base.metrics.count_unreadable)
     ports = Ports(
-        cache=Cache(),
-        inventory=Inventory(guard),
+        cache=cache,
+        inventory=inventory,
         guard=guard,
         secrets=_secrets(base, installation, mask),
         keeper=_keeper(base, announce),
@@ -145,7 +172,8 @@ async def engine_of(base: Foundation) -> Engine:
         installation=installation,
         mask=mask,
         metrics=base.metrics,
-        unreadable=UnreadableObjects(events, base.metrics.count_unreadable),
+        unreadable=unreadable,
+        belongings=Belongings(cache, inventory, unreadable, installation),
         retained=RetainedIds(_lease(base)),
         rights=Rights(settings.namespaces, base.api, announce),
         regained=Regained(base.api, base.refusals),
