@@ -12,6 +12,7 @@ from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.cluster.numbers import NumberApi
+from byoc_operator.cluster.reading import Told
 from byoc_operator.cluster.refusals import Refusals
 from byoc_operator.cluster.regained import Regained
 from byoc_operator.cluster.secrets import Secrets
@@ -185,7 +186,7 @@ class World:
             clock=clock,
             wall=now_s,
         )
-        api.unreadable = self._ports.unreadable.told
+        api.listen(unreadable.told)
         orphans = OrphanRules(self.namespaces, deletes=self.deletes_orphans)
         self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphans, self._hear)
         self.api.watch_numbers.append(engine.intake.number_event)
@@ -339,8 +340,11 @@ class CutOff:
     def __init__(self, api: FakeApi, *, hangs: bool) -> None:
         self._api = api
         self._hangs = hangs
-        self.unreadable = api.unreadable
         self.cut = False
+
+    def listen(self, told: Told) -> None:
+        """As the API server."""
+        self._api.listen(told)
 
     async def request(
         self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"

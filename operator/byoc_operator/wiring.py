@@ -109,16 +109,15 @@ class Ports:
 async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Foundation:
     """Make the parts that need no answer of the API server."""
     metrics = Metrics()
-    api = await connect(metrics.kubernetes_request)
+    refusals = Refusals()
+    api = await connect(metrics.kubernetes_request, refusals.answered)
     closing.push_async_callback(api.close)
-    watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
+    expected = WATCHED_KINDS * max(1, len(settings.namespaces))
+    watches = Watches(expected, answered=refusals.watch_answered)
     keys = SealingKeys(api, settings.operator_namespace)
     metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
     metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
     metrics.gauge("byoc_sealing_keys_readable", lambda: not keys.problem)
-    refusals = Refusals()
-    api.answered = refusals.answered
-    watches.answered = refusals.watch_answered
     vitals.add(Vital(watches.dead))
     return Foundation(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
 
@@ -178,7 +177,7 @@ async def engine_of(base: Foundation) -> Engine:
         rights=Rights(settings.namespaces, base.api, announce),
         regained=Regained(base.api, base.refusals),
     )
-    base.api.unreadable = ports.unreadable.told
+    base.api.listen(unreadable.told)
     orphans = OrphanRules(settings.namespaces, deletes=settings.orphans is OrphanPolicy.DELETE)
     _spare_collector()
     engine = Engine(ports, _pace(settings), leader, orphans, announce)

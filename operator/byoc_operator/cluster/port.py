@@ -7,12 +7,11 @@ from .reading import Told
 
 
 class JsonApi(Protocol):
-    """JSON in, JSON out. Raises `ApiRefused` (4xx), `Unavailable` (everything passing) and `Unreadable` (an object).
+    """JSON in, JSON out. Raises `ApiRefused` (4xx), `Unavailable` (everything passing) and `Unreadable` (an object)."""
 
-    `unreadable`: hears of every object that a LIST passes over.
-    """
-
-    unreadable: Told
+    def listen(self, told: Told) -> None:
+        """From now on `told` hears of every object that a LIST passes over. There is one listener."""
+        ...
 
     async def request(
         self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
