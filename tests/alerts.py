@@ -1,4 +1,4 @@
-"""The alerts of docs/operations.md, computed over what replicas export: as Prometheus would, as far as they use it."""
+"""Evaluates the alerts of docs/operations.md on the metrics of replicas, with the part of PromQL that they use."""
 
 import operator
 import re
@@ -24,7 +24,7 @@ def alerts() -> list[str]:
 
 
 def firing(scrapes: Sequence[Scrape], now_s: float) -> list[str]:
-    """Which alerts these replicas would raise, if all stayed as it is. Counters do not change in one look."""
+    """The alerts that these replicas raise if nothing changes. Counters do not grow between two scrapes here."""
     return [each for each in alerts() if any(_all(part, scrapes, now_s) for part in each.split(" or "))]
 
 

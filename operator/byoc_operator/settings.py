@@ -76,12 +76,6 @@ class Settings(InstallationSettings, BaseSettings):
         description="Most calls to LiveKit in a minute, 0: no limit. Absent: 900 for `*.livekit.cloud` (its own limit "
         "is 1,000), else no limit.",
     )
-    sip_addresses: Names = Field(
-        (),
-        alias="BYOC_SIP_ADDRESSES",
-        description="Addresses or CIDR ranges, comma list, from which our SIP traffic comes: what users allow at their "
-        "carrier. Told in the log at the start.",
-    )
     namespaces: Names = Field((), alias="BYOC_NAMESPACES", description="Namespaces to watch, comma list. Absent: all.")
     operator_namespace: str = Field(
         "byoc-system", alias="BYOC_OPERATOR_NAMESPACE", description="The operator's own namespace."
@@ -130,6 +124,12 @@ class Settings(InstallationSettings, BaseSettings):
     )
     http_port: int = Field(
         8080, ge=1, le=65535, alias="BYOC_HTTP_PORT", description="Port of `/healthz`, `/readyz` and `/metrics`."
+    )
+    metrics_per_number: bool = Field(
+        False,
+        alias="BYOC_METRICS_PER_NUMBER",
+        description="Whether `/metrics` has a series for each number, `byoc_number_condition`, with its namespace, "
+        "name and phone number. Whoever can read the metrics then reads them too.",
     )
     leader_election: bool = Field(
         True, alias="BYOC_LEADER_ELECTION", description="Of several replicas one works, told by a Lease."

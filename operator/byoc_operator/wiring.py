@@ -30,6 +30,7 @@ from .core.trunk import Mask
 from .engine.belongings import Belongings
 from .engine.cache import Cache
 from .engine.engine import Engine, Pace
+from .engine.gauges import per_number
 from .engine.leader import Alone, Leader, Leadership
 from .engine.orphan_search import OrphanRules
 from .engine.retained_ids import RetainedIds
@@ -117,7 +118,6 @@ async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closin
     keys = SealingKeys(api, settings.operator_namespace)
     metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
     metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
-    metrics.gauge("byoc_sealing_keys_readable", lambda: not keys.problem)
     vitals.add(Vital(watches.dead))
     return Foundation(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
 
@@ -141,6 +141,7 @@ async def webhook_of(base: Foundation) -> Webhook | None:
         message = f"BYOC_ADMISSION_PORT: cannot listen on {settings.admission_port}: {exc.strerror}"
         raise CannotRun(message) from exc
     base.closing.push_async_callback(webhook.stop)
+    base.metrics.gauge("byoc_admission_certificate_expiry_timestamp_seconds", lambda: webhook.ends_at_s)
     base.vitals.add(Vital(webhook.problem))
     return webhook
 
@@ -182,10 +183,17 @@ async def engine_of(base: Foundation) -> Engine:
     _spare_collector()
     engine = Engine(ports, _pace(settings), leader, orphans, announce)
     engine.tasks.died.add_done_callback(lambda died: _end(base, died))
-    base.metrics.led("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
+    _export(base, engine, client, ports.cache)
     base.vitals.add(Vital(lambda: _leads_in_vain(engine, leader), IN_VAIN_BEATS))
     _tell_start(settings, installation)
     return engine
+
+
+def _export(base: Foundation, engine: Engine, client: LiveKitClient, cache: Cache) -> None:
+    """Metrics of the leader that the engine does not export by itself."""
+    base.metrics.gauge("byoc_livekit_unreadable", lambda: client.unreadable if engine.leading else None)
+    if base.settings.metrics_per_number:
+        base.metrics.gauges("byoc_number_condition", lambda: per_number(cache) if engine.leading else None)
 
 
 def _livekit(base: Foundation, mask: Mask, leader: Leadership) -> tuple[LiveKitClient, Guard]:

@@ -56,7 +56,7 @@ EVERYTHING: Json = {
     "podLabels": {"c": "d", "team": "pods"},
     "commonLabels": {"team": "voice", "app.kubernetes.io/part-of": "phones", "app.kubernetes.io/name": "mine"},
     "service": {"annotations": {"prometheus.io/scrape": "true"}},
-    "metrics": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "metrics": {"perNumber": True, "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
     "argocd": {"customizations": {"enabled": True}},
     "extraEnv": [{"name": "TZ", "value": "UTC"}],
     "extraVolumes": [{"name": "extra", "emptyDir": {}}],

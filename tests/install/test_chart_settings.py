@@ -42,6 +42,7 @@ def test_every_value_reaches_its_setting() -> None:
         "credentials_max_age_days": 90,
         "sealing": "Require",
         "sealing_create_keys": False,
+        "metrics_per_number": True,
         "log_format": "text",
         "log_level": "DEBUG",
     }

@@ -1,16 +1,20 @@
-"""Two replicas: one works, the other stands by and takes over; never do both write."""
+"""Two replicas: one leads, the other stands by and takes over; they never both write."""
 
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Protocol
 
 import pytest
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from alerts import firing
-from byoc_operator.telemetry.metrics import LED
+from byoc_operator.telemetry.table import LED, METRICS
+from byoc_operator.telemetry.table import Metric as Described
 from integration.deployment import Deployment
 from integration.scene import Scene, livekit_writes
 from testbed.http_probe import get
@@ -53,7 +57,10 @@ class Replica:
         return livekit_writes(Counter(self.proxy.calls))
 
 
-Launch = Callable[[str], Replica]
+class Launch(Protocol):
+    """Starts a replica and waits until it is ready."""
+
+    def __call__(self, name: str, settings: Mapping[str, str] | None = None) -> Replica: ...
 
 
 @pytest.fixture
@@ -62,9 +69,9 @@ def launch(deployment: Deployment) -> Iterator[Launch]:
     deployment.stop()
     with ExitStack() as stack:
 
-        def start(name: str) -> Replica:
+        def start(name: str, settings: Mapping[str, str] | None = None) -> Replica:
             proxy = stack.enter_context(LiveKitProxy(deployment.bed.livekit.url))
-            process = deployment.replica(name, proxy.url)
+            process = deployment.replica(name, proxy.url, settings)
             stack.callback(process.kill)
             process.wait_ready()
             return Replica(process, proxy)
@@ -112,6 +119,48 @@ def test_one_leads_the_other_stands_by_and_both_are_ready(stage: Scene, pair: tu
     assert standby.proxy.calls == {}, "who stands by asks LiveKit nothing"
     holder = stage.bed.kubectl("get", *LEASE, "-o", "jsonpath={.spec.holderIdentity}").stdout
     assert holder
+
+
+def _families(replica: Replica) -> dict[str, Metric]:
+    """What a replica exports, by name as the reference has it."""
+    return {
+        f"{family.name}_total" if family.type == "counter" else family.name: family
+        for family in text_string_to_metric_families(get(replica.process.port, "/metrics").body)
+    }
+
+
+def _labels(family: Metric) -> set[frozenset[str]]:
+    """The sets of labels of its samples; the bucket's bound is not ours."""
+    return {frozenset(sample.labels.keys() - {"le"}) for sample in family.samples}
+
+
+@pytest.mark.parametrize("per_number", [False, True])
+def test_replicas_export_what_the_reference_says(stage: Scene, launch: Launch, *, per_number: bool) -> None:
+    settings = {"BYOC_METRICS_PER_NUMBER": str(per_number).lower()}
+    leader = launch("a", settings)
+    stage.until(lambda: leader.leads, "the first leads", within_s=AT_LAST_S)
+    standby = launch("b", settings)
+    phones = stage.numbers(2)
+    stage.all_ready(2)
+    told = {each.name: each for each in METRICS if per_number or not each.opt_in}
+    del told["byoc_admission_certificate_expiry_timestamp_seconds"]  # there is no webhook
+    for replica, leads in ((leader, True), (standby, False)):
+        found = _families(replica)
+        assert {name: (each.type, each.documentation) for name, each in found.items()} == {
+            name: (str(each.type), each.meaning) for name, each in told.items()
+        }
+        silent = {name for name, each in found.items() if not each.samples}
+        assert {name for name in silent if told[name].led} == (set() if leads else {*LED, *_opted_in(told)})
+        labels = {name: _labels(each) for name, each in found.items() if each.samples}
+        assert labels == {name: {frozenset(told[name].labels)} for name in labels}
+        samples = [sample for each in found.values() for sample in each.samples]
+        assert any(phone in str(sample.labels) for phone in phones.values() for sample in samples) is (
+            per_number and leads
+        )
+
+
+def _opted_in(told: Mapping[str, Described]) -> set[str]:
+    return {name for name, each in told.items() if each.opt_in}
 
 
 def test_a_healthy_pair_raises_no_alert_and_sums_over_it_are_right(stage: Scene, pair: tuple[Replica, Replica]) -> None:

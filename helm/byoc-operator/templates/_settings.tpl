@@ -36,6 +36,7 @@ BYOC_ROOM_PREFIX: {{ .Values.roomPrefix | quote }}
 BYOC_CREDENTIALS_MAX_AGE_DAYS: {{ .Values.credentialsMaxAgeDays | int | quote }}
 BYOC_SEALING: {{ .Values.sealing.policy | quote }}
 BYOC_SEALING_CREATE_KEYS: {{ .Values.sealing.createKeys | quote }}
+BYOC_METRICS_PER_NUMBER: {{ .Values.metrics.perNumber | quote }}
 BYOC_LOG_FORMAT: {{ .Values.log.format | quote }}
 BYOC_LOG_LEVEL: {{ .Values.log.level | quote }}
 {{- end -}}

@@ -124,6 +124,16 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
 """For each reason, when it is given and what to do about it. docs/reference.md is generated from this table."""
 
 
+LIVEKIT_AS_A_WHOLE = (
+    Reason.LIVEKIT_UNAVAILABLE,
+    Reason.LIVEKIT_RATE_LIMITED,
+    Reason.LIVEKIT_UNAUTHORIZED,
+    Reason.LIVEKIT_MISCONFIGURED,
+    Reason.LIVEKIT_TOO_OLD,
+)
+"""Reasons that concern LiveKit as a whole: thousands of numbers may have one, and no number causes it."""
+
+
 MAX_MESSAGE = 4096
 """Characters of a message in the status. The CRD allows 32,768 and the API server refuses a longer one."""
 

@@ -17,7 +17,10 @@ class Bugs:
         self._met: set[tuple[str, str, str]] = set()
 
     def met(self, part: str, exc: Exception, when: str) -> None:
-        """Count a bug, and log it if it is new. `part`: a label of the metric; `when`: the end of the log line."""
+        """Count a bug; log it if it is new.
+
+        `part`: one of `telemetry.table.SWEEP_PARTS`. `when`: the rest of the log's sentence.
+        """
         self._metrics.sweep_bugs.labels(part).inc()
         frames = traceback.format_tb(exc.__traceback__)[-4:]  # no text: it may contain a credential
         cause = (part, type(exc).__name__, frames[-1] if frames else "")

@@ -48,6 +48,7 @@ class Cache:
         self._since: PerObject[str] = self.per_object()
         self._dead: OrderedDict[str, None] = OrderedDict()
         self._reasons: Counter[str] = Counter()
+        self._findings: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._numbers)
@@ -92,6 +93,10 @@ class Cache:
     def reasons(self) -> Mapping[str, int]:
         """How many objects have each reason in their Ready condition; the empty reason: no condition yet."""
         return self._reasons
+
+    def findings(self) -> Mapping[str, int]:
+        """How many numbers have which finding. Counted as they change."""
+        return self._findings
 
     def users_of(self, namespace: str, name: str) -> list[PhoneNumber]:
         """Every object that takes its credentials from this Secret."""
@@ -163,6 +168,7 @@ class Cache:
                 since = datetime.fromtimestamp(self._wall(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 self._since.put(number, since)
         self._reasons[number.status.ready.reason] += 1
+        self._findings.update({each.code for each in number.status.findings})
         self._numbers[number.key] = number
         self._by_phone.setdefault(number.phone_number, {})[number.key] = None
         secret = _secret_of(number)
@@ -173,6 +179,10 @@ class Cache:
         self._reasons[number.status.ready.reason] -= 1
         if not self._reasons[number.status.ready.reason]:
             del self._reasons[number.status.ready.reason]
+        for code in {each.code for each in number.status.findings}:
+            self._findings[code] -= 1
+            if not self._findings[code]:
+                del self._findings[code]
         rivals = self._by_phone[number.phone_number]
         del rivals[number.key]
         if not rivals:

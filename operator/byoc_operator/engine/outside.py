@@ -198,6 +198,11 @@ class LiveKitHealth(Protocol):
 class Keys(Protocol):
     """The sealing keys of the cluster."""
 
+    @property
+    def problem(self) -> str:
+        """Why the keys cannot be read; empty if they can."""
+        ...
+
     async def load(self) -> None:
         """Read the keys."""
         ...
@@ -213,6 +218,11 @@ class KeyKeeper(Protocol):
     @property
     def keys(self) -> Keys:
         """The keys."""
+        ...
+
+    @property
+    def lost(self) -> bool:
+        """Whether the keys are lost although something is sealed."""
         ...
 
     async def look(self, sealed: SealedValues) -> None:

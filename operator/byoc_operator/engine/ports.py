@@ -224,7 +224,17 @@ class WorkerPorts(WithMetrics, WithClock, Protocol):
     """What a worker works with."""
 
 
-class GaugePorts(WithCache, WithInventory, WithGuard, WithMetrics, WithRegained, Protocol):
+class GaugePorts(
+    WithCache,
+    WithInventory,
+    WithGuard,
+    WithSecrets,
+    WithKeeper,
+    WithMetrics,
+    WithRegained,
+    WithWall,
+    Protocol,
+):
     """What the gauges read."""
 
 

@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from ..api.conditions import Condition, Reason, Verdict
+from ..api.conditions import LIVEKIT_AS_A_WHOLE, Condition, Reason, Verdict
 from ..api.names import GROUP, PLURAL
 from ..api.recorded_status import RecordedStatus
 from ..api.resource import PhoneNumber, recorded_status_of
@@ -16,23 +16,13 @@ from ..core.run_outcome import REFUSED_LONGEST_S
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import Failure, Parked, Stalled, Unavailable
 from .apply import Applied
+from .drift import drift_label
+from .first_ready import FirstReady
 from .gather import ObjectChanged
 from .per_object import PerObject
 from .ports import ReportPorts
 
 log = logging.getLogger(__name__)
-
-
-SERVER_WIDE = frozenset(
-    {
-        Reason.LIVEKIT_UNAVAILABLE,
-        Reason.LIVEKIT_RATE_LIMITED,
-        Reason.LIVEKIT_UNAUTHORIZED,
-        Reason.LIVEKIT_MISCONFIGURED,
-        Reason.LIVEKIT_TOO_OLD,
-    }
-)
-"""Reasons that concern LiveKit as a whole: thousands of numbers may have one, and no number causes it."""
 
 REFUSED_EVENTS = 100
 """How many objects get an Event that their status cannot be written. Beyond that, the log and the metrics tell."""
@@ -50,6 +40,7 @@ class Reporter:
         self._otherwise: PerObject[RecordedStatus] = ports.cache.per_object()
         self._refused: PerObject[bool] = ports.cache.per_object()
         self._said_what_stays: PerObject[bool] = ports.cache.per_object()
+        self._first_ready = FirstReady(ports.metrics, ports.cache.per_object())
         ports.cache.forgotten.append(ports.regained.refusals.through)
 
     def wanted(self, number: PhoneNumber, assessment: Assessment, outcome: Outcome) -> RecordedStatus:
@@ -69,11 +60,14 @@ class Reporter:
             return
         ports = self._ports
         ports.cache.expect(number, wanted)
+        self._first_ready.judged(number)
         try:
             raw = await ports.numbers.patch_status(number, status_patch(number.status.json(), wanted.json()))
         except ApiRefused as exc:
             await self._read_after_refusal(number, exc, "/status")
             raise ObjectChanged from exc
+        if wanted.ready.status == "True":
+            self._first_ready.ready(number, ports.wall())
         sighting = ports.cache.seen(raw)
         stored = sighting.number.status if sighting is not None else recorded_status_of(raw)
         if stored != wanted:
@@ -155,7 +149,7 @@ class Reporter:
             return
         touched = ", ".join(paths(applied.done))
         for path in paths(applied.done):
-            self._ports.metrics.drift.labels(path).inc()
+            self._ports.metrics.drift.labels(drift_label(path)).inc()
         note = f"put right in LiveKit: {touched}"
         log.info(note, extra={"number": number.key})
         await self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
@@ -171,7 +165,7 @@ class Reporter:
         harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING, Reason.DELETING)
         level = logging.INFO if harmless else logging.WARNING if in_log else logging.DEBUG
         log.log(level, "%s: %s", reason, message, extra={"number": number.key})
-        if reason in SERVER_WIDE or (in_step and before in SERVER_WIDE):
+        if reason in LIVEKIT_AS_A_WHOLE or (in_step and before in LIVEKIT_AS_A_WHOLE):
             return  # one Event on the Lease reports it for all numbers
         kind: Literal["Normal", "Warning"] = "Normal" if harmless else "Warning"
         await self._ports.events.about_number(number, kind, reason, "Reconcile", message)

@@ -18,6 +18,7 @@ from .ports import SweepPorts
 from .priority import Priority
 from .queue import WorkQueue
 from .secret_look import SecretLook
+from .throttled import count_wait_of
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ class Sweeper:
         self._guard = ports.guard
         self._queue = queue
         self._judge = judge
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._failures = 0
         self._bugs = Bugs(ports.metrics)
         self.secrets = SecretLook(ports, queue, self._bugs)
@@ -102,13 +103,13 @@ class Sweeper:
                 continue
             self._answered()
             # S311: nothing secret hangs on when a sweep runs
-            await self._guard.wait_open(self._interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
+            await self._guard.wait_open(self.interval_s * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311
             if self._guard.trouble:
                 self._failed(self._guard.trouble, told)
                 await asyncio.sleep(self._retry_s())
 
     async def sweep(self) -> None:
-        """Carry out one sweep. Raises `Failure` if LiveKit fails, or the API server for the orphan search."""
+        """Carry out one sweep. Raises `Failure` if LiveKit fails."""
         await self._ports.inventory.refresh()
         await self._part("secrets", self.secrets.look())
         different = 0
@@ -150,6 +151,7 @@ class Sweeper:
         before = self.state.trouble
         self.state = LiveKitState(trouble=exc, asked=True, swept_at_s=self.state.swept_at_s)
         self._ports.metrics.sweeps.labels("failed").inc()
+        count_wait_of(self._ports.metrics, exc)
         if before is None or before.reason != exc.reason:
             log.error("LiveKit: %s: %s", exc.reason, exc.message)
             told(exc)
@@ -162,4 +164,4 @@ class Sweeper:
         self._ports.metrics.sweeps.labels("done").inc()
 
     def _retry_s(self) -> float:
-        return min(LONGEST_RETRY_S, self._interval_s, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 10))
+        return min(LONGEST_RETRY_S, self.interval_s, FIRST_RETRY_S * 2.0 ** min(self._failures - 1, 10))

@@ -9,6 +9,7 @@ from ..core.run_outcome import Again, BackOff, Done, Park, RunOutcome
 from .ports import WorkerPorts
 from .queue import WorkQueue
 from .reconcile import Reconciler
+from .throttled import count_wait
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ class Worker:
             case Again(delay_s):
                 self._queue.later(phone, delay_s)
                 return "waiting"
-            case BackOff(longest_s, at_least_s):
+            case BackOff(longest_s, at_least_s, reason):
+                count_wait(self._ports.metrics, reason, at_least_s)
                 self._queue.retry(phone, at_least_s, longest_s)
                 return "unavailable"
             case Park():

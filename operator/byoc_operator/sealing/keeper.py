@@ -18,7 +18,7 @@ RETRY_S = 15.0
 """The longest pause in seconds after a look that the API server did not answer."""
 
 JITTER = 0.1
-"""Looks of several installations must not fall on the same second for ever."""
+"""The random part of a pause, so that several installations do not read at the same second for ever."""
 
 
 class SealedValues(Protocol):
@@ -53,6 +53,8 @@ class Keeper:
         self._answered = False
         self._told = ""
         self._told_bug = ""
+        self.lost = False
+        """Whether the last look found no usable keys although keys were in use or something is sealed."""
 
     async def run(self, sealed: SealedValues) -> None:
         """Look for ever, sooner again after a look that failed. The leader has called `look` before its first run."""
@@ -86,18 +88,23 @@ class Keeper:
         keys = self.keys
         await keys.refresh()
         if not keys.problem:
-            self._told = ""
+            self._told, self.lost = "", False
             return
         makes = keys.ring is None and keys.absent and self._may_create
         reason = "SealingKeysMissing" if keys.absent else "SealingKeysUnusable"
         if keys.ring is not None:
+            self.lost = True
             todo = "The operator has the keys in memory only, and seals nothing: restore them before it restarts"
             await self._tell(reason, f"{keys.problem}. {todo}.")
         elif used := await sealed.found() if makes else sealed.known():
+            self.lost = True
             todo = "Restore it from its backup. No new keys are made, as they would not open that"
             await self._tell(reason, f"{keys.problem}, and something is sealed: {used}. {todo}.")
         elif makes:
+            self.lost = False
             await self._make()
+        else:
+            self.lost = False
 
     async def _make(self) -> None:
         try:

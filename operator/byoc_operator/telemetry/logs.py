@@ -1,4 +1,4 @@
-"""Log lines: JSON or text, with namespace and name of the number on every line that is about one."""
+"""Log lines: JSON or text, with namespace and name of the object on every line that is about one."""
 
 import json
 import logging
@@ -9,14 +9,14 @@ from ..api.printable import printable, shortened
 from .rationed import Rationed
 
 MAX_MESSAGE = 8192
-"""Characters: twice the longest line of ours, and short enough that container runtimes do not cut it in two."""
+"""Characters of a message: twice our longest one, and short enough that container runtimes do not split the line."""
 
 MAX_NAME = 400
 """Characters of namespace, slash and name: Kubernetes allows 63 and 253."""
 
 
 def set_up(*, as_json: bool, level: str) -> None:
-    """Log to standard error. Libraries are kept to warnings: at DEBUG they print whole bodies."""
+    """Log to standard error. Libraries log warnings only, because at DEBUG they log whole bodies."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json() if as_json else _Text())
     handler.addFilter(Rationed())
@@ -24,7 +24,7 @@ def set_up(*, as_json: bool, level: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("byoc_operator").setLevel(level)
-    logging.captureWarnings(capture=True)  # else Python prints them in lines of their own form
+    logging.captureWarnings(capture=True)  # otherwise Python prints warnings in another format
 
 
 def _about(record: logging.LogRecord) -> str:
@@ -58,17 +58,18 @@ def _time(record: logging.LogRecord) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The message, and of an exception the type only: its text may hold what it was handed.
+    """The message, with the type of an exception and without its text, which may contain data.
 
-    Names come from users and from LiveKit: none of them may look like a line of its own, so whatever cannot be seen is
-    escaped, in JSON too, whose reader would show it. Ends of lines stay: JSON escapes them, text indents what follows.
+    Names come from users and from LiveKit, and must not look like a log line. Invisible characters are therefore
+    escaped, in JSON too, because a reader of JSON would show them. Line ends stay: JSON escapes them, and the text
+    format indents the lines that follow.
     """
     try:
         message = record.getMessage()
-    except Exception as exc:  # noqa: BLE001 - a library's slip: logging would print it as it is, in many lines
+    except Exception as exc:  # noqa: BLE001 - a bug of a library, which logging would print in many lines
         message = f"{record.msg} (its arguments do not fit: {type(exc).__name__})"
     if record.name == "asyncio":
-        message = message.partition("\n")[0]  # what follows shows the exception's text
+        message = message.partition("\n")[0]  # the other lines contain the text of the exception
     if record.exc_info and record.exc_info[0] is not None:
         message = f"{shortened(message, MAX_MESSAGE)} ({record.exc_info[0].__name__})"
     return printable(message, MAX_MESSAGE + MAX_NAME, keep="\n")

@@ -1,123 +1,50 @@
-"""Prometheus metrics. Every name starts with `byoc_`; no label holds a phone number, a name or a value of a user."""
+"""Exports the metrics of `table` in a registry of the process's own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from .table import BY_NAME, Metric
 
-OUTCOMES = ("sealed", "unchanged", "refused", "malformed")
-"""What becomes of a review at admission; `malformed`: it was none."""
-
-
-SWEEP_PARTS = ("keys", "secrets", "numbers", "orphans")
-"""What a sweep looks at beside LiveKit."""
-
-
-LED: Mapping[str, str] = {
-    "byoc_numbers": (
-        "Numbers by the reason of their Ready condition. `Unseen`: they have none yet, or one of a newer operator."
-    ),
-    "byoc_queue_depth": "Phone numbers that could run now.",
-    "byoc_queue_delayed": "Phone numbers in back-off.",
-    "byoc_queue_parked": "Phone numbers that wait for LiveKit to answer.",
-    "byoc_paced_limit": "Most runs at once of what can wait for LiveKit.",
-    "byoc_queue_oldest_seconds": "Wait of the oldest that could run.",
-    "byoc_run_oldest_seconds": "Duration of the longest run under way.",
-    "byoc_orphans": "LiveKit objects with our mark that belong to no number.",
-    "byoc_retained_numbers": "Phone numbers that Retain or Observe left in LiveKit, without an object.",
-    "byoc_livekit_objects": "SIP objects in LiveKit, whoever's.",
-    "byoc_livekit_unreadable": "SIP objects in LiveKit that cannot be read whole, or whose ID nobody can use.",
-    "byoc_livekit_up": "1 if LiveKit answered the last sweep, 0 if not. Absent before the first.",
-    "byoc_last_sweep_timestamp_seconds": (
-        "When the last good sweep ended; before the first, when this replica began to lead."
-    ),
-}
-"""What only the leader knows. A replica that stands by has no series of these: a 0 would look like a fault."""
-
-REFUSED = "byoc_refused_requests"
-
-GAUGES: Mapping[str, str] = {
-    "byoc_leading": "1 if this replica works, 0 if it stands by.",
-    REFUSED: (
-        "Requests that the API server refuses at present: one for a missing right in each namespace, one for each "
-        "object."
-    ),
-    "byoc_watches_broken": "Watches that are not alive.",
-    "byoc_unhandled_errors": "Errors that nobody caught, each a bug.",
-    "byoc_sealing_keys_readable": "1 if the last look found the sealing keys, 0 if not.",
-}
-"""What every replica knows and other parts of the program tell; read when somebody looks."""
+Values = Mapping[tuple[str, ...], float]
+"""Samples by the values of their labels."""
 
 
 class Metrics:
-    """All metrics of one process, in a registry of their own."""
+    """All metrics of one process. A gauge is registered by whoever knows its value, and is read at each scrape."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series beside each counter, of no use
         self.registry = CollectorRegistry()
-        self.reconciles = Counter(
-            "byoc_reconciles", "Runs of the reconcile function.", ["result"], registry=self.registry
-        )
-        self.reconcile_seconds = Histogram(
-            "byoc_reconcile_seconds", "Duration of a run.", buckets=_SECONDS, registry=self.registry
-        )
-        self.changes = Counter(
-            "byoc_livekit_changes", "Changes made in LiveKit.", ["kind", "verb"], registry=self.registry
-        )
-        self.drift = Counter(
-            "byoc_drift_repaired",
-            "Fields that were put right after somebody else changed them.",
-            ["field"],
-            registry=self.registry,
-        )
-        self.livekit_requests = Counter(
-            "byoc_livekit_requests",
-            "Calls to LiveKit by method and outcome.",
-            ["method", "outcome"],
-            registry=self.registry,
-        )
-        self.livekit_seconds = Histogram(
-            "byoc_livekit_request_seconds",
-            "Duration of a call to LiveKit.",
-            ["method"],
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self.kubernetes_requests = Counter(
-            "byoc_kubernetes_requests",
-            "Own requests to the API server.",
-            ["verb", "resource", "status"],
-            registry=self.registry,
-        )
-        self.admission_reviews = Counter(
-            "byoc_admission_reviews",
-            "Labelled Secrets that the API server asked about, by outcome.",
-            ["outcome"],
-            registry=self.registry,
-        )
-        for outcome in OUTCOMES:
-            self.admission_reviews.labels(outcome)  # else a rate misses the first one
-        self.sweeps = Counter("byoc_sweeps", "Sweeps over all numbers.", ["result"], registry=self.registry)
-        self.sweep_bugs = Counter(
-            "byoc_sweep_bugs",
-            "Parts of sweeps that failed by a bug, and were left out.",
-            ["part"],
-            registry=self.registry,
-        )
-        for part in SWEEP_PARTS:
-            self.sweep_bugs.labels(part)
-        self.unreadable = Gauge(
-            "byoc_unreadable_objects",
-            "Objects that cannot be read and are passed over, by resource.",
-            ["resource"],
-            registry=self.registry,
-        )
+        ProcessCollector(registry=self.registry)
+        Gauge("byoc_build_info", _meaning("byoc_build_info"), ["version"], registry=self.registry).labels(
+            version("byoc-operator")
+        ).set(1)
+        self.reconciles = self._counter("byoc_reconciles_total")
+        self.reconcile_seconds = self._histogram("byoc_reconcile_seconds")
+        self.first_ready_seconds = self._histogram("byoc_first_ready_seconds")
+        self.changes = self._counter("byoc_livekit_changes_total")
+        self.drift = self._counter("byoc_drift_repaired_total")
+        self.livekit_requests = self._counter("byoc_livekit_requests_total")
+        self.livekit_seconds = self._histogram("byoc_livekit_request_seconds")
+        self.kubernetes_requests = self._counter("byoc_kubernetes_requests_total")
+        self.throttled = self._counter("byoc_throttled_total")
+        self.throttled_seconds = self._counter("byoc_throttled_seconds_total")
+        self.admission_reviews = self._counter("byoc_admission_reviews_total")
+        self.sweeps = self._counter("byoc_sweeps_total")
+        self.sweep_bugs = self._counter("byoc_sweep_bugs_total")
+        self._unreadable: dict[tuple[str, ...], float] = {}
 
     def count_unreadable(self, resource: str, count: int) -> None:
         """How many objects of a resource cannot be read."""
-        self.unreadable.labels(resource).set(count)
+        self._unreadable[(resource,)] = count
+
+    def unreadable(self) -> Values:
+        """How many objects cannot be read, by resource."""
+        return self._unreadable
 
     def livekit_request(self, method: str, outcome: str, seconds: float) -> None:
         """Count a call to LiveKit."""
@@ -128,44 +55,63 @@ class Metrics:
         """Count a request to the API server."""
         self.kubernetes_requests.labels(verb, resource, status).inc()
 
+    def told_to_wait(self, server: str, seconds: float) -> None:
+        """Count a wait that a server asked for: `livekit` or `kubernetes`."""
+        self.throttled.labels(server).inc()
+        self.throttled_seconds.labels(server).inc(seconds)
+
     def admission_review(self, outcome: str) -> None:
         """Count an answer of the webhook."""
         self.admission_reviews.labels(outcome).inc()
 
-    def gauge(self, name: str, read: Callable[[], float]) -> None:
-        """One of `GAUGES`, read when somebody looks."""
-        gauge = Gauge(name, GAUGES[name], registry=self.registry)
-        gauge.set_function(read)
+    def expect_drift(self, fields: Iterable[str]) -> None:
+        """Export the fields that may drift from the start."""
+        for each in fields:
+            self.drift.labels(each)
 
-    def led(self, name: str, read: Callable[[], float | None]) -> None:
-        """One of `LED`: what only the leader knows. Without a series where `read` has None."""
-        self.registry.register(_Read(name, LED[name], (), lambda: {} if (now := read()) is None else {(): now}))
+    def gauge(self, name: str, read: Callable[[], float | None]) -> None:
+        """A gauge without labels. Without a series where `read` has None."""
+        self.gauges(name, lambda: None if (now := read()) is None else {(): now})
 
-    def by_reason(self, read: Callable[[], dict[str, int]]) -> None:
-        """How many numbers have which reason in their Ready condition, counted when somebody looks."""
-        name = "byoc_numbers"
-        self.registry.register(
-            _Read(name, LED[name], ("reason",), lambda: {(reason,): count for reason, count in read().items()})
-        )
+    def gauges(self, name: str, read: Callable[[], Values | None]) -> None:
+        """A gauge, by the values of its labels. Without a series where `read` has None."""
+        self.registry.register(_Read(BY_NAME[name], read))
 
-    def refused(self, read: Callable[[], Mapping[tuple[str, ...], float]]) -> None:
-        """Which of our requests the API server refuses at present, by verb and resource."""
-        self.registry.register(_Read(REFUSED, GAUGES[REFUSED], ("verb", "resource"), read))
+    def _counter(self, name: str) -> Counter:
+        metric = BY_NAME[name]
+        counter = Counter(name, metric.meaning, list(metric.labels), registry=self.registry)
+        for values in metric.combinations():
+            counter.labels(*values)
+        return counter
+
+    def _histogram(self, name: str) -> Histogram:
+        metric = BY_NAME[name]
+        return Histogram(name, metric.meaning, list(metric.labels), buckets=metric.buckets, registry=self.registry)
+
+
+def _meaning(name: str) -> str:
+    return BY_NAME[name].meaning
 
 
 class _Read(Collector):
-    """Samples by the values of their labels, read when somebody looks."""
+    """Samples of a gauge, read at each scrape. Listed combinations of labels that have no value read as 0."""
 
-    def __init__(
-        self, name: str, text: str, labels: tuple[str, ...], read: Callable[[], Mapping[tuple[str, ...], float]]
-    ) -> None:
-        self._name = name
-        self._text = text
-        self._labels = labels
+    def __init__(self, metric: Metric, read: Callable[[], Values | None]) -> None:
+        self._metric = metric
         self._read = read
 
+    def describe(self) -> list[GaugeMetricFamily]:
+        """The family without samples: the registry learns its name and reads nothing."""
+        return [self._family()]
+
     def collect(self) -> list[GaugeMetricFamily]:
-        family = GaugeMetricFamily(self._name, self._text, labels=self._labels)
-        for values, count in sorted(self._read().items()):
+        """The family with its samples."""
+        family, read = self._family(), self._read()
+        if read is None:
+            return [family]
+        for values, count in sorted({**dict.fromkeys(self._metric.combinations(), 0.0), **read}.items()):
             family.add_metric(values, count)
         return [family]
+
+    def _family(self) -> GaugeMetricFamily:
+        return GaugeMetricFamily(self._metric.name, self._metric.meaning, labels=tuple(self._metric.labels))

@@ -164,7 +164,7 @@ async def test_health_readiness_and_metrics() -> None:
         await server.stop()
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")}
     assert names
-    assert [name for name in names if not name.startswith("byoc_")] == []
+    assert [name for name in names if not name.startswith(("byoc_", "process_"))] == []
 
 
 async def _get(session: aiohttp.ClientSession, path: str) -> tuple[int, dict[str, object]]:
@@ -179,9 +179,10 @@ def _free_port() -> int:
 
 
 def test_numbers_by_reason_are_counted_when_somebody_looks() -> None:
-    metrics, counts = Metrics(), {"Synced": 2}
-    metrics.by_reason(lambda: counts)
-    counts["Paused"] = 1
+    metrics = Metrics()
+    counts: dict[tuple[str, ...], float] = {("Synced",): 2}
+    metrics.gauges("byoc_numbers", lambda: counts)
+    counts[("Paused",)] = 1
     assert metrics.registry.get_sample_value("byoc_numbers", {"reason": "Synced"}) == 2
     assert metrics.registry.get_sample_value("byoc_numbers", {"reason": "Paused"}) == 1
 
