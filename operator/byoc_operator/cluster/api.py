@@ -125,7 +125,7 @@ class ClusterApi:
 
         return Pages(fetch, resource, self._unreadable).all(path, query)
 
-    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:
         """The lines of a text, such as a pod's log, as they come. A line that is too long is cut (`lines`).
 
         `silent_s`: seconds without a byte after which it ends with `Unavailable`. Raises `ApiRefused` too.

@@ -140,7 +140,7 @@ class FakeApi(FakeCluster):
             if not token:
                 return
 
-    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
         """The log of a pod, all of it: no parameter of the request is heeded."""
         what = asked("GET", path.partition("?")[0])
         await asyncio.sleep(0)
