@@ -1,4 +1,4 @@
-"""Worlds whose LiveKit holds objects before the operator sees a number."""
+"""Worlds whose LiveKit has objects before the operator sees a `ByocPhoneNumber`."""
 
 from dataclasses import replace
 from typing import Any

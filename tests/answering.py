@@ -1,4 +1,4 @@
-"""A small LiveKit that answers as told."""
+"""A small HTTP server in place of LiveKit, whose answers the test decides."""
 
 import secrets
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass
 class Server:
-    """`answer` handles every request; `tokens` and `calls` are what it was sent and what the client reported."""
+    """`answer` handles every request; `tokens` are those it was sent, `calls` those the client reported."""
 
     url: str = ""
     answer: Answer = field(default=lambda _: reply(ListSIPOutboundTrunkResponse()))

@@ -1,4 +1,4 @@
-"""A LiveKit and an API server of which one request goes wrong, in any of several ways."""
+"""A LiveKit and an API server where one request fails in a way that the test chooses."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 class Break(StrEnum):
-    """What goes wrong with one request."""
+    """How one request fails."""
 
     REFUSED = "fails, not applied"
     REPLY_LOST = "applied, reply lost"
@@ -36,7 +36,7 @@ LATE_S = {Break.LATE: 5.0, Break.VERY_LATE: 50.0}
 
 @dataclass
 class Steps:
-    """Counts requests once it is armed, and breaks the one at `at`."""
+    """Counts requests once it is armed, and lets the one with index `at` fail."""
 
     at: int | None = None
     how: Break | None = None
@@ -45,7 +45,7 @@ class Steps:
     crash: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def take(self, name: str, lost: Failure, effect: Callable[[], Awaitable[_Result]]) -> _Result:
-        """One request, done or broken."""
+        """Carry out one request or let it fail."""
         if not self.armed:
             return await effect()
         self.names.append(name)

@@ -1,4 +1,4 @@
-"""Candidates for leadership with clocks of their own on one Lease."""
+"""Candidates for leadership on one Lease, each with its own clock."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -21,7 +21,7 @@ def two(api: FakeApi) -> tuple[Leader, Leader]:
 
 
 class Runs:
-    """A task whose end is remembered, with the time."""
+    """A task that records the time at which it ended."""
 
     def __init__(self, work: Awaitable[None]) -> None:
         self.ended_at = float("inf")
@@ -41,6 +41,6 @@ class Runs:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def ends(self, within_s: float) -> float:
-        """Wait for it; when it ended."""
+        """Wait for the task; return when it ended."""
         await asyncio.wait_for(asyncio.shield(self._task), within_s)
         return self.ended_at

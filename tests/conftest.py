@@ -34,7 +34,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
-    """The whole test bed, one for the run."""
+    """The whole test bed, which all tests of a run share."""
     directory = tmp_path_factory.mktemp("bed")
     with _kept_on_failure(request, directory), Bed.start(directory) as running:
         yield running
@@ -50,7 +50,7 @@ def livekit_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.Temp
 
 @pytest.fixture
 def namespace(bed: Bed) -> Iterator[str]:
-    """A fresh namespace; its removal goes on in the background."""
+    """A new namespace. It is deleted afterwards, without waiting."""
     name = f"test-{secrets.token_hex(4)}"
     bed.kubectl("create", "namespace", name)
     yield name
@@ -59,7 +59,7 @@ def namespace(bed: Bed) -> Iterator[str]:
 
 @contextmanager
 def _kept_on_failure(request: pytest.FixtureRequest, directory: Path) -> Iterator[None]:
-    """Remove the directory in the end, unless a test failed and somebody will want to read the logs."""
+    """Remove the directory afterwards; after a failed test it stays, because of its logs."""
     request.config.stash[_directories].append(directory)
     yield
     if not request.session.testsfailed:

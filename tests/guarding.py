@@ -35,7 +35,7 @@ def guarded(
 
 
 async def fails(guard: Guard, error: Failure, livekit: FakeLiveKit) -> Failure:
-    """One call that LiveKit answers with `error`; what the caller is told."""
+    """Make one call that LiveKit answers with `error`; return the error that the caller gets."""
     livekit.inject(Refuse(replace(error)))
     with pytest.raises(Failure) as told:
         await guard.list_all(InboundTrunk)

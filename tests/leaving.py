@@ -1,4 +1,4 @@
-"""Steps with which an object leaves, and what then stays in LiveKit."""
+"""Steps in which an object is deleted, and the LiveKit objects that then stay."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Something that a test does again and again while it looks at something else."""
+"""Repeats an action in the background of a test."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The whole engine on a LiveKit and an API server in memory, in virtual time: `World` and what to ask of it."""
+"""`World`: the whole engine with a LiveKit and an API server in memory, in virtual time."""
 
 import asyncio
 import json
@@ -76,7 +76,7 @@ def manifest(name: str = NAME, *, annotations: Mapping[str, str] | None = None, 
 
 @dataclass
 class World:
-    """A cluster, a LiveKit and at most one operator, which may die and come again. Made inside a running loop."""
+    """A cluster, a LiveKit and at most one operator, which can crash and restart. To be created in a running loop."""
 
     livekit: FakeLiveKit = field(default_factory=lambda: FakeLiveKit(seed=1))
     api: FakeApi = field(default_factory=lambda: FakeApi(now_s))
@@ -142,7 +142,7 @@ class World:
         return self._ports
 
     async def start(self, *, settle: bool = True) -> None:
-        """A new process: nothing is remembered but what LiveKit and the cluster hold."""
+        """Start a new operator, which knows only what LiveKit and the cluster have."""
         api = self.api
         clock = asyncio.get_running_loop().time
         leader = self.leader or Alone()
@@ -191,7 +191,7 @@ class World:
             await self.settle()
 
     async def crash(self) -> None:
-        """The process is killed: nothing of it runs on, nothing is told to it any more."""
+        """Kill the operator: all its tasks end, and its watches get no more events."""
         self.api.watch_numbers.clear()
         self.api.watch_secrets.clear()
         self.engine.queue.stop()
@@ -201,7 +201,7 @@ class World:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def deafen(self) -> None:
-        """Its watches are broken: nothing is told to it any more."""
+        """Break the operator's watches: it gets no more events."""
         self.api.watch_numbers.remove(self.engine.intake.number_event)
         self.api.watch_secrets.remove(self.engine.intake.secret_event)
 
@@ -219,7 +219,7 @@ class World:
         await self.start()
 
     async def settle(self, within_s: float = 20.0) -> None:
-        """Until nothing runs and nothing could run; what is in back-off stays so."""
+        """Wait until nothing runs and nothing could run; numbers in back-off stay there."""
         queue = self.engine.queue
         deadline_s = asyncio.get_running_loop().time() + within_s
         quiet = 0
@@ -305,7 +305,7 @@ class World:
         self.livekit.calls.clear()
 
     def told(self) -> str:
-        """Whatever users can read: numbers with their statuses, Events, trouble; to look for what must not be there."""
+        """Everything that users can read: objects with their statuses and Events. Tests search it for credentials."""
         return json.dumps([self.api.numbers(), self.api.events, self.troubles])
 
     async def _hear(self, reason: str, note: str) -> None:
@@ -313,7 +313,7 @@ class World:
 
 
 def foreign(sip_object: SipObject, **changes: Any) -> Any:
-    """A copy of an object with another ID, as somebody else would have it."""
+    """A copy of a LiveKit object with another ID, as another program would create it."""
     return replace(sip_object, id="", **changes)
 
 
@@ -324,13 +324,13 @@ def candidate(api: FakeApi, name: str, ahead_s: float = 0.0) -> Leader:
 
 
 def held_by(api: FakeApi) -> str:
-    """Who holds the Lease, empty if nobody does."""
+    """The holder of the Lease, empty if there is none."""
     lease = api.lease(SYSTEM, LEASE)
     return "" if lease is None else str(lease["spec"]["holderIdentity"])
 
 
 class CutOff:
-    """A way to the API server that can be `cut`: requests then fail, or hang."""
+    """A connection to the API server that can be `cut`: requests then fail or hang."""
 
     def __init__(self, api: FakeApi, *, hangs: bool) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""Two namespaces and one phone number: who has trunks with it, at every moment. For tests of claims."""
+"""Two namespaces that name the same phone number, and a record of which one has trunks with it. For tests of claims."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ RIVAL_SPEC = {"terminationUri": "sip.rival.example", "inboundAgentId": "agent_ri
 
 @dataclass
 class Ledger:
-    """Who had trunks with the number last; since when nobody has any, and since when that namespace has no object.
+    """The namespace that had trunks with the number last, since when it has none, and since when it has no object.
 
     `broken`: what must never have happened.
     """
@@ -32,7 +32,7 @@ class Ledger:
 
 
 class WatchedLiveKit(FakeLiveKit):
-    """A LiveKit that looks, at every write of the operator, at whose trunks there are."""
+    """A LiveKit that records at every write of the operator which namespaces have trunks."""
 
     def __init__(self, api: Any = None, **options: Any) -> None:
         super().__init__(seed=1, **options)
@@ -49,7 +49,7 @@ class WatchedLiveKit(FakeLiveKit):
         self._look(None)
 
     def drop(self, id: str) -> None:
-        """Delete behind our back."""
+        """Delete an object as another program would."""
         super().drop(id)
         self._look(None)
 

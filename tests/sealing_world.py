@@ -35,7 +35,7 @@ def stored(api: FakeApi) -> KeyRing | None:
 
 
 async def sealed_world(**parts: Any) -> World:
-    """One number in step on sealed credentials."""
+    """A world with one `ByocPhoneNumber` in step, whose credentials are sealed."""
     world = World(**parts)
     seal(world)
     await world.start()

@@ -24,7 +24,7 @@ STRANGER = Owner("cluster-b", "voice", "main")
 INSTALLATION = Installation(("cluster-a", "cluster-old"), "livekit.example.com", sip_uri="sip.example.org")
 
 QUICK = settings(max_examples=30, deadline=None)
-"""The unit run must stay quick; raise this to look longer."""
+"""Examples for each property. A low number keeps the unit tests quick."""
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -93,7 +93,7 @@ CREDENTIALS = Credentials(MASK("user"), MASK("password"), "sip", "7", watched=Tr
 
 
 def wanted(spec: PhoneNumberSpec, recreate: RecreateValues | None = None) -> Desired:
-    """What `OWNER` should have in LiveKit, credentials included where the spec names a Secret."""
+    """The LiveKit objects that `OWNER` should have, with credentials where the spec names a Secret."""
     credentials = CREDENTIALS if spec.sip_password_secret_ref else None
     return desired(spec, OWNER, INSTALLATION, credentials, recreate or RecreateValues(), MASK)
 
@@ -160,7 +160,7 @@ _rules = st.builds(
 
 @st.composite
 def servers(draw: st.DrawFn) -> Server:
-    """Up to three objects of each kind: ours, strangers', nobody's, drifted or not, recorded or not."""
+    """Up to three objects of each kind: ours, foreign or without a mark, drifted or not, recorded or not."""
     by_id: dict[str, SipObject] = {}
     recorded = []
     kinds: tuple[tuple[str, st.SearchStrategy[Any]], ...] = (

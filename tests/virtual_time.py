@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps: waiting takes no time, and the order of events is the same in every run."""
+"""An event loop with a virtual clock: a wait takes no real time, and events have the same order in every run."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""What the webhook is made of, for its tests."""
+"""The parts of the webhook, for its tests."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta

@@ -144,7 +144,7 @@ async def _fresh(stage: Stage, who: str, turn: int) -> str:
 
 
 async def _warm_up(stage: Stage) -> None:
-    """A round that nobody counts: an API server that has just started is slower, and the first to come would pay."""
+    """A round that is not measured, because an API server that has just started is slower."""
     few = replace(stage.options, numbers=min(stage.options.numbers, WARM_UP))
     await _bare_turn(replace(stage, options=few), 0, [], [])
 

@@ -1,4 +1,4 @@
-"""The two that are measured: the operator and the bare client, each a process of its own with its own account."""
+"""The two programs that are measured, the operator and the bare client, each with its own process and account."""
 
 import asyncio
 import sys

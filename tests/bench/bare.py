@@ -1,4 +1,4 @@
-"""`python -m bench.bare`: the least that could do the operator's work. No cache, no retries, no checks, no mistakes.
+"""`python -m bench.bare`: the least program that does the operator's work, without cache, retries and checks.
 
 Environment: KUBECONFIG, BENCH_NAMESPACE, LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET. Prints `watching` once it
 is, then the number of its LiveKit calls whenever it has changed.

@@ -1,4 +1,4 @@
-"""What it costs to change something while N numbers are there: one number, a Secret, a refresh of all."""
+"""Measures changes while N numbers exist: one number, a Secret, a refresh of all."""
 
 import asyncio
 import time
@@ -118,7 +118,7 @@ async def _new_password_s(stage: Stage, watcher: Watcher, namespace: str, name: 
 
 @dataclass
 class _Probe:
-    """Looks again and again whether everything that was there still is."""
+    """Checks again and again that every trunk and rule is still there."""
 
     expected: frozenset[str]
     looks: int = 0

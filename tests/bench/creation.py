@@ -1,4 +1,4 @@
-"""Creating and deleting N numbers: the operator beside the bare client."""
+"""Measures the creation and deletion of N numbers, by the operator and by the bare client."""
 
 import asyncio
 import statistics

@@ -1,4 +1,4 @@
-"""What a run needs on a fresh bed: `deploy/base`, perhaps the admission policy, and an account for the bare client."""
+"""Prepares a new bed for a run: `deploy/base`, optionally the admission policy, and an account for the bare client."""
 
 import asyncio
 import json

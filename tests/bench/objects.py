@@ -66,7 +66,7 @@ def secret(namespace: str, name: str) -> Object:
 
 
 def foreign_secret(namespace: str, index: int, size: int) -> Object:
-    """Somebody else's Secret of `size` bytes, without our label."""
+    """A Secret of `size` bytes without the operator's label."""
     return {
         "apiVersion": "v1",
         "kind": "Secret",

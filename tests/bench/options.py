@@ -1,4 +1,4 @@
-"""What a run is asked for."""
+"""The options of a run."""
 
 import functools
 from collections.abc import Callable

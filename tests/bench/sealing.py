@@ -1,4 +1,4 @@
-"""What it costs to open sealed values: all of a large installation at a restart."""
+"""Measures the opening of sealed values: all of a large installation, as at a restart."""
 
 import time
 

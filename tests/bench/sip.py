@@ -122,7 +122,7 @@ class Sip:
 
 
 def clear(redis_port: int) -> None:
-    """Take all SIP objects away, behind LiveKit's back: it keeps none in memory."""
+    """Delete all SIP objects in Redis. LiveKit keeps none in memory, so it notices at once."""
     with socket.create_connection(("127.0.0.1", redis_port), 10) as connection:
         connection.sendall(f"DEL {' '.join(_STORE)}\r\n".encode())
         with connection.makefile("r") as lines:

@@ -1,4 +1,4 @@
-"""Where everything happens: the bed, the harness' own connections, what a phase used, and what was found."""
+"""The stage of a run: the bed, the harness' own connections, the measurements of a phase, and the figures."""
 
 import asyncio
 import sys

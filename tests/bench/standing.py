@@ -1,4 +1,4 @@
-"""What it costs to have N numbers and change none: restart, idling, sweeps, other people's Secrets."""
+"""Measures N numbers without changes: restart, idle time, sweeps, Secrets of others."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""What a run prints: one line per figure, in plain aligned columns."""
+"""Prints the figures of a run, one line each, in aligned columns."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

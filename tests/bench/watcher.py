@@ -1,4 +1,4 @@
-"""An observer of the numbers: when did each of them first meet a condition."""
+"""A watcher that records when each object first met a condition."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ Condition = Callable[[str, Mapping[str, Any]], bool]
 
 
 class NotReached(RuntimeError):
-    """Something did not happen in time."""
+    """An expected event did not happen in time."""
 
 
 class Moments:

@@ -1,4 +1,4 @@
-"""The cutter: what a decoder would have made of it, without what nobody asked for, in steps that grow with the text."""
+"""The cutter: the same values as a decoder, reduced to the shape, in a number of steps linear in the text."""
 
 import json
 from collections.abc import Callable, Generator

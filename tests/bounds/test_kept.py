@@ -1,4 +1,4 @@
-"""What stays in memory of one object has a bound, whatever the API server stored of it."""
+"""The memory that one object takes is bounded, whatever the API server stores."""
 
 import json
 import sys

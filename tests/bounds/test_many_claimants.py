@@ -1,4 +1,4 @@
-"""However many objects name one phone number: work grows with what changes, and the loop gets its turns."""
+"""Many objects that name one phone number: the work grows with the changes only, and the event loop is not blocked."""
 
 import asyncio
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ class Counted(Gatherer):
         self._in_this_turn = 0
 
     def assess(self, situation: Any) -> Any:
-        """As it is."""
+        """As the base class."""
         self.judged += 1
         self._in_this_turn += 1
         if self._in_this_turn == 1:
@@ -145,7 +145,7 @@ async def test_deletions_that_wait_for_us_are_let_go_a_few_a_run_and_all_in_the_
 @pytest.mark.parametrize("size", SIZES)
 @in_virtual_time
 async def test_observers_of_one_number_are_judged_a_few_at_a_time(size: int) -> None:
-    """Nobody holds the number, and each of them would be told of every change in LiveKit."""
+    """The number has no holder, and each change in LiveKit concerns all claimants."""
     world = await World.running()
     for count in range(size):
         world.api.apply(manifest(f"copy-{count}", managementPolicy="Observe"))
@@ -181,7 +181,7 @@ async def test_all_observers_hear_of_a_change_in_livekit_in_the_end() -> None:
     assert world.ids("copy-9") == ("ST_out", "ST_in", "SDR_r")
 
 
-# Who fails again and again
+# Claimants that fail again and again
 
 
 def _refuse_statuses(world: World, prefix: str) -> list[str]:
@@ -228,7 +228,7 @@ async def test_observers_whose_secrets_are_missing_do_not_have_them_asked_for_wi
     assert world.api.requests["GET", "secrets"] <= 300 / 30 * 2 * PER_RUN + 3 * 60
 
 
-# Who wants to adopt
+# Claimants that ask to adopt
 
 
 @in_virtual_time
@@ -307,7 +307,7 @@ async def test_reasons_are_counted_as_they_change() -> None:
 
 
 class SlowForOthers(FakeApi):
-    """Whoever waits for a number has made an object that takes the API server seconds to write."""
+    """The object of a claimant takes the API server seconds to write."""
 
     async def request(self, method: str, path: str, **more: Any) -> dict[str, Any]:
         """As it is, but late for some."""

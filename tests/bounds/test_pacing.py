@@ -1,4 +1,4 @@
-"""What one event brings to many numbers leaves a busy LiveKit room; what one person changes goes at once."""
+"""Runs for many numbers after one event do not overload LiveKit; a change of one number by a user runs at once."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Who ends the process when: the thread and the loop by themselves, and whole small processes that are made to hang."""
+"""The ends of the process: the thread and the loop alone, and small whole processes that hang on purpose."""
 
 import asyncio
 import json
@@ -25,13 +25,13 @@ VALUE = "sekrit"
 
 
 class Ends:
-    """Exit codes instead of ends."""
+    """Records exit codes instead of ending the process."""
 
     def __init__(self) -> None:
         self.codes: list[int] = []
 
     def __call__(self, code: int) -> None:
-        """What `os._exit` is for the real one."""
+        """Takes the place of `os._exit`."""
         self.codes.append(code)
 
 

@@ -66,6 +66,8 @@ WORST: dict[str, list[Text]] = {
     "api.characters:_ANY_HIDDEN": [again("a")],
     "api.characters:_ANY_STRANGE": [again("a")],
     "setting_forms:_BLANK": [again("a")],
+    "diagnosis.sip_message:_STATUS_LINE": [again("a", "\r", "SIP/2.0 200 "), again("SIP/2.0 200 "), again(" ")],
+    "diagnosis.sip_message:_REQUEST_LINE": [again("A"), again("a", "", "OPTIONS "), again("A ", " SIP/2.0")],
     "api.grammar:_OCTET": ADDRESSES,
     "api.grammar:IPV4": ADDRESSES,
     "api.grammar:_GROUP": ADDRESSES,
@@ -371,7 +373,7 @@ def test_deep_contents_are_refused_not_followed() -> None:
 def assert_linear(act: Callable[[str], object], text: Text, name: str) -> None:
     """Fail if a text that is four times as long takes more than `MOST` times as long."""
     for few in (12, 16, 20, 24):
-        # What doubles with each character would never come to an end at the sizes below.
+        # A time that doubles with each character would never end at the sizes below.
         took = seconds(act, text(few), runs=1)
         assert took < 0.02, f"{name}: {few} characters take {took:.3f} s, exponentially many times as long"
     size = 64

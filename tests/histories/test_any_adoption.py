@@ -1,4 +1,4 @@
-"""Any wish to adopt, whatever LiveKit holds: only what is free is touched, and nothing is made beside it."""
+"""Any `adopt` request with any LiveKit: only free LiveKit objects are touched, and no duplicates are created."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ numbers = st.sampled_from([(PHONE,), (PHONE,), (PHONE,), (PHONE, "+15550100000")
 
 @st.composite
 def livekits(draw: st.DrawFn) -> dict[str, SipObject]:
-    """What LiveKit may hold, whoever's."""
+    """Any LiveKit objects, ours and foreign."""
     found: list[SipObject] = []
     for each in draw(st.sets(st.sampled_from([*OUTBOUND, *INBOUND, *RULES]))):
         owner = draw(st.sampled_from(OWNERS))
@@ -54,7 +54,7 @@ wishes = st.lists(
 
 
 def number(wish: list[str], *, calls_in: bool) -> PhoneNumber:
-    """The object that has the wish."""
+    """The object with the `adopt` request."""
     spec = {"phoneNumber": PHONE, "terminationUri": "sip.example.com"} | ({"inboundAgentId": "a"} if calls_in else {})
     metadata = {"namespace": "voice", "name": "main", "uid": "u", "resourceVersion": "5", "generation": 1}
     return parse({"metadata": metadata | {"annotations": {ADOPT: ",".join(wish)}}, "spec": spec})

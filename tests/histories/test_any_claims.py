@@ -1,4 +1,4 @@
-"""Any history of two namespaces that want one number: whoever had it last has it, until it let go for good."""
+"""Any history of two namespaces that claim one number: the last holder keeps it until it lets it go."""
 
 from collections.abc import Callable
 from typing import Any
@@ -42,7 +42,7 @@ def _delete(at: tuple[str, str]) -> Act:
 
 
 def _lose(at: tuple[str, str]) -> Act:
-    """Without its finalizer it goes at once, and leaves what it has in LiveKit."""
+    """Without its finalizer the object goes at once, and its LiveKit objects stay."""
 
     def act(world: Rivals) -> None:
         world.api.strip_finalizer(*at)
@@ -52,7 +52,7 @@ def _lose(at: tuple[str, str]) -> Act:
 
 
 def _flush(world: Rivals) -> None:
-    """LiveKit loses all it has."""
+    """LiveKit loses all its objects."""
     for each in world.livekit.objects():
         world.livekit.drop(each.id)
 
@@ -136,7 +136,7 @@ async def _rest(world: Rivals) -> None:
 
 
 def _settled(world: Rivals) -> None:
-    """Who is told that the number is another's has nothing; nor have two namespaces a trunk with it."""
+    """`NumberClaimed` means no LiveKit objects; two namespaces never both have a trunk of the number."""
     assert len(namespaces_with(world.livekit.objects())) <= 1
     if world.livekit.always is not None:
         return
@@ -149,7 +149,7 @@ def _settled(world: Rivals) -> None:
 
 
 def _judge(world: Rivals) -> None:
-    """Somebody who asks has the number, unless one that does not ask keeps it, or a gone object's trunks are left."""
+    """A claimant has the number, unless a holder that does not claim it keeps it, or a gone object left trunks."""
     reasons = {_key(raw): _reason(raw) for raw in world.api.numbers()}
     asking = [_key(raw) for raw in world.api.numbers() if asks(raw)]
     trunks = [each for each in world.livekit.objects() if not isinstance(each, DispatchRule) and PHONE in each.numbers]
@@ -159,7 +159,7 @@ def _judge(world: Rivals) -> None:
     assert len(synced) <= 1
     assert set(synced) <= owners
     if asking and not synced:
-        # Then it is held by one that does not ask for it just now, or was kept of one that is gone.
+        # Then the holder does not claim it at present, or a gone object left its trunks.
         holding = owners or {_key(raw) for raw in world.api.numbers() if raw["status"].get("outboundTrunkId")}
         assert holding, reasons
         assert not holding & set(asking), (reasons, owners)

@@ -1,4 +1,4 @@
-"""Whatever users do, with a request that breaks: in the end LiveKit holds what the objects say."""
+"""Any edits by users with a request that fails: in the end LiveKit is in step with the objects."""
 
 import asyncio
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def _drop(world: World, position: int) -> None:
 
 
 def _lose_a_mark(world: World) -> None:
-    """Of a recorded trunk: one without mark that no status names is anybody's."""
+    """A trunk that a status names: a trunk without a mark that no status names is foreign."""
     recorded = world.ids()[:2] if world.exists(NAME) else ()
     for trunk in world.livekit.objects():
         if trunk.id in recorded:
@@ -87,7 +87,7 @@ async def _played(sequence: list[tuple[str, tuple[int, Break] | None, float]]) -
     for action, broken, pause_s in sequence:
         if broken:
             after, how = broken
-            # A new process does not know of a create that its predecessor has no answer to.
+            # A new process does not know a create request whose answer the old process did not get.
             steps.at, steps.how = len(steps.names) + after, Break.REPLY_LOST if mortal and how in LATE else how
         if action == RESTART:
             await world.crash()

@@ -37,7 +37,7 @@ REASONS = {"NumberClaimed", "ChangesPending"}
 
 @dataclass
 class History:
-    """What has happened, and whoever is at work now."""
+    """The history so far, and the engine that works now."""
 
     world: World
     steps: Steps
@@ -55,7 +55,7 @@ class History:
         return all(owner_of(each) for each in self.ours())
 
     async def fail_over(self) -> None:
-        """The process is gone, another one was standing by; it leads when the Lease is free."""
+        """The process dies, and a standby leads as soon as the Lease is free."""
         before = self.world
         await before.kill()
         self.processes += 1
@@ -121,7 +121,7 @@ def _drop(position: int) -> Act:
 
 
 def _lose_a_mark(history: History) -> None:
-    """Of a recorded trunk: one without mark that no status names is anybody's."""
+    """A trunk that a status names: a trunk without a mark that no status names is foreign."""
     recorded = history.world.ids()[:2] if history.there(NAME) else ()
     for each in history.ours():
         if each.id in recorded:
@@ -130,12 +130,12 @@ def _lose_a_mark(history: History) -> None:
 
 
 def _lose_the_object(name: str) -> Act:
-    """Stripped of its finalizer and deleted: what it had in LiveKit is left behind, with its mark."""
+    """Delete the object after removing its finalizer: its LiveKit objects stay, with their mark."""
 
     def act(history: History) -> None:
         if history.all_marked():
             history.world.api.strip_finalizer(NAMESPACE, name)
-            _delete(name)(history)  # unless it was being deleted, and is gone by now
+            _delete(name)(history)  # unless it is deleted by now
 
     return _if(name, act)
 
@@ -146,7 +146,7 @@ def _wipe(history: History) -> None:
 
 
 def _strangers_own(history: History) -> None:
-    """Strangers go on with what is theirs."""
+    """Other users of LiveKit change their own objects."""
     changed = history.foreign[FOREIGN_OUT.id]
     assert isinstance(changed, OutboundTrunk)
     history.world.livekit.edit(changed.id, name=f"{changed.name}+")
@@ -176,7 +176,7 @@ def _livekit(trouble: Failure | None) -> Act:
 
 
 def _sleep(seconds: float) -> Act:
-    """The machine sleeps: clocks go on, nobody runs."""
+    """The machine sleeps: the clocks go on, and no task runs."""
 
     def act(_: History) -> None:
         loop = asyncio.get_running_loop()
@@ -187,7 +187,7 @@ def _sleep(seconds: float) -> Act:
 
 
 def _rob(history: History) -> None:
-    """Somebody takes the Lease."""
+    """Another process takes the Lease."""
     if history.world.api.lease(SYSTEM, LEASE):
         history.world.api.edit_lease(SYSTEM, LEASE, holderIdentity="a thief")
 
@@ -254,7 +254,7 @@ def test_any_history_comes_right(history: Moves) -> None:
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(moves)
 def test_any_history_of_elected_replicas_comes_right(history: Moves) -> None:
-    """Fewer, as a renewal every three seconds takes most of the time."""
+    """Fewer steps, because a renewal every three seconds takes most of the time."""
     _played(history, elects=True)
 
 
@@ -301,7 +301,7 @@ def _always(history: History) -> None:
 
 
 async def _rest(history: History) -> None:
-    """What is wrong outside ends, time passes, and everything must hold."""
+    """All faults outside end, time passes, and then everything must be in step."""
     history.steps.at = None
     for action in ("LiveKit up", "hanging ends"):
         ACTIONS[action](history)
@@ -310,7 +310,7 @@ async def _rest(history: History) -> None:
     for _ in range(5):
         await asyncio.sleep(25)
         await history.mourn()
-    # Orphans are believed at the second sweep, and whom they were in the way of is looked at in the third.
+    # An orphan counts at the second sweep; the third one handles the objects that it blocked.
     await history.world.elapse(3.5 * SWEEP_S)
     _always(history)
     _judge(history)

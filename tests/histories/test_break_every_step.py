@@ -1,4 +1,4 @@
-"""Every request of a create, an update, a recreate, a deletion goes wrong once, in every way; all comes right."""
+"""Every request of a create, update, recreate and deletion fails once in every way; in the end all is in step."""
 
 import asyncio
 import json
@@ -71,7 +71,7 @@ SCENARIOS: dict[str, tuple[Callable[[World], Coroutine[Any, Any, None]], Act]] =
 
 
 async def _run(scenario: str, steps: Steps) -> World:
-    """The scenario with what is to go wrong, and time enough to come right."""
+    """Play the scenario with a fault, and with enough time to recover."""
     prepare, act = SCENARIOS[scenario]
     world = World(livekit=SteppedLiveKit(steps), api=SteppedApi(steps))
     world.livekit.put(FOREIGN_IN)
@@ -106,7 +106,7 @@ def _ways(scenario: str, step: str) -> list[Break]:
     if not step.startswith("create "):
         return [how for how in Break if how is not Break.VERY_LATE]
     if scenario == BRIEF_LIFE:
-        # A create under way when the operator died, that came after the object had gone: nobody remembers it.
+        # A create request that LiveKit applies after the operator died and the object went: no process knows of it.
         return [how for how in Break if how is not Break.LATE_AND_CRASH]
     return list(Break)
 

@@ -1,4 +1,4 @@
-"""Every order in which a holder goes, waits and comes back, with a claimant of another namespace waiting."""
+"""Every order in which a holder goes, waits and comes back while a claimant of another namespace waits."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -40,13 +40,13 @@ def wait(seconds: float) -> Step:
 
 
 def strip(world: Rivals) -> None:
-    """Somebody takes the finalizer away and deletes: what is in LiveKit stays."""
+    """Remove the finalizer and delete the object: its LiveKit objects stay."""
     world.api.strip_finalizer(NAMESPACE, NAME)
     world.api.delete(NAMESPACE, NAME)
 
 
 def flush(world: Rivals) -> None:
-    """LiveKit loses all it has."""
+    """LiveKit loses all its objects."""
     for each in world.livekit.objects():
         world.livekit.drop(each.id)
 
@@ -92,7 +92,7 @@ def installation(**changes: Any) -> Step:
 
 
 def deaf(world: Rivals) -> None:
-    """The watch breaks, and tells nothing of what happens then."""
+    """The watch breaks, and does not report later changes."""
     world.api.watch_numbers.clear()
 
 
@@ -196,7 +196,7 @@ async def waits_from_later(world: Rivals) -> None:
 
 
 async def wants_to_call_only(world: Rivals) -> None:
-    """One without an inbound agent, whom no inbound trunk is in the way of."""
+    """A claimant without an inbound agent: a foreign inbound trunk does not block it."""
     world.api.apply(manifest())
     await world.settle()
     await world.elapse(5)
@@ -325,7 +325,7 @@ async def _kept(steps: tuple[Step, ...], waiter: str) -> None:
     assert "kubectl byoc release" in message
     assert NAMESPACE not in message
     world.rival_has_nothing()
-    world.api.delete(ELSEWHERE, RIVAL)  # whoever comes new finds the same
+    world.api.delete(ELSEWHERE, RIVAL)  # a new object finds the same
     await world.settle()
     world.api.apply(rival())
     await world.elapse(30)
@@ -360,7 +360,7 @@ async def test_a_new_number_waits_for_nobody_after_a_restart() -> None:
 
 @in_virtual_time
 async def test_two_that_fall_asleep_and_wake_up_keep_their_order() -> None:
-    """Age counts from when an object asks: who observed for years is the younger claimant."""
+    """The age counts from the first claim: an object that observed for years is the younger claimant."""
     world = await Rivals.begun()
     world.api.apply(rival(managementPolicy="Observe"))
     await world.elapse(50)

@@ -1,4 +1,4 @@
-"""What an object that observed left in LiveKit: the Lease remembers it."""
+"""LiveKit objects of a deleted Observe object: their IDs are on the Lease."""
 
 import json
 

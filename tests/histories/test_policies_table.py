@@ -69,14 +69,14 @@ def expected(cell: Cell) -> Outcome:  # noqa: PLR0911 - a table
     """The table."""
     if cell.deleting:
         if cell.observes:
-            return Outcome()  # never writes, not even at deletion, and needs nobody for it
+            return Outcome()  # Observe never writes, not even at deletion, and does not need LiveKit for that
         if not cell.reachable:
             return Outcome(ready=("False", "LiveKitUnavailable"))
         return Outcome(written=TRUNKS) if cell.retains else Outcome(written=EVERYTHING, gone=True)
     if cell.paused:
         return Outcome(ready=("Unknown", "Paused"))
     if cell.claimed:
-        # Whoever does not hold the number has no trunk with it, unless told to keep it or not allowed to write.
+        # A claimant has no trunk of the number, unless it must keep it or may not write.
         leaves = cell.reachable and not cell.observes and not cell.retains
         return Outcome(written=EVERYTHING if leaves else NOTHING, gone=leaves, ready=("False", "NumberClaimed"))
     writes = cell.reachable and not cell.observes
@@ -93,7 +93,7 @@ CELLS = [Cell(*values) for values in itertools.product([False, True], repeat=8)]
 
 
 def drifted(owner: Owner, tag: str) -> tuple[SipObject, SipObject, SipObject]:
-    """What a number has in LiveKit: its mark, but not as the spec says, and to be deleted."""
+    """The LiveKit objects of a number: with its mark, not in step with the spec, and to be deleted."""
     mark = Mark(owner, deletion_policy="Delete").dump()
     return (
         OutboundTrunk("old", mark, "old.example.com", "TLS", (PHONE,), media_encryption="Required", id=f"ST_out{tag}"),
@@ -121,7 +121,7 @@ async def record(world: World, name: str, tag: str) -> None:
 
 
 async def played(cell: Cell, *, woken: bool = True) -> World:
-    """The operator starts into the cell and comes to rest. `woken`: the number gets a run whatever the sweep thinks."""
+    """Start the operator in the cell and wait until it is idle. `woken`: the number gets a run in any case."""
     world = World()
     if cell.claimed:
         world.api.apply(manifest("holder"))
@@ -187,7 +187,7 @@ async def _held(cell: Cell) -> None:
 
 
 def _told(world: World, cell: Cell) -> None:
-    """What goes with Ready, as kstatus has it."""
+    """The conditions that kstatus requires together with Ready."""
     conditions = world.conditions()
     status, reason = conditions["Ready"]
     stalled = reason in ("NumberClaimed", "SecretNotFound")
@@ -210,7 +210,7 @@ def _told(world: World, cell: Cell) -> None:
 
 
 DOWN_CELLS = [cell for cell in CELLS if not cell.reachable]
-UP_CELLS = [cell for cell in CELLS if cell.reachable and not cell.claimed]  # a holder's own affairs would be counted
+UP_CELLS = [cell for cell in CELLS if cell.reachable and not cell.claimed]  # the holder's own writes would be counted
 
 
 @pytest.mark.parametrize("cell", DOWN_CELLS[::5], ids=str)

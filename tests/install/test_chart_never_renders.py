@@ -1,4 +1,4 @@
-"""What no rendering of the chart has, whatever the values."""
+"""What no rendering of the chart contains, whatever the values."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Taking it away again: in the right order nothing stays, in the wrong one there are two ways out."""
+"""Uninstalling: in the right order nothing stays; after the wrong order there are two ways out."""
 
 import json
 import shlex

@@ -50,7 +50,7 @@ def scene(deployment: Deployment, stage: Scene) -> Scene:
 
 
 def _clear(scene: Scene) -> None:
-    """Take everything away, past the operator where it is not there to do it."""
+    """Delete everything, without the operator where it does not run."""
     names = [number["metadata"]["name"] for number in scene.all()]
     if names:
         scene.kubectl("delete", "bpn", "--all", "--wait=false")

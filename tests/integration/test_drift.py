@@ -1,4 +1,4 @@
-"""What somebody changes in LiveKit, or in the cluster, behind the operator's back."""
+"""Changes in LiveKit and in the cluster that the operator did not make."""
 
 import json
 from collections.abc import Callable

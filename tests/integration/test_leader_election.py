@@ -1,4 +1,4 @@
-"""Two replicas: one works, the other stands by and takes over; never do both write."""
+"""Two replicas: one leads, the other stands by and takes over; they never both write."""
 
 import json
 import time

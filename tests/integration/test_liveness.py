@@ -1,4 +1,4 @@
-"""Never healthy and silent: what the operator may not see, and what nobody looks after, is told; adoption."""
+"""Missing rights and orphans are reported, never silent; and adoption."""
 
 import json
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ class Rights:
 
 @pytest.fixture
 def rights(installed: Bed) -> Iterator[Rights]:
-    """What it may do, given back in the end."""
+    """The ClusterRole; it is restored in the end."""
     made = Rights(installed)
     yield made
     made.all_but()
@@ -175,7 +175,7 @@ def _left_behind(scene: Scene, deployment: Deployment, settings: dict[str, str])
 
 
 def _lease_notes(bed: Bed, reason: str) -> list[str]:
-    """What was said about the installation as a whole."""
+    """The Events about the installation as a whole."""
     told = bed.kubectl("get", "events.events.k8s.io", "-n", "byoc-system", "-o", "json").stdout
     events = [event for event in json.loads(told)["items"] if event["regarding"]["kind"] == "Lease"]
     return [event["note"] for event in events if event["reason"] == reason]
@@ -233,7 +233,7 @@ ADOPTING = ALONE | {"BYOC_ADOPTION": "Allow"}
 
 
 def _made_by_hand(scene: Scene, phone: str, **inbound: Any) -> tuple[str, str, str]:
-    """What somebody set up with `lk sip` before there was an operator."""
+    """LiveKit objects that a user created with `lk sip` before the operator was installed."""
     outbound = scene.sip.create_outbound(
         SIPOutboundTrunkInfo(name="by hand", address="old.example.com", numbers=[phone])
     )

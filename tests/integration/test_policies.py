@@ -1,4 +1,4 @@
-"""Only looking, keeping, pausing, letting go: what users choose instead of being managed."""
+"""Observe, Retain, pause and force-orphan: what users may choose instead of full management."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Values that look alike and are not, on the real LiveKit."""
+"""Values that look alike and differ, on the real LiveKit."""
 
 from integration.scene import Scene, findings
 

@@ -1,4 +1,4 @@
-"""Attacks on the test bed by a tenant with rights in one namespace, beside somebody whose numbers must go on."""
+"""Attacks on the test bed by a tenant with rights in one namespace; the numbers of another one must go on."""
 
 from collections.abc import Iterator
 

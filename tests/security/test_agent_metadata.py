@@ -1,4 +1,4 @@
-"""A tenant that wants an agent to believe that it serves somebody else, on the real API server and LiveKit."""
+"""A tenant tries to make an agent serve under the number of another tenant, on the real API server and LiveKit."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The real operator, made to lose what it lives of: it says so, it ends, and it ends when it is told to."""
+"""The real operator loses a part that it needs: it reports that and ends. It also ends on signals."""
 
 import os
 import signal

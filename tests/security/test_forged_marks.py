@@ -1,4 +1,4 @@
-"""A holder of LiveKit's key without rights in the cluster: what it can write into LiveKit stops nobody's number."""
+"""An attacker with LiveKit's key and without rights in the cluster cannot stop a number by writing to LiveKit."""
 
 import json
 import secrets

@@ -1,4 +1,4 @@
-"""A tenant wants somebody else's phone number: the outbound side to call with, or the calls that come in."""
+"""A tenant tries to take the phone number of another tenant, to place calls or to receive calls."""
 
 import json
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def has_nothing(scene: Scene, tenant: Tenant, phone: str) -> None:
 
 @contextmanager
 def never_had_it(scene: Scene, tenant: Tenant, phone: str) -> Iterator[None]:
-    """At no look meanwhile, nor afterwards."""
+    """Assert it at each look until the end of the block, and after it."""
     yield
     scene.after_a_sweep()
     has_nothing(scene, tenant, phone)

@@ -1,4 +1,4 @@
-"""The API server's audit log: who asked for what, and what came of it."""
+"""Reads the API server's audit log: the user, the request and the response code of each request."""
 
 import json
 from dataclasses import dataclass

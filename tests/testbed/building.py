@@ -19,7 +19,7 @@ _LOG_TAIL_LINES = 20
 
 
 class BuildFailed(RuntimeError):
-    """Go said no; the message holds the end of its log."""
+    """A Go build failed; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A GET to 127.0.0.1 that asks no proxy and raises nothing while the server is not there yet."""
+"""Makes a GET to 127.0.0.1 without a proxy; returns status 0 while the server does not answer."""
 
 import http.client
 import ssl

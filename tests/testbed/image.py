@@ -22,7 +22,7 @@ from testbed.program import Program
 
 ROOT = Path(__file__).parents[2]
 _BASE = "localhost/byoc-operator-base:bookworm-1"
-"""Another number makes everybody's cached base anew."""
+"""The version of the cached base image. A change makes every machine build it anew."""
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _CERTIFICATES = Path("/etc/ssl/certs")
 _ACCEPT_ALL = {"default": [{"type": "insecureAcceptAnything"}]}

@@ -52,7 +52,7 @@ class Redis(Part):
         """Write the snapshot now, so that a crash right after this loses nothing."""
         deadline = time.monotonic() + 10
         while (answer := self._answer("SAVE", timeout_s=10)) != "+OK":
-            # It may be saving by itself just now.
+            # Redis may be saving a snapshot by itself at this moment.
             if "in progress" not in answer or time.monotonic() > deadline:
                 raise RuntimeError(f"Redis did not save: {answer}")
             time.sleep(0.05)

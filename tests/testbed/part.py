@@ -23,7 +23,7 @@ class NotReady(RuntimeError):
 
 
 class AddressInUse(NotReady):
-    """Somebody was faster: one of the part's ports is taken."""
+    """Another process has taken one of the part's ports."""
 
 
 def free_port() -> int:
@@ -89,7 +89,7 @@ class Part(ABC):
             self._start()
         except AddressInUse:
             if self._ever_ready:
-                time.sleep(1)  # others know its port by now: give the thief a moment
+                time.sleep(1)  # Other parts know the port already, so wait until the other process gives it back.
             else:
                 self.choose_ports()
             self._start()

@@ -1,4 +1,4 @@
-"""One child process that ends with us, whatever happens to us."""
+"""A child process that ends when this process ends, even if this process is killed."""
 
 import atexit
 import ctypes

@@ -1,4 +1,4 @@
-"""What stands for a container image when a pod is played: this checkout, or a built image's root file system."""
+"""The program of a played pod, in place of a container image: this checkout, or the root of a built image."""
 
 import sys
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Plays kube-proxy for one Service: whoever connects to its address is connected to somebody behind it."""
+"""Plays kube-proxy for one Service: forwards each connection to the Service's address to one of its backends."""
 
 import socket
 import socketserver

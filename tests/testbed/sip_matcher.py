@@ -1,4 +1,4 @@
-"""LiveKit's own matcher as a process: asked for thousands of calls in a second, without a server and without a call."""
+"""LiveKit's own matcher as a process, which answers for thousands of calls a second without a server."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""The example that dials out, against a LiveKit that answers as the test says: it never leaves anybody behind."""
+"""The example that dials out, against a LiveKit that answers as the test says: no caller stays in a room alone."""
 
 import asyncio
 import importlib.util

@@ -1,4 +1,4 @@
-"""What can be said of the operator's chart and of the plain manifests without helm and kustomize."""
+"""Checks of the operator's chart and of the plain manifests without helm and kustomize."""
 
 import json
 import re

@@ -1,7 +1,8 @@
-"""The webhook's own certificates: an authority that the API server is told to trust, and what it signs.
+"""Makes and renews the webhook's certificates: an authority (CA) that the API server trusts, and a certificate of it.
 
-Bytes in, bytes out; `now` is an argument. Everything is PEM. An authority is replaced long before it ends, and the
-certificate is signed with the new one only at its own next renewal: by then the API server trusts both.
+The functions have no I/O, and `now` is an argument. Certificates and keys are PEM (`bytes`). An authority is replaced
+long before it expires. The new authority signs the certificate only at the next renewal of the certificate: by then the
+API server trusts both authorities.
 """
 
 import ipaddress
@@ -20,22 +21,26 @@ from ..errors import OperatorError
 AUTHORITY_LIFE = timedelta(days=3650)
 CERTIFICATE_LIFE = timedelta(days=90)
 RENEWED_AT = 2 / 3
-"""Of its life: a month is left in which a renewal may fail."""
+"""The part of its life after which a certificate is renewed: a month is left in which renewals may fail."""
 
 _BACKDATED = timedelta(hours=1)
-"""Clocks of nodes differ."""
+"""How long before now a certificate becomes valid, because the clocks of nodes differ."""
 
 
 @dataclass(eq=False)
 class CertificateUnusable(OperatorError):
-    """There is no certificate that the webhook can serve with; the message says why."""
+    """The webhook has no certificate that it can serve; the message says why."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Certificates:
-    """`authorities`: trusted ones, newest first, of which `authority_key` belongs to the first."""
+    """Everything that the Secret of the certificate stores, as PEM.
+
+    `authorities`: the trusted ones, newest first. `authority_key`: the key of the first. `certificate`, `key`: those
+    that the webhook serves.
+    """
 
     authorities: bytes
     authority_key: bytes
@@ -44,13 +49,13 @@ class Certificates:
 
 
 def renewed(found: Certificates | None, names: Sequence[str], now: datetime) -> Certificates:
-    """Certificates for these DNS names and addresses: the very ones found, unless something is due or wrong."""
-    # An authority that ends before what it signs would end is of no use any more.
+    """Certificates for these DNS names and IP addresses. Returns `found` itself if nothing is due or wrong."""
+    # An authority must not expire before the certificates that it signs.
     if found is None or not _belong(found.authorities, found.authority_key, now + CERTIFICATE_LIFE):
         return _signed(_authority(now), names, now)
     trusted = [each for each in x509.load_pem_x509_certificates(found.authorities) if now < each.not_valid_after_utc]
     if not _serves(found, trusted, names, now):
-        found = _signed(found, names, now)  # by the one that the API server trusts already
+        found = _signed(found, names, now)  # by the authority that the API server already trusts
     if not _is_due(trusted[0], now):
         return _with_authorities(found, trusted)
     newer = _authority(now)
@@ -58,14 +63,14 @@ def renewed(found: Certificates | None, names: Sequence[str], now: datetime) -> 
 
 
 def not_after(certificate: bytes) -> datetime:
-    """When a certificate ends. Raises ValueError if it is none."""
+    """When a certificate (PEM) expires. Raises ValueError if the bytes are not a certificate."""
     return x509.load_pem_x509_certificate(certificate).not_valid_after_utc
 
 
 def _authority(now: datetime) -> Certificates:
     """A new authority that has signed nothing yet."""
     key = ec.generate_private_key(ec.SECP256R1())
-    # A name of its own: two authorities of one name make a client try the wrong one.
+    # The name is unique: with two authorities of one name a client may try the wrong one.
     name = x509.Name(
         [x509.NameAttribute(NameOID.COMMON_NAME, f"byoc-operator-admission-{x509.random_serial_number():x}"[:64])]
     )
@@ -79,7 +84,7 @@ def _authority(now: datetime) -> Certificates:
 
 
 def _signed(found: Certificates, names: Sequence[str], now: datetime) -> Certificates:
-    """The same authorities with a new certificate by the newest."""
+    """The same authorities with a new certificate, signed by the newest authority."""
     authority = x509.load_pem_x509_certificates(found.authorities)[0]
     authority_key = _loaded(found.authority_key)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -126,7 +131,7 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 
 
 def _belong(certificates: bytes, key: bytes, now: datetime) -> bool:
-    """Whether the first certificate can be read, has not ended and is that of the key."""
+    """Whether the first certificate can be parsed, has not expired at `now` and belongs to the key."""
     try:
         first = x509.load_pem_x509_certificates(certificates)[0]
         return first.public_key() == _loaded(key).public_key() and now < first.not_valid_after_utc
@@ -135,7 +140,7 @@ def _belong(certificates: bytes, key: bytes, now: datetime) -> bool:
 
 
 def _serves(found: Certificates, trusted: Sequence[x509.Certificate], names: Sequence[str], now: datetime) -> bool:
-    """Whether the certificate is for these names, by a trusted authority and not due."""
+    """Whether the certificate is for these names, is signed by a trusted authority and is not due for renewal."""
     if not _belong(found.certificate, found.key, now):
         return False
     certificate = x509.load_pem_x509_certificate(found.certificate)
@@ -176,7 +181,7 @@ def _alternative(name: str) -> x509.GeneralName:
 
 
 def _loaded(key: bytes) -> ec.EllipticCurvePrivateKey:
-    """Raises ValueError if it is no key of ours."""
+    """The private key in PEM. Raises ValueError if it is not an elliptic curve key."""
     found = serialization.load_pem_private_key(key, password=None)
     if not isinstance(found, ec.EllipticCurvePrivateKey):
         raise ValueError("no key of this kind")  # noqa: TRY004 - what is stored is wrong, not the caller
@@ -194,5 +199,5 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def utc_now() -> datetime:
-    """The time, as the functions here want it."""
+    """The present time in UTC, with time zone."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Who may be served now: one request per address, and only so many in all."""
+"""Limits the requests that are handled at once: one for each client address, and so many in all."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 
 class Places:
-    """`at_once` places. An address has one at a time, so that a pod with many connections holds up itself first."""
+    """`at_once` places. An address has one at a time, so that a client with many connections delays only itself."""
 
     def __init__(self, at_once: int) -> None:
         self._free = asyncio.Semaphore(at_once)
@@ -15,7 +15,7 @@ class Places:
 
     @asynccontextmanager
     async def taken(self, address: str, within_s: float) -> AsyncIterator[None]:
-        """Hold a place meanwhile. Raises TimeoutError if there was none for so long."""
+        """Hold a place during the block. Raises TimeoutError if no place becomes free within `within_s` seconds."""
         turn = self._turns.setdefault(address, asyncio.Lock())
         async with asyncio.timeout(within_s) as waiting, turn, self._free:
             waiting.reschedule(None)

@@ -1,4 +1,4 @@
-"""The AdmissionReview in a request body. Whoever reaches the webhook's port can send anything."""
+"""Parses the AdmissionReview in a request body. Anybody who reaches the webhook's port can send any body."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,27 +13,28 @@ KIND: Final = "AdmissionReview"
 MAX_BODY: Final = 6 * 2**20
 """Bytes of a review.
 
-It holds a Secret before and after. Of each the API server stores at most 1 MiB of values (1.34 in base64) and 256 KiB
-of annotations, and writes at most six characters for one of these (`\\u003c`): 5.7 MiB. What is longer is refused by
-the API server as well, or is made of what nobody writes into a Secret with SIP credentials.
+A review has the Secret before and after the change. The API server stores at most 1 MiB of values (1.34 MiB in base64)
+and 256 KiB of annotations for each, and escapes a character of these with at most six (`\\u003c`): 5.7 MiB together.
+The API server refuses a longer Secret too, or the Secret has content that no Secret with SIP credentials has.
 """
 
 BOUNDS: Final = Bounds(size=MAX_BODY, depth=64, containers=20_000, strings=50_000, bare=512 * 1024)
-"""A review has ten levels and some hundreds of lists, objects and strings; each takes more memory than it has bytes.
+"""Bounds of the JSON. A normal review has ten levels and some hundreds of lists, objects and strings.
 
-Within these bounds no review takes more than 50 ms and 80 MB, and none of 64 KiB more than a millisecond and 4 MB.
+Each of them takes more memory than it has bytes. Within these bounds a review takes at most 50 ms and 80 MB, and one of
+64 KiB at most a millisecond and 4 MB.
 """
 
 _MAX_UID: Final = 128
 
 
 class NotAReview(Exception):
-    """Why a body is no AdmissionReview on an object in a namespace. The message quotes nothing of the body."""
+    """A body is not an AdmissionReview of a namespaced object. The message says why and quotes nothing of the body."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionRequest:
-    """An AdmissionRequest as JSON, and what the log needs of it. `name`: for people."""
+    """An AdmissionRequest. `json`: the request. `name`: the object's name for the log, `(new)` if it has none yet."""
 
     json: Mapping[str, Any]
     namespace: str

@@ -25,25 +25,31 @@ from .storage import Serving
 log = logging.getLogger(__name__)
 
 SMALL = 64 * 1024
-"""Bytes. Nearly every review is smaller; none of that size takes long, so that only larger ones need a place."""
+"""Bytes of a small body. Nearly every review is smaller and takes little time, so only larger bodies need a place."""
 
 LARGE_AT_ONCE = 4
-"""How many larger bodies are in memory, one per address."""
+"""How many larger bodies may be in memory at once, one for each address."""
 
 READ_WITHIN_S, PLACE_WITHIN_S, TURN_WITHIN_S = 2.0, 2.0, 4.0
-"""How long a body may take to come, and a request waits for a place and for its turn. The API server waits for 5 s."""
+"""How long a body may take to arrive, and how long a request waits for a place and for its thread.
+
+The API server waits 5 s for the answer.
+"""
 
 CONNECTIONS = 384
-"""An API server keeps one for each review that it waits for: one tenant can have it wait for 200 and more, and a
-connection that is closed for another one fails somebody's write. One takes 120 kB with a body, 300 kB at most."""
+"""How many connections the port accepts. One takes 120 kB with a body, at most 300 kB.
+
+The API server keeps a connection for each review that it waits for, which can be more than 200 for one tenant. To close
+a connection in favour of another one would fail somebody's write.
+"""
 
 _OK, _NOT_READY = 200, 503
 
 
 class AdmissionServer:
-    """Answers reviews with what `keys` gives. No certificate at first: handshakes fail until `use`.
+    """Answers reviews. The server has no certificate at first, so TLS handshakes fail until `use`.
 
-    `count` hears of each answer: one of `telemetry.table.OUTCOMES`.
+    `keys`: returns the present sealing keys. `count`: called for each answer with one of `telemetry.table.OUTCOMES`.
     """
 
     def __init__(
@@ -57,13 +63,13 @@ class AdmissionServer:
         self._count = count
         self._now = now
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        # Sessions of TLS 1.2 would be kept here, thousands of them; whoever asks us is Kubernetes and speaks 1.3.
+        # With TLS 1.2 the server would keep thousands of sessions in memory. The API server uses TLS 1.3.
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_3
-        self._tls.num_tickets = 0  # the API server resumes no session
+        self._tls.num_tickets = 0  # the API server does not resume sessions
         self._ends: datetime | None = None
         self._leaving = False
         self._places_for_large = Places(LARGE_AT_ONCE)
-        self._desks = (_Desk("small"), _Desk("large"))
+        self._workers = (_Worker("small"), _Worker("large"))
         application = web.Application(client_max_size=MAX_BODY)
         application.add_routes([web.post("/seal", self._seal), web.get("/readyz", self._readyz)])
         self._port = Port(port, application, Limits(CONNECTIONS), self._tls)
@@ -73,34 +79,34 @@ class AdmissionServer:
         await self._port.start()
 
     async def leave(self) -> None:
-        """Be ready no more, and go on answering until nobody asks."""
+        """Stop being ready, and answer requests until none come any more."""
         self._leaving = True
         await self._port.leave()
 
     async def stop(self) -> None:
-        """Answer what was asked, and close the port."""
+        """Answer the requests that are under way, and close the port."""
         await self._port.stop()
-        for desk in self._desks:
-            desk.close()
+        for worker in self._workers:
+            worker.close()
 
     def problem(self) -> str:
-        """Why the port does not answer, or will not for long; empty: all is well."""
+        """Why the port does not answer, or soon will not; empty if it answers."""
         return self._port.problem()
 
     def use(self, serving: Serving) -> None:
-        """Serve this certificate from now on. Raises `CertificateUnusable`; the one before is then kept."""
+        """Serve this certificate from now on. Raises `CertificateUnusable` and then keeps the present one."""
         try:
             ends = not_after(serving.certificate)
-            # Tried apart: a certificate and a key that do not belong together must not spoil what works.
+            # First into another context: a certificate and a key that do not match must not break the present ones.
             _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), serving)
             _load(self._tls, serving)
         except (ValueError, OSError) as exc:
-            # `from None`: nothing of the key may be quoted by a traceback.
+            # `from None`: a traceback must not quote the key.
             raise CertificateUnusable(f"the certificate cannot be used ({type(exc).__name__})") from None
         self._ends = ends
 
     async def problems(self) -> list[str]:
-        """What keeps the webhook from being ready; empty: nothing."""
+        """The problems that keep the webhook from being ready, empty if it is ready."""
         problems = ["its end: the process was told to"] if self._leaving else []
         if self._ends is None or self._now() >= self._ends:
             problems.append("a valid certificate")
@@ -120,7 +126,7 @@ class AdmissionServer:
         except _Malformed as exc:
             self._count("malformed")
             told = f"/seal was sent {exc.what}"
-            log.warning(told)  # no arguments: lines of one cause are counted by their text
+            log.warning(told)  # without arguments, because `telemetry.rationed` counts lines by their format string
             return web.json_response({"message": told}, status=exc.status)
 
     async def _answered(self, http_request: web.Request) -> web.Response:
@@ -132,13 +138,13 @@ class AdmissionServer:
                 await stack.enter_async_context(_waited_for(self._places_for_large.taken(address, PLACE_WITHIN_S)))
             body = await _read(http_request)
             keys = await self._keys()
-            answer = await self._desks[size > SMALL].answer(address, body, keys)
+            answer = await self._workers[size > SMALL].answer(address, body, keys)
         self._count(answer.outcome)
         return web.json_response(answer.review)
 
 
 class _Malformed(Exception):
-    """What is answered with a status of HTTP's own. `what`: one of a few texts, none of them the sender's."""
+    """A request that is answered with an HTTP error. `what`: a fixed text, without any text of the sender."""
 
     def __init__(self, status: int, what: str) -> None:
         super().__init__(what)
@@ -147,7 +153,7 @@ class _Malformed(Exception):
 
 
 def _check_headers(http_request: web.Request, size: int) -> None:
-    """Refuse by what stands before the body. Raises `_Malformed`."""
+    """Check content type and size before the body is read. Raises `_Malformed`."""
     if http_request.content_type != "application/json" or "Content-Encoding" in http_request.headers:
         raise _Malformed(415, "what is not said to be plain JSON")
     if size > MAX_BODY:
@@ -169,7 +175,7 @@ async def _read(http_request: web.Request) -> bytes:
 
 @contextlib.asynccontextmanager
 async def _waited_for(place: contextlib.AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
-    """The place, for whoever gets one in time. Raises `_Malformed`."""
+    """Hold a place during the block. Raises `_Malformed` if none becomes free in time."""
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(place)
@@ -178,8 +184,8 @@ async def _waited_for(place: contextlib.AbstractAsyncContextManager[None]) -> As
         yield
 
 
-class _Desk:
-    """One thread that answers, request after request; an address has one request there at a time."""
+class _Worker:
+    """One thread that answers one request after another; each address has one request in it at a time."""
 
     def __init__(self, name: str) -> None:
         self._places = Places(1)
@@ -194,26 +200,29 @@ class _Desk:
                 raise _Malformed(400, str(exc)) from None
 
     def close(self) -> None:
-        """End the thread once it has answered."""
+        """End the thread after its present request."""
         self._thread.shutdown(wait=False)
 
 
 class _Answer(NamedTuple):
-    """An AdmissionReview with the response, and what it says in a word."""
+    """An AdmissionReview with the response, and its outcome for the metric."""
 
     review: dict[str, Any]
     outcome: str
 
 
 def _answer(body: bytes, keys: Keys) -> _Answer:
-    """The answer to an AdmissionReview. What it was made of is gone when this returns. Raises `NotAReview`."""
+    """The answer to an AdmissionReview. Raises `NotAReview`.
+
+    The parsed request is a local value, so its memory is free when the function returns.
+    """
     request = request_in(body)
     response = review(request.json, keys)
-    return _Answer({"apiVersion": API_VERSION, "kind": KIND, "response": response}, _tell(request, response))
+    return _Answer({"apiVersion": API_VERSION, "kind": KIND, "response": response}, _logged(request, response))
 
 
-def _tell(request: AdmissionRequest, answer: dict[str, Any]) -> str:
-    """One line for what was changed or refused, names only; which of the three it was."""
+def _logged(request: AdmissionRequest, answer: dict[str, Any]) -> str:
+    """Log a change or a refusal with names only. Returns the outcome: sealed, unchanged or refused."""
     if not answer["allowed"]:
         log.warning("refused Secret %s/%s: %s", request.namespace, request.name, answer["status"]["message"])
         return "refused"
@@ -226,7 +235,7 @@ def _tell(request: AdmissionRequest, answer: dict[str, Any]) -> str:
 
 
 def _load(tls: ssl.SSLContext, serving: Serving) -> None:
-    """`ssl` takes files only: they are there for a moment, for nobody else to read."""
+    """Load certificate and key. `ssl` reads only files, so both stand in private temporary files meanwhile."""
     with TemporaryDirectory(prefix="byoc-admission-") as directory:
         certificate, key = Path(directory) / "tls.crt", Path(directory) / "tls.key"
         certificate.write_bytes(serving.certificate)

@@ -1,4 +1,4 @@
-"""Where the webhook's certificate comes from: a Secret that all replicas share, or files that cert-manager keeps."""
+"""The source of the webhook's certificate: a Secret that all replicas share, or files that cert-manager renews."""
 
 import base64
 import binascii
@@ -19,14 +19,17 @@ log = logging.getLogger(__name__)
 
 CERTIFICATE_SECRET = "byoc-admission-certificate"  # noqa: S105 - its name
 _TYPE = "kubernetes.io/tls"
-"""A number can never have such a Secret sent to a carrier."""
+"""The type of the Secret. The operator never sends a Secret of this type to a carrier."""
 
 _FIELDS = {"ca.crt": "authorities", "ca.key": "authority_key", "tls.crt": "certificate", "tls.key": "key"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Serving:
-    """What the server shows (PEM). `authorities`: whom the API server must trust for it; empty: not our task."""
+    """Certificate and key that the server uses (PEM).
+
+    `authorities`: the authorities that the API server must trust; empty if cert-manager tells the API server.
+    """
 
     certificate: bytes
     key: bytes
@@ -34,15 +37,15 @@ class Serving:
 
 
 class CertificateSource(Protocol):
-    """Gives the certificate that is to be served now."""
+    """Provides the certificate to serve."""
 
     async def current(self) -> Serving:
-        """The certificate as it is now. Raises OperatorError."""
+        """The present certificate. Raises OperatorError."""
         ...
 
 
 class SharedCertificates:
-    """Our own certificates in a Secret of the operator's namespace: made and renewed by whichever replica is first."""
+    """Certificates in a Secret of the operator's namespace. The replica that comes first creates or renews them."""
 
     def __init__(
         self, api: JsonApi, namespace: str, names: Sequence[str], now: Callable[[], datetime] = utc_now
@@ -53,7 +56,7 @@ class SharedCertificates:
         self._now = now
 
     async def current(self) -> Serving:
-        """What is stored, renewed if that is due. Raises `Unavailable`, also if another replica was faster."""
+        """The stored certificate, renewed if that is due. Raises `Unavailable`, also if another replica was faster."""
         stored = await self._stored()
         found = None if stored is None else _certificates_in(stored)
         due = renewed(found, self._names, self._now())
@@ -76,7 +79,7 @@ class SharedCertificates:
                 await self._api.request("POST", self._path, resource="secrets", body=body)
             else:
                 patch = [
-                    # Replaces nothing that another replica has stored meanwhile.
+                    # Fails if another replica has stored a certificate meanwhile.
                     {"op": "test", "path": "/metadata/resourceVersion", "value": stored["metadata"]["resourceVersion"]},
                     {"op": "add", "path": "/data", "value": data},
                 ]
@@ -89,13 +92,16 @@ class SharedCertificates:
 
 
 class MountedCertificates:
-    """`tls.crt` and `tls.key` in a folder, as cert-manager's Secret is mounted; it also tells the API server."""
+    """`tls.crt` and `tls.key` in a folder in which the Secret of cert-manager is mounted.
+
+    cert-manager also tells the API server which authority to trust.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def current(self) -> Serving:
-        """The files as they are now. Raises CertificateUnusable."""
+        """The present content of the files. Raises CertificateUnusable."""
         try:
             return Serving((self._folder / "tls.crt").read_bytes(), (self._folder / "tls.key").read_bytes())
         except OSError as exc:
@@ -104,7 +110,7 @@ class MountedCertificates:
 
 
 def _certificates_in(stored: dict[str, Any]) -> Certificates | None:
-    """The certificates in the Secret; None if some are missing or no base64."""
+    """The certificates in the Secret; None if one is missing or is not base64."""
     data = stored.get("data") or {}
     try:
         return Certificates(**{name: base64.b64decode(data[key], validate=True) for key, name in _FIELDS.items()})

@@ -1,4 +1,4 @@
-"""The webhook as it runs in every replica: a server, and a task that keeps its certificate good."""
+"""The webhook, which runs in every replica: a server, and a task that renews its certificate."""
 
 import asyncio
 import logging
@@ -13,13 +13,13 @@ from .webhook_configuration import WebhookConfiguration
 log = logging.getLogger(__name__)
 
 LOOK_S = 60.0
-"""How often the certificate is looked at. Another replica may have renewed it; the old one is still good for weeks."""
+"""How often the certificate is checked. Another replica may have renewed it; the old one is valid for weeks more."""
 
 RETRY_S = 2.0
 
 
 class Webhook:
-    """`configuration`: the object whose `caBundle` this task keeps right; None if somebody else keeps it right."""
+    """Server and certificate task. `configuration`: the object whose `caBundle` the task sets, None to set none."""
 
     def __init__(
         self, server: AdmissionServer, source: CertificateSource, configuration: WebhookConfiguration | None = None
@@ -35,17 +35,20 @@ class Webhook:
         self._stopping = False
 
     async def start(self, died: Callable[[], object]) -> None:
-        """Listen, and keep the certificate good. `died` is called if that ends. Raises OSError if the port is taken."""
+        """Listen, and start the certificate task. Raises OSError if the port is taken.
+
+        `died`: called if the task ends.
+        """
         await self._server.start()
         self._task = asyncio.create_task(self._keep(), name="admission certificate")
         self._task.add_done_callback(lambda _: None if self._stopping else died())
 
     async def leave(self) -> None:
-        """Be ready no more, and go on answering until nobody asks."""
+        """Stop being ready, and answer requests until none come any more."""
         await self._server.leave()
 
     async def stop(self) -> None:
-        """Close the port. Raises what the task died of."""
+        """Close the port. Raises the exception with which the task ended, if it did."""
         self._stopping = True
         await self._server.stop()
         if self._task is not None:
@@ -55,17 +58,19 @@ class Webhook:
                 self._task.result()
 
     def problem(self) -> str:
-        """Why the port does not answer, or will not for long; empty: all is well."""
+        """Why the port does not answer, or soon will not; empty if it answers."""
         return self._server.problem()
 
     async def look(self) -> bool:
-        """Have the right certificate in use and trusted; whether that is so."""
+        """Serve the present certificate and have the API server trust its authority. Returns whether that worked."""
         try:
             serving = await self._source.current()
             if self._used is None or self._used.authorities == serving.authorities:
-                self._use(serving)  # nobody has to be told; or better than none, even if nobody can be
+                # The API server trusts these authorities already, or the server has no certificate at all yet.
+                self._use(serving)
             if self._configuration is not None and serving.authorities:
-                await self._configuration.trust(serving.authorities)  # before anything by a new one is shown
+                # Before the server uses a certificate of a new authority.
+                await self._configuration.trust(serving.authorities)
             self._use(serving)
         except OperatorError as exc:
             if exc.message != self._told:

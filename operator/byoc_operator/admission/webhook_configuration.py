@@ -1,4 +1,4 @@
-"""The MutatingWebhookConfiguration, which tells the API server whom to trust when it calls the webhook."""
+"""The MutatingWebhookConfiguration, whose `caBundle` tells the API server which authorities to trust."""
 
 import base64
 import logging
@@ -13,14 +13,14 @@ _PATH = f"/apis/admissionregistration.k8s.io/v1/{_RESOURCE}"
 
 
 class WebhookConfiguration:
-    """The configuration of this name. Whoever installs the operator makes it; the operator changes `caBundle` only."""
+    """The configuration of this name. The installation creates it; the operator changes only `caBundle`."""
 
     def __init__(self, api: JsonApi, name: str) -> None:
         self._api = api
         self._name = name
 
     async def trust(self, authorities: bytes) -> None:
-        """Have these authorities (PEM) in every webhook; writes only what differs. Raises ApiRefused, Unavailable."""
+        """Set these authorities (PEM) in every webhook of the configuration. Raises ApiRefused, Unavailable."""
         wanted = base64.b64encode(authorities).decode()
         found = await self._api.request("GET", f"{_PATH}/{self._name}", resource=_RESOURCE)
         differing = [

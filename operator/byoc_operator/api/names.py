@@ -28,7 +28,7 @@ ALLOWED_HOSTS: Final = f"{GROUP}/allowed-hosts"
 """Annotations of a Namespace. The policy in deploy/components/namespace-policy reads them, the operator does not."""
 
 RELEASE: Final = f"{GROUP}/release"
-"""Annotation on the Lease: LiveKit IDs, comma list, that the leader is to delete. Only administrators write there."""
+"""Annotation on the Lease, written by administrators: comma list of the LiveKit IDs that the leader is to delete."""
 
 RETAINED_IDS: Final = f"{GROUP}/left-alone"
-"""Annotation on the Lease: LiveKit IDs, comma list, that the leader remembers as left on purpose."""
+"""Annotation on the Lease, written by the leader: comma list of the LiveKit IDs that stay on purpose."""

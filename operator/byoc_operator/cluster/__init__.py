@@ -1,4 +1,4 @@
-"""The API server: LIST, GET, PATCH, POST of our own. kopf watches.
+"""The client of the API server: LIST, GET, PATCH, POST. kopf does the watching.
 
 Use `api.connect` for a connection, and one class for each thing: numbers, Secrets, Events, the Lease, rights. Every
 request has a timeout, and every failure leaves this package as an `errors.OperatorError`; `answers` has a

@@ -1,4 +1,4 @@
-"""What the API server says of our own rights."""
+"""Asks the API server for the operator's own rights."""
 
 from ..api.names import GROUP, PLURAL
 from .port import JsonApi
@@ -7,9 +7,9 @@ _PATH = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 async def may_let_go_everywhere(api: JsonApi) -> bool:
-    """Whether we may change numbers in every namespace, by rights that no namespace takes along when it is deleted.
+    """Whether the operator may change numbers in all namespaces, so that it keeps the right when a namespace goes.
 
-    Everybody who is authenticated may ask. Raises `ApiRefused` and `Unavailable`.
+    Every authenticated user may ask this. Raises `ApiRefused` and `Unavailable`.
     """
     review = {
         "apiVersion": "authorization.k8s.io/v1",

@@ -1,4 +1,4 @@
-"""What the API server's refusals mean: an exception class for each meaning. No other module compares HTTP codes.
+"""Maps the API server's answers to exceptions, one class for each meaning. No other module compares HTTP codes.
 
 The codes and reasons are those of apimachinery:
 https://github.com/kubernetes/kubernetes/blob/v1.37.0/staging/src/k8s.io/apimachinery/pkg/api/errors/errors.go
@@ -15,13 +15,13 @@ from ..errors import Failure, Unavailable
 from .reading import AnswerTooLong, token_in
 
 MAX_WORDS = 512
-"""Characters of the API server's words that are kept."""
+"""The most characters of the API server's message that are kept."""
 
 LONGEST_RETRY_AFTER_S = 60.0
-"""A Retry-After header is believed up to this: the API server asks for a second, a proxy may ask for anything."""
+"""The longest Retry-After that is followed. The API server asks for a second; a proxy may ask for any time."""
 
 _BY_AUTHORIZER = re.compile(r'(?:[^\s"]+(?: "[^"\s]*")? is )?forbidden: User "[^"]*" cannot ', re.IGNORECASE)
-"""How each refusal by an authorizer begins. A refusal by admission begins with the name of what refused:
+"""How every refusal by an authorizer begins. A refusal by admission begins with the name of the policy or webhook:
 https://github.com/kubernetes/kubernetes/blob/v1.37.0/staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go
 """
 
@@ -31,7 +31,7 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 
 
 class Asked(NamedTuple):
-    """What a request needs, in RBAC's terms. `resource` with its subresource: `byocphonenumbers/status`."""
+    """The right that a request needs, in RBAC's terms. `resource`: with subresource, as `byocphonenumbers/status`."""
 
     verb: str
     group: str
@@ -41,8 +41,8 @@ class Asked(NamedTuple):
 
 
 def asked(method: str, path: str, *, watches: bool = False) -> Asked:
-    """What a request to a path (without its query) needs."""
-    begin = _ROOT.search(path)  # a proxy may have put something before it, and a namespace may be called api
+    """The right that a request needs. `path`: without its query."""
+    begin = _ROOT.search(path)  # a proxy may add a prefix, and a namespace may have the name api
     root, *parts = path[begin.start() if begin else 0 :].strip("/").split("/")
     group = parts.pop(0) if root == "apis" and parts else ""
     parts = parts[1:]  # the version
@@ -55,10 +55,10 @@ def asked(method: str, path: str, *, watches: bool = False) -> Asked:
 
 @dataclass(eq=False)
 class ApiRefused(Failure):
-    """The API server refuses a request (4xx). `message` is for users; `words` are the API server's own.
+    """The API server refuses a request (4xx). `message`: for users; `words`: the API server's own message.
 
-    `status`: the HTTP code, to be shown and not to be compared. `missing_right`: RBAC refuses, or the token is not
-    accepted, so every request of this kind is refused.
+    `status`: the HTTP code, for display only. `missing_right`: RBAC refuses or the token is not accepted, so that every
+    request of this kind is refused.
     """
 
     status: int = HTTPStatus.BAD_REQUEST
@@ -83,7 +83,7 @@ class Forbidden(ApiRefused):
 
 @dataclass(eq=False)
 class NotFound(ApiRefused):
-    """There is no such object, or no such resource."""
+    """The API server has no such object, or no such resource."""
 
     status: int = HTTPStatus.NOT_FOUND
 
@@ -102,9 +102,9 @@ class AlreadyExists(Conflict):
 
 @dataclass(eq=False)
 class Expired(ApiRefused):
-    """A resourceVersion or a place in a list is too old.
+    """A resourceVersion or a continue token is too old.
 
-    `token`: where to go on in the list as it is now, empty if unknown.
+    `token`: continues the LIST with the current objects; empty if the API server gives none.
     """
 
     status: int = HTTPStatus.GONE
@@ -123,11 +123,11 @@ _CLASSES: Mapping[int, type[ApiRefused]] = {
 }
 
 Answered = Callable[[Asked, Failure | None], object]
-"""Hears of every answer: what was asked, and what the answer means; None: the request succeeded."""
+"""Called with every answer: the request, and its error; None if it succeeded."""
 
 
 def nobody_asks(_what: Asked, _error: Failure | None) -> None:
-    """Nobody listens."""
+    """Ignore the answer: the default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +146,12 @@ class Answer:
 
     @property
     def words(self) -> str:
-        """The API server's own words."""
+        """The API server's message, cut to `MAX_WORDS`."""
         return str(self.said.get("message", ""))[:MAX_WORDS]
 
 
 def error_of(answer: Answer) -> ApiRefused | Unavailable | None:
-    """What an answer means: `ApiRefused` (4xx), `Unavailable` (it passes by itself: 429, 5xx); None: a success."""
+    """The error of an answer: `ApiRefused` (4xx), or `Unavailable` (temporary: 429, 5xx); None for a success."""
     if answer.status < HTTPStatus.BAD_REQUEST:
         return None
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -176,7 +176,7 @@ def _unavailable(answer: Answer) -> Unavailable:
 
 
 def _by_authorizer(answer: Answer) -> bool:
-    """Whether RBAC refused. Admission has no say in what is read."""
+    """Whether RBAC refused. Admission never refuses reads."""
     return answer.what.verb in _READS or _BY_AUTHORIZER.match(answer.words) is not None
 
 

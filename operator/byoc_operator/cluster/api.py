@@ -28,13 +28,13 @@ from .pages import JSON, Pages
 from .reading import MAX_OBJECT, AnswerTooLong, Told, Unreadable, decoded, pass_over, read
 
 TIMEOUT_S = 15.0
-"""Well above the API server's own deadline for a slow etcd write, well below a user's patience."""
+"""The timeout of a request: well above the API server's own deadline for a slow etcd write."""
 
 CONNECTIONS = 20
-"""As many as there are workers: more only lengthens the API server's queue."""
+"""Connections at once: as many as workers. More would only lengthen the API server's queue."""
 
 LEASE, LEASE_CONNECTIONS = "leases", 2
-"""The Lease's own: objects that take the API server seconds may hold all others, and who cannot renew leads no more."""
+"""The Lease has connections of its own: slow objects may occupy all others, and a leader must be able to renew."""
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -44,12 +44,12 @@ _MAX_REFUSAL = 64 * 1024
 _OF_WHAT_IS_STORED = ("GET", "PATCH")
 
 Observer = Callable[[str, str, str, float], None]
-"""Told of every request: verb, resource, HTTP status or `error`, seconds."""
+"""Called after every request: verb, resource, HTTP status or `error`, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What is sent, how long it may take and how many bytes its answer may have."""
+    """A request, with its timeout and the most bytes of its answer."""
 
     method: str
     path: str
@@ -62,7 +62,7 @@ class _Request:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What came back. `retry_after`: the header of that name."""
+    """The answer to a request. `retry_after`: the header of that name."""
 
     status: int
     body: bytes
@@ -72,7 +72,7 @@ class _Reply:
 class ClusterApi:
     """One connection pool to the API server. Build it with `connect`.
 
-    `unreadable` hears of every object that a LIST passes over, `answered` of every answer.
+    `unreadable`: called with every object of a LIST that cannot be read; `answered`: called with every answer.
     """
 
     def __init__(self, client: ApiClient, observe: Observer, access: Access = OURSELVES) -> None:
@@ -106,7 +106,7 @@ class ClusterApi:
         return await read(answer, resource, stored=method in _OF_WHAT_IS_STORED)
 
     def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Every object of a LIST that can be read, fetched in pages; `unreadable` hears of the others."""
+        """Every object of a LIST that can be read, fetched in pages; `unreadable` is called with the others."""
 
         async def fetch(url: str, *, accept: str, timeout_s: float, most_bytes: int) -> bytes:
             headers = {"Content-Type": JSON, "Accept": accept}
@@ -115,7 +115,7 @@ class ClusterApi:
 
         return Pages(fetch, resource, self.unreadable).all(path, query)
 
-    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:
         """The lines of a text, such as a pod's log, as they come. A line that is too long is cut (`lines`).
 
         `silent_s`: seconds without a byte after which it ends with `Unavailable`. Raises `ApiRefused` too.
@@ -196,13 +196,13 @@ async def _body(response: aiohttp.ClientResponse, most: int) -> bytes:
 
 
 _UNUSABLE = (ConfigException, OSError, yaml.YAMLError, ValueError, TypeError, KeyError, AttributeError)
-"""What a configuration may raise: the library reads the parts that it needs, and takes them to be of the right type."""
+"""The errors of a wrong configuration: the library does not check the types of the parts that it reads."""
 
 
 def _wrong_with(exc: Exception) -> str:
-    """What is wrong with a configuration, without anything that may be a credential in it."""
+    """What is wrong with a configuration, without any part that may be a credential."""
     if isinstance(exc, ConfigException):
-        return str(exc).partition("/{")[0]  # behind it, all that an entry holds
+        return str(exc).partition("/{")[0]  # the rest quotes the whole entry
     if isinstance(exc, OSError):
         return str(exc)
     mark = getattr(exc, "problem_mark", None)
@@ -216,7 +216,7 @@ async def connect_as_user(access: Access) -> tuple[ClusterApi, str]:
     """
     configuration = Configuration(client_session_kwargs={"trust_env": True})  # a user may sit behind a proxy
     kubeconfig, context = access.kubeconfig, access.context
-    logging.getLogger(load_kube_config.__module__).setLevel(logging.ERROR)  # it warns of a fault that we tell
+    logging.getLogger(load_kube_config.__module__).setLevel(logging.ERROR)  # its warning would repeat our error message
     try:
         contexts, active = list_kube_config_contexts(config_file=kubeconfig)  # type: ignore[no-untyped-call]
         await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]

@@ -1,10 +1,10 @@
-"""Takes out of a JSON text what a shape names and passes over the rest: linear, without recursion, a step at a time.
+"""Reads from a JSON text the parts that a shape names, and skips the rest: linear, without recursion, in small steps.
 
-A decoder makes objects of all that there is, and calls itself once a level. Anybody may store a megabyte of brackets
-in what we never look at (`metadata.managedFields`), thousands of levels deep. Here a value that no shape names costs a
-look at its bytes and nothing else, and what a shape names has a bound on size, count and depth.
+A decoder makes Python objects of the whole text, and calls itself once per level. A user may store a megabyte of
+brackets, thousands of levels deep, in a field that the operator does not use (`metadata.managedFields`). This module
+only scans the bytes of such a field, and limits the size, count and depth of the fields that a shape names.
 
-Texts are the API server's: what is passed over is taken to be well-formed.
+The texts come from the API server: a part that is skipped is assumed to be well-formed.
 """
 
 import json
@@ -16,13 +16,13 @@ from typing import Any
 from .shapes import Entries, Fields, Items, Leaf, Place, Shape, There
 
 MAX_KEY = 512
-"""Bytes. No key that a shape names is so long; API servers refuse longer keys where they look at them."""
+"""The most bytes of a key. A longer key is skipped with its value: no shape names a key of this length."""
 
 _STEPS_A_TURN = 32
-"""After so many steps others may be let in. A step takes from half a microsecond to some ten."""
+"""After this many steps other tasks may run. A step takes between half a microsecond and some ten."""
 
-# A run of what has no depth. Possessive, so that nothing is tried twice and nothing is kept to go back to; bounded,
-# so that one call takes tens of microseconds: `re` lets no thread in meanwhile.
+# A run of values without depth. The quantifiers are possessive, so that the match never backtracks. They are bounded,
+# so that one match takes tens of microseconds: no other thread runs during a match.
 _FLAT = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.){0,8}+"|\[\]|\{\}){0,512}+', re.DOTALL)
 _IN_STRING = re.compile(rb'(?:[^"\\]++|\\.){0,4096}+', re.DOTALL)
 _SCALAR = re.compile(rb'[^"\[\]{},:\s]++')
@@ -34,25 +34,25 @@ _OBJECT, _OBJECT_END, _ARRAY, _ARRAY_END = b"{"[0], b"}"[0], b"["[0], b"]"[0]
 
 
 class NotJson(ValueError):
-    """The text is no JSON."""
+    """The text is not JSON."""
 
 
 Steps = Generator[None, None, Any]
-"""Work in steps: others may run between two. Its result is what the generator returns."""
+"""Work in steps: other tasks may run between two steps. The generator returns the result."""
 
 _SMALL = Leaf()
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An item of a list, and what of it could not be read."""
+    """An item of a list. `faults`: the parts of it that could not be read, in words."""
 
     value: Any
     faults: tuple[str, ...]
 
 
 class Cut:
-    """Reads one text from its beginning. `faults`: what could not be read, in words, without any of the text."""
+    """Reads one text from its beginning. `faults`: the parts that could not be read, in words without the text."""
 
     def __init__(self, text: bytes) -> None:
         self._text = text
@@ -61,7 +61,7 @@ class Cut:
         self.faults: list[str] = []
 
     def value(self, shape: Shape, path: str = "") -> Steps:
-        """The value that begins here, as its shape says; small ones of another type as they are. Raises `NotJson`."""
+        """Read the value at this position by its shape; a small value of another type as it is. Raises `NotJson`."""
         opening = self._peek()
         match shape:
             case Fields() if opening == _OBJECT:
@@ -78,7 +78,7 @@ class Cut:
         return (yield from self._leaf(shape if isinstance(shape, Leaf) else _SMALL, path))
 
     def listed(self, shape: Shape) -> Generator[Found | None, None, Any]:
-        """The items of a list object, each as soon as it is read (None: others may run); returns its metadata."""
+        """Yield the items of a list object (None: other tasks may run); return the metadata of the list."""
         metadata: Any = {}
         for key in self._keys():
             if key is None:
@@ -161,7 +161,7 @@ class Cut:
         return shape.instead
 
     def _keys(self, others: re.Pattern[bytes] | None = None) -> Generator[str | None, None, None]:
-        """The keys of the object that begins here, each with its value next (None: others may run)."""
+        """Yield the keys of the object at this position, each before its value (None: other tasks may run)."""
         self._at += 1
         if self._peek() == _OBJECT_END:
             self._at += 1
@@ -187,7 +187,7 @@ class Cut:
                 yield None
 
     def _key(self, start: int) -> str:
-        """The key that was passed over; an empty text for one that no shape can name."""
+        """The key just skipped; empty if it is one that no shape can name."""
         if self._at - start > MAX_KEY:
             return ""
         try:
@@ -196,7 +196,7 @@ class Cut:
             return ""
 
     def _elements(self) -> Generator[None, None, None]:
-        """As often as the list that begins here has elements, each time with the next one next."""
+        """Yield before each element of the list at this position."""
         self._at += 1
         if self._peek() == _ARRAY_END:
             self._at += 1
@@ -208,7 +208,7 @@ class Cut:
                 return
 
     def _ends(self, end: int) -> bool:
-        """Pass over what stands behind a value: whether it was the last one."""
+        """Skip the comma or bracket after a value. Returns whether the value was the last one."""
         behind = self._peek()
         self._at += 1
         if behind not in (end, _COMMA):
@@ -218,7 +218,7 @@ class Cut:
         return behind == end
 
     def _skip(self) -> Generator[None, None, int]:
-        """Pass over a value; how deep it is: 0 for a text or number. Empty lists and objects within do not count."""
+        """Skip a value. Returns its depth: 0 for a text or number; empty lists and objects in it do not count."""
         opening = self._peek()
         if opening == _QUOTE:
             yield from self._string()
@@ -233,7 +233,7 @@ class Cut:
         return 0
 
     def _close(self) -> Generator[None, None, int]:
-        """Pass over the rest of the object or list that is open; how deep it goes."""
+        """Skip the rest of the open object or list. Returns its depth."""
         text, depth, deepest = self._text, 1, 1
         try:
             while depth:
@@ -256,7 +256,7 @@ class Cut:
         return deepest
 
     def _string(self) -> Generator[None, None, None]:
-        """Pass over the text that begins here."""
+        """Skip the string at this position."""
         self._at += 1
         while True:
             part = _IN_STRING.match(self._text, self._at)
@@ -270,7 +270,7 @@ class Cut:
             yield
 
     def _peek(self) -> int:
-        """The next byte that is no white space."""
+        """The next byte that is not white space, without reading past it."""
         text, at = self._text, self._at
         if text[at : at + 1].isspace():
             blank = _BLANK.match(text, at)

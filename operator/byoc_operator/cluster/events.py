@@ -1,4 +1,4 @@
-"""Kubernetes Events, on transitions only: every one is a write to the API server."""
+"""Posts Kubernetes Events. Each Event is a write to the API server, so Events report changes only."""
 
 import logging
 import uuid
@@ -26,7 +26,7 @@ Announce = Callable[[str, str], Coroutine[Any, Any, None]]
 
 
 class Events:
-    """Posts Events. One that cannot be written is logged and forgotten: it never holds anything up."""
+    """Posts Events. An Event that cannot be written is logged and dropped; no method raises."""
 
     def __init__(self, api: JsonApi, instance: str) -> None:
         self._api = api
@@ -36,7 +36,7 @@ class Events:
     async def about_number(
         self, number: PhoneNumber, type_: Literal["Normal", "Warning"], reason: str, action: str, note: str
     ) -> None:
-        """An Event that `kubectl describe` shows with the number. `note` holds no credential."""
+        """Post an Event that `kubectl describe` shows with the number. `note`: without credentials."""
         regarding = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": KIND,
@@ -48,7 +48,7 @@ class Events:
         await self._post(number.key.namespace, regarding, type_, (reason, action, note))
 
     async def about_key(self, key: Key, reason: str, action: str, note: str) -> None:
-        """A warning about a number of which nothing but the name is known."""
+        """Post a warning about a number of which only namespace and name are known."""
         regarding = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": KIND,
@@ -58,7 +58,7 @@ class Events:
         await self._post(key.namespace, regarding, "Warning", (reason, action, note))
 
     async def about_lease(self, namespace: str, lease: str, reason: str, note: str) -> None:
-        """An Event on the operator's Lease: the place for what concerns the installation as a whole."""
+        """Post a warning on the operator's Lease, about the installation as a whole."""
         regarding = {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
@@ -90,15 +90,15 @@ class Events:
             await self._api.request("POST", path, resource="events", body=event)
         except OperatorError as exc:
             self._tell(exc)
-        except Exception as exc:  # noqa: BLE001 - as the class says: it never holds anything up
+        except Exception as exc:  # noqa: BLE001 - as the class says, no method raises
             log.error("a bug: an Event could not be written (%s)", type(exc).__name__)  # noqa: TRY400 - as in runs
         else:
             self._told = ""
 
     def _tell(self, exc: OperatorError) -> None:
-        """Once per cause, until an Event can be written again."""
+        """Log a failure once per cause, until an Event can be written again."""
         if isinstance(exc, ApiRefused) and exc.missing_right:
-            return  # `Refusals` tells that
+            return  # `Refusals` logs a missing right
         cause = without_names(exc.message)
         if cause != self._told:
             self._told = cause

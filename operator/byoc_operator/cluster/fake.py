@@ -1,9 +1,9 @@
-"""An API server in memory: `ClusterApi`'s interface over numbers, Secrets, Events, Leases and namespaces.
+"""An API server in memory: the interface of `ClusterApi` for numbers, Secrets, Events, Leases and namespaces.
 
-As kube-apiserver 1.37.2 does it where we rely on it: one resourceVersion for all objects, generations, finalizers,
-merge patch and JSON patch, patches that change nothing. Not modelled: validation and defaults of the CRD (an object
-may be older than the CRD), RBAC beyond `without`, pages of one version, managedFields.
-`tests/contract/test_api_server.py` is passed by both.
+It behaves as kube-apiserver 1.37.2 in the points that the operator relies on: one resourceVersion for all objects,
+generations, finalizers, merge patch and JSON patch, patches that change nothing. Not modelled: validation and defaults
+of the CRD (an object may be older than the CRD), RBAC beyond `without`, pages of one version, managedFields. Both pass
+`tests/contract/test_api_server.py`.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _OUTDATED = "the object has been modified; please apply your changes to the late
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The request fails with `error`; if `applied`, it did its work and only the answer got lost."""
+    """The request fails with `error`. `applied`: the request is carried out, and only the answer is lost."""
 
     error: Failure
     applied: bool = False
@@ -48,7 +48,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What came in."""
+    """A request that the fake received."""
 
     method: str
     path: str
@@ -136,7 +136,7 @@ class FakeApi(FakeCluster):
             if not token:
                 return
 
-    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
         """The log of a pod, all of it: no parameter of the request is heeded."""
         what = asked("GET", path.partition("?")[0])
         await asyncio.sleep(0)
@@ -153,10 +153,10 @@ class FakeApi(FakeCluster):
             return None
         return Unreadable("it is garbled", *name, version=metadata["resourceVersion"])
 
-    # What can go wrong
+    # Faults
 
     def inject(self, fault: Fail | Refuse | Hold, method: str | None = None, resource: str | None = None) -> None:
-        """Do this to the next request of the method and resource (None: any)."""
+        """Apply the fault to the next request of this method and resource (None: any)."""
         self._faults.append((fault, method, resource))
 
     # Answers
@@ -243,7 +243,7 @@ class FakeApi(FakeCluster):
             raise Refuse(HTTPStatus.UNPROCESSABLE_ENTITY, str(exc)) from exc
         if wanted["metadata"]["resourceVersion"] != stored["metadata"]["resourceVersion"]:
             raise Refuse(HTTPStatus.CONFLICT, _OUTDATED, "Conflict")
-        # The main resource never changes the status, the subresource nothing else.
+        # A patch of the main resource never changes the status; a patch of /status changes nothing else.
         if "status" in stored:
             wanted = {**stored, "status": wanted["status"]} if status else {**wanted, "status": stored["status"]}
         if wanted["metadata"].get("uid") != stored["metadata"]["uid"]:
@@ -265,7 +265,7 @@ class FakeApi(FakeCluster):
         return dict(request.body)
 
     def _post(self, plural: str, namespace: str, request: Request, *, dry: bool) -> Json:
-        """Create an object. A dry run is checked and not kept."""
+        """Create an object. A dry run is checked and not stored."""
         wanted = copied(request.body)
         metadata = wanted["metadata"]
         metadata["namespace"] = namespace
@@ -282,7 +282,7 @@ class FakeApi(FakeCluster):
         return self._create(plural, wanted)
 
     def _put_lease(self, at: Name, request: Request) -> Json:
-        """Replace the very version that was read; a Lease that is gone is created."""
+        """Replace the Lease if it still has the version that was read. Create it if it is gone."""
         stored, version = self._objects.get(at), request.body["metadata"].get("resourceVersion")
         if stored is None:
             return self._post("leases", at[1], request, dry=False)

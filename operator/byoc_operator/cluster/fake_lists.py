@@ -1,4 +1,4 @@
-"""LISTs of the fake API server: order, label selector, pages, and places in a list that are too old."""
+"""LISTs of the fake API server: order, label selector, pages, and continue tokens that are too old."""
 
 import base64
 import json
@@ -10,9 +10,9 @@ Json = dict[str, Any]
 
 
 class Refuse(Exception):
-    """A request is refused with an HTTP code, the API server's words, and its name for the reason.
+    """The fake refuses a request with an HTTP code, a message and a reason.
 
-    `resume`: the continue token that comes with the refusal of one that is too old.
+    `resume`: the continue token that comes with a refusal because a token is too old.
     """
 
     def __init__(self, status: int, words: str = "", reason: str = "", *, resume: str = "") -> None:

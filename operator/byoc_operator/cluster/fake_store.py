@@ -1,6 +1,6 @@
-"""What an API server keeps: numbers, Secrets and namespaces, with versions, generations, finalizers and watches.
+"""The storage of the fake API server: objects with versions, generations, finalizers and watches.
 
-Also what users and other controllers do to them, for tests. Requests are in `fake`.
+Its public methods do for tests what users and other controllers do. Requests are in `fake`.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ Name = tuple[str, str, str]
 """Plural, namespace and name of a stored object."""
 
 Watcher = Callable[[str, Json], None]
-"""Told of ADDED, MODIFIED or DELETED and the object, one turn of the event loop after it happened."""
+"""Called with ADDED, MODIFIED or DELETED and the object, one turn of the event loop after the change."""
 
 UNSEEN = {"observedGeneration": -1}
-"""What the CRD makes of an absent status."""
+"""The status of a new object, by the default of the CRD."""
 
 
 class FakeCluster:
     """A cluster with the namespace kube-system and nothing else. `wall`: epoch seconds, for timestamps.
 
-    `watch_numbers`, `watch_secrets`: who is told of changes.
+    `watch_numbers`, `watch_secrets`: called with changes.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -69,11 +69,11 @@ class FakeCluster:
         return self._update(at, wanted)
 
     def edit(self, namespace: str, name: str, **fields: Any) -> Json:
-        """Change fields of a number's spec; None takes one away."""
+        """Change fields of a number's spec; None removes a field."""
         return self._merge(namespace, name, {"spec": fields})
 
     def annotate(self, namespace: str, name: str, **annotations: str | None) -> Json:
-        """Set annotations of ours (`force_orphan` is byoc.talkifai.dev/force-orphan); None takes one away."""
+        """Set annotations of ours (`force_orphan` is byoc.talkifai.dev/force-orphan); None removes one."""
         ours = {f"{GROUP}/{key.replace('_', '-')}": value for key, value in annotations.items()}
         return self._merge(namespace, name, {"metadata": {"annotations": ours}})
 
@@ -83,13 +83,13 @@ class FakeCluster:
         return self._update((PLURAL, namespace, name), wanted)
 
     def strip_finalizer(self, namespace: str, name: str) -> Json:
-        """Take our finalizer away behind the operator's back."""
+        """Remove our finalizer without the operator."""
         finalizers = self._objects[PLURAL, namespace, name]["metadata"].get("finalizers", [])
         kept = [each for each in finalizers if each != FINALIZER]
         return self._merge(namespace, name, {"metadata": {"finalizers": kept or None}})
 
     def delete(self, namespace: str, name: str) -> None:
-        """Ask for a deletion: at once where no finalizer holds the object. Again is no change."""
+        """Delete a number; if it has finalizers, set its deletionTimestamp. A second call changes nothing."""
         at = (PLURAL, namespace, name)
         stored = self._objects[at]
         if not stored["metadata"].get("finalizers"):
@@ -132,7 +132,7 @@ class FakeCluster:
         return None if stored is None else _of(stored)
 
     def edit_lease(self, namespace: str, name: str, **fields: Any) -> None:
-        """Change fields of a Lease's spec behind everybody's back."""
+        """Change fields of a Lease's spec as another process does."""
         at = ("leases", namespace, name)
         self._update(at, merged(self._objects[at], {"spec": fields}))
 
@@ -141,7 +141,7 @@ class FakeCluster:
         self._remove(("leases", namespace, name))
 
     def compact(self) -> None:
-        """Forget all versions but the newest: places in lists of before are too old."""
+        """Forget all versions but the newest, so that older continue tokens are too old."""
         self._oldest = self._version
 
     # Storage
@@ -167,7 +167,7 @@ class FakeCluster:
         if wanted == stored:
             return _of(stored)
         marked = ("deletionTimestamp" in metadata) != ("deletionTimestamp" in stored["metadata"])
-        # The API server counts the mark of deletion as a change of what is wanted, too.
+        # A new deletionTimestamp raises the generation, too.
         if at[0] == PLURAL:
             metadata["generation"] += wanted.get("spec") != stored.get("spec") or marked
         metadata["resourceVersion"] = self._next_version()
@@ -194,7 +194,7 @@ class FakeCluster:
         elif plural == "secrets":
             was, is_ = (selected(each, LABEL_SELECTOR) for each in (before, after))
             if was or is_:
-                # A watch with a selector knows of nothing else: what enters it is added, what leaves it deleted.
+                # A watch with a selector reports an object as ADDED when it begins to match, as DELETED when it ends.
                 told = type_ if was and is_ else ("ADDED" if is_ else "DELETED")
                 self._deliver(self.watch_secrets, told, after)
 
@@ -218,7 +218,7 @@ def _drop_empty(metadata: Json) -> None:
 
 
 def copied(value: Any) -> Any:
-    """A value as it would arrive through a network; fails on whatever JSON cannot hold."""
+    """A copy of a value by JSON, as over a network. Raises TypeError if the value is not JSON."""
     return json.loads(json.dumps(value))
 
 

@@ -1,8 +1,8 @@
-"""JSON from outside, measured before it is decoded: depth, lists and objects, strings, what is between them.
+"""Measures JSON from outside before it is decoded: its depth, and how many lists, objects and strings it has.
 
-A decoder spends time, stack and memory by what a text holds, not by its length: `[` takes one byte of a text and sixty
-of memory, and a few thousand of them within each other end the decoder. Measuring is a few passes of C code over the
-bytes, none of which can go back, and a loop over the brackets once their number is known to be small.
+The time, stack and memory of a decoder depend on the content, not on the length: `[` takes one byte of a text and
+sixty bytes of memory, and a few thousand nested lists end the decoder. The measuring takes a few linear passes of C
+code over the bytes, and a loop over the brackets after their number is known to be small.
 """
 
 import json
@@ -20,7 +20,7 @@ PairsHook = Callable[[list[tuple[str, Any]]], Any]
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a text may hold. `size`: bytes in all; `bare`: bytes outside strings (blanks, numbers, punctuation)."""
+    """The limits of a text. `size`: bytes in all; `bare`: bytes outside strings (blanks, numbers, punctuation)."""
 
     size: int
     depth: int
@@ -30,19 +30,19 @@ class Bounds:
 
 
 def decoded(body: bytes, bounds: Bounds, pairs_hook: PairsHook | None = None) -> Any:
-    """The value that a JSON text in UTF-8 spells. Raises ValueError for anything else, and beyond the bounds.
+    """Decode a JSON text in UTF-8. Raises ValueError if it is not JSON, or exceeds the bounds.
 
-    Half a character (a lone surrogate) is decoded as JSON spells it: who uses a string asks whether it can be encoded.
+    A lone surrogate is decoded as it is: whoever uses a string checks whether it can be encoded.
     """
     check(body, bounds)
-    # From a text, as from bytes the decoder would also take UTF-16, which is measured wrongly here.
+    # From a `str`: from bytes, the decoder would also accept UTF-16, which `check` measures wrongly.
     return json.loads(body.decode(), object_pairs_hook=pairs_hook, parse_constant=_no_json)
 
 
 def check(body: bytes, bounds: Bounds) -> None:
-    """Raise ValueError if the text holds more than it may. Says nothing of whether it is JSON.
+    """Raise ValueError if the text exceeds the bounds. The text need not be JSON.
 
-    Where it is none, decoding ends at the first fault, and what comes before that is measured as it will be read.
+    If it is not JSON, decoding ends at the first fault, and the part before the fault is measured correctly.
     """
     if len(body) > bounds.size:
         raise ValueError("too long")

@@ -1,4 +1,4 @@
-"""A Lease of `coordination.k8s.io`: read, take, renew, release, each by the version that was read."""
+"""Reads and writes a Lease of `coordination.k8s.io`. A write fails if the Lease has changed since it was read."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,14 +11,14 @@ from .answers import Conflict, NotFound
 from .port import JsonApi
 
 ATTEMPTS = 5
-"""How often a write to the Lease is tried that somebody else's, the leader's renewal say, comes before."""
+"""How often a write to the Lease is tried if another write, such as the leader's renewal, comes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """A Lease as it was read. `version` changes with every renewal: that is how others see that the holder lives.
+    """A Lease as it was read. `version`: changes with every renewal, which shows standbys that the holder is alive.
 
-    `annotations`, `labels`: other people's, written back as they are.
+    `annotations`, `labels`: kept as they are by a write.
     """
 
     holder: str
@@ -39,7 +39,7 @@ class LeaseApi:
         self._name = name
 
     async def read(self) -> Holding | None:
-        """The Lease as it is, None if there is none."""
+        """The current Lease; None if there is none."""
         try:
             raw = await self._api.request("GET", f"{self._base}/{self._name}", resource="leases")
         except NotFound:
@@ -47,7 +47,7 @@ class LeaseApi:
         return _holding(raw)
 
     async def write(self, before: Holding | None, holder: str, duration_s: int) -> Holding | None:
-        """Make `holder` hold it, if it is still as `before`; None if somebody else was faster. `holder` "": nobody."""
+        """Write the holder ("": nobody) if the Lease still has the version of `before`; None if it has another one."""
         transitions = before.transitions if before else 0
         if before and before.holder != holder and holder:
             transitions += 1
@@ -72,9 +72,9 @@ class LeaseApi:
             return None
 
     async def amend(self, annotation: str, change: Callable[[str], str]) -> None:
-        """Change one annotation, whoever holds the Lease, or nobody. Nothing is written where the text stays equal.
+        """Change one annotation, whoever holds the Lease. Nothing is written if the text stays equal.
 
-        `change` gets the text as stored, empty if there is none, and may be asked again if somebody else was faster.
+        `change` gets the stored text, empty if there is none. It is called again if another write comes first.
         """
         for _ in range(ATTEMPTS):
             raw = await self._stored()
@@ -94,7 +94,7 @@ class LeaseApi:
         raise Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the Lease changes all the time")
 
     async def _stored(self) -> dict[str, Any]:
-        """The Lease as stored, else one that nobody holds and that has yet to be made."""
+        """The stored Lease; if there is none, the body of a new one without a holder."""
         try:
             return await self._api.request("GET", f"{self._base}/{self._name}", resource="leases")
         except NotFound:

@@ -1,4 +1,4 @@
-"""`ByocPhoneNumber` objects: LIST, GET, status, finalizer. Answers are raw JSON for the one door into the cache."""
+"""Reads `ByocPhoneNumber` objects and writes their status and finalizer. Answers are raw JSON, for `Cache.seen`."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _BASE = f"/apis/{GROUP}/{VERSION}"
 
 
 def scopes(base: str, namespaces: Sequence[str], plural: str) -> list[str]:
-    """The LIST paths for some namespaces, or for all when none is named."""
+    """The LIST paths of these namespaces; one path for all namespaces if there are none."""
     if not namespaces:
         return [f"{base}/{plural}"]
     return [f"{base}/namespaces/{namespace}/{plural}" for namespace in namespaces]
@@ -33,17 +33,17 @@ class NumberApi:
                 yield raw
 
     async def get(self, key: Key) -> dict[str, Any] | None:
-        """One number, None if there is none."""
+        """One number; None if there is none."""
         try:
             return await self._api.request("GET", _path(key), resource=PLURAL)
         except NotFound:
             return None
 
     async def patch_status(self, number: PhoneNumber, patch: Mapping[str, Any]) -> dict[str, Any]:
-        """Merge-patch the status; the object as stored.
+        """Merge-patch the status. Returns the object as stored.
 
-        The API server does not compare the UID: a patch that meets a successor with the same name changes its status.
-        The successor's first run then writes the status anew.
+        The API server does not compare the UID. If the object was replaced by a new one of the same name, the patch
+        changes the status of the new object, whose first run then writes it again.
         """
         return await self._api.request(
             "PATCH",
@@ -54,7 +54,7 @@ class NumberApi:
         )
 
     async def add_finalizer(self, number: PhoneNumber) -> dict[str, Any]:
-        """Add our finalizer, only if the object is still the version we judged; the object as stored."""
+        """Add our finalizer, if the object still has the version that was assessed. Returns the object as stored."""
         patch: list[dict[str, Any]] = [
             {"op": "test", "path": "/metadata/resourceVersion", "value": str(number.resource_version)},
         ]
@@ -65,7 +65,7 @@ class NumberApi:
         return await self._patch(number.key, patch)
 
     async def remove_finalizer(self, number: PhoneNumber) -> dict[str, Any]:
-        """Take our finalizer away, wherever else the object has changed meanwhile."""
+        """Remove our finalizer, even if other parts of the object have changed. Returns the object as stored."""
         index = number.finalizer_at
         return await self._patch(
             number.key,

@@ -1,4 +1,4 @@
-"""A LIST in pages that shrink where they are too much, so that no object keeps the others from being listed."""
+"""A LIST in pages that shrink if they are too large, so that no object keeps the others from being listed."""
 
 import base64
 import json
@@ -15,23 +15,23 @@ from .reading import MAX_OBJECT, AnswerTooLong, Told, Unreadable, decoded, read_
 PAGE_SIZE = 50
 
 PAGE_BYTES = 8 * 1024 * 1024
-"""A page of many objects is in memory as a whole; one that is longer is asked for in parts."""
+"""The most bytes of a page of many objects, which is in memory as a whole. A longer page is requested in parts."""
 
 PAGE_S = 5.0
 ONE_S = 60.0
-"""Seconds for a page, and for a page of one object. An object with 110,000 managed fields takes one or two."""
+"""The timeouts of a page and of a page of one object. An object with 110,000 managed fields takes 1 to 2 s."""
 
 QUICK_S = 3.0
-"""A page that took no longer may be followed by one of twice the size."""
+"""If a page took no longer, the next page may be twice as large."""
 
 SHRINK = 4
 STARTS = 5
-"""How often a LIST may lose its place (410) before it is given up for now."""
+"""How often the continue token of a LIST may expire (410) before the LIST fails."""
 
 _LOST = "the API server loses the place in its list"
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-"""Asks for names in place of objects."""
+"""The media type that asks for names instead of objects."""
 
 JSON = "application/json"
 
@@ -45,7 +45,7 @@ class Fetch(Protocol):
 
 
 class Pages:
-    """One LIST. `told` hears of every object that is passed over."""
+    """One LIST. `told`: called with every object that cannot be read."""
 
     def __init__(self, fetch: Fetch, resource: str, told: Told, clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
@@ -92,9 +92,9 @@ class Pages:
                 return
 
     async def _step_over(self, url: str, path: str, why: AnswerTooLong) -> str:
-        """Tell of the one object that cannot be had, and the token for what comes behind it.
+        """Report the one object that the API server does not return. Returns the token of the next page.
 
-        Raises `Unavailable` where not even its name can be had: then the API server is in trouble as a whole.
+        Raises `Unavailable` if the API server does not even return the object's name.
         """
         try:
             text = await self._fetch(f"{url}&includeObject=None", accept=TABLE, timeout_s=ONE_S, most_bytes=PAGE_BYTES)
@@ -119,9 +119,9 @@ def _url(path: str, query: Mapping[str, str], limit: int, token: str) -> str:
 
 
 def _last_before(token: str) -> tuple[str, str]:
-    """Namespace and name of the object before a place in a list, empty where the token does not tell.
+    """Namespace and name of the last object before a continue token; empty if the token does not tell.
 
-    How tokens are made: apiserver `pkg/storage/continue.go`. It is no interface; it is only looked at for a message.
+    The form of a token is no public interface (apiserver `pkg/storage/continue.go`). Only a message depends on it.
     """
     try:
         place = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))

@@ -1,4 +1,4 @@
-"""The port through which the parts of this package see the API server; `ClusterApi` and `FakeApi` fit it."""
+"""The interface of the API server for the other modules; `ClusterApi` and `FakeApi` implement it."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Protocol
@@ -7,9 +7,9 @@ from .reading import Told
 
 
 class JsonApi(Protocol):
-    """JSON in, JSON out. Raises `ApiRefused` (4xx), `Unavailable` (everything passing) and `Unreadable` (an object).
+    """Requests with JSON. Raises `ApiRefused` (4xx), `Unavailable` (temporary) and `Unreadable` (an object).
 
-    `unreadable`: hears of every object that a LIST passes over.
+    `unreadable`: called with every object of a LIST that cannot be read.
     """
 
     unreadable: Told
@@ -17,11 +17,11 @@ class JsonApi(Protocol):
     async def request(
         self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
     ) -> dict[str, Any]:
-        """One request, its JSON answer."""
+        """Send one request; returns the JSON of the answer."""
         ...
 
     def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Every object of a LIST that can be read, however many requests that takes."""
+        """Every object of a LIST that can be read, by as many requests as needed."""
         ...
 
     async def close(self) -> None:
@@ -32,6 +32,6 @@ class JsonApi(Protocol):
 class UserApi(JsonApi, Protocol):
     """What a command line needs beside: texts that are no JSON."""
 
-    def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:
+    def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:
         """The lines of a text, such as a pod's log; `silent_s`: seconds without any after which it is given up."""
         ...

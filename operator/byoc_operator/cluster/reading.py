@@ -1,7 +1,7 @@
-"""The one door for JSON that comes from the API server: of every object what we use, whatever else it holds.
+"""Reads all JSON from the API server: from each object, the parts that the operator uses.
 
-Small texts are decoded as they are. Large ones, and those that the decoder refuses, are cut to a shape (`cutting`).
-An object that cannot be read at all is `Unreadable`; it is told of and passed over.
+Small texts are decoded as a whole. Large texts, and those that the decoder refuses, are cut to a shape (`cutting`). An
+object that cannot be read is `Unreadable`: it is reported and skipped.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from .shapes import Entries, Fields, Items, Leaf, Place, Shape, There
 from .surroundings import AROUND
 
 SMALL = 64 * 1024
-"""Bytes that are decoded at once. As many brackets take Python 2 MB and a millisecond; an ordinary number has 2 KB."""
+"""The most bytes of a text that is decoded as a whole. As many brackets take 2 MB and 1 ms; a number has about 2 KB."""
 
 SMALL_PAGE = 512 * 1024
-"""The same for a page of many objects."""
+"""As `SMALL`, for a page of many objects."""
 
 MAX_OBJECT = 16 * 1024 * 1024
-"""Bytes of JSON. etcd takes 1.5 MB; characters that JSON spells in six, and base64, make more of it."""
+"""The most bytes of an object in JSON. etcd stores 1.5 MB; escaped characters and base64 make it longer."""
 
 TURN_S = 0.002
-"""How long a large text keeps everybody else waiting at a time."""
+"""For how long the reading of a large text blocks other tasks at a time."""
 
 MAX_ANNOTATION = 300_000
 """All annotations of an object together may have 256 KiB (apimachinery, `TotalAnnotationSizeLimitB`)."""
@@ -57,7 +57,7 @@ NUMBER = Fields(
         "status": Leaf(256 * 1024, max_depth=16),
     }
 )
-"""Of a number: no `managedFields`, labels, owners, foreign annotations; of finalizers only where ours stands."""
+"""The parts of a number: without `managedFields`, labels, owners and foreign annotations; our finalizer's position."""
 
 SECRET = Fields(
     {
@@ -70,18 +70,18 @@ SECRET = Fields(
             }
         ),
         "type": Leaf(),
-        # What is far too long for a credential is as good as any text that is.
+        # A value that is far too long for a credential is replaced by one that is just too long.
         "data": Entries(Leaf(64 * 1024, max_depth=0, instead=to_base64("." * (MAX_BYTES + 1))), most=MAX_KEYS + 1),
     }
 )
-"""Of a Secret: of `managedFields` only when `data` was written."""
+"""The parts of a Secret: of `managedFields` only the times at which `data` was written."""
 
 SHAPES: Mapping[str, Shape] = {PLURAL: NUMBER, f"{PLURAL}/status": NUMBER, "secrets": SECRET, **AROUND}
 
 
 @dataclass(eq=False)
 class Unreadable(OperatorError):
-    """An object that is passed over, as far as one can tell which."""
+    """An object cannot be read. `namespace`, `name` and `version` are empty if they cannot be read either."""
 
     message: str
     resource: str = ""
@@ -98,19 +98,19 @@ class Unreadable(OperatorError):
 
 @dataclass(eq=False)
 class AnswerTooLong(Unavailable):
-    """The answer is too long, or takes too long: a smaller page may not."""
+    """The answer is too long, or takes too long. A smaller page may succeed."""
 
 
 Told = Callable[[Unreadable], None]
-"""Hears of every object that is passed over, each time it is met."""
+"""Called with every object that cannot be read, each time it is met."""
 
 
 def pass_over(_: Unreadable) -> None:
-    """Nobody listens."""
+    """Ignore the object: the default."""
 
 
 async def gently(steps: Steps) -> Any:
-    """The result of work in steps, with others let in every `TURN_S`."""
+    """Do work in steps, and let other tasks run every `TURN_S`. Returns the result of the work."""
     until = time.perf_counter() + TURN_S
     while True:
         try:
@@ -123,9 +123,9 @@ async def gently(steps: Steps) -> Any:
 
 
 async def read(text: bytes, resource: str, *, stored: bool = True) -> dict[str, Any]:
-    """One object of a resource, in a bounded size. Raises `Unreadable`.
+    """Read one object of a resource, in a bounded size. Raises `Unreadable`.
 
-    `stored`: it must say which it is; what only would be stored, after a dry run, has no resourceVersion.
+    `stored`: the object must have a name, UID and resourceVersion. The answer to a dry run has no resourceVersion.
     """
     value = decoded(text) if len(text) <= SMALL else None
     shape = SHAPES.get(resource)
@@ -143,9 +143,9 @@ async def read(text: bytes, resource: str, *, stored: bool = True) -> dict[str, 
 
 
 async def read_page(text: bytes, resource: str, told: Told) -> AsyncIterator[dict[str, Any] | str]:
-    """The objects of a page, then the token of the next page as a text. Objects that cannot be read are told of.
+    """Yield the objects of a page, then the token of the next page as a text. `told` gets the unreadable objects.
 
-    Raises `Unavailable` if it is no list at all.
+    Raises `Unavailable` if the text is not a list.
     """
     whole = decoded(text) if len(text) <= SMALL_PAGE else None
     if isinstance(whole, dict) and isinstance(whole.get("items") or [], list):
@@ -175,7 +175,7 @@ async def read_page(text: bytes, resource: str, told: Told) -> AsyncIterator[dic
 
 
 def decoded(text: bytes) -> Any:
-    """A small text as Python has it, None if it cannot be: too deep, numbers too long, no UTF-8, no JSON."""
+    """The value of a small JSON text; None if it is too deep, has too long numbers, or is not JSON in UTF-8."""
     try:
         return json.loads(text.decode())
     except (ValueError, RecursionError):
@@ -183,7 +183,7 @@ def decoded(text: bytes) -> Any:
 
 
 def noted(value: Any, faults: tuple[str, ...]) -> Any:
-    """The object with what of it could not be read, for whoever judges it."""
+    """The object, with the parts that could not be read under the key `UNREAD`."""
     if faults and isinstance(value, dict):
         value[UNREAD] = "; ".join(faults)[:512]
     return value
@@ -206,7 +206,7 @@ def token_in(metadata: object) -> str:
 
 
 def identify(value: Any, resource: str) -> None:
-    """Raises `Unreadable` unless the object says which it is: all else may be odd, this is the API server's own."""
+    """Raise `Unreadable` unless the object has a namespace, name, UID and resourceVersion."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     texts = {}
     for name in _IDENTITY:

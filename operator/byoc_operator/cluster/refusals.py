@@ -1,7 +1,7 @@
-"""Which of our requests the API server refuses at present: each cause is told once, and once when it is over.
+"""Records which requests the API server refuses at present, and logs each cause once, and once when it is over.
 
-A **missing right** (RBAC, or a token that is not accepted) hits all objects: it keeps the process from being ready.
-What admission says of one object (a policy, a webhook, a quota) does not. They differ by the API server's words only:
+A **missing right** (RBAC, or a token that is not accepted) concerns all objects, so the process is not ready. A refusal
+by admission (a policy, a webhook, a quota) concerns one object. The two differ in the API server's message only:
 https://github.com/kubernetes/kubernetes/blob/v1.37.0/staging/src/k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go
 """
 
@@ -20,23 +20,23 @@ from .answers import MAX_WORDS, Answer, ApiRefused, Asked, asked, error_of
 log = logging.getLogger(__name__)
 
 _NAMES = re.compile(r'"[^"]*"|\d+')
-"""What differs between objects that one cause hits."""
+"""The parts of a message that differ between objects with the same cause."""
 
 MAX_CAUSES = 64
 MAX_PLACES = 1000
-"""More than that are not remembered one by one: what is told of a cause does not hang on how many objects it hits."""
+"""The most causes, and the most places per cause, that are remembered."""
 
 TOLD_AGAIN_S = 600.0
-"""A cause that comes, goes and comes is told again after so long; before that it is one cause that comes and goes."""
+"""A cause that ends and comes back is logged again only after this time."""
 
 FORGOTTEN_S = 1800.0
-"""What was not refused again for so long nobody tries any more. The longest back-off of a number is 600 s."""
+"""A refusal that is not repeated within this time is forgotten. The longest back-off of a number is 600 s."""
 
 _OUR_OWN_QUESTIONS = "authorization.k8s.io"
 
 
 class _Kind(NamedTuple):
-    """A kind of request that is refused, and for an admission's refusal its words, without names."""
+    """A kind of request that is refused. `words`: the message of a refusal by admission, without names."""
 
     verb: str
     group: str
@@ -50,7 +50,7 @@ class _Kind(NamedTuple):
 
 @dataclass(slots=True)
 class _Cause:
-    """`places`: where it is refused (a namespace, or an object's UID), since when and as what it was asked last."""
+    """Why requests of a kind are refused. `places`: by namespace or object UID, the time and the last request."""
 
     words: str
     told: bool
@@ -58,19 +58,19 @@ class _Cause:
 
 
 class Listener(Protocol):
-    """Hears of our rights."""
+    """Called when a right is missing, or back."""
 
     def right_missing(self) -> None:
-        """The API server refused a request for want of a right, perhaps once more."""
+        """Note that the API server refused a request because a right is missing. May be called repeatedly."""
         ...
 
     def right_regained(self) -> None:
-        """A missing right is back."""
+        """Note that a missing right is back."""
         ...
 
 
 class Refusals:
-    """What is refused at present. `clock`: monotonic seconds."""
+    """The requests that are refused at present. `clock`: monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -81,13 +81,13 @@ class Refusals:
         self._listeners: list[Listener] = []
 
     def listen(self, listener: Listener) -> None:
-        """Have a listener hear of rights that are missing or back."""
+        """Add a listener."""
         self._listeners.append(listener)
 
     def answered(self, what: Asked, error: Failure | None) -> None:
-        """The API server answered a request. Anything but an authorizer's refusal shows that we have the right."""
+        """Record an answer. Any answer but a refusal by RBAC, or an outage, shows that the operator has the right."""
         if what.group == _OUR_OWN_QUESTIONS:
-            return  # whoever may not ask what it may works all the same
+            return  # the operator works without the right to ask for its rights
         if isinstance(error, ApiRefused) and error.missing_right:
             words = f"{error.status}: {error.words}".rstrip(": ")
             self._add(self._rights, _Kind(*what[:3]), what.namespace, what, words)
@@ -97,20 +97,20 @@ class Refusals:
             self.allowed(what)
 
     def watch_answered(self, path: str, watches: bool, status: int) -> None:  # noqa: FBT001 - `Watches.answered`
-        """The API server answered a watch, or the LIST that comes before it."""
+        """Record the answer to a watch, or to the LIST before it."""
         what = asked("GET", path, watches=watches)
         self.answered(what, error_of(Answer("GET", what, status)))
 
     def allowed(self, what: Asked) -> None:
-        """We have this right."""
+        """Record that the operator has this right."""
         if self._rights and self._drop(self._rights, _Kind(*what[:3]), what.namespace):
             for listener in self._listeners:
                 listener.right_regained()
 
     def denied(self, what: Asked, uid: str, words: str) -> bool:
-        """A write about one object is refused for now, whatever refuses it; whether that is news about the object.
+        """Record that a write about one object is refused. Returns whether this object had no refusal before.
 
-        A missing right was told already when it was answered.
+        A missing right is logged by `answered` already.
         """
         words = printable(words, MAX_WORDS)
         kind = _Kind(*what[:3], without_names(words))
@@ -121,22 +121,22 @@ class Refusals:
         return not known
 
     def through(self, uid: str) -> None:
-        """Nothing of this object is refused, or it is gone."""
+        """Record that all writes about this object succeeded, or that the object is gone."""
         for kind in self._denied.pop(uid, ()):
             self._drop(self._denials, kind, uid)
 
     def missing(self) -> list[Asked]:
-        """The rights that we lack at present, each for every namespace where it was refused."""
+        """The missing rights, one entry for each namespace in which a request was refused."""
         self._forget_old()
         return [what for cause in self._rights.values() for _, what in cause.places.values()]
 
     def problems(self) -> list[str]:
-        """The rights that we lack, a line each, with the API server's words."""
+        """The missing rights for /readyz, one line each, with the API server's message."""
         self._forget_old()
         return [f"the API server refuses: {kind.request}: {cause.words}" for kind, cause in self._rights.items()]
 
     def counts(self) -> dict[tuple[str, ...], int]:
-        """How many requests are refused by verb and resource: one for a right in a namespace, one for an object."""
+        """How many refusals there are by verb and resource: one per namespace for a right, else one per object."""
         self._forget_old()
         counts: Counter[tuple[str, ...]] = Counter()
         for kind, cause in (*self._rights.items(), *self._denials.items()):
@@ -158,7 +158,7 @@ class Refusals:
             cause.places[place] = (now, what)
 
     def _drop(self, causes: dict[_Kind, _Cause], kind: _Kind, place: str) -> bool:
-        """Whether the last place of a cause was dropped."""
+        """Remove a place from a cause. Returns whether the cause has ended, as it was the last place."""
         cause = causes.get(kind)
         if cause is None:
             return False
@@ -181,5 +181,5 @@ class Refusals:
 
 
 def without_names(words: str) -> str:
-    """One text for all objects that a cause hits."""
+    """The message without names and numbers, so that it is equal for all objects with the same cause."""
     return _NAMES.sub("…", words)

@@ -1,6 +1,6 @@
-"""Asks the API server whether a right that was missing is back, so that nobody has to run into it once more.
+"""Asks the API server whether a missing right is back, so that no number has to wait for its back-off.
 
-Everybody who is logged in may ask that (`system:basic-user`): it takes no right of our own.
+Every authenticated user may ask this (`system:basic-user`); the operator needs no right for it.
 """
 
 import logging
@@ -18,14 +18,14 @@ _RESOURCE = "selfsubjectaccessreviews"
 
 
 class Regained:
-    """What `refusals` knows to be missing, looked at again."""
+    """Checks the rights that `refusals` has recorded as missing."""
 
     def __init__(self, api: JsonApi, refusals: Refusals) -> None:
         self._api = api
         self.refusals = refusals
 
     async def look(self) -> None:
-        """Ask for each right that is missing; where that cannot be asked, only the next try will tell."""
+        """Ask for each missing right. If the API server cannot be asked, the right stays recorded as missing."""
         for what in self.refusals.missing():
             try:
                 if await self._has(what):

@@ -1,4 +1,4 @@
-"""Secrets: what is remembered of each (never its data), and the values for the moment a run needs them."""
+"""Reads Secrets. Facts about a Secret stay in memory; its values do only for the moment in which a run needs them."""
 
 import asyncio
 import time
@@ -20,10 +20,10 @@ PAGE_SIZE = "20"
 """A Secret may have a megabyte."""
 
 SHARED_FOR_S = 1.0
-"""How long one GET answers everybody who asks: thousands of numbers may share one Secret."""
+"""For how many seconds one GET serves all callers, because thousands of numbers may share one Secret."""
 
 GETS_FOR_NEWEST = 5
-"""How often a GET may be overtaken by an event before it is believed all the same."""
+"""How often a GET is repeated because a watch has reported a newer version meanwhile."""
 
 Name = tuple[str, str]
 """Namespace and name of a Secret."""
@@ -33,19 +33,19 @@ class Opener(Protocol):
     """Opens sealed values."""
 
     def open(self, text: str, namespace: str, field: Field) -> str | Verdict:
-        """The value of a sealed text for this namespace and field, or why it does not open."""
+        """The value of a sealed text for this namespace and field; a verdict if it does not open."""
         ...
 
     async def read_again(self, since: float) -> None:
-        """Return once the opener knows the keys as they were after `since` (monotonic seconds).
+        """Read the sealing keys, unless they were read after `since` (monotonic seconds).
 
-        What did not open may open then. Raises `Waiting` if it is too early to ask, `Unavailable`.
+        A value that did not open may open then. Raises `Waiting` if the last read was too recent, and `Unavailable`.
         """
         ...
 
 
 class Secrets:
-    """All Secrets that numbers refer to. Labelled ones tell of their changes; the others are asked."""
+    """All Secrets that numbers refer to. A watch reports changes of labelled Secrets; the others are read by GET."""
 
     def __init__(
         self,
@@ -68,13 +68,13 @@ class Secrets:
         self._unopened: dict[Name, tuple[str, float]] = {}
 
     def known(self, namespace: str, name: str) -> SecretFacts | None:
-        """What is remembered, without values; None if nothing is."""
+        """The remembered facts of a Secret, without values; None if there are none."""
         return self._facts.get((namespace, name))
 
     def seen(self, raw: Mapping[str, Any]) -> bool:
-        """Take in a Secret from a watch, LIST or GET; whether its usable values are new to us.
+        """Take in a Secret from a watch, LIST or GET. Returns whether its usable values have changed.
 
-        The newest resourceVersion wins, so that a slow GET never undoes an event.
+        The newest resourceVersion wins, so that the answer to a slow GET never replaces a newer event.
         """
         return self._take(self._read(raw))
 
@@ -88,44 +88,45 @@ class Secrets:
         return before is None or _usable(before) != _usable(facts)
 
     def any_sealed(self) -> Name | None:
-        """A Secret that is known to hold a sealed value, if there is one."""
+        """A Secret with a sealed value; None if none is known."""
         return next((name for name, facts in self._facts.items() if facts.sealed), None)
 
     def forget_unopened(self) -> list[Name]:
-        """Forget the Secrets whose values could not be opened, as there are other keys now; which they were."""
+        """After a change of the keys: forget the Secrets whose values could not be opened. Returns their names."""
         names = list(self._unopened)
         for name in names:
             self.forget(*name)
         return names
 
     def forget(self, namespace: str, name: str) -> None:
-        """It was deleted, or lost its label: only a GET can tell."""
+        """Forget a Secret that was deleted or lost its label. The next run reads it by GET."""
         self._facts.pop((namespace, name), None)
         self._flights.pop((namespace, name), None)
         self._unopened.pop((namespace, name), None)
 
     def labelled_but(self, listed: Collection[Name]) -> list[Name]:
-        """What is remembered as labelled and was not listed: it was deleted, or lost its label, and nobody told."""
+        """The Secrets that are remembered as labelled and are not in `listed`: deleted, or without the label now."""
         return [name for name, facts in self._facts.items() if facts.watched and name not in listed]
 
     async def fetch(self, namespace: str, name: str) -> SecretFacts | None:
-        """The Secret with its values, by one GET that all who ask at the same time share; None if there is none.
+        """The Secret with its values; None if there is none. Callers at the same time share one GET.
 
-        Never older than what a watch has told: a GET that was under way when the Secret changed is not believed.
+        The answer is never older than the last event of a watch: if the Secret changed during the GET, it is read
+        again.
         """
         for _ in range(GETS_FOR_NEWEST):
             facts = await self._shared(namespace, name)
             known = self._facts.get((namespace, name))
-            # A GET that finds nothing forgets what was known: if something is, a watch has told of it since.
+            # A GET that finds no Secret forgets it. If it is known all the same, a watch has reported it since.
             if known is None or (facts and int(facts.resource_version) >= int(known.resource_version)):
                 return facts
             self._flights.pop((namespace, name), None)
-        # Versions went back: the cluster was restored from a backup.
+        # The versions are lower than before: the cluster was restored from a backup.
         self.forget(namespace, name)
         return await self._shared(namespace, name)
 
     async def aclose(self) -> None:
-        """End the GETs that are under way."""
+        """Cancel the GETs under way."""
         flights = [flight for _, flight in self._flights.values()]
         for flight in flights:
             flight.cancel()
@@ -136,15 +137,15 @@ class Secrets:
         started, flight = self._flights.get(key, (0.0, None))
         if flight is None or (flight.done() and self._clock() - started > SHARED_FOR_S):
             flight = asyncio.create_task(self._get(namespace, name), name=f"get secret {namespace}/{name}")
-            # Somebody has to look at the exception even if everyone who asked has gone.
+            # Retrieve the exception even if all callers are cancelled: otherwise asyncio logs it.
             flight.add_done_callback(lambda done: done.cancelled() or done.exception())
             self._flights[key] = (self._clock(), flight)
             self._drop_later(key)
-        # Shielded: one caller that is cancelled must not take the answer from the others.
+        # Shielded: the cancellation of one caller must not cancel the GET of the others.
         return await asyncio.shield(flight)
 
     def _drop_later(self, key: Name) -> None:
-        """Values live in memory for no longer than they are shared."""
+        """Drop the answer, and so its values, after `SHARED_FOR_S`."""
         flight = self._flights[key]
 
         def drop() -> None:
@@ -166,7 +167,7 @@ class Secrets:
         facts = self._read(raw)
         self._take(facts)
         if facts.unopened:
-            # Sealed with a key that is newer than those we know? Nothing is said before they were read again.
+            # The key may be newer than the last read of the keys, so they are read again before any verdict.
             _, since = self._unopened.get((namespace, name), ("", self._clock()))
             await self._opener.read_again(since)
             facts = self._read(raw)
@@ -184,7 +185,7 @@ class Secrets:
         return secret_facts(raw, self._reading, labelled_only=self._labelled_only)
 
     def _note_unopened(self, name: Name, facts: SecretFacts) -> None:
-        """Since when a version of a Secret is known that no key opens: a look at the keys since then is enough."""
+        """Remember since when a version of a Secret is known that no key opens: keys read later need no other read."""
         version, _ = self._unopened.get(name, ("", 0.0))
         if not facts.unopened:
             self._unopened.pop(name, None)

@@ -1,4 +1,4 @@
-"""Shapes: what is taken out of a JSON text, with a bound on size, count and depth (`cutting` takes it out)."""
+"""Shapes: which parts `cutting` reads from a JSON text, with limits on size, count and depth."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from functools import cached_property
 class Leaf:
     """A value as it is.
 
-    One that is larger, deeper or no JSON for Python becomes `instead`, and is a fault if that is None.
+    A value that is larger, deeper or not JSON for Python becomes `instead`; if `instead` is None, it is a fault.
     """
 
     max_bytes: int = 1024
@@ -20,25 +20,25 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """Only that the key is there: an empty object stands for its value."""
+    """A value of which only the existence matters: it becomes an empty object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a text stands in a list of texts: `{"count": how many there are, "at": the first index or None}`."""
+    """The position of a text in a list of texts: `{"count": length of the list, "at": the first index or None}`."""
 
     wanted: str
 
 
 @dataclass(frozen=True)
 class Fields:
-    """An object, and of it these fields."""
+    """These fields of an object."""
 
     fields: Mapping[str, "Shape"]
 
     @cached_property
     def others(self) -> re.Pattern[bytes]:
-        """A run of fields without depth that nobody asked for, each with the comma behind it."""
+        """Matches a run of other fields whose values have no depth, each with the comma after it."""
         wanted = b"|".join(re.escape(name.encode()) for name in self.fields)
         value = rb'(?:"(?:[^"\\]++|\\.){0,8}+"|\[\]|\{\}|[^"\[\]{},:\s]++)'
         return re.compile(rb'(?:"(?!(?:' + wanted + rb')")[^"\\]*+":' + value + rb",){0,512}+", re.DOTALL)
@@ -46,7 +46,7 @@ class Fields:
 
 @dataclass(frozen=True, slots=True)
 class Entries:
-    """An object with whatever keys, the first `most` of them."""
+    """The first `most` entries of an object, with any keys."""
 
     each: "Shape"
     most: int
@@ -54,7 +54,7 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list, the first `most` of it."""
+    """The first `most` items of a list."""
 
     each: "Shape"
     most: int

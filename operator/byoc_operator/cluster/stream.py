@@ -1,8 +1,9 @@
-"""What kopf is handed of the cluster: lists without objects, and watches line by line in a bounded size.
+"""Filters kopf's requests: its LISTs return no objects, and its watches are read line by line in a bounded size.
 
-kopf decodes whatever comes, and its watch ends with the first line that it cannot. So each line is read here first; a
-large one is cut to what we use, one that cannot be read is told of and left out. Objects are listed by the engine, in
-pages that shrink (`pages`): of a LIST kopf needs the version to watch from, and a large page must not hold that up.
+kopf decodes every line of a watch, and the watch ends at the first line that kopf cannot decode. This module therefore
+reads each line first: it cuts a large line to the parts that the operator uses, and reports and drops a line that
+cannot be read. The engine lists the objects itself (`pages`). kopf needs from a LIST only the version from which to
+watch, and a large page must not delay that.
 """
 
 import asyncio
@@ -22,20 +23,20 @@ log = logging.getLogger(__name__)
 CHUNK = 256 * 1024
 
 NO_NAME = "-"
-"""No object has this name: it is no DNS name."""
+"""A name that no object can have, because it is not a DNS name."""
 
 BROKEN_PAUSE_S = 2.0
-"""Before a watch begins anew that the API server broke off with an error."""
+"""The pause in seconds before a watch begins again after the API server ended it with an error."""
 
 _GONE = 410
 BEGIN_ANEW = b'{"type": "ERROR", "object": {"kind": "Status", "code": 410}}'
 
 
 def reading(told: Told, listed: Callable[[str], None]) -> aiohttp.ClientMiddlewareType:
-    """For the session that kopf works with. `listed` hears of the path of each LIST, once it is answered.
+    """The middleware for kopf's HTTP session. `listed`: called with the path of each LIST that was answered.
 
-    The watch that follows tells what happens to objects after that LIST. What was there before is told by a LIST of our
-    own, which has to begin once kopf's is answered.
+    kopf's watch reports the changes after its LIST. The objects before that come from a LIST of the engine, which has
+    to begin after kopf's LIST is answered.
     """
 
     async def read(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -43,7 +44,7 @@ def reading(told: Told, listed: Callable[[str], None]) -> aiohttp.ClientMiddlewa
         watches = query.get("watch") == "true"
         lists = request.method == "GET" and not watches and "limit" in query
         if lists:
-            # From the API server's memory: no object is read from etcd, and none is sent.
+            # The API server answers this from its memory: it reads no object from etcd and sends none.
             selected = f"metadata.name={NO_NAME}"
             request.url = request.url.without_query_params("limit").update_query(
                 {"fieldSelector": selected, "resourceVersion": "0"}
@@ -62,7 +63,7 @@ def reading(told: Told, listed: Callable[[str], None]) -> aiohttp.ClientMiddlewa
 
 
 class Lines:
-    """The body of a watch of a resource, with lines that can be read."""
+    """The body of a watch, reduced to the lines that can be read."""
 
     def __init__(self, content: aiohttp.StreamReader, resource: str, told: Told) -> None:
         self._content = content
@@ -70,20 +71,20 @@ class Lines:
         self._told = told
 
     def __getattr__(self, name: str) -> Any:
-        """Whatever else aiohttp asks of a body."""
+        """All other attributes of the original body."""
         return getattr(self._content, name)
 
     async def iter_chunked(self, _size: int) -> AsyncIterator[bytes]:
-        """Lines, each as a chunk."""
+        """Yield the readable lines, each as one chunk."""
         async for line in self._lines():
             readable = await self._readable(line)
             if readable:
                 yield readable + b"\n"
 
     async def _lines(self) -> AsyncIterator[bytes]:
-        """Lines as they come; of one that is longer than any object may be nothing is kept.
+        """Yield the lines as they come. A line that is longer than `MAX_OBJECT` is reported and not kept.
 
-        What has no end of line was cut off: the next watch begins before it.
+        A last part without an end of line is dropped: the next watch reports that change again.
         """
         kept, length = [], 0
         async for chunk in self._content.iter_chunked(CHUNK):
@@ -101,7 +102,7 @@ class Lines:
                 kept, length = [other], len(other)
 
     async def _readable(self, line: bytes) -> bytes:
-        """A line for kopf, empty if there is none to be made of it."""
+        """The line for kopf; empty if the line cannot be read."""
         if not line.strip():
             return b""
         event = decoded(line) if len(line) <= SMALL else None
@@ -135,7 +136,7 @@ class Lines:
         return event
 
     async def _broken(self, told: object) -> bytes:
-        """The error for kopf: at any but 410 it ends the process, with that one it begins anew."""
+        """The error event for kopf, always 410: kopf then begins the watch again. Any other code ends kopf."""
         if not isinstance(told, dict) or told.get("code") != _GONE:
             log.warning("the API server breaks off the watch of %s; it begins anew", self._resource)
             await asyncio.sleep(BROKEN_PAUSE_S)

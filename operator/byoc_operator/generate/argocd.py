@@ -1,8 +1,8 @@
-"""What Argo CD is told about a `ByocPhoneNumber`: the Lua of `deploy/argocd`, packed as Argo CD reads it.
+"""Makes Argo CD's settings for a `ByocPhoneNumber` from the Lua in `deploy/argocd`.
 
-Argo CD takes health checks and actions from keys of its ConfigMap `argocd-cm`
-(https://argo-cd.readthedocs.io/en/stable/operator-manual/health/). They are made twice from the same Lua: as a partial
-`argocd-cm` for kubectl and kustomize, and as the lines that the chart puts below its own `data:`.
+Argo CD reads health checks and actions from keys of its ConfigMap `argocd-cm`
+(https://argo-cd.readthedocs.io/en/stable/operator-manual/health/). The same Lua goes into two files: a partial
+`argocd-cm` for kubectl and kustomize, and the lines that the chart puts below its own `data:`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _USE = """\
 
 
 class _Literal(str):
-    """Text that stays readable: written as a block, line by line."""
+    """A text that YAML writes as a block, line by line, so that it stays readable."""
 
     __slots__ = ()
 
@@ -47,7 +47,7 @@ def argocd_files(root: Path) -> Mapping[str, str]:
         "metadata": {
             "name": "argocd-cm",
             "namespace": "argocd",
-            # Argo CD overlooks a ConfigMap without the second one.
+            # Argo CD ignores a ConfigMap without the second label.
             "labels": {"app.kubernetes.io/name": "argocd-cm", "app.kubernetes.io/part-of": "argocd"},
         },
         "data": data,
@@ -73,5 +73,5 @@ def _script(path: Path) -> _Literal:
 
 
 def _yaml(content: Mapping[str, Any]) -> str:
-    # Wide: a folded line of Lua would be another script.
+    # A large width, because YAML would otherwise fold lines of Lua and so change the script.
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)

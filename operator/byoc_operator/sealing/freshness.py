@@ -15,10 +15,10 @@ FRESH_S = 5.0
 MISSED_S = 0.5
 """The shortest time in seconds between two reads while there are no keys or they could not be read."""
 
-PATIENCE_S = 1.0
+WAIT_FOR_READ_S = 1.0
 """How many seconds an answer waits for a read: the API server waits five seconds for the answer."""
 
-LOOK_WITHIN_S = 3.0
+READ_WITHIN_S = 3.0
 """How many seconds a read may take: where one of several API servers hangs, the next read may reach another."""
 
 STALE_S = 10.0
@@ -51,7 +51,7 @@ class FreshKeys:
         if self._look is None and self._age_s() > fresh_s and self._clock() - self._tried > MISSED_S:
             self._tried = self._clock()
             self._look = asyncio.create_task(self._look_again(), name="look at the sealing keys")
-        left_s = self._tried + PATIENCE_S - self._clock()
+        left_s = self._tried + WAIT_FOR_READ_S - self._clock()
         if self._look is not None and left_s > 0:
             await asyncio.wait({self._look}, timeout=left_s)
         stale = "the API server does not let them be read just now" if self._age_s() > STALE_S else ""
@@ -63,7 +63,7 @@ class FreshKeys:
     async def _look_again(self) -> None:
         began = self._clock()
         try:
-            async with asyncio.timeout(LOOK_WITHIN_S):
+            async with asyncio.timeout(READ_WITHIN_S):
                 await self._keys.load()
             self._seen = began
         except (TimeoutError, Unavailable):

@@ -18,7 +18,7 @@ RETRY_S = 15.0
 """The longest pause in seconds after a look that the API server did not answer."""
 
 JITTER = 0.1
-"""Looks of several installations must not fall on the same second for ever."""
+"""The random part of a pause, so that several installations do not read at the same second for ever."""
 
 
 class SealedValues(Protocol):

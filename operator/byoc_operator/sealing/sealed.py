@@ -24,7 +24,7 @@ MAX_SEALED = 8192
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 _FERNET_VERSION = 0x80
-# Version, time and IV before the cipher text; the signature after it; AES blocks.
+# Bytes before the cipher text (version, time, IV), bytes of the signature after it, bytes of an AES block.
 _HEAD, _SIGNATURE, _BLOCK = 1 + 8 + 16, 32, 16
 _FINGERPRINT_LENGTH = 16
 """Hex characters of a key's SHA-256: 64 bits tell a handful of keys apart, and do not reveal 256 random bits."""
@@ -218,7 +218,7 @@ def _other_use(problem: str, rule: str) -> Stalled:
 
 
 def _is_text(value: str) -> bool:
-    """Whether the value can be encoded: JSON can spell half a character (a lone surrogate)."""
+    """Whether the value can be encoded: JSON can contain a lone surrogate, which UTF-8 cannot."""
     try:
         value.encode()
     except UnicodeEncodeError:

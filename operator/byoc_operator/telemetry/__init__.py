@@ -1,4 +1,4 @@
-"""What the outside sees of the process: metrics, `/healthz` and `/readyz`, logs, the state of the watches.
+"""Observability of the process: metrics, `/healthz` and `/readyz`, logs, the state of the watches.
 
 Imports: process, api.
 """

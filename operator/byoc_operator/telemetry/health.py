@@ -13,17 +13,20 @@ from ..process.port import Port
 OK, BAD_REQUEST, NOT_READY = 200, 400, 503
 
 CONNECTIONS = 32
-"""The kubelet opens one for each probe, Prometheus keeps one."""
+"""How many connections the port accepts: the kubelet opens one for each probe, Prometheus keeps one."""
 
-KEPT = 20
-"""Every scrape gets the same answer for so many times as long as it took to make. So scrapes take at most a twentieth
-of the process's time, however often somebody asks."""
+REUSED = 20
+"""How long an answer to a scrape is reused, in multiples of the time that it took to make.
+
+Scrapes therefore take at most a twentieth of the process's time, however often somebody asks.
+"""
 
 
 class HealthServer:
-    """Answers probes. `ready` returns what keeps the process from being ready (empty: nothing), and more to show.
+    """Answers probes and scrapes.
 
-    `failure`: why the process must end, and does so; empty: it need not.
+    `ready`: returns the problems that keep the process from being ready, and further facts to show. `failure`: returns
+    why the process must end; empty if it need not.
     """
 
     def __init__(
@@ -57,18 +60,21 @@ class HealthServer:
         await self._port.stop()
 
     def problem(self) -> str:
-        """Why the port does not answer, or will not for long; empty: all is well."""
+        """Why the port does not answer, or soon will not; empty if it answers."""
         return self._port.problem()
 
     async def _healthz(self, _request: web.Request) -> web.Response:
-        """Whether a restart would mend anything: the process has failed, or, without an answer, its loop is blocked."""
+        """Liveness: fails if a restart would help. A process whose event loop is blocked does not answer at all."""
         failure = self._failure()
         if failure:
             return web.json_response({"status": "failed", "because": failure}, status=NOT_READY)
         return web.json_response({"status": "ok"})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        """Caches listed and watches alive. LiveKit is shown only: a rollout must not hang while LiveKit is down."""
+        """Readiness: fails until caches are listed and watches are open.
+
+        The state of LiveKit is shown and does not count, so that a rollout does not hang while LiveKit is down.
+        """
         missing, shown = self._ready()
         body = {"status": "ok" if not missing else "not ready", "waitingFor": missing, **shown}
         return web.json_response(body, status=NOT_READY if missing else OK)
@@ -78,7 +84,7 @@ class HealthServer:
         if started >= self._fresh_until:
             self._scraped = generate_latest(self._registry)
             ended = time.monotonic()
-            self._fresh_until = ended + KEPT * (ended - started)
+            self._fresh_until = ended + REUSED * (ended - started)
         return web.Response(body=self._scraped, headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
@@ -86,7 +92,7 @@ class HealthServer:
 async def _without_body(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Nothing here takes a body."""
+    """Refuses a request with a body, because no path of this port takes one."""
     if request.body_exists:
         refusal = web.json_response({"message": "a request without a body is expected"}, status=BAD_REQUEST)
         refusal.force_close()

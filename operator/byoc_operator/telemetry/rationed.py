@@ -1,11 +1,11 @@
-"""Log lines that strangers can cause: so many of a kind in a minute, the last of them says so."""
+"""Limits the log lines that anybody can cause who reaches a port: so many of a kind in a minute."""
 
 import logging
 import time
 from collections.abc import Callable
 
-CAUSED_BY_STRANGERS = ("aiohttp.server", "asyncio", "byoc_operator.admission.server")
-"""Loggers of the ports, where nobody logs in, and of what becomes of connections."""
+LIMITED = ("aiohttp.server", "asyncio", "byoc_operator.admission.server")
+"""The loggers of the ports, which need no authentication, and of connections."""
 
 LINES, WITHIN_S = 20, 60.0
 _MAX_KINDS = 256
@@ -13,7 +13,10 @@ _KIND_LENGTH = 120
 
 
 class Rationed(logging.Filter):
-    """Lets through `LINES` lines of a kind within `WITHIN_S`. A kind: what a line says, without its values."""
+    """Lets through `LINES` lines of a kind within `WITHIN_S`; the last one says that more follow.
+
+    Lines are of one kind if logger and format string are equal, whatever their arguments.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -21,8 +24,8 @@ class Rationed(logging.Filter):
         self._told: dict[str, tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is to be written."""
-        if record.name not in CAUSED_BY_STRANGERS:
+        """Whether to write the line."""
+        if record.name not in LIMITED:
             return True
         now = self._clock()
         kind = self._kind(record, now)
@@ -35,7 +38,7 @@ class Rationed(logging.Filter):
         return count < LINES
 
     def _kind(self, record: logging.LogRecord, now: float) -> str:
-        """Of a text of several lines the first: what follows are the values, where it is asyncio's."""
+        """The kind of a line: logger and first line of the format string. asyncio puts values into further lines."""
         kind = f"{record.name} {str(record.msg).partition(chr(10))[0]}"[:_KIND_LENGTH]
         if kind in self._told or len(self._told) < _MAX_KINDS:
             return kind

@@ -1,8 +1,7 @@
-"""Whether the watches are alive, seen from the HTTP session they run on.
+"""Checks whether the watches are alive, by the requests of the HTTP session on which they run.
 
-A watch that cannot be opened again, or whose opening gets no answer, is silence: nothing fails, and nothing happens.
-Whoever watches must also be there: a watcher that ended, or that neither has its watch open nor tries to open it, will
-tell nothing any more.
+Nothing fails when a watch cannot be opened again or its request gets no answer: changes just do not arrive any more.
+The same happens when a watcher has ended, or when it neither has its watch open nor tries to open it.
 """
 
 import asyncio
@@ -17,15 +16,18 @@ import aiohttp
 log = logging.getLogger(__name__)
 
 OPENING_S = 20.0
-"""An API server that has not answered a watch after so long is not going to."""
+"""After so long without an answer to the request of a watch, the watch counts as broken."""
 
 SILENT_LOOKS = 300
-"""Looks, one a second, at a watch that is closed and not asked for. kopf waits for up to 21 s between two attempts."""
+"""After so many checks, one a second, a watch that is closed and not requested counts as dead.
+
+kopf waits for up to 21 s between two attempts.
+"""
 
 
 @dataclass(slots=True)
 class _Watcher:
-    """Who watches a path. `silent`: looks in a row at which it neither had its watch open nor asked for it."""
+    """The watcher of a path. `silent`: checks in a row in which it neither had its watch open nor requested it."""
 
     task: "asyncio.Task[object] | None" = None
     requests: int = 0
@@ -36,9 +38,9 @@ class _Watcher:
 
 @dataclass(slots=True)
 class Watches:
-    """State of every watch by its path. `expected`: how many there must be; `clock`: monotonic seconds.
+    """The state of every watch, by path. `expected`: how many there must be. `clock`: seconds, monotonic.
 
-    `answered`: told of each answer, its path, whether it is to a watch, and the HTTP status.
+    `answered`: called for each response with the path, whether the request was a watch, and the HTTP status.
     """
 
     expected: int
@@ -52,11 +54,11 @@ class Watches:
     _missing_looks: int = 0
 
     def begin(self) -> None:
-        """From now on there must be watches."""
+        """Expect the watches from now on."""
         self._due = True
 
     def dead(self) -> str:
-        """Which watch nobody will open any more, to be asked once a second; empty: none."""
+        """The problem of a watch that no watcher will open again, empty if none. To be called once a second."""
         ended = self._ended()
         if ended:
             return ended[0]
@@ -70,7 +72,7 @@ class Watches:
         return "a watch was never asked for" if self._missing_looks > SILENT_LOOKS else ""
 
     def let_go(self) -> None:
-        """End all watchers: when one has failed, kopf forgets the others, and then waits for them for ever."""
+        """Cancel all watchers. When one has failed, kopf does not cancel the others and waits for them for ever."""
         for watcher in self._watchers.values():
             if watcher.task is not None:
                 watcher.task.cancel()
@@ -82,7 +84,7 @@ class Watches:
         ]
 
     def problems(self) -> list[str]:
-        """What is wrong, one line a watch; empty: all are alive."""
+        """The problems, one line for each watch; empty if all are alive."""
         found = self._ended()
         found += [f"the watch {path} cannot be opened: {why}" for path, why in sorted(self._trouble.items())]
         late = [path for path, since in self._opening.items() if self.clock() - since > OPENING_S]
@@ -92,7 +94,7 @@ class Watches:
         return found
 
     def tracing(self) -> aiohttp.TraceConfig:
-        """What to give to the session on which the watches run."""
+        """The tracing for the HTTP session on which the watches run."""
         trace = aiohttp.TraceConfig()
         trace.on_request_start.append(self._started)
         trace.on_request_end.append(self._answered)
@@ -130,7 +132,7 @@ class Watches:
         self._broken(request.url.path, type(request.exception).__name__, request.url.query)
 
     def _broken(self, path: str, why: str, query: Mapping[str, str]) -> None:
-        """A watch failed, or the LIST that comes before it when it starts anew."""
+        """Record the failure of a watch, or of the LIST that precedes a new watch."""
         if not _is_watch(query) and path not in self._open:
             return
         self._opening.pop(path, None)

@@ -8,7 +8,7 @@ from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.errors import Unavailable
-from byoc_operator.sealing.freshness import FRESH_S, MISSED_S, PATIENCE_S, STALE_S, FreshKeys, Keys
+from byoc_operator.sealing.freshness import FRESH_S, MISSED_S, STALE_S, WAIT_FOR_READ_S, FreshKeys, Keys
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, SealingKeys
 from virtual_time import in_virtual_time
@@ -64,7 +64,7 @@ async def test_an_api_server_that_hangs_holds_up_one_review_for_a_second() -> No
     api.inject(Hold(asyncio.Event()), "GET", "secrets")
     began = time()
     assert await asyncio.gather(*(fresh() for _ in range(20))) == [Keys(RING)] * 20
-    assert time() - began == pytest.approx(PATIENCE_S)
+    assert time() - began == pytest.approx(WAIT_FOR_READ_S)
 
 
 @in_virtual_time

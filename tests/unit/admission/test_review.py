@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from byoc_operator.admission.review import MAX_ANNOTATION, MAX_PLAIN, review
+from byoc_operator.admission.manifest import MAX_ANNOTATION
+from byoc_operator.admission.review import MAX_PLAIN, review
 from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.cluster.fake_patch import json_patched
 from byoc_operator.core.credentials import LAST_APPLIED, Field, field_of

@@ -1,5 +1,7 @@
 """`kubectl byoc keys`: what it writes, with which code it ends."""
 
+import json
+
 import pytest
 
 from byoc_operator.api.names import PLURAL
@@ -48,6 +50,14 @@ def test_list_shows_fingerprints_and_who_needs_an_older_key(cluster: Cluster) ->
     assert f"no key opens, or sealed for another use: {NAMESPACE}/lost" in result.stderr
 
 
+def test_list_as_json(cluster: Cluster) -> None:
+    cluster.sealed_secret("one")
+    document = json.loads(cluster.run("keys", "list", "-o", "json").stdout)
+    (fingerprint,) = cluster.ring.fingerprints()
+    item = {"fingerprint": fingerprint, "does": "seals and opens", "count": 1, "secrets": [f"{NAMESPACE}/one"]}
+    assert (document["kind"], document["items"]) == ("KeyList", [item])
+
+
 def test_reseal_and_retire_after_a_rotation(cluster: Cluster) -> None:
     cluster.sealed_secret("labelled")
     cluster.sealed_secret("named", watched=False)
@@ -69,7 +79,7 @@ def test_reseal_and_retire_after_a_rotation(cluster: Cluster) -> None:
 
 
 def test_retire_right_after_a_rotation_waits_for_what_is_still_being_stored(cluster: Cluster) -> None:
-    """A replica of the operator that has not yet seen the new key seals with the one before."""
+    """A replica that has not read the new key yet seals with the old one."""
     cluster.run("keys", "rotate")
     cluster.keys_written(9_000, 1)
     cluster.meanwhile = lambda: cluster.sealed_secret("late")

@@ -1,4 +1,4 @@
-"""What `kubectl byoc` prints of others' texts: no markup, no controls, bounded; quiet when nobody reads."""
+"""Texts of others in the output of `kubectl byoc`: no markup, no control characters, bounded length."""
 
 import os
 import subprocess

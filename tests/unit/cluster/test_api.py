@@ -1,4 +1,4 @@
-"""What goes to the API server at once, against a server that takes its time."""
+"""Concurrent requests to a slow API server."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Configurations of kubectl that cannot be used: each is one line, which quotes nothing of the file."""
+"""Kubeconfigs that cannot be used: each gives one line, which quotes nothing of the file."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What comes from the API server, page by page and line by line: nothing that one object holds keeps out the others."""
+"""Reading pages and watch lines of the API server: the content of one object does not keep out other objects."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""A refused request is told once, when it is over, and bounded."""
+"""A refusal is logged once, its end is logged, and the memory for refusals is bounded."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Secrets: one GET for all who ask, the newest version wins, values do not stay."""
+"""Secrets: callers share one GET, the newest version wins, and values do not stay in memory."""
 
 import asyncio
 import gc

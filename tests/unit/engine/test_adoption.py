@@ -1,4 +1,4 @@
-"""Taking over LiveKit objects that were there before, or that a gone object left: only what may be, losing nothing."""
+"""Adoption: taking over LiveKit objects that existed before, or that a deleted object left, without losing a field."""
 
 from collections import Counter
 from dataclasses import replace
@@ -50,7 +50,7 @@ async def test_the_annotation_may_come_after_the_conflict() -> None:
     await world.settle()
     assert world.ready() == SYNCED
     assert world.ids()[1:] == ("ST_in", "SDR_rule")
-    assert untouched(world, OUT)  # an outbound trunk of somebody else with our number is none of our business
+    assert untouched(world, OUT)  # a foreign outbound trunk with our number does not matter
 
 
 @in_virtual_time
@@ -134,7 +134,7 @@ async def test_marked_objects_are_taken_only_from_gone_objects_of_the_same_place
         assert {str(owner_of(each)) for each in world.livekit.objects()} == {"cluster-a/voice/main"}
         return
     assert untouched(world, *objects)
-    ours = installation == "cluster-a" and name == "gone"  # the number is kept for whom the mark names
+    ours = installation == "cluster-a" and name == "gone"  # the number stays reserved for the owner in the mark
     assert world.ready() == ("False", "NumberClaimed" if ours else "NumberConflict")
 
 
@@ -211,7 +211,7 @@ async def test_a_deletion_takes_nothing_over() -> None:
 
 @in_virtual_time
 async def test_somebody_else_cannot_take_what_a_living_number_holds_by_its_status() -> None:
-    """Ours is also: the ID in our status, with nobody's mark."""
+    """A LiveKit object without a mark is ours if its ID is in our status."""
     world = await world_with()
     await world.apply()
     for each in world.livekit.objects():

@@ -1,4 +1,4 @@
-"""An adopt annotation that stays in Git after it was fulfilled."""
+"""An `adopt` annotation that stays in Git after the adoption."""
 
 import pytest
 
@@ -13,7 +13,7 @@ async def test_a_wish_that_was_fulfilled_asks_for_nothing_once_its_ids_are_gone(
     world = await world_with(OUT, IN, RULE)
     await world.apply(annotations={"adopt": ALL})
     assert world.status()["lastHandledAdopt"] == ALL
-    for _ in range(2):  # LiveKit loses also what was made anew
+    for _ in range(2):  # LiveKit loses the new objects, too
         for each in world.livekit.objects():
             if each.id in lost or each.id not in ALL:
                 world.livekit.drop(each.id)
@@ -31,14 +31,14 @@ async def test_a_recreation_does_not_bring_a_fulfilled_wish_back() -> None:
     world.api.annotate(NAMESPACE, NAME, recreate="1")
     await world.settle()
     assert (world.ready(), "ST_out" in world.ids()) == (SYNCED, False)
-    world.api.edit(NAMESPACE, NAME, inboundAgentId="agent")  # what it then needs for the first time is made
+    world.api.edit(NAMESPACE, NAME, inboundAgentId="agent")  # an object that it needs for the first time is created
     await world.settle()
     assert (world.ready(), len(world.livekit.objects())) == (SYNCED, 3)
 
 
 @in_virtual_time
 async def test_without_the_memory_in_the_status_ids_that_are_gone_give_a_finding_only() -> None:
-    """As after an upgrade, or a restore without statuses: the number has all that it needs."""
+    """After an upgrade, or a restore without statuses, the number has all LiveKit objects that it needs."""
     world = await world_with()
     await world.apply()
     own = world.ids()

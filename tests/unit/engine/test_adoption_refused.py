@@ -1,4 +1,4 @@
-"""What cannot be adopted, and what the operator says of it."""
+"""LiveKit objects that cannot be adopted, and the message about each."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PHONE, World
 from virtual_time import in_virtual_time
 
-# What cannot be taken over
+# What cannot be adopted
 
 OTHER = "+15550100000"
 MANY = ",".join(f"ST_x{index}" for index in range(16))
@@ -78,7 +78,8 @@ async def test_what_cannot_be_taken_over_is_told_with_the_reason_and_nothing_is_
 async def test_whose_mark_keeps_an_outbound_trunk_from_being_taken_is_told_within_the_namespace(
     installation: str, namespace: str, name: str, *, free: bool
 ) -> None:
-    trunk = replace(marked(Owner(installation, namespace, name))[0], numbers=(OTHER,))  # nobody's claim is in the way
+    # No object claims this number.
+    trunk = replace(marked(Owner(installation, namespace, name))[0], numbers=(OTHER,))
     world = await world_with(trunk)
     await world.apply("living", phoneNumber="+15550100009", managementPolicy="Observe")
     await world.apply(annotations={"adopt": "ST_out"}, inboundAgentId=None)

@@ -1,4 +1,4 @@
-"""The same objects in another cluster, with the same LiveKit: nothing is doubled, and the way over is told."""
+"""The same objects in another cluster with the same LiveKit: nothing is doubled, and the message tells how to move."""
 
 from dataclasses import replace
 from typing import Any
@@ -56,14 +56,14 @@ async def test_nothing_is_doubled_in_a_new_cluster_and_the_setting_is_told(spec:
     assert len(new.livekit.objects()) == len(before)
     assert {method for method, _ in new.livekit_writes()} == {"replace"}
     await new.crash()
-    new.installation = NEW  # the old ID is needed no longer
+    new.installation = NEW  # the old installation ID is not needed any more
     await new.start()
     assert (new.ready(), new.ids()) == (SYNCED, ids)
 
 
 @in_virtual_time
 async def test_a_restored_status_changes_nothing_of_that() -> None:
-    """A backup may bring the statuses along, with the IDs of the trunks."""
+    """A backup may contain the statuses, with the IDs of the trunks."""
     old = await World.in_step()
     stored = old.raw()
     new = await moved(old)
@@ -121,7 +121,7 @@ async def test_outbound_trunks_that_both_have_already_go_on_with_a_finding() -> 
     assert (world.ready(), world.ids()) == (SYNCED, own)
     (finding,) = [each for each in world.status()["findings"] if each["code"] == "OtherInstallation"]
     assert f"(cluster-z: {theirs})" in finding["message"]
-    world.livekit.drop(own[0])  # somebody deletes ours: it is not made again beside the other's
+    world.livekit.drop(own[0])  # somebody deletes our trunk: it is not created again beside the foreign one
     await world.sweep()
     assert (world.ready(), [each.id for each in world.outbound()]) == (CONFLICT, [theirs])
 

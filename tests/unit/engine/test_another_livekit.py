@@ -1,4 +1,4 @@
-"""`LIVEKIT_URL` moved: the finding says where objects may still be, for as long as they may."""
+"""After a change of `LIVEKIT_URL`, a finding names the old server for as long as objects may be there."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Bugs of our own: they are told, and do not stop the others."""
+"""Bugs in the operator: each is logged, and does not stop the runs of other numbers."""
 
 import asyncio
 from typing import Any
@@ -71,7 +71,7 @@ async def test_a_bug_in_reading_livekits_lists_is_told_and_tried_again(caplog: p
 
 
 class Deaf(World):
-    """Nobody hears what concerns the installation: telling it is a bug."""
+    """The function that posts Events about the installation raises."""
 
     async def _hear(self, reason: str, note: str) -> None:
         raise TypeError(reason + note)

@@ -1,4 +1,4 @@
-"""The cache: the newest resourceVersion wins, wherever it comes from."""
+"""The cache: the newest resourceVersion wins, whether from a watch, a LIST or an answer."""
 
 import itertools
 from typing import Any

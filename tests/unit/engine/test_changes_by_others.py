@@ -1,4 +1,4 @@
-"""What others do to our objects in the cluster, and other installations in LiveKit."""
+"""Changes by others: to our objects in the cluster, and by other installations in LiveKit."""
 
 from dataclasses import replace
 

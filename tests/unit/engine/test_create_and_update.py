@@ -1,4 +1,4 @@
-"""What users and drift change, and what becomes of it in LiveKit."""
+"""Changes by users and drift, and their effect in LiveKit."""
 
 import pytest
 

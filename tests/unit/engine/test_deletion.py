@@ -1,4 +1,4 @@
-"""Every way to leave: with LiveKit up or down, objects kept, gone or still to come."""
+"""Every kind of deletion: with LiveKit up or down, and with LiveKit objects that stay, are gone or appear late."""
 
 import asyncio
 
@@ -25,7 +25,7 @@ DOWN = Unavailable(
 @in_virtual_time
 async def test_retain_marks_and_lets_go() -> None:
     world = await World.in_step(deletionPolicy="Delete")
-    # What a number says at the moment of its deletion counts, even if LiveKit could not be told before.
+    # The spec at the time of the deletion counts, even if it was never applied to LiveKit.
     world.livekit.always = DOWN
     world.api.edit(NAMESPACE, NAME, deletionPolicy="Retain")
     await world.settle()

@@ -1,4 +1,4 @@
-"""A deleted number that somebody else's finalizer keeps: its status hands nothing out that is gone."""
+"""A deleted number that a foreign finalizer keeps: its status shows no ID of a deleted LiveKit object."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ IDS = ("inboundTrunkId", "outboundTrunkId", "dispatchRuleId")
 
 
 def hold(world: World, *others: str, first: bool = False) -> None:
-    """Others put their finalizers on the number, before ours or behind it."""
+    """Put foreign finalizers on the number, before or after ours."""
     metadata = world.api._objects[PLURAL, NAMESPACE, NAME]["metadata"]
     kept = metadata.get("finalizers", [])
     finalizers = [*others, *kept] if first else [*kept, *others]
@@ -33,7 +33,7 @@ def finalizers(world: World) -> list[str]:
 
 
 async def held(*others: str, first: bool = False, **changes: Any) -> World:
-    """A number in step that others hold too; counts begin here."""
+    """A number in step that foreign finalizers hold, too. Requests are counted from here."""
     world = await World.in_step(**changes)
     hold(world, *(others or ("example.com/audit",)), first=first)
     await world.settle()

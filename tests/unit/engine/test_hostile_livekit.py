@@ -1,4 +1,4 @@
-"""Whatever a holder of LiveKit's key puts there: the operator sweeps on, and says only what can be shown."""
+"""Hostile objects in LiveKit: the operator goes on sweeping, and prints visible characters only."""
 
 import itertools
 import json

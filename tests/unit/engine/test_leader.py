@@ -1,4 +1,4 @@
-"""Who leads: candidates with clocks of their own on one Lease."""
+"""Leader election: candidates with clocks of their own on one Lease."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Whether anybody leads, and who says so."""
+"""How /readyz reports that no replica leads."""
 
 import asyncio
 

@@ -159,7 +159,7 @@ async def test_of_many_that_take_an_old_lease_at_once_one_gets_it() -> None:
 @pytest.mark.parametrize("skew_s", [-86_400.0, -20.0, 20.0, 86_400.0])
 @in_virtual_time
 async def test_what_a_renew_time_says_means_nothing(skew_s: float) -> None:
-    """Somebody's clock is wrong: neither is a living leader replaced, nor a dead one waited for longer."""
+    """A wrong clock: a live leader is not replaced, and a dead one is replaced as soon as usual."""
     api = FakeApi(now_s)
     leader, follower = two(api)
     await leader.acquire()

@@ -1,4 +1,4 @@
-"""News that no watch event brings: each is acted on by itself, soon."""
+"""Changes that no watch event reports: the operator notices each of them soon."""
 
 import asyncio
 import copy
@@ -15,7 +15,7 @@ DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
 
 
 def _late_watch(world: World) -> None:
-    """Events come 0.1 s after the fact, as kopf batches them."""
+    """Events come 0.1 s after the change, because kopf batches them."""
     loop, tell = asyncio.get_running_loop(), world.engine.intake.number_event
 
     def later(kind: str, raw: Any) -> None:

@@ -1,4 +1,4 @@
-"""A status that says nothing untrue, and is not rewritten for what does not concern its number."""
+"""A status is never wrong, and is not written again for changes that do not concern its number."""
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import Kind

@@ -1,4 +1,4 @@
-"""Marks that an earlier life of a name left in LiveKit, and what strangers write into a mark."""
+"""Marks that an earlier object of the same name left in LiveKit, and forged marks."""
 
 import pytest
 

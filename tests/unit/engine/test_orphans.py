@@ -1,4 +1,4 @@
-"""What carries our mark and belongs to no number: reported after two sweeps, deleted only if a setting says so."""
+"""Orphans: reported after two sweeps, and deleted only if a setting says so."""
 
 import asyncio
 from dataclasses import replace
@@ -43,7 +43,7 @@ def family(owner: Owner, *, policy: str = "Delete", tag: str = "") -> tuple[SipO
 async def world_with(
     *objects: SipObject, deletes: bool, namespaces: tuple[str, ...] = (), livekit: FakeLiveKit | None = None
 ) -> World:
-    """A number in step, foreign objects, and what somebody left."""
+    """A number in step, foreign LiveKit objects, and orphans."""
     world = World(livekit=livekit or FakeLiveKit(seed=1), deletes_orphans=deletes)
     world.api.put_secret(NAMESPACE, "sip", {"username": "trunk-user", "password": PASSWORD})
     world.api.apply(manifest())

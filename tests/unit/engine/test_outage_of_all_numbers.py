@@ -1,4 +1,4 @@
-"""LiveKit away for an hour, with many numbers: what it costs, who is told, who goes first when it is back."""
+"""A LiveKit outage of an hour with many numbers: its cost, its messages, and the order of the runs afterwards."""
 
 import asyncio
 import itertools
@@ -51,7 +51,7 @@ def phone(index: int) -> str:
 
 
 async def with_numbers(count: int) -> tuple[World, Timed]:
-    """Many numbers in step; counts begin here."""
+    """Many numbers in step. Requests are counted from here."""
     livekit = Timed()
     world = await World.running(livekit=livekit)
     for index in range(count):
@@ -67,7 +67,7 @@ def all_ready(world: World) -> bool:
 
 
 def writes(world: World) -> list[str]:
-    """Name or ID of whatever was to be changed in LiveKit, in order."""
+    """Name or ID of each LiveKit object in a request for a change, in order."""
     return [what for method, _, what in world.livekit.calls if method not in ("list", "probe")]
 
 
@@ -118,7 +118,7 @@ async def test_a_restart_without_livekit_asks_once_and_then_probes() -> None:
     calls = Counter(method for method, _, _ in world.livekit.calls)
     assert (calls["list"], set(calls)) == (1, {"list", "probe"})
     assert {world.ready(f"n{index}") for index in range(30)} == {SYNCED}
-    assert len(world.troubles) == 2  # each process tells it once
+    assert len(world.troubles) == 2  # each process logs it once
 
 
 @in_virtual_time
@@ -190,7 +190,7 @@ async def _many_parked(world: World, count: int) -> None:
     await world.ports.guard.wait_open(400)
     world.livekit.always = DOWN
     await world.elapse(60)
-    assert world.engine.queue.parked >= count - 4  # some may have been mended before
+    assert world.engine.queue.parked >= count - 4  # some may have been repaired before
 
 
 @in_virtual_time
@@ -202,7 +202,7 @@ async def test_a_change_that_comes_with_the_recovery_goes_before_the_parked() ->
     livekit.always = None
     await world.elapse(20)
     assert all_ready(world)
-    assert writes(world).index(world.ids("n24")[0]) <= 8  # behind what the four workers were on
+    assert writes(world).index(world.ids("n24")[0]) <= 8  # after the runs of the four workers
 
 
 @in_virtual_time

@@ -1,4 +1,4 @@
-"""What one number says and does while LiveKit is away."""
+"""The status and the requests of one number during a LiveKit outage."""
 
 import asyncio
 
@@ -87,7 +87,7 @@ async def test_an_edit_during_an_outage_is_tried_at_once_whatever_the_back_off()
     await world.apply()
     assert world.ready() == ("False", "LiveKitUnavailable")
     world.api.edit(NAMESPACE, NAME, friendlyName="Support")
-    await world.elapse(2)  # one probe asks for everybody
+    await world.elapse(2)  # one probe serves all numbers
     assert world.ready() == ("True", "Synced")
 
 

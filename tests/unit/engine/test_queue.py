@@ -14,7 +14,7 @@ from virtual_time import in_virtual_time
 
 
 def queue(refresh_limit: int = 2) -> WorkQueue:
-    """Without chance: a back-off is as long as it may be."""
+    """A queue without jitter: each back-off is as long as its ceiling."""
     return WorkQueue(refresh_limit, lambda _, most: most, asyncio.get_running_loop().time)
 
 

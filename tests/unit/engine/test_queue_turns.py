@@ -12,7 +12,7 @@ from virtual_time import in_virtual_time
 
 
 def queue(refresh_limit: int = 2) -> WorkQueue:
-    """Without chance: a back-off is as long as it may be."""
+    """A queue without jitter: each back-off is as long as its ceiling."""
     return WorkQueue(refresh_limit, lambda _, most: most, asyncio.get_running_loop().time)
 
 
@@ -79,7 +79,7 @@ async def _in_turns(asked: list[tuple[str, int]]) -> None:
 
 @in_virtual_time
 async def test_who_asks_for_anothers_key_does_not_put_it_behind_its_own() -> None:
-    """Anybody can name somebody else's phone number in an object."""
+    """Any user can name the phone number of another user in an object."""
     waiting = queue()
     for count in range(50):
         waiting.add(f"a{count}", Priority.USER, "a")

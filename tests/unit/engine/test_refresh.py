@@ -1,4 +1,4 @@
-"""Refresh and recreate: done once, whatever happens in between."""
+"""Refresh and recreate: carried out once per value, whatever happens in between."""
 
 from byoc_operator.core.ownership import parse_mark
 from operated import CREATES, NAME, NAMESPACE, PASSWORD, USER, World

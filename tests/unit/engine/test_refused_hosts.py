@@ -1,4 +1,4 @@
-"""A termination host that this operator's settings forbid, and the outbound trunk that was there before them."""
+"""A termination host that the settings refuse, and the outbound trunk that existed before."""
 
 from collections.abc import Mapping
 from dataclasses import replace

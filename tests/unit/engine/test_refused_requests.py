@@ -1,4 +1,4 @@
-"""Requests that the API server refuses: told once, where people look, and gone when it heals."""
+"""Requests that the API server refuses: reported once in the log, /readyz and metrics, until they succeed again."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""An annotation on the Lease: the leader deletes what it names, if nobody looks after that."""
+"""The release annotation on the Lease: the leader deletes the named LiveKit objects that belong to no object."""
 
 import asyncio
 from typing import Any

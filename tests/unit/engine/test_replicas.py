@@ -1,4 +1,4 @@
-"""Two engines on one cluster: one works, the other knows everything, does nothing, and takes over."""
+"""Two engines on one cluster: one leads, the other stands by and takes over."""
 
 import asyncio
 from collections import Counter
@@ -107,7 +107,7 @@ async def test_an_engine_whose_leadership_is_lost_dies_and_writes_no_more_to_liv
 
 @in_virtual_time
 async def test_an_engine_that_does_not_lead_any_more_tells_users_nothing() -> None:
-    """Between the end of its belief and the end of the process: it is not LiveKit that is in the way."""
+    """A leader between its renewal deadline and the end of its process: the messages do not blame LiveKit."""
     one, _ = await replicas()
     one.api.edit_lease(SYSTEM, LEASE, holderIdentity="somebody else")
     await one.elapse(5)
@@ -144,7 +144,7 @@ async def test_two_that_believe_never_write_at_once() -> None:
 @in_virtual_time
 async def test_a_new_leader_finds_numbers_that_its_watch_did_not_tell_of() -> None:
     one, other = await replicas()
-    other.deafen()  # a watch that is broken and does not know it
+    other.deafen()  # a watch that is broken without an error
     await one.apply("second", phoneNumber="+15550100001")
     await one.apply("third", phoneNumber="+15550100002")
     one.api.edit(NAMESPACE, NAME, friendlyName="Support")

@@ -1,4 +1,4 @@
-"""deletionPolicy Retain: what it leaves, how much it may leave, and what is told of it."""
+"""deletionPolicy Retain: the LiveKit objects that stay, their limit, and the reports about them."""
 
 import asyncio
 from dataclasses import replace
@@ -206,7 +206,7 @@ async def test_a_retained_number_keeps_its_rule_when_its_name_takes_another_numb
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
     assert world.livekit.objects() == before
-    await world.apply(phoneNumber=PHONE)  # and who comes back has it whole
+    await world.apply(phoneNumber=PHONE)  # an object that comes back has all of them
     assert set(world.ids()) == {each.id for each in before}
 
 
@@ -221,7 +221,7 @@ async def test_what_a_lost_object_left_is_not_turned_to_another_number_of_its_na
     await world.sweep()
     await world.sweep()
     assert world.livekit.objects() == before
-    assert world.engine.orphans.count == 3  # although somebody of that name is there
+    assert world.engine.orphans.count == 3  # although an object of that name exists
     assert {getattr(owner_of(each), "name", "") for each in before} == {NAME}
 
 

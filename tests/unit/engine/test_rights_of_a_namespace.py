@@ -1,4 +1,4 @@
-"""A namespaced install, whose rights go with the namespace: told before, when it happens, and when they are back."""
+"""A namespaced install loses its rights with the namespace: a warning before, reports of the loss and of the end."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Runs that hang, wait long or are refused: they are seen, tried again, and delay nobody else."""
+"""Runs that hang, wait long or are refused: they are reported, tried again, and delay no other number."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The end of the engine: what is under way ends, and nothing more is taken in."""
+"""The end of the engine: runs under way end, and no further ones begin."""
 
 import asyncio
 

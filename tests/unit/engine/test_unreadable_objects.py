@@ -1,4 +1,4 @@
-"""Objects that cannot be read: told once, counted, never taken for deleted, and nobody else's matter."""
+"""Objects that cannot be read: reported once, counted, never taken for deleted, without effect on others."""
 
 import logging
 from dataclasses import replace

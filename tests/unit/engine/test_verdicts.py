@@ -1,4 +1,4 @@
-"""What stands in a number's way: pause, Observe, a bad spec or Secret, a foreign trunk, a twin."""
+"""What keeps a number from Ready: pause, Observe, a bad spec or Secret, a foreign trunk, a second object."""
 
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import InboundTrunk, Kind
@@ -15,7 +15,7 @@ from operated import (
 )
 from virtual_time import in_virtual_time
 
-# What blocks
+# What keeps a number from Ready
 
 
 @in_virtual_time
@@ -147,9 +147,9 @@ async def test_a_foreign_inbound_trunk_with_the_number_is_a_conflict_until_it_go
 async def test_an_outbound_trunk_made_before_the_foreign_trunk_was_known_goes_again() -> None:
     world = await World.running()
     theirs = InboundTrunk("theirs", "", (PHONE,), id="ST_theirs")
-    world.livekit.put(theirs)  # our picture of LiveKit is older
+    world.livekit.put(theirs)  # our snapshot of LiveKit is older
     await world.apply()
-    await world.elapse(3)  # LiveKit refuses the inbound trunk, and is looked at again
+    await world.elapse(3)  # LiveKit refuses the inbound trunk, and a new snapshot is taken
     assert (world.ready(), world.ids(), world.outbound()) == (("False", "NumberConflict"), ("", "", ""), [])
     await world.sweep()
     assert world.livekit.objects() == [theirs]

@@ -1,4 +1,4 @@
-"""What happens while no watch tells of it: lists after a gap, and the sweep."""
+"""Changes that no watch reports: lists after a gap, and the sweep."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -63,7 +63,7 @@ class SlowLists(FakeApi):
         self.happens: Callable[[], object] = lambda: None
 
     async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """As its base."""
+        """As the base class."""
         items = [item async for item in FakeApi.pages(self, path, resource, query)]
         if resource == "secrets":
             self.happens()

@@ -1,4 +1,4 @@
-"""kopf as it really is, before a small API server that is mean: whatever it dies of is told, and it ends."""
+"""The real kopf with a small hostile API server: each cause of its end is reported, and the process ends."""
 
 import asyncio
 import itertools
@@ -81,12 +81,12 @@ class StandIn:
         self.breaks = False
 
     async def start(self) -> None:
-        """As long as somebody wants."""
+        """Wait for `starting`, if it is set."""
         if self.starting is not None:
             await self.starting
 
     async def stop(self, _grace_s: float) -> None:
-        """Count."""
+        """Count the stops."""
         self.stopped += 1
 
     def number_event(self, _kind: str | None, _raw: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a port takes: how many connections, and for how long each; by clients that mean no good."""
+"""The limits of a port on connections and their times, against hostile clients."""
 
 import asyncio
 import socket
