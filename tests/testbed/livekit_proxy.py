@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from testbed.part import free_port
 
 _STEP_WITHIN_S = 30
-"""Seconds that a step of the proxy may take, so that a bug here does not hang the test run."""
+"""No step of ours takes a second; without a bound a mistake here would hang the test run for ever."""
 _PER_CONNECTION = frozenset({"host", "connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"})
 _NOT_ADDED = ("Accept", "Accept-Encoding", "User-Agent")
 """What aiohttp would add by itself; LiveKit shall see what the client sent and nothing else."""
@@ -76,6 +76,14 @@ class LiveKitProxy:
 
         async def answer(_request: web.Request, _forward: Forward) -> web.Response:
             return web.Response(status=code, text=body, content_type=content_type)
+
+        self._inject(method, answer, times)
+
+    def ask_to_wait(self, method: str, wait_s: int, times: int = 1) -> None:
+        """LiveKit never sees the call; the client gets 429 and is asked to wait, as LiveKit Cloud does."""
+
+        async def answer(_request: web.Request, _forward: Forward) -> web.Response:
+            return web.Response(status=429, text="{}", headers={"Retry-After": str(wait_s)})
 
         self._inject(method, answer, times)
 
