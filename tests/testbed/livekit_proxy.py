@@ -16,7 +16,7 @@ from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector, web
 from testbed.part import free_port
 
 _STEP_WITHIN_S = 30
-"""No step of ours takes a second; without a bound a mistake here would hang the test run for ever."""
+"""Seconds that a step of the proxy may take, so that a bug here does not hang the test run."""
 _PER_CONNECTION = frozenset({"host", "connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"})
 _NOT_ADDED = ("Accept", "Accept-Encoding", "User-Agent")
 """What aiohttp would add by itself; LiveKit shall see what the client sent and nothing else."""
