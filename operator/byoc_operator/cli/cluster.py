@@ -49,7 +49,7 @@ class Cluster:
         self.scope = scope
         self.unread: dict[str, str] = {}
         self._timeout_s = timeout_s
-        api.unreadable = self._pass_over
+        api.listen(self._pass_over)
 
     @property
     def namespace(self) -> str:
@@ -129,7 +129,7 @@ class Cluster:
         found = [each async for each in self._listed(path, "events", query)]
         return sorted(found, key=lambda event: str(event.get("eventTime") or ""))
 
-    def log(self, namespace: str, pod: str, query: Mapping[str, str], silent_s: float) -> AsyncIterator[str]:
+    def log(self, namespace: str, pod: str, query: Mapping[str, str], silent_s: float | None) -> AsyncIterator[str]:
         """The log of a pod, line by line. `query`: of the API (`tailLines`, `sinceSeconds`, `follow`, …)."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log?{urlencode(query)}"
         return self.api.lines(path, resource="pods/log", silent_s=silent_s)
