@@ -12,7 +12,6 @@ from .exit_codes import ExitCode, Refused
 from .operator_finder import operator_of
 from .terminal import interactive, show_table, tell
 
-
 _ATTEMPTS = 5
 
 
