@@ -10,8 +10,8 @@ from .judgement import Judged
 
 _AGENT_PATH: Final = "dispatchRule.agentName"
 _REPAIR: Final = (
-    "The operator writes it back at its next sweep, and at once with `kubectl byoc refresh {name} -n {namespace}`. If it "
-    "does not, see the rows Management, Ready and Leader."
+    "The operator writes it back at its next sweep, and at once with `kubectl byoc refresh {name} -n {namespace}`. "
+    "If it does not, see the rows Management, Ready and Leader."
 )
 _INTRUDERS: Final = (
     Code.CONTRADICTING_RULES,
