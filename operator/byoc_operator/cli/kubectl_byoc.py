@@ -18,7 +18,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
-    "release": ("release:release", "Have the operator delete what nobody looks after in LiveKit."),
+    "release": ("release:release", "Free LiveKit objects, or a namespace, that nobody looks after any more."),
     "completion": ("completion:completion", "Print a completion script for a shell."),
 }
 """Per command where it is (`module:function` in this package), and its line in the list of commands."""
