@@ -84,7 +84,8 @@ def swept(view: View) -> Found:
     late = operator.swept_s > _SWEEPS_MISSED * operator.sweeps_every_s + STALE_S
     says = f"The last good sweep ended {_ago(operator.swept_s)} ago; one is due every {operator.sweeps_every_s:.0f} s."
     if late:
-        return bad(says, f"kubectl logs -n {operator.namespace} {operator.leader or ''} says why sweeps fail.")
+        pod = (operator.leader or "").partition("_")[0] or f"deployment/{operator.deployment or 'byoc-operator'}"
+        return bad(says, f"kubectl logs -n {operator.namespace} {pod} says why sweeps fail.")
     return ok(says)
 
 

@@ -432,3 +432,10 @@ def test_what_the_operator_says_of_a_secret_that_one_may_not_read_counts() -> No
     status = replace(told.status, conditions=(*told.status.conditions, resolved))
     facts = replace(healthy(), secret=Unseen("you may not read it"), number=replace(told, status=status))
     assert (broken(facts).name, broken(facts).says) == ("Secret", "it is gone")
+
+
+def test_the_pod_whose_log_is_named_is_the_leaders() -> None:
+    facts = healthy()
+    operator = replace(facts.operator, leader="byoc-operator-7d9f-x2x4_0b6c", swept_s=7200.0)
+    sweep = next(each for each in chain(replace(facts, operator=operator), MASK) if each.name == "Last sweep")
+    assert sweep.remedy == "kubectl logs -n byoc-system byoc-operator-7d9f-x2x4 says why sweeps fail."
