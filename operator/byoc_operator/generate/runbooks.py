@@ -9,7 +9,8 @@ PAGE = "docs/runbooks.md"
 _HEADING = "## Reasons\n"
 _TEXT = f"""{_HEADING}
 `make generate` writes what follows; changes made here are lost. `byoc_numbers{{reason="…"}}` counts the numbers with a
-reason, `kubectl get bpn -A` lists them, and the Ready condition has a message.
+reason. `kubectl byoc status -A` lists them, the worst first, with what to do. `kubectl byoc status NAME -n NAMESPACE`
+shows the message of the Ready condition; `kubectl byoc doctor NAME -n NAMESPACE` looks for the cause.
 """
 
 
