@@ -105,7 +105,7 @@ def _steps(looked: Looked, spec: PhoneNumberSpec) -> tuple[Step, ...]:
 
 
 def _show(report: Report, output: Format) -> None:
-    show_listing(_listing(report), output)
+    show_listing(_listing(report, wide=output is Format.WIDE), output)
     if output in (Format.JSON, Format.YAML):
         return
     if report.steps:
@@ -117,7 +117,8 @@ def _show(report: Report, output: Format) -> None:
         tell(f"{report.broken.says} {report.broken.remedy}", head=f"first break: {report.broken.name}:")
 
 
-def _listing(report: Report) -> Listing:
+def _listing(report: Report, *, wide: bool) -> Listing:
+    """The result. `wide`: a terminal shows the advice of unknown rows, too."""
     broken = report.broken
     return Listing(
         kind="DoctorReport",
@@ -132,6 +133,7 @@ def _listing(report: Report) -> Listing:
             "carrierSteps": [{"place": step.place, "does": step.does} for step in report.steps],
         },
         summary=_summary(report.checks),
+        beneath=[check.remedy if wide or check.state is not State.UNKNOWN else "" for check in report.checks],
     )
 
 

@@ -6,6 +6,7 @@ import click
 
 from .exit_codes import told
 from .lazy import LazyGroup
+from .told_logs import logs_told
 
 COMPLETE_VARIABLE = "_KUBECTL_BYOC_COMPLETE"
 """Set by the scripts of `kubectl byoc completion` when they call `kubectl-byoc`."""
@@ -26,8 +27,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]}, epilog=told())
 @click.version_option(package_name="byoc-operator")
-def kubectl_byoc() -> None:
+@click.pass_context
+def kubectl_byoc(ctx: click.Context) -> None:
     """Bring Your Own Carrier: phone numbers in Kubernetes, their SIP trunks in LiveKit, their sealed credentials."""
+    ctx.with_resource(logs_told())
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ class Listing:
 
     `columns` and `rows`: of the table; `wide`: how many of the columns, at the end, only `-o wide` shows. `items`: the
     entries of the list object, of JSON types. `beside`: its other fields. `summary`: the last line under a table.
+    `beneath`: see `show_table`.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Listing:
     wide: int = 0
     beside: Mapping[str, object] = field(default_factory=dict)
     summary: str = ""
+    beneath: Sequence[str] = ()
 
     def document(self) -> dict[str, object]:
         """The list object."""
@@ -43,7 +45,7 @@ def show_listing(listing: Listing, output: Format) -> None:
         case Format.TABLE | Format.WIDE:
             shown = len(listing.columns) - (0 if output is Format.WIDE else listing.wide)
             if listing.rows:
-                show_table(listing.columns[:shown], [row[:shown] for row in listing.rows])
+                show_table(listing.columns[:shown], [row[:shown] for row in listing.rows], listing.beneath)
             if listing.summary:
                 show(listing.summary)
 

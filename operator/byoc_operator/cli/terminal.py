@@ -49,12 +49,15 @@ def show_document(text: str) -> None:
     click.echo(text, nl=False)
 
 
-def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> None:
-    """A table as a result, on standard output: within the width of a terminal; else one line for each row."""
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]], beneath: Sequence[str] = ()) -> None:
+    """A table as a result, on standard output: within the width of a terminal; else one line for each row.
+
+    `beneath`: by row a text that a terminal shows under the row, in place of the last column; empty for none.
+    """
     cells = [[each if isinstance(each, Cell) else Cell(each) for each in row] for row in rows]
     safe = [[Cell(printable(cell.text, MAX_CELL), cell.style) for cell in row] for row in cells]
     if is_terminal():
-        _fit(columns, safe)
+        _fit(columns, safe, [printable(text, MAX_CELL) for text in beneath])
     else:
         click.echo("".join(f"{line}\n" for line in _aligned([[Cell(each) for each in columns], *safe])), nl=False)
 
@@ -125,15 +128,18 @@ def _lines(what: str) -> Shown:
     return shown
 
 
-def _fit(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
+def _fit(columns: Sequence[str], rows: Sequence[Sequence[Cell]], beneath: Sequence[str]) -> None:
     from rich.table import Table  # noqa: PLC0415 - see `_console`
     from rich.text import Text  # noqa: PLC0415 - see `_console`
 
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in columns:
+    shown = len(columns) - bool(beneath)
+    for heading in columns[:shown]:
         table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell.text, style=cell.style) for cell in row))
+    for row, under in zip(rows, beneath or [""] * len(rows), strict=True):
+        table.add_row(*(Text(cell.text, style=cell.style) for cell in row[:shown]))
+        if under:
+            table.add_row(*[""] * (shown - 1), Text(f"-> {under}", style="bold"))
     _console(stderr=False).print(table)
 
 

@@ -1,10 +1,12 @@
 """Texts of others in the output of `kubectl byoc`: no markup, no control characters, bounded length."""
 
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 from rich.errors import MarkupError
@@ -14,6 +16,7 @@ from byoc_operator.api.conditions import Reason
 from byoc_operator.cli import terminal
 from byoc_operator.cli.kubectl_byoc import kubectl_byoc
 from byoc_operator.cli.outside import Outside
+from byoc_operator.cli.told_logs import MAX_MESSAGES, logs_told
 from byoc_operator.cluster.answers import ApiRefused
 from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import Fail, FakeApi
@@ -44,6 +47,44 @@ def test_a_cell_of_a_table_is_shown_as_it_is(
     shown = capsys.readouterr().out
     assert SHOWN in shown
     assert len(shown) < 10_000
+
+
+def test_a_terminal_shows_the_last_column_under_its_row(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(terminal, "is_terminal", lambda **_: True)
+    rows = [("bad", "it is broken", "mend it\x1b[2J"), ("ok", "it works", "")]
+    terminal.show_table(("STATE", "SAYS", "REMEDY"), rows, [row[-1] for row in rows])
+    lines = [click.unstyle(line).rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["STATE  SAYS", "bad    it is broken", "       -> mend it\\u{1b}[2J", "ok     it works"]
+
+
+def test_in_a_pipe_a_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.show_table(("STATE", "REMEDY"), [("bad", "mend it")], ["mend it"])
+    assert capsys.readouterr().out == "STATE   REMEDY\nbad     mend it\n"
+
+
+def test_what_is_logged_is_told_once_and_without_controls(capsys: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("somebody")
+    with logs_told():
+        for _ in range(3):
+            log.warning("%s", HOSTILE, exc_info=ValueError("hunter2"))
+        for count in range(2 * MAX_MESSAGES):
+            log.error("message %d", count)
+        log.info("nobody asks")
+    log.warning("later")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == [f"warning: {SHOWN}", "error: message 0"]
+    assert len(lines) == MAX_MESSAGES
+
+
+def test_a_command_tells_what_is_logged() -> None:
+    with CliRunner().isolation() as (_, err, _), kubectl_byoc.make_context("byoc", ["status"]) as ctx:
+        ctx.invoke(kubectl_byoc.callback or pytest.fail)
+        logging.getLogger("somebody").warning("a cloud")
+        assert err.getvalue() == b"warning: a cloud\n"
 
 
 def test_a_megabyte_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
