@@ -256,3 +256,29 @@ def test_when_the_last_sweep_ended_comes_from_the_leader(cluster: Cluster) -> No
     found = items(cluster)
     assert found["Last sweep"]["state"] == "ok"
     assert "30 s ago" in found["Last sweep"]["says"]
+
+
+class Noting(Nowhere):
+    """DNS that keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        self.asked.append(host)
+        return await super().addresses(host)
+
+
+def test_a_host_that_the_settings_refuse_is_not_looked_at(cluster: Cluster, livekit: Here) -> None:
+    del livekit
+    resolver = Noting()
+    cluster.around["network"] = lambda: Network(resolver=resolver)
+    doctor(cluster, "main", "-n", NAMESPACE)
+    termination = cluster.api._objects["byocphonenumbers", NAMESPACE, "main"]["spec"]["terminationUri"]
+    assert resolver.asked == [termination, "sip.example.org"]
+    resolver.asked.clear()
+    stored = cluster.api._objects["configmaps", SYSTEM, "byoc-operator-installation"]["data"]
+    stored["BYOC_TERMINATION_HOSTS"] = "carrier.example"
+    found = items(cluster, code=5)
+    assert resolver.asked == ["sip.example.org"]
+    assert "DNS of the termination host" not in found
