@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     NO_RIGHTS = 3
     IN_USE = 4
+    CHANGES = 5
 
 
 MEANINGS: Mapping[ExitCode, str] = {
@@ -23,6 +24,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.USAGE: "wrong input",
     ExitCode.NO_RIGHTS: "no rights (or nothing in the cluster that seals)",
     ExitCode.IN_USE: "keys in use",
+    ExitCode.CHANGES: "LiveKit would change (plan)",
 }
 """Per code what it means: `--help` and docs/kubectl-byoc.md say the same."""
 

@@ -8,6 +8,7 @@ from .exit_codes import told
 from .lazy import LazyGroup
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "plan": ("plan:plan", "Show what would change in LiveKit, field by field."),
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
