@@ -50,7 +50,7 @@ Names = tuple[str, ...]
 
 
 class InstallationSettings(BaseModel):
-    """What every number depends on, by environment name. None of it is secret."""
+    """What every number depends on or its users must know, by environment name. None of it is secret."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -61,6 +61,12 @@ class InstallationSettings(BaseModel):
         description="Our public SIP endpoint: `[sip:]host[:port][;transport=tls|tcp|udp]`. Without transport it is for "
         "all: 5061 is told to TLS only, 5060 to TCP and UDP only, any other port to TLS only. Comma list: the others' "
         "own endpoints, such as `sip.example.com:6061,sip.example.com:6060;transport=tcp`.",
+    )
+    sip_addresses: Names = Field(
+        (),
+        alias="BYOC_SIP_ADDRESSES",
+        description="Addresses or CIDR ranges, comma list, from which our SIP traffic comes: what users allow at their "
+        "carrier. Told in the log at the start.",
     )
     installation_id: Names = Field(
         (),
@@ -161,7 +167,7 @@ class InstallationSettings(BaseModel):
         return urlsplit(self.livekit_url).hostname or ""
 
     def installation(self, cluster_id: str = "") -> Installation:
-        """What the settings add to every number. `cluster_id`: the UID of kube-system, for who names no ID of its own.
+        """The installation of these settings. `cluster_id`: the UID of kube-system, used without an installation ID.
 
         Raises CannotRun if neither is given.
         """

@@ -76,12 +76,6 @@ class Settings(InstallationSettings, BaseSettings):
         description="Most calls to LiveKit in a minute, 0: no limit. Absent: 900 for `*.livekit.cloud` (its own limit "
         "is 1,000), else no limit.",
     )
-    sip_addresses: Names = Field(
-        (),
-        alias="BYOC_SIP_ADDRESSES",
-        description="Addresses or CIDR ranges, comma list, from which our SIP traffic comes: what users allow at their "
-        "carrier. Told in the log at the start.",
-    )
     namespaces: Names = Field((), alias="BYOC_NAMESPACES", description="Namespaces to watch, comma list. Absent: all.")
     operator_namespace: str = Field(
         "byoc-system", alias="BYOC_OPERATOR_NAMESPACE", description="The operator's own namespace."

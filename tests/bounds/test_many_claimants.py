@@ -35,7 +35,7 @@ class Counted(Gatherer):
         self._in_this_turn = 0
 
     def assess(self, situation: Any) -> Any:
-        """As it is."""
+        """As the base class."""
         self.judged += 1
         self._in_this_turn += 1
         if self._in_this_turn == 1:

@@ -25,13 +25,13 @@ VALUE = "sekrit"
 
 
 class Ends:
-    """Exit codes instead of ends."""
+    """Records exit codes instead of ending the process."""
 
     def __init__(self) -> None:
         self.codes: list[int] = []
 
     def __call__(self, code: int) -> None:
-        """What `os._exit` is for the real one."""
+        """Takes the place of `os._exit`."""
         self.codes.append(code)
 
 

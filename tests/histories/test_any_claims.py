@@ -52,7 +52,7 @@ def _lose(at: tuple[str, str]) -> Act:
 
 
 def _flush(world: Rivals) -> None:
-    """LiveKit loses all it has."""
+    """LiveKit loses all its objects."""
     for each in world.livekit.objects():
         world.livekit.drop(each.id)
 
@@ -149,7 +149,7 @@ def _settled(world: Rivals) -> None:
 
 
 def _judge(world: Rivals) -> None:
-    """Somebody who asks has the number, unless one that does not ask keeps it, or a gone object's trunks are left."""
+    """A claimant has the number, unless a holder that does not claim it keeps it, or a gone object left trunks."""
     reasons = {_key(raw): _reason(raw) for raw in world.api.numbers()}
     asking = [_key(raw) for raw in world.api.numbers() if asks(raw)]
     trunks = [each for each in world.livekit.objects() if not isinstance(each, DispatchRule) and PHONE in each.numbers]
@@ -159,7 +159,7 @@ def _judge(world: Rivals) -> None:
     assert len(synced) <= 1
     assert set(synced) <= owners
     if asking and not synced:
-        # Then it is held by one that does not ask for it just now, or was kept of one that is gone.
+        # Then the holder does not claim it at present, or a gone object left its trunks.
         holding = owners or {_key(raw) for raw in world.api.numbers() if raw["status"].get("outboundTrunkId")}
         assert holding, reasons
         assert not holding & set(asking), (reasons, owners)

@@ -130,7 +130,7 @@ def _lose_a_mark(history: History) -> None:
 
 
 def _lose_the_object(name: str) -> Act:
-    """Stripped of its finalizer and deleted: what it had in LiveKit is left behind, with its mark."""
+    """Delete the object after removing its finalizer: its LiveKit objects stay, with their mark."""
 
     def act(history: History) -> None:
         if history.all_marked():
@@ -187,7 +187,7 @@ def _sleep(seconds: float) -> Act:
 
 
 def _rob(history: History) -> None:
-    """Somebody takes the Lease."""
+    """Another process takes the Lease."""
     if history.world.api.lease(SYSTEM, LEASE):
         history.world.api.edit_lease(SYSTEM, LEASE, holderIdentity="a thief")
 

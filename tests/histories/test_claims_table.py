@@ -46,7 +46,7 @@ def strip(world: Rivals) -> None:
 
 
 def flush(world: Rivals) -> None:
-    """LiveKit loses all it has."""
+    """LiveKit loses all its objects."""
     for each in world.livekit.objects():
         world.livekit.drop(each.id)
 
@@ -325,7 +325,7 @@ async def _kept(steps: tuple[Step, ...], waiter: str) -> None:
     assert "kubectl byoc release" in message
     assert NAMESPACE not in message
     world.rival_has_nothing()
-    world.api.delete(ELSEWHERE, RIVAL)  # whoever comes new finds the same
+    world.api.delete(ELSEWHERE, RIVAL)  # a new object finds the same
     await world.settle()
     world.api.apply(rival())
     await world.elapse(30)

@@ -187,7 +187,7 @@ async def _held(cell: Cell) -> None:
 
 
 def _told(world: World, cell: Cell) -> None:
-    """What goes with Ready, as kstatus has it."""
+    """The conditions that kstatus requires together with Ready."""
     conditions = world.conditions()
     status, reason = conditions["Ready"]
     stalled = reason in ("NumberClaimed", "SecretNotFound")

@@ -46,7 +46,7 @@ async def delete(world: World) -> None:
 
 
 async def strip_unseen(world: World) -> None:
-    """The same while the operator listens."""
+    """The same while the operator runs."""
     world.api.strip_finalizer(NAMESPACE, NAME)
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
@@ -115,7 +115,7 @@ GOES: dict[str, tuple[Step, ...]] = {
     "Observe, then Manage again": (OBSERVE, MANAGE, delete),
     "Observe, gone, applied again with Manage": (OBSERVE, delete, again, wait(600), delete),
 }
-"""With the object."""
+"""Goes with the object."""
 STAYS: dict[str, tuple[Step, ...]] = {
     "Retain": (RETAIN, delete),
     "Retain and paused": (RETAIN, PAUSE, delete),

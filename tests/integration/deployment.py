@@ -17,7 +17,7 @@ SETTINGS = {
     "BYOC_SWEEP_INTERVAL_SECONDS": "1",
 }
 NEVER = {"BYOC_SWEEP_INTERVAL_SECONDS": "3600"}
-"""No sweep but the first: what happens then was told by a watch."""
+"""No sweep but the first one: the operator learns of changes by watches only."""
 
 _LOG_TAIL_LINES = 25
 

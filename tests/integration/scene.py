@@ -49,7 +49,7 @@ class Scene:
         kubeconfig = yaml.safe_load(self.bed.kubeconfig.read_text())
         self._token: str = kubeconfig["users"][0]["user"]["token"]
 
-    # What the user does
+    # Actions of the user
 
     def kubectl(self, *args: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl in the namespace; its output."""
@@ -94,7 +94,7 @@ class Scene:
         self.kubectl("annotate", "bpn", name, "--overwrite", *(f"{_DOMAIN}/{wish}" for wish in wishes))
 
     def wipe_status(self, name: str = "a") -> None:
-        """Leave nothing of the status."""
+        """Empty the status."""
         self.kubectl("patch", "bpn", name, "--subresource=status", "--type=merge", "-p", '{"status": null}')
 
     def delete(self, name: str = "a") -> None:
@@ -102,7 +102,7 @@ class Scene:
         self.kubectl("delete", "bpn", name, "--wait=false")
         self.until(lambda: self.find(name) is None, f"{name} is gone")
 
-    # What the user sees
+    # What the user sees in the cluster
 
     def find(self, name: str = "a") -> Json | None:
         """A number, None if there is none."""
@@ -211,7 +211,7 @@ class Scene:
 
 
 def brief(number: Json) -> Json:
-    """The metadata without what nobody reads."""
+    """The metadata without `managedFields`."""
     return {key: value for key, value in number["metadata"].items() if key != "managedFields"}
 
 
@@ -233,5 +233,5 @@ def recorded(number: Json) -> tuple[str, ...]:
 
 
 def livekit_writes(counts: Counter[str]) -> dict[str, int]:
-    """Those of counted calls that change something."""
+    """The counted calls that change something."""
     return {method: count for method, count in counts.items() if not method.startswith("List")}

@@ -52,7 +52,7 @@ def sealed(scene: Scene, name: str = "sip") -> None:
 
 
 def with_keys(scene: Scene) -> Scene:
-    """The scene with an operator that no sweep helps, once it has made its keys."""
+    """The scene with an operator without sweeps, after it has made its keys."""
     scene.deployment.ensure(NEVER)
     scene.until(lambda: has_keys(scene), "the keys are made")
     return scene

@@ -60,7 +60,7 @@ class Held:
 
     @property
     def bytes(self) -> tuple[bytes, ...]:
-        """All of it, to see whether anything was touched: LiveKit stamps each update with its time."""
+        """All objects with their update times, to detect any change: LiveKit records the time of each update."""
         found: tuple[Message, ...] = (*self.outbound, *self.inbound, *self.rules)
         return tuple(message.SerializeToString(deterministic=True) for message in found)
 
@@ -72,7 +72,7 @@ def plain(message: Message) -> dict[str, Any]:
 
 
 class Sip:
-    """A client of LiveKit that the operator knows nothing of; not through the proxy, so that it is not counted."""
+    """A client of LiveKit that bypasses the proxy, so that its calls are not counted."""
 
     def __init__(self, livekit: LiveKit) -> None:
         self._livekit = livekit

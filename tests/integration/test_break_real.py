@@ -141,7 +141,7 @@ def prepared(stage: Scene, deployment: Deployment) -> Callable[[Action], dict[st
 
 @pytest.fixture
 def foreign(stage: Scene) -> Iterator[None]:
-    """Somebody else's trunk, unchanged in the end."""
+    """A foreign trunk, which must not change."""
     stage.sip.create_outbound(SIPOutboundTrunkInfo(name="t", address="sip.example.net", numbers=[FOREIGN_NUMBER]))
     before = stage.held(FOREIGN_NUMBER).bytes
     yield

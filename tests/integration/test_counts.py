@@ -18,7 +18,7 @@ FINALIZER, STATUS = ("patch", "byocphonenumbers", ""), ("patch", "byocphonenumbe
 
 @pytest.fixture
 def still(deployment: Deployment, stage: Scene) -> Scene:
-    """The operator without sweeps, after its first."""
+    """The operator after its first sweep; no further sweep follows during the test."""
     deployment.ensure(NEVER)
     stage.until(lambda: deployment.sweeps() >= 1, "the first sweep has ended")
     return stage

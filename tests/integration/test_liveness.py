@@ -58,7 +58,7 @@ class Rights:
 
 @pytest.fixture
 def rights(installed: Bed) -> Iterator[Rights]:
-    """What it may do, given back in the end."""
+    """The ClusterRole; it is restored in the end."""
     made = Rights(installed)
     yield made
     made.all_but()
@@ -175,7 +175,7 @@ def _left_behind(scene: Scene, deployment: Deployment, settings: dict[str, str])
 
 
 def _lease_notes(bed: Bed, reason: str) -> list[str]:
-    """What was said about the installation as a whole."""
+    """The Events about the installation as a whole."""
     told = bed.kubectl("get", "events.events.k8s.io", "-n", "byoc-system", "-o", "json").stdout
     events = [event for event in json.loads(told)["items"] if event["regarding"]["kind"] == "Lease"]
     return [event["note"] for event in events if event["reason"] == reason]

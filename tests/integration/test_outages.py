@@ -35,7 +35,7 @@ def _per_name(writes: list[AuditEntry], what: str) -> dict[str, int]:
 
 
 def _lease_events(bed: Bed, reason: str) -> int:
-    """How often this was said about the installation as a whole."""
+    """How many Events with this reason there are about the installation as a whole."""
     path = ("get", "events.events.k8s.io", "-n", "byoc-system", "-o", "json")
     events = json.loads(bed.kubectl(*path).stdout)["items"]
     return sum(1 for event in events if event["reason"] == reason and event["regarding"]["kind"] == "Lease")
@@ -46,7 +46,7 @@ STATUS, OBJECT = "byocphonenumbers/status", "byocphonenumbers"
 
 @pytest.fixture
 def livekit_back(stage: Scene) -> Iterator[None]:
-    """Whatever a test does to LiveKit and Redis, clearing up and the next one find both running."""
+    """After each test, LiveKit and Redis run again, whatever the test did to them."""
     yield
     for part in (stage.bed.redis, stage.bed.livekit):
         if not part.is_ready():
@@ -219,7 +219,7 @@ def _etcd(bed: Bed, path: str, question: dict[str, object]) -> dict[str, dict[st
 
 
 def _compact(bed: Bed) -> None:
-    """Forget all history, so that no watch can go on from where it was."""
+    """Compact etcd's history, so that no watch can continue."""
     key = base64.b64encode(b"compact").decode()
     revision = _etcd(bed, "/v3/kv/range", {"key": key})["header"]["revision"]
     _etcd(bed, "/v3/kv/compaction", {"revision": revision, "physical": True})
@@ -227,7 +227,7 @@ def _compact(bed: Bed) -> None:
 
 @pytest.fixture
 def after_a_gap(stage: Scene, deployment: Deployment) -> Iterator[Scene]:
-    """Five numbers in step, then a gap that no watch bridges, in which everything happened to them."""
+    """Five numbers in step, then a gap in the watch, in which each of them changes in another way."""
     scene = stage
     deployment.ensure(ALONE)
     for secret in ("changed", "deleted"):

@@ -24,7 +24,7 @@ REF = {"name": "sip"}
 
 @pytest.fixture
 def watching(stage: Scene) -> Scene:
-    """No sweep helps here, and the keys are there."""
+    """No sweep happens here, and the keys exist."""
     return with_keys(stage)
 
 

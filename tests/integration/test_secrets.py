@@ -17,7 +17,7 @@ SEALED = "fernet:gAAAAABpIc9UZm9yLXRoZS1sb29rcy1vbmx5"
 
 @pytest.fixture
 def watching(deployment: Deployment, stage: Scene) -> Scene:
-    """No sweep helps here: what happens, a watch has told."""
+    """No sweep happens here: the operator learns of changes by watches only."""
     deployment.ensure(NEVER)
     return stage
 

@@ -98,7 +98,7 @@ class Tenant:
         return None if answer.status != 200 else json.loads(answer.body)
 
     def leave(self, scene: Scene) -> None:
-        """Take everything away, with finalizers, so that the next test begins with nothing."""
+        """Delete everything, with finalizers, so that the next test begins with nothing."""
         listed = scene.bed.kubectl("-n", self.namespace, "get", "bpn", "-o", "name", timeout_s=_TIMEOUT_S)
         names = listed.stdout.split()
         scene.bed.kubectl("-n", self.namespace, "delete", "secrets", "--all", timeout_s=_TIMEOUT_S)
@@ -111,7 +111,7 @@ class Tenant:
 
 
 def serves_others(scene: Scene, name: str, within_s: float = 10) -> Json:
-    """Prove that somebody else's new number gets into step, and that the operator looks healthy and is."""
+    """Prove that a new number of another tenant gets into step, and that the operator is healthy."""
     process = scene.deployment.process
     scene.number(name)
     ready = scene.ready(name, within_s=within_s)

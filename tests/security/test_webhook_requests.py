@@ -78,7 +78,7 @@ class Stranger:
         self.statuses: dict[str, set[int]] = {}
 
     def send(self, what: str) -> None:
-        """Send one of `BODIES`, whatever becomes of it."""
+        """Send one of `BODIES` and ignore the answer."""
         connection = self._connection()
         with suppress(OSError, http.client.HTTPException):
             connection.request("POST", "/seal", BODIES[what], {"Content-Type": "application/json"})
@@ -97,7 +97,7 @@ class Stranger:
         connection.close()
 
     def rattle(self, port: int, sent: bytes) -> None:
-        """Connect to a port, send what is neither TLS nor HTTP, and go."""
+        """Connect to a port, send bytes that are neither TLS nor HTTP, and close the connection."""
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5, (self._address, 0)) as connection:
             connection.sendall(sent)
             connection.settimeout(0.02)
@@ -111,7 +111,7 @@ class Stranger:
 
 
 def peak_mb(scene: Scene) -> float:
-    """The most memory that the operator ever had."""
+    """The peak of the operator's memory."""
     status = Path(f"/proc/{scene.deployment.process.pid}/status").read_text()
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
 
@@ -127,7 +127,7 @@ def is_sealed_within(scene: Scene, name: str, within_s: float) -> None:
 
 @pytest.fixture
 def attacked(scene: Scene) -> Iterator[Scene]:
-    """An operator that is attacked, and of which nothing must be seen in the end."""
+    """An operator under attack, which must be healthy and in bounds in the end."""
     yield scene
     assert len(scene.deployment.process.log_text()) < 100_000, "a log that strangers cannot fill"
     assert peak_mb(scene) < MOST_MB

@@ -149,7 +149,7 @@ for each in shown:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The repository's product, with both fields added."""
+    """A copy of the package with both fields added."""
     root = tmp_path_factory.mktemp("added")
     for name in ("operator", "crds", "docs", "deploy", "helm"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -45,7 +45,8 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),
     "pydantic_settings": ("settings",),
-    "cryptography": ("sealing.sealed", "admission.certificates"),
+    "cryptography": ("sealing.sealed", "admission.certificates", "diagnosis.certificate"),
+    "dns": ("diagnosis.names",),
     "aiohttp": (
         "handlers",
         "process.connection",

@@ -11,6 +11,7 @@ import yaml
 from byoc_operator.api.conditions import REMEDIES, Reason
 from byoc_operator.api.names import GROUP
 from byoc_operator.api.resource import AnnotationRequests
+from byoc_operator.cli.output import API_VERSION
 from byoc_operator.core.findings import MESSAGES, Code
 from byoc_operator.generate.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
 from byoc_operator.settings import Settings
@@ -113,7 +114,7 @@ def test_settings_and_names_of_ours_that_are_named_exist(page: Path) -> None:
     known = {field.alias for field in Settings.model_fields.values()}
     read = (*ANNOTATIONS, *NAMESPACE_ANNOTATIONS, *LEASE_ANNOTATIONS)
     annotations = {name for name, _, _ in read} | {f"{GROUP}/sip-credentials", f"{GROUP}/finalizer"}
-    versions = {f"{GROUP}/v1alpha1"}
+    versions = {f"{GROUP}/v1alpha1", API_VERSION.removeprefix("cli.")}
     text = page.read_text()
     assert [name for name in re.findall(r"\bBYOC_[A-Z_]+\b", text) if name not in known] == []
     named = re.findall(rf"{re.escape(GROUP)}/[a-z0-9-]*[a-z0-9]", text)

@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     NO_RIGHTS = 3
     IN_USE = 4
     CHANGES = 5
+    INTERRUPTED = 130
 
 
 MEANINGS: Mapping[ExitCode, str] = {
@@ -25,6 +26,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.NO_RIGHTS: "no rights (or nothing in the cluster that seals)",
     ExitCode.IN_USE: "keys in use",
     ExitCode.CHANGES: "LiveKit would change (plan)",
+    ExitCode.INTERRUPTED: "interrupted",
 }
 """Per code what it means: `--help` and docs/kubectl-byoc.md say the same."""
 

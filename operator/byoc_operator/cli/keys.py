@@ -1,11 +1,15 @@
 """`kubectl byoc keys`: rotate, list, re-seal and retire the operator's sealing keys."""
 
+from collections.abc import Sequence
+
 import click
 
 from ..sealing.sealed import KeyRing
+from ..sealing.uses import Use
 from .key_uses import StoredKeys
-from .options import Target, targeted
-from .terminal import show, show_table, tell
+from .options import Target, targeted, with_output
+from .output import Listing, show_listing
+from .terminal import show, tell
 
 
 @click.group()
@@ -34,6 +38,7 @@ async def rotate(target: Target) -> int:
 
 
 @keys.command("list", short_help="Show fingerprints, and who needs an older key.")
+@with_output
 @targeted
 async def list_keys(target: Target) -> int:
     """Show fingerprints of the keys, never keys, and which Secrets still need an older one."""
@@ -41,20 +46,26 @@ async def list_keys(target: Target) -> int:
         stored = StoredKeys(cluster.api, target.operator_namespace)
         ring = await stored.ring()
         uses = await stored.uses(ring)
-    rows = [
-        (each, "opens" if position else "seals and opens", str(sum(each in use.keys.values() for use in uses)))
-        for position, each in enumerate(ring.fingerprints())
-    ]
+    show_listing(_listing(ring, uses), target.output)
     lost = [use.label for use in uses if "" in use.keys.values()]
-    if lost:
-        rows.append(("none", "", str(len(lost))))
-    show_table(("KEY", "DOES", "SECRETS"), rows)
     for each in ring.fingerprints()[1:]:
         _name(f"sealed with the older key {each}", [use.label for use in uses if each in use.keys.values()])
     _name("no key opens, or sealed for another use", lost)
     for where, why in stored.unread.items():
         tell(f"{where}: {why}", head="not looked at:")
     return 0
+
+
+def _listing(ring: KeyRing, uses: Sequence[Use]) -> Listing:
+    """The keys, newest first, and who is sealed with which; last what no key opens."""
+    items: list[dict[str, object]] = []
+    for position, each in enumerate([*ring.fingerprints(), ""]):
+        secrets = [use.label for use in uses if each in use.keys.values()]
+        does = "seals and opens" if position == 0 else "opens" if each else ""
+        if each or secrets:
+            items.append({"fingerprint": each, "does": does, "count": len(secrets), "secrets": secrets})
+    rows = [(str(item["fingerprint"]) or "none", str(item["does"]), str(item["count"])) for item in items]
+    return Listing("KeyList", ("KEY", "DOES", "SECRETS"), rows, items)
 
 
 @keys.command(short_help="Seal with the newest key, in place.")

@@ -7,12 +7,19 @@ import click
 from .exit_codes import told
 from .lazy import LazyGroup
 
+COMPLETE_VARIABLE = "_KUBECTL_BYOC_COMPLETE"
+"""Set by the scripts of `kubectl byoc completion` when they call `kubectl-byoc`."""
+
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "status": ("status:status", "Show how the numbers are, the worst first."),
+    "logs": ("logs:logs", "Show what the operator logged about one number."),
+    "refresh": ("refresh:refresh", "Have the operator write numbers to LiveKit anew, in waves."),
     "plan": ("plan:plan", "Show what would change in LiveKit, field by field."),
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
     "release": ("release:release", "Have the operator delete what nobody looks after in LiveKit."),
+    "completion": ("completion:completion", "Print a completion script for a shell."),
 }
 """Per command where it is (`module:function` in this package), and its line in the list of commands."""
 
@@ -25,7 +32,7 @@ def kubectl_byoc() -> None:
 
 def main() -> None:
     """The executable `kubectl-byoc`, which kubectl runs for `kubectl byoc`."""
-    kubectl_byoc(prog_name="kubectl byoc")
+    kubectl_byoc(prog_name="kubectl byoc", complete_var=COMPLETE_VARIABLE)
 
 
 if __name__ == "__main__":

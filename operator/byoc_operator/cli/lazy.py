@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 
 class LazyGroup(click.Group):
@@ -30,3 +31,11 @@ class LazyGroup(click.Group):
         """The list of commands, with no command loaded."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, short) for name, (_, short) in self._lazy.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names of commands, with no command loaded; after a dash, options."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=short) for name, (_, short) in self._lazy.items() if name.startswith(incomplete)
+        ]

@@ -1,4 +1,4 @@
-"""The names that a command is given: they become parts of paths, and of what is printed."""
+"""Checks the names in the arguments of a command, because they become parts of paths and of the output."""
 
 from dataclasses import dataclass
 

@@ -13,7 +13,7 @@ A command takes the options that it needs, `targeted` last:
 import asyncio
 import functools
 import traceback
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
@@ -74,8 +74,8 @@ _selected = click.option("-l", "--selector", default="", help="Label selector, a
 with_output = click.option(
     "-o",
     "--output",
-    type=click.Choice(list(Format)),
-    default=Format.TABLE,
+    type=click.Choice([each.value for each in Format]),
+    default=Format.TABLE.value,
     show_default=True,
     help="json and yaml: a list object with `items`, whose fields are only ever added to.",
 )
@@ -113,6 +113,16 @@ _OF_CONNECTION = (
     ),
 )
 
+_NOTHING_SAID: Mapping[str, Any] = {
+    "kubeconfig": None,
+    "context": None,
+    "user": "",
+    "groups": (),
+    "request_timeout": "2s",
+    "operator_namespace": "byoc-system",
+}
+"""What a command line that is not yet complete means."""
+
 _ASKED = frozenset(field.name for field in fields(Target)) - {"access", "outside"}
 
 
@@ -143,14 +153,25 @@ def _target(outside: Outside, options: dict[str, Any]) -> Target:
         options.pop("kubeconfig"), options.pop("context"), user, groups, float(min(timeout_s, LONGEST_REQUEST_S))
     )
     asked = {name: options.pop(name) for name in _ASKED & options.keys()}
+    asked["output"] = Format(asked.get("output", Format.TABLE))
     named("--operator-namespace", asked["operator_namespace"], NAMESPACE)
     return Target(access, outside, **asked)
+
+
+def completed_target(ctx: click.Context) -> Target:
+    """The target of a command line that is not yet complete."""
+    outside = ctx.find_object(Outside) or Outside()
+    told = {name: value for name, value in ctx.params.items() if value is not None}
+    options = {**_NOTHING_SAID, **told}
+    return _target(outside, {name: options[name] for name in options if name in _ASKED | _NOTHING_SAID.keys()})
 
 
 def ended(run: Callable[[], int]) -> int:
     """The exit code of a command; why it failed stands in one line on standard error."""
     try:
         return run()
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
     except (Forbidden, Unauthorized) as exc:
         tell(f"you may not: {exc.words or exc.message}", head=PROGRAM)
         return ExitCode.NO_RIGHTS

@@ -5,7 +5,7 @@ that no text controls the terminal, and long texts are cut.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -60,24 +60,64 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str | Cell]]) -> 
 
 
 def is_terminal(*, stderr: bool = False) -> bool:
-    """Whether results (or what is told beside them) are read on a terminal."""
+    """Whether standard output (or standard error) is a terminal."""
     file = sys.stderr if stderr else sys.stdout
     return file is not None and not file.closed and file.isatty()
 
 
 def clear() -> None:
-    """Begin a terminal's page anew."""
+    """Clear the terminal."""
     click.clear()
 
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Say on a terminal what takes a while, as long as it does."""
+    """Show a message on a terminal for as long as the block runs."""
     if not is_terminal(stderr=True):
         yield
         return
     with _console(stderr=True).status(printable(what, MAX_CELL)):
         yield
+
+
+Shown = Callable[[int, int, int], None]
+"""Is told how many are done, how many failed, and how many are left."""
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Shown]:
+    """Show how far a job is: a bar with the time to go on a terminal, else a line each time that something changes."""
+    if not is_terminal(stderr=True):
+        yield _lines(what)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - see `_console`
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total, counts=f"{total} left")
+
+        def shown(done: int, failed: int, left: int) -> None:
+            bar.update(task, completed=total - left, counts=f"{done} done, {failed} failed, {left} left")
+
+        yield shown
+
+
+def _lines(what: str) -> Shown:
+    said = ""
+
+    def shown(done: int, failed: int, left: int) -> None:
+        nonlocal said
+        line = f"{what}: {done} done, {failed} failed, {left} left"
+        if line != said:
+            tell(line)
+        said = line
+
+    return shown
 
 
 def _fit(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:
@@ -100,10 +140,10 @@ def _aligned(rows: Sequence[Sequence[Cell]]) -> Iterator[str]:
 
 
 def _console(*, stderr: bool) -> "Console":
-    """Made for each line, as the streams may change. `highlight`: colours are no guesses at what a text says.
+    """A console, made for each line because the streams may change, without rich's guesses at what to colour.
 
-    rich takes longer to load than a help text may take to appear, so it is loaded here. `force_terminal`: only a
-    terminal gets colours, whatever FORCE_COLOR says; NO_COLOR takes them away there too.
+    rich is loaded here because loading it takes longer than a help text may take. `force_terminal`: only a terminal
+    gets colours, whatever FORCE_COLOR says; NO_COLOR removes them there, too.
     """
     from rich.console import Console  # noqa: PLC0415 - as above
 

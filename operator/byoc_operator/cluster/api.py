@@ -72,7 +72,7 @@ class _Reply:
 class ClusterApi:
     """One connection pool to the API server. Build it with `connect`.
 
-    `unreadable` hears of every object that a LIST passes over, `answered` of every answer.
+    `unreadable`: called with every object of a LIST that cannot be read; `answered`: called with every answer.
     """
 
     def __init__(self, client: ApiClient, observe: Observer, access: Access = OURSELVES) -> None:
@@ -115,7 +115,7 @@ class ClusterApi:
 
         return Pages(fetch, resource, self.unreadable).all(path, query)
 
-    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:
         """The lines of a text, such as a pod's log, as they come. A line that is too long is cut (`lines`).
 
         `silent_s`: seconds without a byte after which it ends with `Unavailable`. Raises `ApiRefused` too.
@@ -216,7 +216,7 @@ async def connect_as_user(access: Access) -> tuple[ClusterApi, str]:
     """
     configuration = Configuration(client_session_kwargs={"trust_env": True})  # a user may sit behind a proxy
     kubeconfig, context = access.kubeconfig, access.context
-    logging.getLogger(load_kube_config.__module__).setLevel(logging.ERROR)  # it warns of a fault that we tell
+    logging.getLogger(load_kube_config.__module__).setLevel(logging.ERROR)  # its warning would repeat our error message
     try:
         contexts, active = list_kube_config_contexts(config_file=kubeconfig)  # type: ignore[no-untyped-call]
         await load_kube_config(config_file=kubeconfig, context=context, client_configuration=configuration)  # type: ignore[no-untyped-call]

@@ -22,7 +22,7 @@ OURSELVES = Access()
 
 
 def acting_as(access: Access) -> list[tuple[str, str]]:
-    """The headers of an impersonation, none for nobody.
+    """The headers of an impersonation; none if there is no user to act as.
 
     https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
     """

@@ -270,7 +270,7 @@ class Cut:
             yield
 
     def _peek(self) -> int:
-        """The next byte that is no white space."""
+        """The next byte that is not white space, without reading past it."""
         text, at = self._text, self._at
         if text[at : at + 1].isspace():
             blank = _BLANK.match(text, at)

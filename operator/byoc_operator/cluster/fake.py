@@ -136,7 +136,7 @@ class FakeApi(FakeCluster):
             if not token:
                 return
 
-    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
         """The log of a pod, all of it: no parameter of the request is heeded."""
         what = asked("GET", path.partition("?")[0])
         await asyncio.sleep(0)
@@ -153,7 +153,7 @@ class FakeApi(FakeCluster):
             return None
         return Unreadable("it is garbled", *name, version=metadata["resourceVersion"])
 
-    # What can go wrong
+    # Faults
 
     def inject(self, fault: Fail | Refuse | Hold, method: str | None = None, resource: str | None = None) -> None:
         """Apply the fault to the next request of this method and resource (None: any)."""

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class PatchFailed(Exception):
-    """A `test` did not hold, or a path leads nowhere."""
+    """A `test` failed, or a path does not exist."""
 
 
 def merged(stored: Any, patch: Any) -> Any:

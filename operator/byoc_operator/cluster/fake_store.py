@@ -167,7 +167,7 @@ class FakeCluster:
         if wanted == stored:
             return _of(stored)
         marked = ("deletionTimestamp" in metadata) != ("deletionTimestamp" in stored["metadata"])
-        # The API server counts the mark of deletion as a change of what is wanted, too.
+        # A new deletionTimestamp raises the generation, too.
         if at[0] == PLURAL:
             metadata["generation"] += wanted.get("spec") != stored.get("spec") or marked
         metadata["resourceVersion"] = self._next_version()

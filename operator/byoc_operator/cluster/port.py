@@ -32,6 +32,6 @@ class JsonApi(Protocol):
 class UserApi(JsonApi, Protocol):
     """What a command line needs beside: texts that are no JSON."""
 
-    def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:
+    def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:
         """The lines of a text, such as a pod's log; `silent_s`: seconds without any after which it is given up."""
         ...

@@ -3,7 +3,9 @@
 - `check`: the value that everything here returns.
 - `call`: whether LiveKit would accept a call, and what stops it. No I/O.
 - `carrier_steps`: what to enter at the carrier, with the values of one number. No I/O.
-- `network`: what a host answers to DNS, TCP, TLS and SIP. Each step is bounded in time and size.
+- `target`: where a look at the network goes.
+- `network`: what a host answers to DNS, TCP, TLS and SIP. Each step is bounded in time and size. It is made of
+  `names` (DNS), `exchange` (connections), `certificate` and `sip_message` (no I/O).
 
 `cli` may use all modules. The operator itself uses none of them.
 

@@ -57,7 +57,7 @@ class Deletions:
         try:
             await self._ports.retained.keep(self._left_by(number))
         except Unavailable:
-            if number.deleting:  # after the deletion nothing tells that the LiveKit objects stay on purpose
+            if number.deleting:  # later, no record would show that the LiveKit objects stay on purpose
                 raise
 
     async def end(self, run: ObjectRun, assessment: Assessment, applied: Applied) -> RunOutcome:

@@ -88,7 +88,7 @@ class Engine:
 
     @property
     def livekit(self) -> LiveKitState:
-        """What the last sweep saw of LiveKit."""
+        """The state of LiveKit in the last sweep."""
         return self._sweeper.state
 
     def problems(self) -> list[str]:

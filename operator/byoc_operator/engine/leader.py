@@ -40,7 +40,7 @@ class Leadership(Protocol):
     """Decides whether this process leads."""
 
     def listen(self, asked: Callable[[str], None]) -> None:
-        """Have `asked` called with what the Lease asks to release, when that changes."""
+        """Have `asked` called with the text of the Lease's release annotation, each time it changes."""
         ...
 
     async def acquire(self) -> None:
@@ -105,7 +105,7 @@ class Leader:
         self._listeners: list[Callable[[str], None]] = []
 
     def listen(self, asked: Callable[[str], None]) -> None:
-        """Have `asked` called with what the Lease asks to release, when that changes."""
+        """Have `asked` called with the text of the Lease's release annotation, each time it changes."""
         self._listeners.append(asked)
 
     @property

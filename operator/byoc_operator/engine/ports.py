@@ -175,7 +175,7 @@ class Ports:
     wall: Callable[[], float] = time.time
 
     def is_gone(self, key: Key) -> bool:
-        """Whether there is no number of this name; one that cannot be read is there."""
+        """Whether no object of this name exists. An object that cannot be read exists."""
         return self.cache.get(key) is None and not self.unreadable.hides(PLURAL, key.namespace, key.name)
 
     def hides(self, owner: Owner) -> bool:
@@ -188,13 +188,13 @@ class Ports:
         return self.installation.owners(number.key.namespace, number.key.name)
 
     def owned(self, number: PhoneNumber) -> Owned:
-        """What is this number's in LiveKit, as far as the inventory knows."""
+        """The LiveKit objects of this object, as far as the inventory knows."""
         return owned_of(number, self.inventory.snapshot, self.installation)
 
     def looks_after(self, owner: Owner, id: str) -> bool:
-        """Whether the object that a mark names is there, and the marked LiveKit object is its own.
+        """Whether the Kubernetes object that a mark names exists, and the LiveKit object with this ID belongs to it.
 
-        An object that cannot be read is there: nobody can tell what is its own, so all that it marked is.
+        An object that cannot be read exists, and all LiveKit objects with its mark belong to it.
         """
         number = self.cache.get(Key(owner.namespace, owner.name))
         if number is None:

@@ -109,7 +109,7 @@ class Sweeper:
                 await asyncio.sleep(self._retry_s())
 
     async def sweep(self) -> None:
-        """Carry out one sweep. Raises `Failure` if LiveKit fails, or the API server for the orphan search."""
+        """Carry out one sweep. Raises `Failure` if LiveKit fails."""
         await self._ports.inventory.refresh()
         await self._part("secrets", self.secrets.look())
         different = 0

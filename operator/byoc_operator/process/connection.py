@@ -1,4 +1,4 @@
-"""One connection of a port: what it waits for, since when, and how long it may take."""
+"""One connection of a port: its state, since when, and how long the state may last."""
 
 import asyncio
 import contextlib

@@ -1,5 +1,7 @@
 """`kubectl byoc keys`: what it writes, with which code it ends."""
 
+import json
+
 import pytest
 
 from byoc_operator.api.names import PLURAL
@@ -46,6 +48,14 @@ def test_list_shows_fingerprints_and_who_needs_an_older_key(cluster: Cluster) ->
     assert rows == {rotated.fingerprints()[0]: "1", rotated.fingerprints()[1]: "1", "none": "1"}
     assert f"older key {rotated.fingerprints()[1]}: {NAMESPACE}/old-one" in result.stderr
     assert f"no key opens, or sealed for another use: {NAMESPACE}/lost" in result.stderr
+
+
+def test_list_as_json(cluster: Cluster) -> None:
+    cluster.sealed_secret("one")
+    document = json.loads(cluster.run("keys", "list", "-o", "json").stdout)
+    (fingerprint,) = cluster.ring.fingerprints()
+    item = {"fingerprint": fingerprint, "does": "seals and opens", "count": 1, "secrets": [f"{NAMESPACE}/one"]}
+    assert (document["kind"], document["items"]) == ("KeyList", [item])
 
 
 def test_reseal_and_retire_after_a_rotation(cluster: Cluster) -> None:

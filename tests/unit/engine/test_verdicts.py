@@ -15,7 +15,7 @@ from operated import (
 )
 from virtual_time import in_virtual_time
 
-# What blocks
+# What keeps a number from Ready
 
 
 @in_virtual_time

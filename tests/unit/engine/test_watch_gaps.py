@@ -63,7 +63,7 @@ class SlowLists(FakeApi):
         self.happens: Callable[[], object] = lambda: None
 
     async def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """As its base."""
+        """As the base class."""
         items = [item async for item in FakeApi.pages(self, path, resource, query)]
         if resource == "secrets":
             self.happens()

@@ -81,12 +81,12 @@ class StandIn:
         self.breaks = False
 
     async def start(self) -> None:
-        """As long as somebody wants."""
+        """Wait for `starting`, if it is set."""
         if self.starting is not None:
             await self.starting
 
     async def stop(self, _grace_s: float) -> None:
-        """Count."""
+        """Count the stops."""
         self.stopped += 1
 
     def number_event(self, _kind: str | None, _raw: Any) -> None:

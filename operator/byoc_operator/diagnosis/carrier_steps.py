@@ -1,0 +1,153 @@
+"""What to enter at the carrier for one number, with the number's own values.
+
+The facts are those of docs/twilio.md and docs/telnyx.md. No step holds a password: it says where the password is.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ..api.carriers import Carrier, host_of
+from ..api.schema import Authentication, MediaEncryption, PhoneNumberSpec
+from ..core.desired import allowed_addresses, preset_of
+from ..core.origination import OWN_PORT, origination_uri, parse_endpoint
+
+_NO_URI: Final = "the operator does not know it: its setting BYOC_SIP_URI has no endpoint for transport"
+_NO_ADDRESSES: Final = "the operator's setting BYOC_SIP_ADDRESSES does not name them; ask whoever runs livekit-sip"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to do at the carrier. `place`: where in its portal; `does`: what to enter there."""
+
+    place: str
+    does: str
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the steps are made of. `sip_uri`, `sip_addresses`: the settings BYOC_SIP_URI and BYOC_SIP_ADDRESSES."""
+
+    spec: PhoneNumberSpec
+    sip_uri: str = ""
+    sip_addresses: Sequence[str] = ()
+
+    @property
+    def takes_calls(self) -> bool:
+        """Whether the number takes calls in."""
+        return bool(self.spec.inbound_agent_id)
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether calls out offer SRTP. `Allowed` offers it too, and a carrier without it refuses the calls (488)."""
+        return self.spec.media_encryption is not MediaEncryption.DISABLED
+
+    @property
+    def origination(self) -> str:
+        """The URI to which the carrier sends calls; empty if the setting does not tell it."""
+        return origination_uri(self.sip_uri, str(self.spec.transport))
+
+    @property
+    def origination_text(self) -> str:
+        """The URI, or why it is not known."""
+        return self.origination or f"({_NO_URI} {self.spec.transport})"
+
+    @property
+    def addresses_text(self) -> str:
+        """The addresses from which our calls come, or why they are not known."""
+        return ", ".join(self.sip_addresses) or f"({_NO_ADDRESSES})"
+
+    @property
+    def user(self) -> str:
+        """Where user name and password are; the user name itself if it stands in the spec. Empty without a Secret."""
+        ref = self.spec.sip_password_secret_ref
+        if ref is None:
+            return ""
+        name = self.spec.sip_username or f"(key username of Secret {ref.name})"
+        return f"user {name}, and the password in key {ref.key} of Secret {ref.name}"
+
+
+def carrier_steps(setup: Setup) -> tuple[Step, ...]:
+    """The steps at the carrier of a number, in order."""
+    by_carrier = {Carrier.TWILIO: _twilio, Carrier.TELNYX: _telnyx, Carrier.GENERIC: _generic}
+    return tuple(by_carrier[preset_of(setup.spec).carrier](setup))
+
+
+def _twilio(setup: Setup) -> Iterator[Step]:
+    spec = setup.spec
+    yield Step("Elastic SIP Trunking → Trunks", "Create a trunk, or take one that you have: it can serve many numbers.")
+    if setup.encrypts:
+        yield Step("General → Secure Trunking", "On: the number uses TLS and SRTP.")
+    else:
+        yield Step("General → Secure Trunking", "Off: the number has mediaEncryption: Disabled.")
+    yield Step("Termination → Termination SIP URI", f"{host_of(spec.termination_uri)}, as in spec.terminationUri.")
+    if setup.user:
+        yield Step("Termination → Authentication → Credential Lists", f"An entry with {setup.user}.")
+    yield _our_addresses("Termination → Authentication → IP Access Control Lists", setup)
+    yield Step("Numbers", f"Assign {spec.phone_number} to the trunk.")
+    if setup.takes_calls:
+        yield Step("Origination", f"Add the URI {setup.origination_text}; keep sip: in front and ;transport= behind.")
+        yield _last(setup)
+
+
+def _telnyx(setup: Setup) -> Iterator[Step]:
+    spec = setup.spec
+    if setup.takes_calls:
+        endpoint = parse_endpoint(setup.origination)
+        where = f"({_NO_URI} {spec.transport})"
+        if endpoint is not None:
+            where = f"host {endpoint.host}, port {endpoint.port or OWN_PORT[endpoint.transport]}"
+        yield Step("SIP connection", f"Create one of type FQDN, and add {where}.")
+        transport = endpoint.transport if endpoint else spec.transport
+        yield Step("SIP connection → Transport", f"{transport}. A changed port alone does not change the transport.")
+    else:
+        yield Step("SIP connection", "Create one of type FQDN.")
+    yield Step("SIP connection → Encrypted media", "SRTP." if setup.encrypts else "None: mediaEncryption is Disabled.")
+    if setup.takes_calls:
+        number_format = f"+E.164 for the called number and for the caller, such as {spec.phone_number}."
+        yield Step("SIP connection → Inbound → number format", number_format)
+        if spec.inbound.authentication is Authentication.DIGEST:
+            yield _digest("SIP connection → Inbound", setup)
+    if setup.user:
+        yield Step("SIP connection → Outbound → credentials", f"The {setup.user}.")
+    yield Step("SIP connection → Outbound voice profile", "Assign one: without it Telnyx lets no call out.")
+    yield Step("Numbers", f"Assign {spec.phone_number} to the connection.")
+    if setup.takes_calls:
+        yield _last(setup)
+
+
+def _generic(setup: Setup) -> Iterator[Step]:
+    spec = setup.spec
+    media = "with SRTP" if setup.encrypts else "without SRTP"
+    if spec.media_encryption is MediaEncryption.ALLOWED:
+        media = "with SRTP (calls in may also come without)"
+    out = f"Let the carrier take our calls at {spec.termination_uri} over {spec.transport}, {media}."
+    yield Step("Calls out", out)
+    if setup.user:
+        yield Step("Calls out → credentials", f"The {setup.user}.")
+    yield _our_addresses("Calls out → allowed addresses", setup)
+    yield Step("Numbers", f"Assign {spec.phone_number} to the trunk, and allow it as the caller of calls out.")
+    if not setup.takes_calls:
+        return
+    yield Step("Calls in", f"Send them to {setup.origination_text}.")
+    yield Step("Calls in → number format", f"E.164 with the plus and the country code: {spec.phone_number}.")
+    if spec.inbound.authentication is Authentication.DIGEST:
+        yield _digest("Calls in → credentials", setup)
+    if not allowed_addresses(spec):
+        anybody = "LiveKit accepts calls to the number from every address. Put those from which the carrier calls into "
+        yield Step("Calls in → the carrier's addresses", f"{anybody}spec.inbound.allowedAddresses.")
+    yield _last(setup)
+
+
+def _our_addresses(place: str, setup: Setup) -> Step:
+    """Our addresses: a must without credentials, else for carriers that want both."""
+    needed = "Allow" if not setup.user else "If the carrier wants both credentials and known addresses, allow"
+    return Step(place, f"{needed} the addresses of our calls: {setup.addresses_text}.")
+
+
+def _digest(place: str, setup: Setup) -> Step:
+    return Step(place, f"LiveKit challenges the carrier's calls: let it answer with {setup.user}.")
+
+
+def _last(setup: Setup) -> Step:
+    return Step("Test", f"Call {setup.spec.phone_number} once status says Ready.")
