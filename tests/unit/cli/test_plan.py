@@ -248,7 +248,7 @@ def test_settings_that_cannot_be_read_are_told(site: Site) -> None:
         ((), "", "name either numbers or files"),
         ((NAME, "-f", "-"), "", "name either numbers or files"),
         (("-f", "/nowhere/at-all.yaml"), "", "the file cannot be read"),
-        (("-f", "-"), "a: [", "line 1: the file is no YAML"),
+        (("-f", "-"), "a: [", "the file is no YAML"),
         (("-f", "-"), "- 1", "document 1: it is no object"),
         (("-f", "-"), "\x00", "no YAML"),
         (("-f", "-"), "{", "no YAML or JSON"),
