@@ -49,7 +49,7 @@ class Cluster:
         self.scope = scope
         self.unread: dict[str, str] = {}
         self._timeout_s = timeout_s
-        api.unreadable = self._pass_over
+        api.listen(self._pass_over)
 
     @property
     def namespace(self) -> str:

@@ -9,7 +9,7 @@ from ..core.claims import Allocation
 from ..core.holders import Objects, Past, holder_in, kept_in, next_holder
 from .gather import ObjectChanged
 from .in_steps import in_steps
-from .ports import Ports
+from .ports import ClaimPorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class _Released:
 class Claims:
     """Decides which object holds a number, and remembers the namespace that had it last."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: ClaimPorts) -> None:
         self._ports = ports
         self._held: dict[str, str] = {}
         self._released: dict[str, _Released] = {}
@@ -142,7 +142,7 @@ class Claims:
         ports = self._ports
         return Objects(
             named=lambda owner: ports.cache.get(Key(owner.namespace, owner.name)),
-            is_unread=ports.hides,
+            is_unread=ports.belongings.hides,
             is_retained_unmarked=lambda known: known in ports.retained,
         )
 

@@ -21,7 +21,7 @@ from .drift import drift_label
 from .first_ready import FirstReady
 from .gather import ObjectChanged
 from .per_object import PerObject
-from .ports import Ports
+from .ports import ReportPorts
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class WriteRefused(Unavailable):
 class Reporter:
     """Makes all writes to the cluster about an object."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: ReportPorts) -> None:
         self._ports = ports
         self._otherwise: PerObject[RecordedStatus] = ports.cache.per_object()
         self._refused: PerObject[bool] = ports.cache.per_object()
@@ -52,7 +52,7 @@ class Reporter:
     async def report(self, number: PhoneNumber, assessment: Assessment, applied: Applied, *, seen: bool) -> None:
         """Write the status with one PATCH, or none if it is right. `seen`: LiveKit answers. Raises `ObjectChanged`."""
         outcome = Outcome(
-            owned=self._ports.owned(number) if seen else None,
+            owned=self._ports.belongings.owned(number) if seen else None,
             failure=_verdict(applied.failure),
             wrote_credentials=applied.wrote_credentials,
         )
@@ -120,7 +120,7 @@ class Reporter:
         if number in self._said_what_stays:
             return
         self._said_what_stays.put(number, True)
-        ids = self._ports.owned(number).ids or number.status.ids.all
+        ids = self._ports.belongings.owned(number).ids or number.status.ids.all
         note = "force-orphan: the object goes; the operator knows of nothing of it that stays in LiveKit"
         if ids:
             note = f"force-orphan: the object goes; these may stay in LiveKit, to be deleted there: {', '.join(ids)}"
