@@ -40,7 +40,8 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
     "livekit": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "error_map")),
     "google": tuple(
-        f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "listing", "error_map")
+        f"livekit_sip.{each}"
+        for each in ("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map")
     ),
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),

@@ -98,8 +98,7 @@ def subject(raw: Mapping[str, Any], key: Key, live: Mapping[str, Any] | None, no
         "generation": (generation if isinstance(generation, int) else 0) + changed,
         "annotations": {**_texts(before.get("annotations")), **_texts(metadata, "annotations")},
     }
-    status = live.get("status") if live is not None else None
-    number = parse({"metadata": stated, "spec": spec, "status": status})
+    number = parse({**(live or {}), "metadata": stated, "spec": spec})
     found = problems(spec if spec is not None else {}, stored=not changed)
     known = parse(live) if live is not None else None
     if not found and known is not None and known.phone_number != number.phone_number:
