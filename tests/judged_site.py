@@ -2,22 +2,23 @@
 
 import copy
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from click.testing import CliRunner, Result
 from pydantic import SecretStr
 
 from byoc_operator.cli.kubectl_byoc import kubectl_byoc
-from byoc_operator.cli.livekit_access import LiveKitAccess
 from byoc_operator.cli.outside import Outside
 from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.core.trunk import DispatchRule, Mask, Masked, SipObject
-from byoc_operator.errors import OperatorError
+from byoc_operator.errors import Failure
+from byoc_operator.livekit_sip.fake import FakeLiveKit
 from kubectl import Cluster
 from operated import NAMESPACE, PASSWORD, SYSTEM
 
 SETTINGS = {"LIVEKIT_URL": "wss://livekit.example.com", "BYOC_INSTALLATION_ID": "cluster-a", "BYOC_ADOPTION": "Allow"}
+_Object = TypeVar("_Object", bound=SipObject)
 LABELS = {"app.kubernetes.io/name": "byoc-operator"}
 
 
@@ -32,7 +33,7 @@ class Site(Cluster):
     def __init__(self, **settings: str) -> None:
         super().__init__()
         self.objects: list[SipObject] = []
-        self.fault: OperatorError | None = None
+        self.fault: Failure | None = None
         self.lists_passwords = True
         self.environ = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret-of-livekit"}
         container = {"name": "operator", "image": "byoc", "envFrom": [{"configMapRef": {"name": "settings"}}]}
@@ -52,12 +53,7 @@ class Site(Cluster):
         async def connect(access: Access) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
             return self.api, NAMESPACE
 
-        async def listed(access: LiveKitAccess, mask: Mask, timeout_s: float) -> list[SipObject]:  # noqa: ARG001 - as it is
-            if self.fault is not None:
-                raise self.fault
-            return [self._listed(each, mask) for each in self.objects]
-
-        outside = Outside(connect, lambda: self.now, environ=self.environ, list_livekit=listed)
+        outside = Outside(connect, lambda: self.now, environ=self.environ, livekit=lambda _, mask: Lists(self, mask))
         before = copy.deepcopy(self.api._objects)
         result = CliRunner().invoke(kubectl_byoc, args, input=stdin, obj=outside)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
@@ -65,7 +61,7 @@ class Site(Cluster):
         assert self.api._objects == before, "nothing is written to the cluster"
         return result
 
-    def _listed(self, each: SipObject, mask: Mask) -> SipObject:
+    def listed(self, each: SipObject, mask: Mask) -> SipObject:
         if isinstance(each, DispatchRule):
             return each
         changes: dict[str, Any] = {
@@ -76,3 +72,23 @@ class Site(Cluster):
         if not self.lists_passwords:
             changes |= {"password": None, "password_listed": each.username is None}
         return replace(each, **changes)
+
+
+class Lists(FakeLiveKit):
+    """What a `Site` lists."""
+
+    def __init__(self, site: Site, mask: Mask) -> None:
+        super().__init__(site.fault)
+        self._site = site
+        self._mask = mask
+        self.unreadable = 0
+
+    async def list_all(self, of: type[_Object]) -> list[_Object]:
+        """The objects of one kind."""
+        if self._site.fault is not None:
+            raise self._site.fault
+        found = (self._site.listed(each, self._mask) for each in self._site.objects)
+        return [each for each in found if isinstance(each, of)]
+
+    async def aclose(self) -> None:
+        """Nothing is open."""

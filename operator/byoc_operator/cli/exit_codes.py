@@ -15,7 +15,8 @@ class ExitCode(IntEnum):
     USAGE = 2
     NO_RIGHTS = 3
     IN_USE = 4
-    CHANGES = 5
+    SOMETHING_BAD = 5
+    CHANGES = 6
     INTERRUPTED = 130
 
 
@@ -25,6 +26,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.USAGE: "wrong input",
     ExitCode.NO_RIGHTS: "no rights (or nothing in the cluster that seals)",
     ExitCode.IN_USE: "keys in use",
+    ExitCode.SOMETHING_BAD: "doctor found something bad",
     ExitCode.CHANGES: "LiveKit would change (plan)",
     ExitCode.INTERRUPTED: "interrupted",
 }

@@ -5,12 +5,16 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..cluster.connection import Access
 from ..cluster.port import UserApi
-from ..core.trunk import Mask, SipObject
-from .livekit_access import LiveKitAccess
+
+if TYPE_CHECKING:
+    from ..core.trunk import Mask
+    from ..diagnosis.network import Network
+    from ..livekit_sip.session import Endpoint
+    from .doctor_livekit import ReadLiveKit
 
 
 class Connect(Protocol):
@@ -21,32 +25,31 @@ class Connect(Protocol):
         ...
 
 
-class ListLiveKit(Protocol):
-    """Reads LiveKit's lists."""
-
-    async def __call__(self, access: LiveKitAccess, mask: Mask, timeout_s: float) -> list[SipObject]:
-        """Every trunk and rule, whoever's. Raises OperatorError."""
-        ...
-
-
 async def _connect(access: Access) -> tuple[UserApi, str]:
     from ..cluster.api import connect_as_user  # noqa: PLC0415 - its libraries take longer to load than a help text
 
     return await connect_as_user(access)
 
 
-async def _list_livekit(access: LiveKitAccess, mask: Mask, timeout_s: float) -> list[SipObject]:
-    from .livekit_lists import livekit_objects  # noqa: PLC0415 - as above
+def _network() -> "Network":
+    from ..diagnosis.network import Network  # noqa: PLC0415 - as above
 
-    return await livekit_objects(access, mask, timeout_s)
+    return Network()
+
+
+def _livekit(endpoint: "Endpoint", mask: "Mask") -> "ReadLiveKit":
+    from ..livekit_sip.client import LiveKitClient  # noqa: PLC0415 - as above
+
+    return LiveKitClient(endpoint, mask, lambda *_: None)
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """`clock`: epoch seconds; `environ`: environment variables."""
+    """`clock`: epoch seconds; `environ`: environment variables; `network`: how hosts are looked at."""
 
     connect: Connect = _connect
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    list_livekit: ListLiveKit = _list_livekit
+    network: Callable[[], "Network"] = _network
+    livekit: Callable[["Endpoint", "Mask"], "ReadLiveKit"] = _livekit

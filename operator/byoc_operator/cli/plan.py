@@ -44,7 +44,7 @@ async def plan(target: Target, names: tuple[str, ...], files: tuple[str, ...]) -
     """Show what the operator would change in LiveKit for numbers of the cluster, or for manifests not yet applied.
 
     A credential is never shown; a changed one is `(changed)`. Nothing is written. A file may hold Secrets beside the
-    numbers. Exit code 0: nothing changes; 5: something changes; 1: a number is invalid or something is in its way.
+    numbers. Exit code 0: nothing changes; 6: something changes; 1: a number is invalid or something is in its way.
 
     \b
     Examples:

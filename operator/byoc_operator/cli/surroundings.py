@@ -22,6 +22,7 @@ from .cluster import Cluster, Scope
 from .exit_codes import Refused
 from .judging import SecretSeen
 from .livekit_access import NoLiveKit, livekit_access
+from .livekit_lists import livekit_objects
 from .operator_finder import Operator, operator_of, why_not
 from .options import Target
 from .terminal import working
@@ -67,7 +68,7 @@ async def surroundings(target: Target, cluster: Cluster) -> Surroundings:
         raise Refused(f"LiveKit cannot be read: {access.why}")
     mask = new_mask()
     with working("reading LiveKit's lists"):
-        objects = await target.outside.list_livekit(access, mask, target.access.timeout_s)
+        objects = await livekit_objects(target.outside.livekit, access, mask, target.access.timeout_s)
     numbers, blind = await all_numbers(target, cluster)
     return Surroundings(installation, Snapshot.holding(objects), mask, numbers, blind)
 

@@ -66,7 +66,7 @@ def test_a_number_in_step_changes_nothing(site: Site) -> None:
 
 def test_a_new_number_is_created_field_by_field(site: Site) -> None:
     result = site.ask("plan", NAME)
-    assert result.exit_code == 5
+    assert result.exit_code == 6
     rows = [line.split() for line in result.stdout.splitlines()]
     assert ["voice/main", "Create", "outbound", "trunk", "outboundTrunk.address", "-", "sip.example.com"] in rows
     assert ["voice/main", "Create", "outbound", "trunk", "outboundTrunk.password", "-", "(set)"] in rows
