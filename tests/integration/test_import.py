@@ -79,7 +79,7 @@ def _told(message: Message) -> dict[str, Any]:
 
 
 def _all(scene: Scene, phones: list[str]) -> dict[str, dict[str, Any]]:
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for phone in phones:
         held = scene.held(phone)
         found |= {trunk.sip_trunk_id: _told(trunk) for trunk in held.outbound}
