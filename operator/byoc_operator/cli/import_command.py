@@ -25,10 +25,10 @@ from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
 from .manifests import read_bytes
 from .naming import PHONE, named
-from .operator_finder import Operator, operator_of
+from .operator_finder import Operator
 from .options import Target, in_namespace, targeted, with_livekit
 from .sealer import Sealer, sealer_for, sip_secret
-from .surroundings import all_numbers, new_mask
+from .surroundings import all_numbers, new_mask, operator_around
 from .terminal import tell, working
 
 
@@ -74,7 +74,7 @@ async def import_(target: Target, *, everything: bool, **options: Any) -> int:
     for number in wish.numbers:
         named("--number", number, PHONE)
     async with target.reached() as cluster:
-        operator = await operator_of(cluster, target.operator_namespace)
+        operator = await operator_around(target, cluster)
         mask = _Keeping(new_mask())
         objects = await _objects(target, cluster, operator, wish, mask)
         numbers, blind = await all_numbers(target, cluster)

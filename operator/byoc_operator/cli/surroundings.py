@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..api.conditions import Verdict
@@ -49,7 +49,16 @@ def new_mask() -> Mask:
     return make_mask(os.urandom(_MASK_BYTES))
 
 
-async def installation_of(operator: Operator) -> Installation:
+async def operator_around(target: Target, cluster: Cluster) -> Operator:
+    """The operator. LIVEKIT_URL of the user's environment stands in where its settings name none."""
+    found = await operator_of(cluster, target.operator_namespace)
+    url = target.outside.environ.get("LIVEKIT_URL", "")
+    if not url or found.settings is None or found.settings.get("LIVEKIT_URL"):
+        return found
+    return replace(found, settings={**found.settings, "LIVEKIT_URL": url})
+
+
+def installation_of(operator: Operator) -> Installation:
     """What the operator adds to every number. Raises `Refused` if its settings are not known."""
     found = operator.installation()
     if found is not None:
@@ -61,8 +70,8 @@ async def installation_of(operator: Operator) -> Installation:
 
 async def surroundings(target: Target, cluster: Cluster) -> Surroundings:
     """Read what stands around the numbers. Raises OperatorError if the settings or LiveKit cannot be read."""
-    operator = await operator_of(cluster, target.operator_namespace)
-    installation = await installation_of(operator)
+    operator = await operator_around(target, cluster)
+    installation = installation_of(operator)
     access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
     if isinstance(access, NoLiveKit):
         raise Refused(f"LiveKit cannot be read: {access.why}")

@@ -300,6 +300,15 @@ def test_without_an_operator_the_defaults_are_assumed(site: Site) -> None:
     assert manifests(result.stdout)[0]["kind"] == "ByocPhoneNumber"
 
 
+def test_settings_without_a_url_are_completed_by_the_environment() -> None:
+    site = Site(LIVEKIT_URL="", BYOC_ROOM_PREFIX="room-")
+    site.objects = [OUT, IN, replace(RULE, room_prefix="room-")]
+    site.environ["LIVEKIT_URL"] = "wss://livekit.example.com"
+    result = site.ask("import", "--all")
+    assert (result.exit_code, "imported 1, left 0" in result.stderr) == (0, True), result.stderr
+    assert site.ask("plan", "-f", "-", stdin=result.stdout).exit_code == 6
+
+
 def test_the_agent_of_all_numbers(site: Site) -> None:
     site = Site(BYOC_AGENT_NAME="router")
     site.objects = [OUT, IN, replace(RULE, agent_name="router")]
