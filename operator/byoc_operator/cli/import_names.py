@@ -1,12 +1,11 @@
 """Names for imported objects and their Secrets: made from the trunk's name or the number, and never twice."""
 
-import re
 from collections.abc import Collection
 
 MOST = 48
 """Characters of a name that is made of a trunk's name; a suffix may follow."""
 
-_OTHER = re.compile(r"[^a-z0-9]+")
+_KEPT = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 
 
 class Names:
@@ -18,7 +17,8 @@ class Names:
     def of(self, trunk: str, number: str) -> str:
         """A DNS label. The trunk's name, else the number's digits; with the digits behind it if the name is taken."""
         digits = "".join(each for each in number if each in "0123456789")
-        base = _OTHER.sub("-", trunk[: 8 * MOST].lower()).strip("-")[:MOST].strip("-")
+        words = "".join(each if each in _KEPT else " " for each in trunk[: 8 * MOST].lower()).split()
+        base = "-".join(words)[:MOST].strip("-")
         if not base or base == digits:
             base, numbered = f"number-{digits}", f"number-{digits}"
         else:
