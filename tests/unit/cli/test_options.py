@@ -99,7 +99,7 @@ def test_help_and_completion_of_commands_load_no_large_library(call: str) -> Non
     assert ast.literal_eval(done.stdout.splitlines()[-1]) == []
 
 
-SEALS = dict.fromkeys(("seal", "keys", "migrate"), {"cryptography"})
+SEALS = {each: {"cryptography"} for each in ("seal", "keys", "migrate")}
 ASKS_LIVEKIT = {"doctor": {"aiohttp", "livekit", "cryptography"}}
 
 
