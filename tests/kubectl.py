@@ -1,7 +1,8 @@
 """`kubectl byoc` on a cluster in memory."""
 
+import asyncio
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from click.testing import CliRunner, Result
@@ -14,6 +15,7 @@ from byoc_operator.core.credentials import KEYS_SECRET, field_of
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, keys_in
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER
+from rooms_played import RoomsPlayed
 
 FORBIDDEN = Refuse(403, "you may not")
 
@@ -27,6 +29,8 @@ class Cluster:
         self.ring = KeyRing.generate()
         self.waited: list[float] = []
         self.meanwhile: Callable[[], object] = lambda: None
+        self.environ: Mapping[str, str] = {}
+        self.rooms = RoomsPlayed()
         self.put(self.ring)
 
     def put(self, ring: KeyRing) -> None:
@@ -40,8 +44,9 @@ class Cluster:
             self.waited.append(seconds)
             self.now += seconds
             self.meanwhile()
+            await asyncio.sleep(0)  # a signal is handled between two steps of the loop
 
-        outside = Outside(connect, lambda: self.now, sleep)
+        outside = Outside(connect, lambda: self.now, sleep, self.environ, lambda _: self.rooms)
         result = CliRunner().invoke(kubectl_byoc, args, input=stdin, obj=outside)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert PASSWORD not in result.output

@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
+    "dial": ("dial:dial", "Place one call from a number, and say what the carrier answers."),
     "release": ("release:release", "Have the operator delete what nobody looks after in LiveKit."),
     "completion": ("completion:completion", "Print a completion script for a shell."),
 }

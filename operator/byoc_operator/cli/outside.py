@@ -5,10 +5,14 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..cluster.connection import Access
 from ..cluster.port import UserApi
+from ..livekit_sip.room_port import Rooms
+
+if TYPE_CHECKING:
+    from .livekit_access import LiveKitAccess
 
 
 class Connect(Protocol):
@@ -25,6 +29,13 @@ async def _connect(access: Access) -> tuple[UserApi, str]:
     return await connect_as_user(access)
 
 
+def _rooms(access: "LiveKitAccess") -> Rooms:
+    from ..livekit_sip.rooms import RoomClient  # noqa: PLC0415 - as above
+    from ..livekit_sip.session import Endpoint  # noqa: PLC0415 - as above
+
+    return RoomClient(Endpoint(access.url, access.key, access.secret))
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """`clock`: epoch seconds; `environ`: environment variables."""
@@ -33,3 +44,4 @@ class Outside:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    rooms: "Callable[[LiveKitAccess], Rooms]" = _rooms
