@@ -2,8 +2,9 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from click.testing import CliRunner, Result
 
@@ -21,15 +22,18 @@ FORBIDDEN = Refuse(403, "you may not")
 
 
 class Cluster:
-    """A cluster in memory with sealing keys, and the command line on it."""
+    """A cluster in memory with sealing keys, and the command line on it.
+
+    `around`: what else the commands find, as `Outside` has it; no environment variable unless a test says so.
+    """
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
         self.api = FakeApi(lambda: self.now)
         self.ring = KeyRing.generate()
         self.waited: list[float] = []
+        self.around: dict[str, Any] = {"environ": {}, "rooms": lambda _: self.rooms}
         self.meanwhile: Callable[[], object] = lambda: None
-        self.environ: Mapping[str, str] = {}
         self.rooms = RoomsPlayed()
         self.put(self.ring)
 
@@ -46,7 +50,7 @@ class Cluster:
             self.meanwhile()
             await asyncio.sleep(0)  # a signal is handled between two steps of the loop
 
-        outside = Outside(connect, lambda: self.now, sleep, self.environ, lambda _: self.rooms)
+        outside = Outside(connect, lambda: self.now, sleep, **self.around)
         result = CliRunner().invoke(kubectl_byoc, args, input=stdin, obj=outside)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert PASSWORD not in result.output

@@ -12,6 +12,7 @@ from byoc_operator.cluster.events import Events
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.lease import LeaseApi
 from byoc_operator.cluster.numbers import NumberApi
+from byoc_operator.cluster.reading import Told
 from byoc_operator.cluster.refusals import Refusals
 from byoc_operator.cluster.regained import Regained
 from byoc_operator.cluster.secrets import Secrets
@@ -19,11 +20,11 @@ from byoc_operator.core.credentials import KEYS_SECRET, Field
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject
+from byoc_operator.engine.belongings import Belongings
 from byoc_operator.engine.cache import Cache
 from byoc_operator.engine.engine import Engine, Pace
 from byoc_operator.engine.leader import Alone, Leader, Leadership
 from byoc_operator.engine.orphan_search import OrphanRules
-from byoc_operator.engine.ports import Ports
 from byoc_operator.engine.retained_ids import RetainedIds
 from byoc_operator.engine.rights import Rights
 from byoc_operator.engine.unreadable_objects import UnreadableObjects
@@ -36,6 +37,7 @@ from byoc_operator.sealing.keeper import Keeper
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, SealingKeys
 from byoc_operator.telemetry.metrics import Metrics
+from byoc_operator.wiring import Ports
 
 EPOCH_S = 1_800_000_000.0
 SWEEP_S = 300.0
@@ -157,9 +159,11 @@ class World:
         events, metrics = Events(api, "operator-1"), Metrics()
         refusals = Refusals(clock)
         api.answered = refusals.answered
+        cache, inventory = Cache(now_s), Inventory(guard, clock)
+        unreadable = UnreadableObjects(events, metrics.count_unreadable)
         self._ports = Ports(
-            cache=Cache(now_s),
-            inventory=Inventory(guard, clock),
+            cache=cache,
+            inventory=inventory,
             guard=guard,
             secrets=Secrets(api, (), MASK, keys, clock, labelled_only=self.installation.secret_rules.labelled_only),
             keeper=Keeper(
@@ -174,14 +178,15 @@ class World:
             installation=self.installation,
             mask=MASK,
             metrics=metrics,
-            unreadable=UnreadableObjects(events, metrics.count_unreadable),
+            unreadable=unreadable,
+            belongings=Belongings(cache, inventory, unreadable, self.installation),
             retained=RetainedIds(LeaseApi(api, SYSTEM, LEASE)),
             rights=Rights(self.namespaces, None, self._hear),
             regained=Regained(api, refusals),
             clock=clock,
             wall=now_s,
         )
-        api.unreadable = self._ports.unreadable.told
+        api.listen(unreadable.told)
         orphans = OrphanRules(self.namespaces, deletes=self.deletes_orphans)
         self._engine = engine = Engine(self._ports, Pace(self.workers, 2, SWEEP_S), leader, orphans, self._hear)
         self.api.watch_numbers.append(engine.intake.number_event)
@@ -335,8 +340,11 @@ class CutOff:
     def __init__(self, api: FakeApi, *, hangs: bool) -> None:
         self._api = api
         self._hangs = hangs
-        self.unreadable = api.unreadable
         self.cut = False
+
+    def listen(self, told: Told) -> None:
+        """As the API server."""
+        self._api.listen(told)
 
     async def request(
         self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"

@@ -5,7 +5,9 @@ import gc
 import logging
 import secrets
 import socket
+import time
 import uuid
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -25,12 +27,12 @@ from .cluster.secrets import Secrets
 from .core.desired import Installation
 from .core.masking import make_mask
 from .core.trunk import Mask
+from .engine.belongings import Belongings
 from .engine.cache import Cache
 from .engine.engine import Engine, Pace
 from .engine.gauges import per_number
 from .engine.leader import Alone, Leader, Leadership
 from .engine.orphan_search import OrphanRules
-from .engine.ports import Ports
 from .engine.retained_ids import RetainedIds
 from .engine.rights import Rights
 from .engine.tasks import Ended
@@ -82,18 +84,40 @@ class Foundation:
     closing: AsyncExitStack
 
 
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the engine works with. `clock`: monotonic seconds; `wall`: epoch seconds."""
+
+    cache: Cache
+    inventory: Inventory
+    guard: Guard
+    secrets: Secrets
+    keeper: Keeper
+    numbers: NumberApi
+    events: Events
+    installation: Installation
+    mask: Mask
+    metrics: Metrics
+    unreadable: UnreadableObjects
+    regained: Regained
+    belongings: Belongings
+    retained: RetainedIds
+    rights: Rights
+    clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
+
+
 async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Foundation:
     """Make the parts that need no answer of the API server."""
     metrics = Metrics()
-    api = await connect(metrics.kubernetes_request)
+    refusals = Refusals()
+    api = await connect(metrics.kubernetes_request, refusals.answered)
     closing.push_async_callback(api.close)
-    watches = Watches(expected=WATCHED_KINDS * max(1, len(settings.namespaces)))
+    expected = WATCHED_KINDS * max(1, len(settings.namespaces))
+    watches = Watches(expected, answered=refusals.watch_answered)
     keys = SealingKeys(api, settings.operator_namespace)
     metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
     metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
-    refusals = Refusals()
-    api.answered = refusals.answered
-    watches.answered = refusals.watch_answered
     vitals.add(Vital(watches.dead))
     return Foundation(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
 
@@ -135,9 +159,11 @@ async def engine_of(base: Foundation) -> Engine:
     async def announce(reason: str, note: str) -> None:
         await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
+    cache, inventory = Cache(), Inventory(guard)
+    unreadable = UnreadableObjects(events, base.metrics.count_unreadable)
     ports = Ports(
-        cache=Cache(),
-        inventory=Inventory(guard),
+        cache=cache,
+        inventory=inventory,
         guard=guard,
         secrets=_secrets(base, installation, mask),
         keeper=_keeper(base, announce),
@@ -146,12 +172,13 @@ async def engine_of(base: Foundation) -> Engine:
         installation=installation,
         mask=mask,
         metrics=base.metrics,
-        unreadable=UnreadableObjects(events, base.metrics.count_unreadable),
+        unreadable=unreadable,
+        belongings=Belongings(cache, inventory, unreadable, installation),
         retained=RetainedIds(_lease(base)),
         rights=Rights(settings.namespaces, base.api, announce),
         regained=Regained(base.api, base.refusals),
     )
-    base.api.unreadable = ports.unreadable.told
+    base.api.listen(unreadable.told)
     orphans = OrphanRules(settings.namespaces, deletes=settings.orphans is OrphanPolicy.DELETE)
     _spare_collector()
     engine = Engine(ports, _pace(settings), leader, orphans, announce)

@@ -116,7 +116,7 @@ class Pod:
 
     @property
     def exit_code(self) -> int | None:
-        """How the pod ended; None while it runs."""
+        """The exit code of the pod; None while it runs."""
         return self._process.exit_code
 
     @property

@@ -23,7 +23,7 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "sealing": ("sealing", "cluster", "core", "api", "errors"),
     "admission": ("admission", "process", "cluster", "sealing", "core", "api", "errors"),
     "telemetry": ("telemetry", "process", "api"),
-    "engine": ("engine", "livekit_sip", "cluster", "sealing", "telemetry", "core", "api", "errors"),
+    "engine": ("engine", "cluster", "sealing", "telemetry", "core", "api", "errors"),
     "handlers": ("cluster", "telemetry", "api", "errors"),
     "setting_forms": ("core", "api"),
     "installation_settings": ("setting_forms", "core", "api", "errors"),
@@ -246,3 +246,14 @@ def test_fakes_are_not_wired_into_the_product() -> None:
         if part_of(found) and set(found.split(".")) & set(fakes) and name.rpartition(".")[2] not in fakes
     }
     assert users == set()
+
+
+PORTS_SPEAK_OF = {"answers", "keeper", "metrics"}
+"""Modules of other parts that the engine's ports may name: values, `SealedValues`, and the metrics of the process."""
+
+
+@pytest.mark.parametrize("module", ["ports", "outside", "belongings"])
+def test_the_ports_of_the_engine_name_no_real_parts(module: str) -> None:
+    found = [name.split(".") for name in imported(f"byoc_operator.engine.{module}") if _is_ours(name)]
+    others = {path[2] for path in found if path[1] in ("cluster", "livekit_sip", "sealing", "telemetry")}
+    assert others - PORTS_SPEAK_OF == set()

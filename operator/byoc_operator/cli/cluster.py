@@ -49,7 +49,7 @@ class Cluster:
         self.scope = scope
         self.unread: dict[str, str] = {}
         self._timeout_s = timeout_s
-        api.unreadable = self._pass_over
+        api.listen(self._pass_over)
 
     @property
     def namespace(self) -> str:
@@ -89,6 +89,11 @@ class Cluster:
             message = f"there is no ByocPhoneNumber {key.namespace}/{key.name}; `kubectl byoc status -A` shows all"
             raise Refused(message) from exc
 
+    async def present(self, key: Key) -> PhoneNumber | None:
+        """One object as it is now, None if there is none."""
+        raw = await self.optional(f"{_NUMBERS}/namespaces/{key.namespace}/{PLURAL}/{key.name}", PLURAL)
+        return None if raw is None else parse(raw)
+
     async def annotate(self, number: PhoneNumber, annotations: Mapping[str, str | None]) -> None:
         """Set annotations of this very object, not of a successor with its name. None takes one away."""
         body = {"metadata": {"uid": number.uid, "annotations": dict(annotations)}}
@@ -124,7 +129,7 @@ class Cluster:
         found = [each async for each in self._listed(path, "events", query)]
         return sorted(found, key=lambda event: str(event.get("eventTime") or ""))
 
-    def log(self, namespace: str, pod: str, query: Mapping[str, str], silent_s: float) -> AsyncIterator[str]:
+    def log(self, namespace: str, pod: str, query: Mapping[str, str], silent_s: float | None) -> AsyncIterator[str]:
         """The log of a pod, line by line. `query`: of the API (`tailLines`, `sinceSeconds`, `follow`, …)."""
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log?{urlencode(query)}"
         return self.api.lines(path, resource="pods/log", silent_s=silent_s)

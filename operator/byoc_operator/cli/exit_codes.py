@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     NO_RIGHTS = 3
     IN_USE = 4
+    SOMETHING_BAD = 5
     NOT_CONNECTED = 7
     INTERRUPTED = 130
 
@@ -25,6 +26,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.USAGE: "wrong input",
     ExitCode.NO_RIGHTS: "no rights (or nothing in the cluster that seals)",
     ExitCode.IN_USE: "keys in use",
+    ExitCode.SOMETHING_BAD: "doctor found something bad",
     ExitCode.NOT_CONNECTED: "call not connected",
     ExitCode.INTERRUPTED: "interrupted",
 }

@@ -54,7 +54,7 @@ class StoredKeys:
         self._where = f"Secret {operator_namespace}/{KEYS_SECRET}"
         self.unread: dict[str, str] = {}
         """Objects that could not be read in the last search, and why. They may need any key."""
-        api.unreadable = self._pass_over
+        api.listen(self._pass_over)
 
     def _pass_over(self, found: Unreadable) -> None:
         self.unread[found.where] = found.message

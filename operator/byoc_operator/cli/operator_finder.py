@@ -21,13 +21,17 @@ MAX_PODS = 50
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod of the operator. `waiting`: why its container does not run, empty if it does; `restarts`: of all time."""
+    """A pod of the operator. `waiting`: why its container does not run, empty if it does; `restarts`: of all time.
+
+    `container`: the operator's own, among others that a cluster may add.
+    """
 
     name: str
     ready: bool
     waiting: str = ""
     restarts: int = 0
     started_at: str = ""
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +161,14 @@ async def _read_settings(cluster: Cluster, namespace: str, raw: Mapping[str, Any
 
 async def _read_pods(cluster: Cluster, namespace: str, found: _Found) -> None:
     try:
-        found["pods"] = tuple(_pod(raw) for raw in (await cluster.pods(namespace, LABELS))[:MAX_PODS])
+        found["pods"] = tuple(await pods_of(cluster, namespace))
     except OperatorError as exc:
         found.missing("pods", exc)
+
+
+async def pods_of(cluster: Cluster, namespace: str) -> list[Pod]:
+    """The operator's pods. Raises OperatorError."""
+    return [_pod(raw) for raw in (await cluster.pods(namespace, LABELS))[:MAX_PODS]]
 
 
 async def _read_lease(cluster: Cluster, namespace: str, found: _Found) -> None:
@@ -199,12 +208,17 @@ def _pod(raw: Mapping[str, Any]) -> Pod:
         waiting=next(filter(None, waiting), ""),
         restarts=sum(restarts),
         started_at=_text(_at(raw, "status", "startTime")),
+        container=_text(_container_of(_at(raw, "spec", "containers")).get("name")),
     )
 
 
 def _container(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The operator's own container: the one called so, else the first."""
-    containers = _items(_at(raw, "spec", "template", "spec", "containers"))
+    return _container_of(_at(raw, "spec", "template", "spec", "containers"))
+
+
+def _container_of(stored: object) -> Mapping[str, Any]:
+    containers = _items(stored)
     named = [each for each in containers if each.get("name") == "operator"]
     return next(iter([*named, *containers]), {})
 

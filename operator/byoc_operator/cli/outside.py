@@ -12,6 +12,10 @@ from ..cluster.port import UserApi
 from ..livekit_sip.room_port import Rooms
 
 if TYPE_CHECKING:
+    from ..core.trunk import Mask
+    from ..diagnosis.network import Network
+    from ..livekit_sip.session import Endpoint
+    from .doctor_livekit import ReadLiveKit
     from .livekit_access import LiveKitAccess
 
 
@@ -29,6 +33,18 @@ async def _connect(access: Access) -> tuple[UserApi, str]:
     return await connect_as_user(access)
 
 
+def _network() -> "Network":
+    from ..diagnosis.network import Network  # noqa: PLC0415 - as above
+
+    return Network()
+
+
+def _livekit(endpoint: "Endpoint", mask: "Mask") -> "ReadLiveKit":
+    from ..livekit_sip.client import LiveKitClient  # noqa: PLC0415 - as above
+
+    return LiveKitClient(endpoint, mask, lambda *_: None)
+
+
 def _rooms(access: "LiveKitAccess") -> Rooms:
     from ..livekit_sip.rooms import RoomClient  # noqa: PLC0415 - as above
     from ..livekit_sip.session import Endpoint  # noqa: PLC0415 - as above
@@ -38,10 +54,12 @@ def _rooms(access: "LiveKitAccess") -> Rooms:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """`clock`: epoch seconds; `environ`: environment variables."""
+    """`clock`: epoch seconds; `environ`: environment variables; `network`: how hosts are looked at."""
 
     connect: Connect = _connect
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    network: Callable[[], "Network"] = _network
+    livekit: Callable[["Endpoint", "Mask"], "ReadLiveKit"] = _livekit
     rooms: "Callable[[LiveKitAccess], Rooms]" = _rooms

@@ -5,7 +5,7 @@ that no text controls the terminal, and long texts are cut.
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -65,6 +65,11 @@ def is_terminal(*, stderr: bool = False) -> bool:
     return file is not None and not file.closed and file.isatty()
 
 
+def interactive() -> bool:
+    """Whether a person can answer a question."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
 def clear() -> None:
     """Clear the terminal."""
     click.clear()
@@ -78,6 +83,46 @@ def working(what: str) -> Iterator[None]:
         return
     with _console(stderr=True).status(printable(what, MAX_CELL)):
         yield
+
+
+Shown = Callable[[int, int, int], None]
+"""Is told how many are done, how many failed, and how many are left."""
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Shown]:
+    """Show how far a job is: a bar with the time to go on a terminal, else a line each time that something changes."""
+    if not is_terminal(stderr=True):
+        yield _lines(what)
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415 - see `_console`
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_console(stderr=True)) as bar:
+        task = bar.add_task(what, total=total, counts=f"{total} left")
+
+        def shown(done: int, failed: int, left: int) -> None:
+            bar.update(task, completed=total - left, counts=f"{done} done, {failed} failed, {left} left")
+
+        yield shown
+
+
+def _lines(what: str) -> Shown:
+    said = ""
+
+    def shown(done: int, failed: int, left: int) -> None:
+        nonlocal said
+        line = f"{what}: {done} done, {failed} failed, {left} left"
+        if line != said:
+            tell(line)
+        said = line
+
+    return shown
 
 
 def _fit(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> None:

@@ -72,17 +72,27 @@ class _Reply:
 class ClusterApi:
     """One connection pool to the API server. Build it with `connect`.
 
-    `unreadable`: called with every object of a LIST that cannot be read; `answered`: called with every answer.
+    `answered`: called with every answer.
     """
 
-    def __init__(self, client: ApiClient, observe: Observer, access: Access = OURSELVES) -> None:
+    def __init__(
+        self,
+        client: ApiClient,
+        observe: Observer,
+        access: Access = OURSELVES,
+        answered: Answered = nobody_asks,
+    ) -> None:
         self._client = client
         self._observe = observe
         self._acting = acting_as(access)
         self._longest_s = access.timeout_s
         self._free = asyncio.Semaphore(CONNECTIONS)
-        self.answered: Answered = nobody_asks
-        self.unreadable: Told = pass_over
+        self._answered = answered
+        self._unreadable: Told = pass_over
+
+    def listen(self, told: Told) -> None:
+        """From now on `told` hears of every object that a LIST passes over. There is one listener."""
+        self._unreadable = told
 
     async def close(self) -> None:
         """Close the connections."""
@@ -106,16 +116,16 @@ class ClusterApi:
         return await read(answer, resource, stored=method in _OF_WHAT_IS_STORED)
 
     def pages(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Every object of a LIST that can be read, fetched in pages; `unreadable` is called with the others."""
+        """Every object of a LIST that can be read, fetched in pages; the listener is called with the others."""
 
         async def fetch(url: str, *, accept: str, timeout_s: float, most_bytes: int) -> bytes:
             headers = {"Content-Type": JSON, "Accept": accept}
             timeout_s = min(timeout_s, self._longest_s or timeout_s)
             return await self._answer(_Request("GET", url, None, headers, timeout_s, most_bytes, resource))
 
-        return Pages(fetch, resource, self.unreadable).all(path, query)
+        return Pages(fetch, resource, self._unreadable).all(path, query)
 
-    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:
         """The lines of a text, such as a pod's log, as they come. A line that is too long is cut (`lines`).
 
         `silent_s`: seconds without a byte after which it ends with `Unavailable`. Raises `ApiRefused` too.
@@ -156,7 +166,7 @@ class ClusterApi:
         what = asked(request.method, request.path.partition("?")[0])
         answer = Answer(request.method, what, reply.status, resource, _said(reply), reply.retry_after)
         error = error_of(answer)
-        self.answered(what, error)
+        self._answered(what, error)
         if error is not None:
             raise error
         return reply.body
@@ -229,7 +239,7 @@ async def connect_as_user(access: Access) -> tuple[ClusterApi, str]:
         raise CannotRun(f"there is no cluster to talk to ({where}): {_wrong_with(exc)}") from None
 
 
-async def connect(observe: Observer) -> ClusterApi:
+async def connect(observe: Observer, answered: Answered) -> ClusterApi:
     """Connect with `KUBECONFIG` if it is set, else as the pod's service account. Raises CannotRun if neither is."""
     # `trust_env`: aiohttp would read environment and netrc at every request, which costs more than the request.
     configuration = Configuration(
@@ -244,4 +254,4 @@ async def connect(observe: Observer) -> ClusterApi:
     except _UNUSABLE as exc:
         where = f"KUBECONFIG ({path})" if path else "the pod's service account"
         raise CannotRun(f"cannot reach a cluster through {where}: {_wrong_with(exc)}") from None
-    return ClusterApi(ApiClient(configuration), observe)
+    return ClusterApi(ApiClient(configuration), observe, answered=answered)

@@ -72,7 +72,7 @@ class FakeApi(FakeCluster):
         self.writes: list[Request] = []
         self.events: list[Json] = []
         self.admitting: Callable[[Json], Json] | None = None
-        self.unreadable: Told = pass_over
+        self._unreadable: Told = pass_over
         self.garbled: set[Name] = set()
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
@@ -83,6 +83,10 @@ class FakeApi(FakeCluster):
 
     async def close(self) -> None:
         """Nothing to close."""
+
+    def listen(self, told: Told) -> None:
+        """From now on `told` hears of every object that a LIST passes over."""
+        self._unreadable = told
 
     async def request(
         self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
@@ -131,12 +135,12 @@ class FakeApi(FakeCluster):
                 if garbled is None:
                     yield item
                 else:
-                    self.unreadable(garbled)
+                    self._unreadable(garbled)
             token = answer["metadata"].get("continue", "")
             if not token:
                 return
 
-    async def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
         """The log of a pod, all of it: no parameter of the request is heeded."""
         what = asked("GET", path.partition("?")[0])
         await asyncio.sleep(0)

@@ -7,12 +7,11 @@ from .reading import Told
 
 
 class JsonApi(Protocol):
-    """Requests with JSON. Raises `ApiRefused` (4xx), `Unavailable` (temporary) and `Unreadable` (an object).
+    """Requests with JSON. Raises `ApiRefused` (4xx), `Unavailable` (temporary) and `Unreadable` (an object)."""
 
-    `unreadable`: called with every object of a LIST that cannot be read.
-    """
-
-    unreadable: Told
+    def listen(self, told: Told) -> None:
+        """From now on `told` is called with every object of a LIST that cannot be read. There is one listener."""
+        ...
 
     async def request(
         self, method: str, path: str, *, resource: str, body: object = None, content_type: str = "application/json"
@@ -32,6 +31,6 @@ class JsonApi(Protocol):
 class UserApi(JsonApi, Protocol):
     """What a command line needs beside: texts that are no JSON."""
 
-    def lines(self, path: str, *, resource: str, silent_s: float) -> AsyncIterator[str]:
+    def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:
         """The lines of a text, such as a pod's log; `silent_s`: seconds without any after which it is given up."""
         ...

@@ -1,7 +1,9 @@
 """What a TLS handshake says about the certificate of a host."""
 
 import ssl
-from collections.abc import Sequence
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from cryptography import x509
@@ -35,6 +37,15 @@ _NAME_CODES: Final = (62, 64)
 _CA_CODES: Final = (18, 19, 20, 21)
 
 
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a certificate says. `names`: host names, then addresses."""
+
+    begins: datetime
+    ends: datetime
+    names: tuple[str, ...]
+
+
 def name_of(target: Target) -> str:
     """What a check of a target's TLS is called."""
     return f"TLS of {target.role}"
@@ -46,7 +57,7 @@ def accepted(target: Target, session: Session, now_s: float) -> Check:
     shown = _read(session.certificate)
     if shown is None:
         return Check(name_of(target), State.OK, f"{says}.")
-    days = int((shown.not_valid_after_utc.timestamp() - now_s) // _DAY_S)
+    days = int((shown.ends.timestamp() - now_s) // _DAY_S)
     says += f", and it ends in {days} day{'' if days == 1 else 's'}."
     return Check(name_of(target), State.OK, says, _renew(target) if days < SOON_DAYS else "")
 
@@ -63,33 +74,38 @@ def refused(target: Target, exc: ssl.SSLCertVerificationError, certificate: byte
     return Check(name_of(target), State.BAD, says, _renew(target))
 
 
-def _read(certificate: bytes | None) -> x509.Certificate | None:
+def _read(certificate: bytes | None) -> _Shown | None:
+    """What a certificate says; None if there is none, or it cannot be read."""
+    if not certificate:
+        return None
     try:
-        return x509.load_der_x509_certificate(certificate) if certificate else None
-    except ValueError:
+        with warnings.catch_warnings(action="ignore"):  # the library warns of certificates that it will refuse one day
+            read = x509.load_der_x509_certificate(certificate)
+            return _Shown(read.not_valid_before_utc, read.not_valid_after_utc, _names(read))
+    except (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
         return None
 
 
-def _detail(code: int, shown: x509.Certificate | None) -> str:
+def _names(read: x509.Certificate) -> tuple[str, ...]:
+    try:
+        names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    addresses = map(str, names.get_values_for_type(x509.IPAddress))
+    return (*names.get_values_for_type(x509.DNSName), *addresses)
+
+
+def _detail(code: int, shown: _Shown | None) -> str:
     """The part of a certificate that is wrong."""
     if shown is None:
         return ""
     if code in _TIME_CODES:
-        return f" (valid from {shown.not_valid_before_utc:%Y-%m-%d} to {shown.not_valid_after_utc:%Y-%m-%d})"
+        return f" (valid from {shown.begins:%Y-%m-%d} to {shown.ends:%Y-%m-%d})"
     if code not in _NAME_CODES:
         return ""
-    names = _names(shown)
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f" (it names {', '.join(printable(each, _MAX_NAME) for each in names[:_MOST_NAMES]) or 'none'}{more})"
-
-
-def _names(shown: x509.Certificate) -> Sequence[str]:
-    try:
-        names = shown.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
-        return ()
-    addresses = map(str, names.get_values_for_type(x509.IPAddress))
-    return (*names.get_values_for_type(x509.DNSName), *addresses)
+    more = len(shown.names) - _MOST_NAMES
+    names = ", ".join(printable(each, _MAX_NAME) for each in shown.names[:_MOST_NAMES])
+    return f" (it names {names or 'none'}{f' and {more} more' if more > 0 else ''})"
 
 
 def _renew(target: Target) -> str:

@@ -39,8 +39,7 @@ class Connection:
 
     async def ask(self, target: Target) -> bytes:
         """What comes back on an OPTIONS request: at least one whole line, unless the other side ends before."""
-        host, port = self.writer.get_extra_info("sockname")[:2]
-        self.writer.write(options_request(target, (host, port), secrets.token_hex(8)))
+        self.writer.write(options_request(target, _local(self.writer.transport), secrets.token_hex(8)))
         await self.writer.drain()
         received = b""
         for _ in range(_MOST_BLANK_READS):
@@ -75,13 +74,20 @@ def _session(writer: asyncio.StreamWriter) -> Session | None:
     return Session(tls.version() or "", tls.getpeercert(binary_form=True) or b"")
 
 
+def _local(transport: asyncio.BaseTransport) -> tuple[str, int]:
+    """Our address and port. A socket whose other side has gone has none on some systems."""
+    name = transport.get_extra_info("sockname")
+    if name is None:
+        raise ConnectionResetError
+    return str(name[0]), int(name[1])
+
+
 async def ask_by_udp(address: str, target: Target) -> bytes:
     """The first datagram that comes back on an OPTIONS request, cut. Raises OSError and TimeoutError."""
     loop = asyncio.get_running_loop()
     transport, protocol = await loop.create_datagram_endpoint(_FirstDatagram, remote_addr=(address, target.port))
     try:
-        host, port = transport.get_extra_info("sockname")[:2]
-        request = options_request(target, (host, port), secrets.token_hex(8))
+        request = options_request(target, _local(transport), secrets.token_hex(8))
         async with asyncio.timeout(STEP_S):
             for wait_s in _RESEND_AFTER_S:
                 transport.sendto(request)

@@ -2,5 +2,5 @@
 
 Use `engine.Engine`; the other modules are its parts. The engine knows nothing of kopf.
 
-Imports: livekit_sip, cluster, sealing, telemetry, core, api, errors.
+Imports: cluster, sealing, telemetry, core, api, errors.
 """

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from ..api.resource import PhoneNumber
 from ..core.orphans import is_livekit_id
-from ..livekit_sip.inventory import Inventory
 from .cache import Cache
+from .outside import LiveKitSnapshot
 from .per_object import PerObject
 
 PAUSE_S = 30.0
@@ -16,7 +16,7 @@ PAUSE_S = 30.0
 class AdoptionLookups:
     """Remembers which IDs a snapshot was taken for. `clock`: monotonic seconds."""
 
-    def __init__(self, cache: Cache, inventory: Inventory, clock: Callable[[], float]) -> None:
+    def __init__(self, cache: Cache, inventory: LiveKitSnapshot, clock: Callable[[], float]) -> None:
         self._inventory = inventory
         self._clock = clock
         self._looked_for: PerObject[bytes] = cache.per_object()

@@ -9,8 +9,8 @@ from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change,
 from ..core.run_outcome import RunOutcome, outcome_of, soonest
 from ..core.trunk import DEPENDENTS, DispatchRule, Kind, SipObject
 from ..errors import Conflict, Failure, Gone, NotLeading, Stalled
-from ..livekit_sip.inventory import Inventory
 from ..telemetry.metrics import Metrics
+from .outside import LiveKit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Applied:
 class Applier:
     """Applies changes through the inventory. The inventory updates its snapshot with each change."""
 
-    def __init__(self, inventory: Inventory, metrics: Metrics) -> None:
+    def __init__(self, inventory: LiveKit, metrics: Metrics) -> None:
         self._inventory = inventory
         self._metrics = metrics
 

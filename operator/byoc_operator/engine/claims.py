@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..core.claims import Allocation
-from ..core.holders import Objects, Past, holder_in, kept_in, next_holder
+from ..core.holders import Objects, Past, holder_in, left_trunks, next_holder
 from .gather import ObjectChanged
 from .in_steps import in_steps
-from .ports import Ports
+from .ports import ClaimPorts
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class _Released:
 class Claims:
     """Decides which object holds a number, and remembers the namespace that had it last."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: ClaimPorts) -> None:
         self._ports = ports
         self._held: dict[str, str] = {}
         self._released: dict[str, _Released] = {}
@@ -103,8 +103,8 @@ class Claims:
         ahead = self._ahead(phone, allocation, contenders)
         if ahead is not None:
             return self._has(phone, ahead)
-        if allocation.kept:  # the number stays reserved for the namespace that left these LiveKit objects
-            self._held[phone] = allocation.kept[0].owner.namespace
+        if allocation.left:  # the number stays reserved for the namespace that left these LiveKit objects
+            self._held[phone] = allocation.left[0].owner.namespace
             return allocation
         if phone in self._held and self._ports.inventory.loaded:
             self._let_go(phone)
@@ -123,8 +123,8 @@ class Claims:
     def _nobody(self, phone: str) -> Allocation:
         """The allocation without a holder: what keeps claimants from the number."""
         now, rule = self._ports.clock(), self._ports.installation
-        kept = kept_in(self._ports.inventory.snapshot, phone, self._objects, rule)
-        allocation = Allocation(kept=kept, adoption_allowed=rule.adoption_allowed)
+        left = left_trunks(self._ports.inventory.snapshot, phone, self._objects, rule)
+        allocation = Allocation(left=left, adoption_allowed=rule.adoption_allowed)
         if not rule.reservation_s:
             return allocation
         if phone in self._held:
@@ -142,7 +142,7 @@ class Claims:
         ports = self._ports
         return Objects(
             named=lambda owner: ports.cache.get(Key(owner.namespace, owner.name)),
-            is_unread=ports.hides,
+            is_unread=ports.belongings.hides,
             is_retained_unmarked=lambda known: known in ports.retained,
         )
 

@@ -14,14 +14,14 @@ from ..core.run_outcome import Done, RunOutcome
 from ..errors import Unavailable, Waiting
 from .apply import Applied
 from .object_run import ObjectRun
-from .ports import Ports
+from .ports import DeletionPorts
 from .report import Reporter, WriteRefused
 
 
 class Deletions:
     """Ends deletions, and remembers the LiveKit objects that stay on purpose."""
 
-    def __init__(self, ports: Ports, reporter: Reporter) -> None:
+    def __init__(self, ports: DeletionPorts, reporter: Reporter) -> None:
         self._ports = ports
         self._reporter = reporter
 
@@ -33,8 +33,8 @@ class Deletions:
         if number.has_finalizer:
             return True
         named = number.status.ids != RecordedIds()
-        marked = self._ports.inventory.snapshot.has_mark_of(self._ports.owners(number))
-        if (named or marked) and self._ports.owned(number):
+        marked = self._ports.inventory.snapshot.has_mark_of(self._ports.belongings.owners(number))
+        if (named or marked) and self._ports.belongings.owned(number):
             return True
         return number.others_hold and (named or number.status.ready.reason != Reason.DELETING)
 
@@ -44,7 +44,7 @@ class Deletions:
         LiveKit may still carry the request out. Deletion therefore waits up to a minute, so that no trunk is left
         behind.
         """
-        until = self._ports.inventory.unsettled(self._ports.owners(number))
+        until = self._ports.inventory.unsettled(self._ports.belongings.owners(number))
         if not until:
             return None
         message = "A create without an answer may still be applied by LiveKit."
@@ -84,7 +84,7 @@ class Deletions:
             await self._reporter.orphan(number)
             if number.deletion_policy is DeletionPolicy.RETAIN and not assessment.retain_refused:
                 await self._ports.retained.keep(self._left_by(number))  # Retain may not be in the marks yet
-        elif owned := self._ports.owned(number):
+        elif owned := self._ports.belongings.owned(number):
             self._reporter.tell_left(number, owned)
         if assessment.retain_refused and applied.done:
             await self._reporter.tell_not_retained(number)
@@ -96,7 +96,7 @@ class Deletions:
         """
         if not run.number.others_hold:
             return
-        gone = held_by_others(assessment, self._ports.owned(run.number) if run.reached else None)
+        gone = held_by_others(assessment, self._ports.belongings.owned(run.number) if run.reached else None)
         await self._reporter.report(run.number, gone, replace(applied, failures=()), seen=run.reached)
 
     async def _let_go(self, run: ObjectRun, assessment: Assessment) -> None:
@@ -111,5 +111,5 @@ class Deletions:
     def _left_by(self, number: PhoneNumber) -> tuple[str, ...]:
         """IDs of the LiveKit objects that stay when the object goes; before the first snapshot, those in its status."""
         if self._ports.inventory.loaded:
-            return self._ports.owned(number).marked.ids
+            return self._ports.belongings.owned(number).marked.ids
         return number.status.ids.all

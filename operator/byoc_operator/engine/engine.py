@@ -12,7 +12,7 @@ from .health import Health
 from .intake import Intake
 from .leader import Leadership
 from .orphan_search import OrphanRules, OrphanSearch
-from .ports import Ports
+from .ports import EnginePorts
 from .priority import Priority
 from .queue import WorkQueue
 from .reconcile import Reconciler
@@ -48,7 +48,7 @@ class Engine:
 
     def __init__(
         self,
-        ports: Ports,
+        ports: EnginePorts,
         pace: Pace,
         leader: Leadership,
         orphans: OrphanRules,

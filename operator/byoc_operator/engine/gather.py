@@ -12,7 +12,7 @@ from ..core.credentials import Credentials, SecretFacts
 from ..core.orphans import numbers_of
 from ..core.plan import with_texts
 from ..core.situation import ClusterFacts, Situation, credentials_of, situation_of
-from .ports import Ports
+from .ports import GatherPorts, RetentionPorts
 
 RECOUNT_S = 1.0
 """For how many seconds the count of a namespace's retained numbers is reused."""
@@ -25,7 +25,7 @@ class ObjectChanged(Exception):
 class Retentions:
     """Compares the numbers that each namespace retains in LiveKit with the limit of `BYOC_RETAIN`."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: RetentionPorts) -> None:
         self._ports = ports
         self._leaving: dict[str, tuple[str, str]] = {}
         self._counted: dict[str, tuple[float, frozenset[str]]] = {}
@@ -61,7 +61,7 @@ class Retentions:
         known = frozenset(
             phone
             for trunk, owner in ports.inventory.snapshot.retained_in(namespace)
-            if owner.installation in ports.installation.ids and not ports.looks_after(owner, trunk)
+            if owner.installation in ports.installation.ids and not ports.belongings.looks_after(owner, trunk)
             for phone in numbers_of(ports.inventory.snapshot.by_id[trunk])
         )
         self._counted = {name: each for name, each in self._counted.items() if now < each[0] + RECOUNT_S}
@@ -78,7 +78,7 @@ class Retentions:
 class Gatherer:
     """Collects the facts that the core assesses: the snapshot of LiveKit, the Secret, and who has the number."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: GatherPorts) -> None:
         self._ports = ports
         self._retentions = Retentions(ports)
 
@@ -122,7 +122,7 @@ class Gatherer:
         cluster = ClusterFacts(
             secret,
             claimed,
-            is_gone=lambda owner: ports.is_gone(Key(owner.namespace, owner.name)),
+            is_gone=lambda owner: ports.belongings.is_gone(Key(owner.namespace, owner.name)),
             may_retain=self._retentions.allowed(number),
         )
         snapshot = ports.inventory.snapshot if ports.inventory.loaded else None

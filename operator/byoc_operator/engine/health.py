@@ -1,8 +1,8 @@
 """Tells /readyz whether the engine makes progress."""
 
-from ..cluster.refusals import Refusals
 from .intake import Intake
 from .leader import Leadership
+from .outside import RefusalRecord
 from .queue import WorkQueue
 from .role import Role
 from .worker import Worker
@@ -22,7 +22,7 @@ class Health:
         queue: WorkQueue,
         worker: Worker,
         leader: Leadership,
-        refusals: Refusals,
+        refusals: RefusalRecord,
         role: Role,
     ) -> None:
         self._intake = intake

@@ -14,7 +14,7 @@ from .contradictions import Contradictions
 from .deletion import Deletions
 from .gather import Gatherer
 from .object_run import ObjectRun
-from .ports import Ports
+from .ports import ObjectPorts
 from .repairs import is_claimed_by_another, is_repair, secret_is_newer
 from .report import Reporter, WriteRefused
 
@@ -25,7 +25,7 @@ SECRET_RETRY_S = 30.0
 class ObjectReconciler:
     """Reconciles one object at a time."""
 
-    def __init__(self, ports: Ports, gatherer: Gatherer, reporter: Reporter, deletions: Deletions) -> None:
+    def __init__(self, ports: ObjectPorts, gatherer: Gatherer, reporter: Reporter, deletions: Deletions) -> None:
         self._ports = ports
         self._gatherer = gatherer
         self._reporter = reporter
@@ -88,7 +88,7 @@ class ObjectReconciler:
         if run.outage is not None:
             return Applied(failures=(run.outage,)) if _needs_livekit(run.number, assessment) else Applied()
         number = run.number
-        applied = await self._applier.apply(assessment.changes, self._ports.owners(number)[0])
+        applied = await self._applier.apply(assessment.changes, self._ports.belongings.owners(number)[0])
         applied = replace(applied, failures=self._contradictions.judged(number, applied.failures))
         await self._reporter.tell_changes(number, applied, expected=not is_repair(number, assessment, applied))
         return applied

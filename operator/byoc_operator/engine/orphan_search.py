@@ -168,7 +168,11 @@ class OrphanSearch:
         managed: list[str] = []
         async for known, owner in in_steps(ports.inventory.snapshot.owners()):
             number = ports.cache.get(Key(owner.namespace, owner.name))
-            if number is not None and owner.installation in ports.installation.ids and ports.looks_after(owner, known):
+            if (
+                number is not None
+                and owner.installation in ports.installation.ids
+                and ports.belongings.looks_after(owner, known)
+            ):
                 (kept if number.observes else managed).append(known)
         full = len(ports.retained.ids) > MAX_RETAINED_IDS // 2
         gone = [each for each in ports.retained.ids if full and each != MORE and each not in by_id]
@@ -223,7 +227,7 @@ class OrphanSearch:
     def _is_left(self, owner: Owner, id: str) -> bool:
         ports = self._ports
         watched = not self._namespaces or owner.namespace in self._namespaces
-        return owner.installation in ports.installation.ids and watched and not ports.looks_after(owner, id)
+        return owner.installation in ports.installation.ids and watched and not ports.belongings.looks_after(owner, id)
 
     async def _tell(self, new: list[Orphan]) -> None:
         named = _some(f"{orphan.id} (of {orphan.owner.namespace}/{orphan.owner.name})" for orphan in new)

@@ -1,202 +1,292 @@
-"""What the engine works with: LiveKit, the API server, the clock and what is remembered of them."""
+"""What each part of the engine works with, as narrow as it can be. `wiring.Ports` has all of it."""
 
-import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
-from ..api.names import PLURAL
-from ..api.resource import Key, PhoneNumber
-from ..cluster.events import Events
-from ..cluster.numbers import NumberApi
-from ..cluster.regained import Regained
-from ..cluster.secrets import Secrets
 from ..core.desired import Installation
-from ..core.holders import looks_after
-from ..core.ownership import Owned, Owner
-from ..core.situation import owned_of
 from ..core.trunk import Mask
-from ..livekit_sip.guard import Guard
-from ..livekit_sip.inventory import Inventory
-from ..sealing.keeper import Keeper
 from ..telemetry.metrics import Metrics
+from .belongings import Belongings
 from .cache import Cache
+from .outside import (
+    EventSink,
+    KeyKeeper,
+    LiveKit,
+    LiveKitHealth,
+    MissingRights,
+    SecretSource,
+    StatusWriter,
+)
 from .retained_ids import RetainedIds
 from .rights import Rights
 from .unreadable_objects import UnreadableObjects
 
 
-class NumberReader(Protocol):
-    """Reads ByocPhoneNumbers from the API server."""
+class WithCache(Protocol):
+    """Has `cache`."""
 
-    def all(self) -> AsyncIterator[dict[str, Any]]:
-        """Every object of the watched namespaces."""
-        ...
-
-    async def get(self, key: Key) -> dict[str, Any] | None:
-        """One object; None if there is none."""
+    @property
+    def cache(self) -> Cache:
+        """The objects as they were last seen."""
         ...
 
 
-class IntakePorts(Protocol):
+class WithInventory(Protocol):
+    """Has `inventory`."""
+
+    @property
+    def inventory(self) -> LiveKit:
+        """The snapshot of LiveKit, and the way to change it."""
+        ...
+
+
+class WithGuard(Protocol):
+    """Has `guard`."""
+
+    @property
+    def guard(self) -> LiveKitHealth:
+        """Whether LiveKit can be asked."""
+        ...
+
+
+class WithSecrets(Protocol):
+    """Has `secrets`."""
+
+    @property
+    def secrets(self) -> SecretSource:
+        """The Secrets."""
+        ...
+
+
+class WithKeeper(Protocol):
+    """Has `keeper`."""
+
+    @property
+    def keeper(self) -> KeyKeeper:
+        """The sealing keys."""
+        ...
+
+
+class WithNumbers(Protocol):
+    """Has `numbers`."""
+
+    @property
+    def numbers(self) -> StatusWriter:
+        """The objects in the API server."""
+        ...
+
+
+class WithEvents(Protocol):
+    """Has `events`."""
+
+    @property
+    def events(self) -> EventSink:
+        """Where Events go."""
+        ...
+
+
+class WithInstallation(Protocol):
+    """Has `installation`."""
+
+    @property
+    def installation(self) -> Installation:
+        """The settings of the installation."""
+        ...
+
+
+class WithMask(Protocol):
+    """Has `mask`."""
+
+    @property
+    def mask(self) -> Mask:
+        """Makes digests of credentials."""
+        ...
+
+
+class WithMetrics(Protocol):
+    """Has `metrics`."""
+
+    @property
+    def metrics(self) -> Metrics:
+        """The metrics."""
+        ...
+
+
+class WithUnreadable(Protocol):
+    """Has `unreadable`."""
+
+    @property
+    def unreadable(self) -> UnreadableObjects:
+        """The objects that cannot be read."""
+        ...
+
+
+class WithRegained(Protocol):
+    """Has `regained`."""
+
+    @property
+    def regained(self) -> MissingRights:
+        """Rights that are missing."""
+        ...
+
+
+class WithRetained(Protocol):
+    """Has `retained`."""
+
+    @property
+    def retained(self) -> RetainedIds:
+        """What stays in LiveKit on purpose."""
+        ...
+
+
+class WithRights(Protocol):
+    """Has `rights`."""
+
+    @property
+    def rights(self) -> Rights:
+        """Rights in single namespaces."""
+        ...
+
+
+class WithBelongings(Protocol):
+    """Has `belongings`."""
+
+    @property
+    def belongings(self) -> Belongings:
+        """Who owns what."""
+        ...
+
+
+class WithClock(Protocol):
+    """Has `clock`."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Monotonic seconds."""
+        ...
+
+
+class WithWall(Protocol):
+    """Has `wall`."""
+
+    @property
+    def wall(self) -> Callable[[], float]:
+        """Epoch seconds."""
+        ...
+
+
+class IntakePorts(WithCache, WithSecrets, WithKeeper, WithNumbers, WithUnreadable, WithClock, Protocol):
     """What the intake works with."""
 
-    @property
-    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
 
-    @property
-    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def keeper(self) -> Keeper: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def numbers(self) -> NumberReader: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def unreadable(self) -> UnreadableObjects: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def clock(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
-
-
-class SecretPorts(Protocol):
+class SecretPorts(WithCache, WithSecrets, Protocol):
     """What the look at Secrets works with."""
 
-    @property
-    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
 
-    @property
-    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
+class ClaimPorts(
+    WithCache, WithInventory, WithNumbers, WithInstallation, WithRetained, WithBelongings, WithClock, Protocol
+):
+    """What the judgement of who has a number works with."""
 
 
-class SweepPorts(Protocol):
+class RetentionPorts(WithCache, WithInventory, WithInstallation, WithBelongings, WithClock, Protocol):
+    """What the count of retained numbers works with."""
+
+
+class ReportPorts(
+    WithCache,
+    WithNumbers,
+    WithEvents,
+    WithInstallation,
+    WithMetrics,
+    WithRegained,
+    WithRights,
+    WithBelongings,
+    WithWall,
+    Protocol,
+):
+    """What writes to the cluster."""
+
+
+class DeletionPorts(WithCache, WithInventory, WithRetained, WithBelongings, WithClock, Protocol):
+    """What ends a deletion."""
+
+
+class SweepPorts(WithCache, WithInventory, WithGuard, WithSecrets, WithMetrics, WithWall, Protocol):
     """What the sweep works with."""
 
-    @property
-    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
 
-    @property
-    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def inventory(self) -> Inventory: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def guard(self) -> Guard: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def metrics(self) -> Metrics: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def wall(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
-
-
-class OrphanPorts(Protocol):
+class OrphanPorts(WithCache, WithInventory, WithNumbers, WithInstallation, WithRetained, WithBelongings, Protocol):
     """What the search for orphans works with."""
 
-    @property
-    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
 
-    @property
-    def inventory(self) -> Inventory: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def numbers(self) -> NumberReader: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def installation(self) -> Installation: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def retained(self) -> RetainedIds: ...  # noqa: D102 - as in `Ports`
-
-    def looks_after(self, owner: Owner, id: str) -> bool:
-        """Whether the object that a mark names is there, and the marked LiveKit object is its own."""
-        ...
-
-
-class WorkerPorts(Protocol):
+class WorkerPorts(WithMetrics, WithClock, Protocol):
     """What a worker works with."""
 
-    @property
-    def metrics(self) -> Metrics: ...  # noqa: D102 - as in `Ports`
 
-    @property
-    def clock(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
-
-
-class GaugePorts(Protocol):
+class GaugePorts(
+    WithCache,
+    WithInventory,
+    WithGuard,
+    WithSecrets,
+    WithKeeper,
+    WithMetrics,
+    WithRegained,
+    WithWall,
+    Protocol,
+):
     """What the gauges read."""
 
-    @property
-    def keeper(self) -> Keeper: ...  # noqa: D102 - as in `Ports`
 
-    @property
-    def secrets(self) -> Secrets: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def wall(self) -> Callable[[], float]: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def cache(self) -> Cache: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def inventory(self) -> Inventory: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def guard(self) -> Guard: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def metrics(self) -> Metrics: ...  # noqa: D102 - as in `Ports`
-
-    @property
-    def regained(self) -> Regained: ...  # noqa: D102 - as in `Ports`
+class GatherPorts(
+    WithCache, WithInventory, WithSecrets, WithInstallation, WithMask, WithBelongings, WithClock, WithWall, Protocol
+):
+    """What puts together what the core judges."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """What the engine works with. `clock`: monotonic seconds; `wall`: epoch seconds."""
+class ObjectPorts(WithCache, WithInventory, WithInstallation, WithMetrics, WithBelongings, WithClock, Protocol):
+    """What a run of one object works with."""
 
-    cache: Cache
-    inventory: Inventory
-    guard: Guard
-    secrets: Secrets
-    keeper: Keeper
-    numbers: NumberApi
-    events: Events
-    installation: Installation
-    mask: Mask
-    metrics: Metrics
-    unreadable: UnreadableObjects
-    regained: Regained
-    retained: RetainedIds = field(default_factory=RetainedIds)
-    rights: Rights = field(default_factory=Rights)
-    clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
 
-    def is_gone(self, key: Key) -> bool:
-        """Whether no object of this name exists. An object that cannot be read exists."""
-        return self.cache.get(key) is None and not self.unreadable.hides(PLURAL, key.namespace, key.name)
+class RunPorts(
+    WithCache,
+    WithInventory,
+    WithGuard,
+    WithSecrets,
+    WithNumbers,
+    WithEvents,
+    WithInstallation,
+    WithMask,
+    WithMetrics,
+    WithRegained,
+    WithRetained,
+    WithRights,
+    WithBelongings,
+    WithClock,
+    WithWall,
+    Protocol,
+):
+    """What a run of a phone number works with."""
 
-    def hides(self, owner: Owner) -> bool:
-        """Whether the object that a mark names cannot be read, and so is not in the cache."""
-        key = Key(owner.namespace, owner.name)
-        return self.cache.get(key) is None and not self.is_gone(key)
 
-    def owners(self, number: PhoneNumber) -> tuple[Owner, ...]:
-        """Every owner whose mark makes a LiveKit object this number's; the first is the one we write."""
-        return self.installation.owners(number.key.namespace, number.key.name)
-
-    def owned(self, number: PhoneNumber) -> Owned:
-        """The LiveKit objects of this object, as far as the inventory knows."""
-        return owned_of(number, self.inventory.snapshot, self.installation)
-
-    def looks_after(self, owner: Owner, id: str) -> bool:
-        """Whether the Kubernetes object that a mark names exists, and the LiveKit object with this ID belongs to it.
-
-        An object that cannot be read exists, and all LiveKit objects with its mark belong to it.
-        """
-        number = self.cache.get(Key(owner.namespace, owner.name))
-        if number is None:
-            return self.hides(owner)
-        return looks_after(number, id, self.inventory.snapshot, self.installation)
+class EnginePorts(
+    WithCache,
+    WithInventory,
+    WithGuard,
+    WithSecrets,
+    WithKeeper,
+    WithNumbers,
+    WithEvents,
+    WithInstallation,
+    WithMask,
+    WithMetrics,
+    WithUnreadable,
+    WithRegained,
+    WithRetained,
+    WithRights,
+    WithBelongings,
+    WithClock,
+    WithWall,
+    Protocol,
+):
+    """What the engine works with."""

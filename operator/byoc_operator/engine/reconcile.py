@@ -15,7 +15,7 @@ from .gather import Gatherer, ObjectChanged
 from .in_steps import in_steps
 from .object_reconciler import ObjectReconciler
 from .object_run import ObjectRun
-from .ports import Ports
+from .ports import RunPorts
 from .report import Reporter
 
 OTHERS_S = 1.0
@@ -28,7 +28,7 @@ A write to the object of a claimant may take seconds, and the next change of the
 class Reconciler:
     """Reconciles phone numbers. The queue ensures that a number has one run at a time."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: RunPorts) -> None:
         self._ports = ports
         self.claims = Claims(ports)
         self._gatherer = Gatherer(ports)
@@ -125,8 +125,8 @@ class Reconciler:
         if number.deleting:
             if number.has_finalizer or assessment.changes or not number.others_hold:
                 return not number.has_finalizer and not assessment.changes
-            assessment = held_by_others(assessment, self._ports.owned(number))
+            assessment = held_by_others(assessment, self._ports.belongings.owned(number))
         if assessment.changes or assessment.needs_finalizer:
             return False
-        wanted = self._reporter.wanted(number, assessment, Outcome(self._ports.owned(number)))
+        wanted = self._reporter.wanted(number, assessment, Outcome(self._ports.belongings.owned(number)))
         return self._reporter.reads(number, wanted)

@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from ..api.conditions import LIVEKIT_AS_A_WHOLE, Condition, Reason, Verdict
+from ..api.conditions import LIVEKIT_AS_A_WHOLE, Reason, Verdict
 from ..api.names import GROUP, PLURAL
 from ..api.recorded_status import RecordedStatus
 from ..api.resource import PhoneNumber, recorded_status_of
@@ -15,12 +15,13 @@ from ..core.plan import paths, verbs
 from ..core.run_outcome import REFUSED_LONGEST_S
 from ..core.status import Outcome, status_of, status_patch
 from ..errors import Failure, Parked, Stalled, Unavailable
+from ..telemetry.logs import about
 from .apply import Applied
 from .drift import drift_label
 from .first_ready import FirstReady
 from .gather import ObjectChanged
 from .per_object import PerObject
-from .ports import Ports
+from .ports import ReportPorts
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class WriteRefused(Unavailable):
 class Reporter:
     """Makes all writes to the cluster about an object."""
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: ReportPorts) -> None:
         self._ports = ports
         self._otherwise: PerObject[RecordedStatus] = ports.cache.per_object()
         self._refused: PerObject[bool] = ports.cache.per_object()
@@ -51,7 +52,7 @@ class Reporter:
     async def report(self, number: PhoneNumber, assessment: Assessment, applied: Applied, *, seen: bool) -> None:
         """Write the status with one PATCH, or none if it is right. `seen`: LiveKit answers. Raises `ObjectChanged`."""
         outcome = Outcome(
-            owned=self._ports.owned(number) if seen else None,
+            owned=self._ports.belongings.owned(number) if seen else None,
             failure=_verdict(applied.failure),
             wrote_credentials=applied.wrote_credentials,
         )
@@ -72,7 +73,7 @@ class Reporter:
         stored = sighting.number.status if sighting is not None else recorded_status_of(raw)
         if stored != wanted:
             self._note_dropped_fields(number, wanted)
-        await self._announce(number, wanted.ready, in_log=not isinstance(applied.failure, WriteRefused))
+        await self._announce(number, wanted, applied)
         if sighting is not None and sighting.wakes:
             raise ObjectChanged  # the answer contains an edit that the watch has not reported yet
 
@@ -112,18 +113,18 @@ class Reporter:
             await self._read_after_refusal(number, exc)
             raise ObjectChanged from exc
         self._ports.rights.used(number.key.namespace)
-        log.info("deleted", extra={"number": number.key})
+        log.info("deleted", extra=about(number))
 
     async def orphan(self, number: PhoneNumber) -> None:
         """Report once what stays in LiveKit when `force-orphan` ends a deletion although LiveKit failed."""
         if number in self._said_what_stays:
             return
         self._said_what_stays.put(number, True)
-        ids = self._ports.owned(number).ids or number.status.ids.all
+        ids = self._ports.belongings.owned(number).ids or number.status.ids.all
         note = "force-orphan: the object goes; the operator knows of nothing of it that stays in LiveKit"
         if ids:
             note = f"force-orphan: the object goes; these may stay in LiveKit, to be deleted there: {', '.join(ids)}"
-        log.warning(note, extra={"number": number.key})
+        log.warning(note, extra=about(number))
         await self._ports.events.about_number(number, "Warning", "Orphaned", "Delete", note)
 
     def tell_left(self, number: PhoneNumber, owned: Owned) -> None:
@@ -131,13 +132,13 @@ class Reporter:
         if number in self._said_what_stays:
             return
         self._said_what_stays.put(number, True)
-        log.info("left in LiveKit: %s", ", ".join(owned.ids), extra={"number": number.key})
+        log.info("left in LiveKit: %s", ", ".join(owned.ids), extra=about(number))
 
     async def tell_not_retained(self, number: PhoneNumber) -> None:
         """Report that a deletion removed the LiveKit objects although `deletionPolicy` is Retain."""
         setting = self._ports.installation.retain_setting
         note = f"deletionPolicy Retain was not followed, and LiveKit's objects are deleted: BYOC_RETAIN is {setting}"
-        log.warning(note, extra={"number": number.key})
+        log.warning(note, extra=about(number))
         await self._ports.events.about_number(number, "Warning", "RetainNotAllowed", "Delete", note)
 
     async def tell_changes(self, number: PhoneNumber, applied: Applied, *, expected: bool) -> None:
@@ -145,26 +146,27 @@ class Reporter:
         if not applied.done:
             return
         if expected:
-            log.info("applied to LiveKit: %s", "; ".join(verbs(applied.done)), extra={"number": number.key})
+            log.info("applied to LiveKit: %s", "; ".join(verbs(applied.done)), extra=about(number))
             return
         touched = ", ".join(paths(applied.done))
         for path in paths(applied.done):
             self._ports.metrics.drift.labels(drift_label(path)).inc()
         note = f"put right in LiveKit: {touched}"
-        log.info(note, extra={"number": number.key})
+        log.info(note, extra=about(number))
         await self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
 
-    async def _announce(self, number: PhoneNumber, ready: Condition, *, in_log: bool) -> None:
+    async def _announce(self, number: PhoneNumber, wanted: RecordedStatus, applied: Applied) -> None:
         """Log a change of the Ready reason, and post an Event about it."""
-        before, reason, message = number.status.ready.reason, ready.reason, ready.message
+        before, reason, message = number.status.ready.reason, wanted.ready.reason, wanted.ready.message
         in_step = reason == Reason.SYNCED
         if before == reason or (before == "" and in_step):
             return
+        in_log = not isinstance(applied.failure, WriteRefused)
         if in_step:
             message = "LiveKit is in step with this object."
         harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING, Reason.DELETING)
         level = logging.INFO if harmless else logging.WARNING if in_log else logging.DEBUG
-        log.log(level, "%s: %s", reason, message, extra={"number": number.key})
+        log.log(level, "%s: %s", reason, message, extra=about(number, wanted))
         if reason in LIVEKIT_AS_A_WHOLE or (in_step and before in LIVEKIT_AS_A_WHOLE):
             return  # one Event on the Lease reports it for all numbers
         kind: Literal["Normal", "Warning"] = "Normal" if harmless else "Warning"

@@ -10,9 +10,9 @@ from collections.abc import Iterable
 
 from ..api.names import RETAINED_IDS
 from ..cluster.answers import ApiRefused
-from ..cluster.lease import LeaseApi
 from ..cluster.reading import Unreadable
 from ..core.orphans import MORE, retained_ids, retained_ids_text
+from .outside import LeaseAnnotations
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 class RetainedIds:
     """IDs of LiveKit objects that are not orphans. `lease`: stores them; without it they are in memory only."""
 
-    def __init__(self, lease: LeaseApi | None = None) -> None:
+    def __init__(self, lease: LeaseAnnotations | None = None) -> None:
         self._lease = lease
         self._stored: frozenset[str] = frozenset()
         self._added: set[str] = set()

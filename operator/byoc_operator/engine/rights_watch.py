@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ..cluster.regained import Regained
+from .outside import MissingRights
 from .queue import WorkQueue
 from .role import Role
 from .tasks import Tasks
@@ -14,7 +14,7 @@ ASK_S = 5.0
 class RightsWatch:
     """Asks for missing rights until none is missing. When one is back, the numbers in back-off run at once."""
 
-    def __init__(self, regained: Regained, queue: WorkQueue, role: Role, tasks: Tasks) -> None:
+    def __init__(self, regained: MissingRights, queue: WorkQueue, role: Role, tasks: Tasks) -> None:
         self._regained = regained
         self._queue = queue
         self._role = role

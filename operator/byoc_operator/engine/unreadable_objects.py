@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from ..api.names import PLURAL
 from ..api.resource import Key
-from ..cluster.events import Events
 from ..cluster.reading import Unreadable
+from .outside import EventSink
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ Place = tuple[str, str, str]
 class UnreadableObjects:
     """The objects that cannot be read at this time. `count`: called with a resource and how many there are."""
 
-    def __init__(self, events: Events, count: Callable[[str, int], None]) -> None:
+    def __init__(self, events: EventSink, count: Callable[[str, int], None]) -> None:
         self._events = events
         self._count = count
         self._known: dict[Place, tuple[str, str]] = {}

@@ -1,11 +1,13 @@
 """Workers: each takes one phone number after the other out of the queue and runs it."""
 
 import asyncio
+import itertools
 import logging
 import traceback
 from typing import assert_never
 
 from ..core.run_outcome import Again, BackOff, Done, Park, RunOutcome
+from ..telemetry.logs import RUN
 from .ports import WorkerPorts
 from .queue import WorkQueue
 from .reconcile import Reconciler
@@ -27,6 +29,7 @@ class Worker:
         self._queue = queue
         self._reconciler = reconciler
         self._runs: dict[str, float] = {}
+        self._count = itertools.count(1)
 
     @property
     def oldest_s(self) -> float:
@@ -39,9 +42,11 @@ class Worker:
         while True:
             phone = await self._queue.get()
             started = self._runs[phone] = self._ports.clock()
+            RUN.set(next(self._count))
             try:
                 result = await self._run(phone)
             finally:
+                RUN.set(0)
                 del self._runs[phone]
             self._ports.metrics.reconciles.labels(result).inc()
             self._ports.metrics.reconcile_seconds.observe(self._ports.clock() - started)

@@ -3,8 +3,7 @@
 A section is a function without arguments that returns Markdown. To add a section, add its function to `SECTIONS`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
@@ -26,11 +25,11 @@ from ..api.names import (
     RETAINED_IDS,
     WATCH_LABEL,
 )
-from ..api.openapi import Schema, spec_schema, status_schema
-from ..api.rules import RULES
+from ..api.openapi import spec_schema, status_schema
 from ..core.findings import MESSAGES
 from ..settings import Settings
 from ..telemetry.table import METRICS, Metric
+from .markdown import fields, plain, row, table, type_of
 
 Section = Callable[[], str]
 
@@ -47,18 +46,18 @@ def introduction() -> str:
 
 def spec_fields() -> str:
     """A table of every field of the spec."""
-    rows = [_row(path, field, required=required) for path, field, required in _fields(spec_schema(), "spec")]
+    rows = [row(path, field, required=required) for path, field, required in fields(spec_schema(), "spec")]
     text = "`[]` stands for each entry of a list, `*` for each key of a map."
-    return _table("Fields of the spec", text, ("field", "type", "default", "allowed", "meaning"), rows)
+    return table("Fields of the spec", text, ("field", "type", "default", "allowed", "meaning"), rows)
 
 
 def status_fields() -> str:
     """A table of every field of the status."""
     rows = [
-        (f"`{path}`", _type(field), field.get("description", ""))
-        for path, field, _ in _fields(status_schema(), "status")
+        (f"`{path}`", type_of(field), field.get("description", ""))
+        for path, field, _ in fields(status_schema(), "status")
     ]
-    return _table("Fields of the status", "", ("field", "type", "meaning"), rows)
+    return table("Fields of the status", "", ("field", "type", "meaning"), rows)
 
 
 ANNOTATIONS = (
@@ -103,7 +102,7 @@ def annotations() -> str:
         f"The finalizer `{FINALIZER}` is the operator's; deletion waits until it is gone."
     )
     rows = [(f"`{name}`", value, meaning) for name, value, meaning in ANNOTATIONS]
-    return _table("Annotations", text, ("annotation", "value", "meaning"), rows)
+    return table("Annotations", text, ("annotation", "value", "meaning"), rows)
 
 
 NAMESPACE_ANNOTATIONS = (
@@ -134,7 +133,7 @@ def namespace_annotations() -> str:
         "stands for all that begin so, a star alone for any, an empty list for none."
     )
     rows = [(f"`{name}`", value, meaning) for name, value, meaning in NAMESPACE_ANNOTATIONS]
-    return _table("Annotations of a namespace", text, ("annotation", "example", "meaning"), rows)
+    return table("Annotations of a namespace", text, ("annotation", "example", "meaning"), rows)
 
 
 LEASE_ANNOTATIONS = (
@@ -163,7 +162,7 @@ def lease_annotations() -> str:
     """A table of the annotations on the Lease: requests of administrators, and the leader's record."""
     text = "On the operator's Lease (`BYOC_LEASE_NAME`), which only administrators and the operator write."
     rows = [(f"`{name}`", value, meaning) for name, value, meaning in LEASE_ANNOTATIONS]
-    return _table("Annotations of the Lease", text, ("annotation", "value", "meaning"), rows)
+    return table("Annotations of the Lease", text, ("annotation", "value", "meaning"), rows)
 
 
 def reasons() -> str:
@@ -173,13 +172,13 @@ def reasons() -> str:
         "`Stalled` exist only while they are true, `CredentialsResolved` only with `sipPasswordSecretRef`."
     )
     rows = [(f"`{reason}`", when, what) for reason, (when, what) in REMEDIES.items()]
-    return _table("Reasons", text, ("reason", "when", "what to do"), rows)
+    return table("Reasons", text, ("reason", "when", "what to do"), rows)
 
 
 def findings() -> str:
     """A table of the findings."""
     text = "In `status.findings`: what works but should be better. A finding never keeps a number from being Ready."
-    return _table("Findings", text, ("code", "message"), [(f"`{code}`", told) for code, told in MESSAGES.items()])
+    return table("Findings", text, ("code", "message"), [(f"`{code}`", told) for code, told in MESSAGES.items()])
 
 
 def carriers() -> str:
@@ -198,7 +197,7 @@ def carriers() -> str:
         )
         for preset in PRESETS
     ]
-    return _table("Carriers", text, ("carrier", "termination hosts", "calls come from", "source, read"), rows)
+    return table("Carriers", text, ("carrier", "termination hosts", "calls come from", "source, read"), rows)
 
 
 def settings() -> str:
@@ -208,7 +207,7 @@ def settings() -> str:
         (f"`{field.alias}`", _setting_default(field), field.description or "")
         for field in Settings.model_fields.values()
     ]
-    return _table("Settings of the operator", text, ("variable", "default", "meaning"), rows)
+    return table("Settings of the operator", text, ("variable", "default", "meaning"), rows)
 
 
 def metrics() -> str:
@@ -219,7 +218,7 @@ def metrics() -> str:
         "that sums over replicas are right. Counters of runs, sweeps and changes stay 0 there."
     )
     rows = [(f"`{each.name}`", each.type, _labels(each), _said_of(each)) for each in METRICS]
-    return _table("Metrics", text, ("metric", "type", "labels", "meaning"), rows)
+    return table("Metrics", text, ("metric", "type", "labels", "meaning"), rows)
 
 
 def _labels(metric: Metric) -> str:
@@ -247,80 +246,10 @@ SECTIONS: tuple[Section, ...] = (
 """The sections of the document, in their order."""
 
 
-def _table(title: str, text: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A section: heading, a paragraph if there is one, a table."""
-    lines = [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in rows]
-    paragraph = [text, ""] if text else []
-    return "\n".join([f"## {title}", "", *paragraph, f"| {' | '.join(columns)} |", f"|{'---|' * len(columns)}", *lines])
-
-
 def _setting_default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default()
     if isinstance(value, SecretStr) or value is None or value in ("", ()):
         return "none"
-    return f"`{_plain(value)}`"
-
-
-def _plain(value: object) -> str:
-    """A default as it is written in the environment."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _fields(schema: Schema, path: str) -> Iterator[tuple[str, Schema, bool]]:
-    """Path, schema and whether it is required, of each field below a schema, depth first."""
-    required = schema.get("required", ())
-    for name, field in schema.get("properties", {}).items():
-        below = f"{path}.{name}"
-        yield below, field, name in required
-        yield from _fields(field, below)
-        if "items" in field:
-            yield from _fields(field["items"], f"{below}[]")
-
-
-def _row(path: str, field: Schema, *, required: bool) -> tuple[str, ...]:
-    default = "required" if required else _default(field)
-    allowed = "; ".join((*_rule_messages(path), *_bounds(field)))
-    return f"`{path}`", _type(field), default, allowed, field.get("description", "")
-
-
-def _default(field: Schema) -> str:
-    if "default" not in field:
-        return "none"
-    return f"`{_plain(field['default'])}`"
-
-
-def _type(field: Schema) -> str:
-    match field["type"]:
-        case "array":
-            return f"list of {_type(field['items'])}"
-        case "object" if "additionalProperties" in field:
-            return f"map of {_type(field['additionalProperties'])}"
-    return str(field["type"])
-
-
-def _bounds(field: Schema) -> Iterator[str]:
-    if "enum" in field:
-        yield ", ".join(f"`{value}`" for value in field["enum"])
-    if "minimum" in field and "maximum" in field:
-        yield f"{field['minimum']} to {field['maximum']}"
-    for key, unit in (("maxLength", "characters"), ("maxItems", "entries"), ("maxProperties", "entries")):
-        if key in field:
-            yield f"at most {field[key]} {unit}"
-    inner: Any = field.get("items") or field.get("additionalProperties")
-    if inner and "maxLength" in inner:
-        yield f"each at most {inner['maxLength']} characters"
-
-
-def _rule_messages(path: str) -> Iterator[str]:
-    for rule in RULES:
-        node = ".".join(part for part in ("spec", rule.node, rule.field) if part)
-        if node.removesuffix("[]") == path:
-            yield f"each {rule.message}" if node.endswith("[]") else rule.message
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    return f"`{plain(value)}`"

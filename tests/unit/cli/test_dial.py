@@ -33,7 +33,7 @@ def number(cluster: Cluster, name: str = "main", *, ready: bool = True, trunk: s
 @pytest.fixture
 def rooms(cluster: Cluster) -> RoomsPlayed:
     number(cluster)
-    cluster.environ = LIVEKIT
+    cluster.around["environ"] = LIVEKIT
     cluster.rooms = RoomsPlayed()
     return cluster.rooms
 
@@ -157,7 +157,7 @@ def test_in_a_pipe_nothing_is_dialled_without_yes(cluster: Cluster, rooms: Rooms
 
 @pytest.mark.parametrize(("answer", "code", "called"), [(True, 0, 1), (False, 1, 0)])
 def test_a_person_at_a_terminal_is_asked(
-    cluster: Cluster, rooms: RoomsPlayed, monkeypatch: pytest.MonkeyPatch, answer: bool, code: int, called: int
+    cluster: Cluster, rooms: RoomsPlayed, monkeypatch: pytest.MonkeyPatch, *, answer: bool, code: int, called: int
 ) -> None:
     asked: list[str] = []
 
@@ -206,7 +206,7 @@ def test_wrong_input(cluster: Cluster, rooms: RoomsPlayed, args: tuple[str, ...]
 
 
 def test_without_a_key_for_livekit(cluster: Cluster, rooms: RoomsPlayed) -> None:
-    cluster.environ = {}
+    cluster.around["environ"] = {}
     result = dialled(cluster)
     assert (result.exit_code, rooms.asked) == (1, [])
     assert "--livekit-key-file" in result.stderr

@@ -73,6 +73,6 @@ def test_every_meaning_is_a_sentence_with_a_remedy(meaning: sip_answers.Meaning)
     ],
 )
 def test_an_agent_that_does_not_come_is_explained(
-    failures: tuple[str, ...], taken: bool, unnamed: bool, said: str
+    failures: tuple[str, ...], said: str, *, taken: bool, unnamed: bool
 ) -> None:
     assert said in why_absent("sales", 15, failures, taken=taken, unnamed=unnamed).says

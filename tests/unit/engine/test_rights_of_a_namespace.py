@@ -21,7 +21,6 @@ class Answers:
     def __init__(self, *, allowed: bool | None) -> None:
         self.allowed = allowed
         self.asked = 0
-        self.unreadable = None
 
     async def request(self, method: str, path: str, **more: object) -> dict[str, object]:
         self.asked += 1

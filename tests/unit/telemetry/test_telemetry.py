@@ -10,9 +10,11 @@ from collections.abc import Iterator
 import aiohttp
 import pytest
 
+from byoc_operator.api.conditions import Condition
+from byoc_operator.api.recorded_status import RecordedIds, RecordedStatus
 from byoc_operator.api.resource import Key
 from byoc_operator.telemetry.health import HealthServer
-from byoc_operator.telemetry.logs import set_up
+from byoc_operator.telemetry.logs import RUN, set_up
 from byoc_operator.telemetry.metrics import Metrics
 from byoc_operator.telemetry.rationed import LINES
 
@@ -221,3 +223,33 @@ async def test_scrapes_in_a_loop_are_counted_seldom() -> None:
     finally:
         await server.stop()
     assert len(counted) <= 3
+
+
+RECORDED = RecordedStatus(
+    conditions=(Condition("Ready", "False", "Retrying", "again"),),
+    ids=RecordedIds(outbound="ST_out"),
+    carrier="Twilio",
+)
+
+
+def number_line(*, as_json: bool, capsys: pytest.CaptureFixture[str], run: int) -> str:
+    set_up(as_json=as_json, level="INFO")
+    RUN.set(run)
+    LOG.info("changed", extra={"number": Key("voice", "main"), "recorded": RECORDED})
+    RUN.set(0)
+    return capsys.readouterr().err
+
+
+def test_a_json_line_about_an_object_has_its_state_and_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    first = json.loads(number_line(as_json=True, capsys=capsys, run=7))
+    assert first["run"].endswith("-7")
+    state = {name: first[name] for name in first if name not in ("timestamp", "severity", "logger", "message", "run")}
+    expected = {"reason": "Retrying", "carrier": "Twilio", "outboundTrunkId": "ST_out"}
+    assert state == {"namespace": "voice", "name": "main", **expected}
+    assert "run" not in json.loads(number_line(as_json=True, capsys=capsys, run=0))
+
+
+def test_a_text_line_about_an_object_has_its_state_and_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    line = number_line(as_json=False, capsys=capsys, run=7)
+    assert "[voice/main reason=Retrying carrier=Twilio outboundTrunkId=ST_out run=" in line
+    assert line.endswith("-7] changed\n")

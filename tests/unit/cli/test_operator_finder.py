@@ -1,0 +1,111 @@
+"""What a command finds of the operator, and LiveKit's key; what it may not read is unknown, with the reason."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from byoc_operator.cli.cluster import Cluster, Scope
+from byoc_operator.cli.exit_codes import Refused
+from byoc_operator.cli.livekit_access import LiveKitAccess, NoLiveKit, livekit_access
+from byoc_operator.cli.operator_finder import LABELS, Operator, operator_of
+from byoc_operator.cluster.fake import FakeApi
+from operated import SYSTEM
+
+DEPLOYMENT = Path(__file__).parents[3] / "deploy" / "base" / "deployment.yaml"
+NAME, VALUE = LABELS.split("=")
+SETTINGS = {"LIVEKIT_URL": "wss://livekit.example.com", "BYOC_NAMESPACES": "voice, sales", "BYOC_LEASE_NAME": "lease"}
+
+
+def put(api: FakeApi, plural: str, name: str, **rest: Any) -> None:
+    api._create(plural, {"metadata": {"namespace": SYSTEM, "name": name, "labels": {NAME: VALUE}}, **rest})
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    """The operator as deploy/base installs it."""
+    api = FakeApi()
+    put(api, "deployments", "byoc-operator", spec=yaml.safe_load(DEPLOYMENT.read_text())["spec"])
+    put(api, "configmaps", "byoc-operator-settings", data=SETTINGS)
+    ready = {"conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [{"restartCount": 2}]}
+    put(api, "pods", "byoc-operator-1", spec={"containers": [{"name": "mesh"}, {"name": "operator"}]}, status=ready)
+    put(api, "pods", "byoc-operator-2", status={"containerStatuses": [{"state": {"waiting": {"reason": "ErrPull"}}}]})
+    put(api, "leases", "lease", spec={"holderIdentity": "byoc-operator-1_uuid", "renewTime": "2027-01-15T08:00:00Z"})
+    api.put_secret(SYSTEM, "livekit", {"LIVEKIT_API_KEY": "key\n", "LIVEKIT_API_SECRET": "of-the-operator"})
+    return api
+
+
+def seen(api: FakeApi) -> Cluster:
+    return Cluster(api, Scope("voice"), 5.0)
+
+
+async def access(api: FakeApi, environ: Mapping[str, str], file: str | None = None) -> LiveKitAccess | NoLiveKit:
+    return await livekit_access(seen(api), await operator_of(seen(api), SYSTEM), file, environ)
+
+
+async def test_the_operator_as_it_is_installed(api: FakeApi) -> None:
+    operator = await operator_of(seen(api), SYSTEM)
+    assert (operator.deployment, operator.replicas, operator.livekit_secret) == ("byoc-operator", 2, "livekit")
+    assert operator.pods is not None
+    assert [(pod.ready, pod.restarts, pod.waiting, pod.container) for pod in operator.pods] == [
+        (True, 2, "", "operator"),
+        (False, 0, "ErrPull", ""),
+    ]
+    assert (operator.ready_pods, operator.leader) == (1, "byoc-operator-1_uuid")
+    assert [operator.watches(each) for each in ("voice", "sales", "other")] == [True, True, False]
+    installation = operator.installation()
+    assert installation is not None
+    assert (installation.live_kit, installation.ids) == ("livekit.example.com", (operator.cluster_id,))
+    assert operator.unknown == {}
+
+
+async def test_what_one_may_not_read_is_unknown(api: FakeApi) -> None:
+    api.without = {("list", "deployments"), ("list", "pods"), ("get", "leases"), ("get", "namespaces")}
+    operator = await operator_of(seen(api), SYSTEM)
+    assert (operator.pods, operator.leader, operator.watches("voice"), operator.installation()) == (None,) * 4
+    assert set(operator.unknown.values()) == {"you may not read it"}
+    assert len(operator.unknown) == 4
+
+
+async def test_no_operator_at_all() -> None:
+    operator = await operator_of(seen(FakeApi()), SYSTEM)
+    assert (operator.deployment, operator.ready_pods) == ("", 0)
+    assert set(operator.unknown) == {"Deployment", f"Lease {SYSTEM}/byoc-operator"}
+
+
+async def test_the_operators_own_key_is_the_last_resort(api: FakeApi, tmp_path: Path) -> None:
+    def told(found: LiveKitAccess | NoLiveKit) -> tuple[str, str, str]:
+        assert isinstance(found, LiveKitAccess)
+        return found.key, found.secret.get_secret_value(), found.url
+
+    url = SETTINGS["LIVEKIT_URL"]
+    assert told(await access(api, {})) == ("key", "of-the-operator", url)
+    environ = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "mine", "LIVEKIT_URL": "ws://here"}
+    assert told(await access(api, environ)) == ("k", "mine", "ws://here")
+    file = tmp_path / "keys.yaml"
+    file.write_text("# a key\nfrom-file: 'its secret'\n")
+    assert told(await access(api, environ, str(file))) == ("from-file", "its secret", "ws://here")
+    assert "of-the-operator" not in repr(await access(api, {}))
+
+
+async def test_without_a_key_the_reason_is_told(api: FakeApi) -> None:
+    api.without = {("get", "secrets")}
+    found = await access(api, {})
+    assert isinstance(found, NoLiveKit)
+    assert found.why.startswith(f"Secret {SYSTEM}/livekit: you may not read it; set LIVEKIT_API_KEY")
+    nowhere = await livekit_access(seen(FakeApi()), Operator(SYSTEM), None, {})
+    assert isinstance(nowhere, NoLiveKit)
+    key = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}
+    without_url = await livekit_access(seen(FakeApi()), Operator(SYSTEM), None, key)
+    assert isinstance(without_url, NoLiveKit)
+    assert "LIVEKIT_URL" in without_url.why
+
+
+@pytest.mark.parametrize("text", [b"", b"key", b"a: b\nc: d\n", b": x", b"\xff"])
+async def test_a_wrong_key_file_is_wrong_input(api: FakeApi, tmp_path: Path, text: bytes) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(text)
+    with pytest.raises(Refused, match="--livekit-key-file"):
+        await access(api, {}, str(file))
