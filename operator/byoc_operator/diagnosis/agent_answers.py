@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from .check import Check, State
 from .sip_answers import Meaning
+
+AGENT_ANSWERS = "Agent answers"
 
 
 def why_absent(agent: str, within_s: float, failures: Sequence[str], *, taken: bool, unnamed: bool = False) -> Meaning:
@@ -32,3 +35,18 @@ def why_absent(agent: str, within_s: float, failures: Sequence[str], *, taken: b
         f"Start a worker with the agent name {agent}, for this LiveKit and its API key; compare with the name in the "
         "worker's log. If it runs under this name, look at its load and start more workers.",
     )
+
+
+def joined(agent: str, after_s: float) -> Check:
+    """The agent has joined."""
+    return Check(AGENT_ANSWERS, State.OK, f"The agent {agent} joined a room after {after_s:.1f} s.")
+
+
+def absent(why: Meaning) -> Check:
+    """The agent has not joined."""
+    return Check(AGENT_ANSWERS, State.BAD, why.says, why.remedy)
+
+
+def not_rung(why: str) -> Check:
+    """The agent could not be rung."""
+    return Check(AGENT_ANSWERS, State.UNKNOWN, why)
