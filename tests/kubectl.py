@@ -32,9 +32,9 @@ class Cluster:
         self.api = FakeApi(lambda: self.now)
         self.ring = KeyRing.generate()
         self.waited: list[float] = []
+        self.rooms = RoomsPlayed()
         self.around: dict[str, Any] = {"environ": {}, "rooms": lambda _: self.rooms}
         self.meanwhile: Callable[[], object] = lambda: None
-        self.rooms = RoomsPlayed()
         self.put(self.ring)
 
     def put(self, ring: KeyRing) -> None:
