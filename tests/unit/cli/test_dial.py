@@ -130,7 +130,11 @@ def test_a_signal_during_the_call_closes_the_room(
             os.kill(os.getpid(), number)
 
     cluster.meanwhile = meanwhile
-    result = dialled(cluster)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # parallel test workers ignore it
+    try:
+        result = dialled(cluster)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert result.exit_code == code
     assert "answered" in result.stdout
     assert not rooms.open_rooms
