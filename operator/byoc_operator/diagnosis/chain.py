@@ -10,6 +10,8 @@ from typing import Final
 from ..core.desired import preset_of
 from ..core.trunk import Mask
 from . import encryption_links, livekit_links, object_links, operator_links, secret_links, trunk_links
+from .call import RULE as RULE_OF_CALL
+from .call import TRUNK as TRUNK_OF_CALL
 from .call import Question, explain
 from .check import Check, State
 from .facts import Facts
@@ -110,4 +112,10 @@ def _call(view: View, broken: dict[str, str]) -> Iterator[Check]:
     question = Question(
         call, judged.spec.phone_number, judged.owned, judged.trunks, judged.rules, preset_of(judged.spec)
     )
-    yield from explain(question).checks
+    explained = explain(question)
+    for check in explained.checks:
+        follows = check.name == RULE_OF_CALL and explained.judgement.trunk is None and explained.judgement.rule is None
+        if follows and not explained.judgement.contradict:
+            yield Check(check.name, State.UNKNOWN, f"Not known before “{TRUNK_OF_CALL}” is in order.")
+        else:
+            yield check

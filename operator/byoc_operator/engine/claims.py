@@ -42,7 +42,7 @@ class Claims:
 
     def at_once(self, phone: str) -> Allocation:
         """The allocation of a number that few objects name, from the cache and the snapshot alone."""
-        return self._in_livekit(phone) or self._free(phone, self._ports.cache.claiming(phone))
+        return self._in_livekit(phone) or self._free(phone, self._ports.cache.naming(phone))
 
     async def confirmed(self, phone: str) -> Allocation:
         """The allocation of a number. If several objects name it, the API server confirms first that the holder exists.
@@ -52,7 +52,7 @@ class Claims:
         """
         allocation = self._in_livekit(phone) or self._free(phone, await self._contenders(phone))
         held, cache = allocation.holder, self._ports.cache
-        if held is None or cache.rivals(phone) == 1:
+        if held is None or cache.count_naming(phone) == 1:
             return allocation
         try:
             raw = await self._ports.numbers.get(held.key)
@@ -69,7 +69,7 @@ class Claims:
     async def tidy(self) -> None:
         """After each sweep: let go the numbers that no object names any more, and forget reservations that are over."""
         async for phone in in_steps(list(self._held)):
-            if phone in self._held and not self._ports.cache.rivals(phone):  # a run may have let it go meanwhile
+            if phone in self._held and not self._ports.cache.count_naming(phone):  # a run may have let it go meanwhile
                 self._let_go(phone)
         async for phone, past in in_steps(list(self._released.items())):
             if past.until_s <= self._ports.clock() and not self._is_asked_for(phone, past.namespace):
@@ -77,7 +77,7 @@ class Claims:
 
     def _is_asked_for(self, phone: str, namespace: str) -> bool:
         """Whether an object of this namespace names the number. Such an object may still wait for another reason."""
-        return any(number.key.namespace == namespace for number in self._ports.cache.claiming(phone))
+        return any(number.key.namespace == namespace for number in self._ports.cache.naming(phone))
 
     def _in_livekit(self, phone: str) -> Allocation | None:
         """The object whose mark is on LiveKit's trunks with this number, even if that object observes or is paused."""
@@ -89,7 +89,7 @@ class Claims:
         """The object that gets the number, as a list of at most one; the event loop gets turns meanwhile."""
         ahead: PhoneNumber | None = None
         allocation = self._nobody(phone)
-        async for number in in_steps(self._ports.cache.claiming(phone)):
+        async for number in in_steps(self._ports.cache.naming(phone)):
             ahead = self._ahead(phone, allocation, [number] if ahead is None else [ahead, number])
         return [] if ahead is None else [ahead]
 

@@ -225,6 +225,10 @@ def test_the_secret_that_one_may_not_read_is_unknown(cluster: Cluster) -> None:
 def test_the_operator_that_one_may_not_read_is_unknown(cluster: Cluster) -> None:
     cluster.api.without = {(verb, plural) for verb in ("get", "list") for plural in ("deployments", "pods", "leases")}
     found = items(cluster)
+    assert found["Operator"]["state"] == "unknown"
+    assert {found[each]["state"] for each in ("Namespace", "Inbound trunk")} == {"ok"}, "by the ConfigMap for people"
+    cluster.api.without |= {("get", "configmaps")}
+    found = items(cluster)
     assert {found[each]["state"] for each in ("Operator", "Namespace", "Inbound trunk")} == {"unknown"}
 
 
