@@ -17,6 +17,7 @@ class ExitCode(IntEnum):
     IN_USE = 4
     SOMETHING_BAD = 5
     CHANGES = 6
+    NOT_CONNECTED = 7
     INTERRUPTED = 130
 
 
@@ -28,6 +29,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.IN_USE: "keys in use",
     ExitCode.SOMETHING_BAD: "doctor found something bad",
     ExitCode.CHANGES: "LiveKit would change (plan)",
+    ExitCode.NOT_CONNECTED: "call not connected",
     ExitCode.INTERRUPTED: "interrupted",
 }
 """Per code what it means: `--help` and docs/kubectl-byoc.md say the same."""
