@@ -277,8 +277,8 @@ def test_a_host_that_the_settings_refuse_is_not_looked_at(cluster: Cluster, live
     termination = cluster.api._objects["byocphonenumbers", NAMESPACE, "main"]["spec"]["terminationUri"]
     assert resolver.asked == [termination, "sip.example.org"]
     resolver.asked.clear()
-    stored = cluster.api._objects["configmaps", SYSTEM, "byoc-operator-installation"]["data"]
-    stored["BYOC_TERMINATION_HOSTS"] = "carrier.example"
+    stored = cluster.api._objects["configmaps", SYSTEM, "byoc-operator-installation"]
+    stored["data"] = {**SETTINGS, "BYOC_TERMINATION_HOSTS": "carrier.example"}
     found = items(cluster, code=5)
     assert resolver.asked == ["sip.example.org"]
     assert "DNS of the termination host" not in found
