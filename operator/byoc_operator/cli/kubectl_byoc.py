@@ -18,6 +18,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
     "release": ("release:release", "Have the operator delete what nobody looks after in LiveKit."),
+    "support-bundle": (
+        "support_bundle:support_bundle",
+        "Write what a diagnosis needs into one file, without credentials.",
+    ),
     "completion": ("completion:completion", "Print a completion script for a shell."),
 }
 """Per command where it is (`module:function` in this package), and its line in the list of commands."""
