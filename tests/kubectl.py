@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from click.testing import CliRunner, Result
 
@@ -19,13 +20,17 @@ FORBIDDEN = Refuse(403, "you may not")
 
 
 class Cluster:
-    """A cluster in memory with sealing keys, and the command line on it."""
+    """A cluster in memory with sealing keys, and the command line on it.
+
+    `around`: what else the commands find, as `Outside` has it; no environment variable unless a test says so.
+    """
 
     def __init__(self) -> None:
         self.now = 1_800_000_000.0
         self.api = FakeApi(lambda: self.now)
         self.ring = KeyRing.generate()
         self.waited: list[float] = []
+        self.around: dict[str, Any] = {"environ": {}}
         self.meanwhile: Callable[[], object] = lambda: None
         self.put(self.ring)
 
@@ -41,7 +46,7 @@ class Cluster:
             self.now += seconds
             self.meanwhile()
 
-        outside = Outside(connect, lambda: self.now, sleep)
+        outside = Outside(connect, lambda: self.now, sleep, **self.around)
         result = CliRunner().invoke(kubectl_byoc, args, input=stdin, obj=outside)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
         assert PASSWORD not in result.output

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 import click
 import uvloop
 
-from byoc_operator.errors import CannotRun
-
 from . import handlers
 from . import settings as settings_module
 from .admission.webhook import Webhook
 from .api.printable import printable
 from .engine.engine import Engine
-from .errors import OperatorError
+from .errors import CannotRun, OperatorError
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
 from .settings import LogFormat, Settings

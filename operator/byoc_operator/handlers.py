@@ -15,12 +15,11 @@ from typing import Any, Protocol, cast
 import aiohttp
 import kopf
 
-from byoc_operator.errors import CannotRun
-
 from .api.names import GROUP, PLURAL, VERSION
 from .cluster.reading import Unreadable
 from .cluster.secrets import LABEL_SELECTOR
 from .cluster.stream import reading
+from .errors import CannotRun
 from .telemetry.watches import Watches
 
 PAGE_SIZE = 1

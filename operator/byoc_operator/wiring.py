@@ -11,8 +11,6 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from byoc_operator.errors import CannotRun
-
 from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
@@ -37,7 +35,7 @@ from .engine.retained_ids import RetainedIds
 from .engine.rights import Rights
 from .engine.tasks import Ended
 from .engine.unreadable_objects import UnreadableObjects
-from .errors import NotLeading
+from .errors import CannotRun, NotLeading
 from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard

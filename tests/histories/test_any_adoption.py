@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from byoc_operator.api.names import ADOPT
 from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.api.resource import PhoneNumber, parse
-from byoc_operator.core.adoption import Adoption, judge
+from byoc_operator.core.adoption import Adoption, adoption_of
 from byoc_operator.core.assessment import Assessment, assess
 from byoc_operator.core.ownership import Mark, Owned, Owner, claim, owner_of, rule_name
 from byoc_operator.core.plan import Create, Delete, Remark, Replace
@@ -65,7 +65,7 @@ def judged(phone: PhoneNumber, by_id: dict[str, SipObject]) -> tuple[Owned, Adop
     owners = OPEN.owners("voice", "main")
     marked = [each for each in by_id.values() if owner_of(each) in owners]
     owned = claim(PHONE, RecordedIds(), marked, by_id)
-    adoption = judge(phone, owned, by_id, OPEN, lambda owner: owner.name == "gone")
+    adoption = adoption_of(phone, owned, by_id, OPEN, lambda owner: owner.name == "gone")
     ours = {trunk.id for trunk in owned.inbound}
     foreign = tuple(
         each

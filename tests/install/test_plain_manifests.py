@@ -49,6 +49,14 @@ def test_with_sealing_at_admission_too(deploy: Path) -> None:
     assert plain == rendered
 
 
+def test_with_monitoring_too(deploy: Path) -> None:
+    kustomization = deploy / "kustomization.yaml"
+    kustomization.write_text(kustomization.read_text() + "components:\n  - components/monitoring\n")
+    parts = ("serviceMonitor", "prometheusRule", "dashboard")
+    values = {**DEFAULTS, "metrics": {part: {"enabled": True} for part in parts}}
+    assert _comparable(kustomized(deploy)) == _comparable(chart(NAME, values))
+
+
 def _sorted_environment(deployment: Json) -> None:
     """Lists in which the order means nothing, as a patch puts its own first."""
     (container,) = deployment["spec"]["template"]["spec"]["containers"]

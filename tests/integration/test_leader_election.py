@@ -12,7 +12,6 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from alerts import firing
 from byoc_operator.telemetry.table import LED, METRICS
 from byoc_operator.telemetry.table import Metric as Described
 from integration.deployment import Deployment
@@ -161,16 +160,6 @@ def test_replicas_export_what_the_reference_says(stage: Scene, launch: Launch, *
 
 def _opted_in(told: Mapping[str, Described]) -> set[str]:
     return {name for name, each in told.items() if each.opt_in}
-
-
-def test_a_healthy_pair_raises_no_alert_and_sums_over_it_are_right(stage: Scene, pair: tuple[Replica, Replica]) -> None:
-    stage.numbers(3)
-    stage.all_ready(3)
-    scraped = [replica.process.metrics() for replica in pair]
-    assert [name for name in scraped[1] if name.partition("{")[0] in LED] == [], "only the leader knows"
-    assert {name.partition("{")[0] for name in scraped[0]} >= LED.keys()
-    assert sum(found.get('byoc_numbers{reason="Synced"}', 0) for found in scraped) == 3
-    assert firing(scraped, time.time()) == []
 
 
 def test_after_a_crash_the_other_takes_over_even_if_the_dead_one_had_a_clock_hours_ahead(

@@ -32,6 +32,8 @@ class GoSource:
     folder: Path | None = None
     files: tuple[str, ...] = ()
     """Folders of the package's module to keep beside the program, as `TARGET.files/NAME`."""
+    tags: tuple[str, ...] = ()
+    """Go's build tags."""
 
 
 def build(go: Path, source: GoSource, target: Path) -> Path:
@@ -49,7 +51,7 @@ def _build(go: Path, source: GoSource, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as scratch:
         # The same flags for every tool, so that they share Go's build cache: `-trimpath` on some would split it.
         environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOBIN": scratch}
-        flags = ["-trimpath", "-ldflags", source.ldflags]
+        flags = ["-trimpath", "-ldflags", source.ldflags, *(["-tags", ",".join(source.tags)] if source.tags else [])]
         if source.folder is None:
             command = [str(go), "install", *flags, source.package]
         else:

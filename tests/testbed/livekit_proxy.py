@@ -79,6 +79,14 @@ class LiveKitProxy:
 
         self._inject(method, answer, times)
 
+    def ask_to_wait(self, method: str, wait_s: int, times: int = 1) -> None:
+        """LiveKit never sees the call; the client gets 429 and is asked to wait, as LiveKit Cloud does."""
+
+        async def answer(_request: web.Request, _forward: Forward) -> web.Response:
+            return web.Response(status=429, text="{}", headers={"Retry-After": str(wait_s)})
+
+        self._inject(method, answer, times)
+
     def slow(self, method: str, delay_s: float, times: int = 1) -> None:
         """LiveKit gets the call `delay_s` later, and the client waits for it."""
 

@@ -126,6 +126,18 @@ HELM_UNITTEST = _go(
     GoSource("github.com/helm-unittest/helm-unittest/cmd/helm-unittest", _SMALL, 60, _GOMOD / "helm-unittest"),
 )
 KUBECONFORM = _go("kubeconform", (0, 8, 0), GoSource("github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0", _SMALL, 10))
+PROMETHEUS_VERSION = (3, 16, 0)
+"""Prometheus as a Go module has the version v0.316.0; `gomod/prometheus` pins it."""
+
+
+def _prometheus(name: str, expected_s: int) -> Tool:
+    # Without the finders of targets in the clouds it is half as large and quick to build.
+    package = f"github.com/prometheus/prometheus/cmd/{name}"
+    source = GoSource(package, _SMALL, expected_s, _GOMOD / "prometheus", tags=("remove_all_sd",))
+    return _go(name, PROMETHEUS_VERSION, source)
+
+
+PROMETHEUS, PROMTOOL = _prometheus("prometheus", 100), _prometheus("promtool", 60)
 KWOK = _go("kwok", (0, 8, 0), GoSource("sigs.k8s.io/kwok/cmd/kwok@v0.8.0", _SMALL, 100))
 ARGOCD = _go(
     "argocd",
@@ -141,7 +153,7 @@ ARGOCD = _go(
 
 RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, LIVEKIT_SERVER, SIP_MATCHER, REDIS_SERVER)
 """What the operator is run and tested on."""
-INSTALLING = (KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD)
+INSTALLING = (KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD, PROMETHEUS, PROMTOOL)
 """What its installation is tested with."""
 
 

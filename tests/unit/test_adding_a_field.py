@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 SECRET = "r3alm-s3cret"
 
 AGENT_METADATA = "    agent_metadata: Mapping[str, Value] = Field("
-RINGING = '    ringing_timeout_s: int = field(default=0, metadata=_told("ringingTimeout"))'
+RINGING = '    ringing_timeout_s: int = field(default=0, metadata=_shown_as("ringingTimeout"))'
 RINGING_WANTED = "        ringing_timeout_s=inbound.ring_timeout_seconds or 0,"
 RINGING_ROW = '        Row("ringing_timeout_s", "ringing_timeout", forms.SECONDS),'
 
@@ -34,9 +34,9 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
         (
             RINGING,
             "    attributes_to_headers: Mapping[str, str] = field(\n"
-            '        default_factory=dict, metadata=_told("attributesToHeaders")\n'
+            '        default_factory=dict, metadata=_shown_as("attributesToHeaders")\n'
             "    )\n"
-            '    realm: Masked | None = field(default=None, metadata=_told("authRealm"))\n' + RINGING,
+            '    realm: Masked | None = field(default=None, metadata=_shown_as("authRealm"))\n' + RINGING,
         ),
     ),
     "core/desired.py": (

@@ -15,6 +15,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     NO_RIGHTS = 3
     IN_USE = 4
+    SOMETHING_BAD = 5
     INTERRUPTED = 130
 
 
@@ -24,6 +25,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.USAGE: "wrong input",
     ExitCode.NO_RIGHTS: "no rights (or nothing in the cluster that seals)",
     ExitCode.IN_USE: "keys in use",
+    ExitCode.SOMETHING_BAD: "doctor found something bad",
     ExitCode.INTERRUPTED: "interrupted",
 }
 """Per code what it means: `--help` and docs/kubectl-byoc.md say the same."""

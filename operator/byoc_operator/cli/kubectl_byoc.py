@@ -12,16 +12,17 @@ COMPLETE_VARIABLE = "_KUBECTL_BYOC_COMPLETE"
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("status:status", "Show how the numbers are, the worst first."),
+    "doctor": ("doctor:doctor", "Walk the chain of a call, and name the first break."),
     "logs": ("logs:logs", "Show what the operator logged about one number."),
     "refresh": ("refresh:refresh", "Have the operator write numbers to LiveKit anew, in waves."),
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
-    "release": ("release:release", "Have the operator delete what nobody looks after in LiveKit."),
     "support-bundle": (
         "support_bundle:support_bundle",
         "Write what a diagnosis needs into one file, without credentials.",
     ),
+    "release": ("release:release", "Free LiveKit objects, or a namespace, that nobody looks after any more."),
     "completion": ("completion:completion", "Print a completion script for a shell."),
 }
 """Per command where it is (`module:function` in this package), and its line in the list of commands."""

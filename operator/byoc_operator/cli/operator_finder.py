@@ -107,6 +107,8 @@ async def operator_of(cluster: Cluster, namespace: str) -> Operator:
     if deployment is not None:
         found |= _of_deployment(deployment)
         await _read_settings(cluster, namespace, deployment, found)
+    if "settings" not in found:
+        await _read_copy(cluster, namespace, found)
     await _read_pods(cluster, namespace, found)
     await _read_lease(cluster, namespace, found)
     await _read_cluster_id(cluster, found)
@@ -157,6 +159,18 @@ async def _read_settings(cluster: Cluster, namespace: str, raw: Mapping[str, Any
             settings[_text(variable.get("name"))] = variable["value"]
     found["settings"] = settings
     found["lease_name"] = settings.get("BYOC_LEASE_NAME") or Operator.__dataclass_fields__["lease_name"].default
+
+
+async def _read_copy(cluster: Cluster, namespace: str, found: _Found) -> None:
+    """The settings as the ConfigMap for people has them, which the role byoc-view may read. It may lack some."""
+    name = f"{found.get('deployment', 'byoc-operator')}-installation"
+    try:
+        stored = await cluster.config_map(namespace, name)
+    except OperatorError as exc:
+        found.missing(f"ConfigMap {namespace}/{name}", exc)
+        return
+    if stored is not None:
+        found["settings"] = {key: _text(value) for key, value in _mapping(stored.get("data")).items()}
 
 
 async def _read_pods(cluster: Cluster, namespace: str, found: _Found) -> None:

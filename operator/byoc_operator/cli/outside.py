@@ -5,10 +5,16 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ..cluster.connection import Access
 from ..cluster.port import UserApi
+
+if TYPE_CHECKING:
+    from ..core.trunk import Mask
+    from ..diagnosis.network import Network
+    from ..livekit_sip.session import Endpoint
+    from .doctor_livekit import ReadLiveKit
 
 
 class Connect(Protocol):
@@ -25,11 +31,25 @@ async def _connect(access: Access) -> tuple[UserApi, str]:
     return await connect_as_user(access)
 
 
+def _network() -> "Network":
+    from ..diagnosis.network import Network  # noqa: PLC0415 - as above
+
+    return Network()
+
+
+def _livekit(endpoint: "Endpoint", mask: "Mask") -> "ReadLiveKit":
+    from ..livekit_sip.client import LiveKitClient  # noqa: PLC0415 - as above
+
+    return LiveKitClient(endpoint, mask, lambda *_: None)
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """`clock`: epoch seconds; `environ`: environment variables."""
+    """`clock`: epoch seconds; `environ`: environment variables; `network`: how hosts are looked at."""
 
     connect: Connect = _connect
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    network: Callable[[], "Network"] = _network
+    livekit: Callable[["Endpoint", "Mask"], "ReadLiveKit"] = _livekit

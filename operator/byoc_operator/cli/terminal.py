@@ -65,6 +65,11 @@ def is_terminal(*, stderr: bool = False) -> bool:
     return file is not None and not file.closed and file.isatty()
 
 
+def interactive() -> bool:
+    """Whether a person can answer a question."""
+    return sys.stdin is not None and not sys.stdin.closed and sys.stdin.isatty()
+
+
 def clear() -> None:
     """Clear the terminal."""
     click.clear()

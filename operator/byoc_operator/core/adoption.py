@@ -1,6 +1,7 @@
-"""What a user asks to take over in LiveKit: each ID is ours already, taken, not there any more, or refused.
+"""The annotation `adopt`: which LiveKit objects a `ByocPhoneNumber` takes over, and why others are refused.
 
-What is refused is told with its reason, and nothing is made beside it: `docs/decisions/0027-adoption-and-moves.md`.
+Each ID of the annotation belongs to the object already, is taken over, is absent from LiveKit, or is refused. While an
+ID is refused, no missing LiveKit object is created: `docs/decisions/0027-adoption-and-moves.md`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -16,12 +17,12 @@ from .plan import losses
 from .trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of, normalised
 
 SHOWN = 3
-"""How many phone numbers of a trunk, or kinds of its marks, a message shows at most."""
+"""How many phone numbers, IDs or remedies a message shows at most."""
 
 _MAX_SHOWN = 128
-"""Characters of a text in a message: IDs of LiveKit have 15, and a few of them may stand between wrong separators."""
+"""Characters of a quoted text in a message. An ID of LiveKit has 15; wrong separators join several to one text."""
 
-_EVERY = frozenset(Kind)
+_ALL_KINDS = frozenset(Kind)
 _ABSENT = "is not in LiveKit"
 _MALFORMED = "is no LiveKit ID (they begin with ST_ or SDR_; commas separate them)"
 _TOO_MANY = f"is one more than the {MAX_ADOPTED} IDs allowed"
@@ -29,7 +30,7 @@ _TOO_MANY = f"is one more than the {MAX_ADOPTED} IDs allowed"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An ID that is not taken over, and why."""
+    """An ID of the annotation that is not taken over. `why`: a sentence about the ID, without its subject."""
 
     id: str
     why: str
@@ -37,11 +38,12 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """What becomes of a wish.
+    """What follows from the annotation `adopt` of an object.
 
-    `taken`: free objects, to be ours from now on. `refused`: what keeps the wish from being fulfilled. `absent`: IDs
-    that LiveKit does not have, although the number has all that it needs: they may have been adopted and made anew
-    since. `withheld`: kinds of which the number has none, and gets none while something is refused.
+    `taken`: the free LiveKit objects that it takes over. `refused`: the IDs that it does not take over. `absent`: IDs
+    that LiveKit does not have and that the object does not need, because it has a LiveKit object of that kind; perhaps
+    they were adopted and recreated later. `withheld`: the kinds that the object lacks and that are not created while
+    an ID is refused.
     """
 
     taken: Owned = field(default_factory=Owned)
@@ -51,7 +53,7 @@ class Adoption:
 
     @property
     def verdict(self) -> Verdict | None:
-        """What of the wish cannot be done, None if all can."""
+        """The verdict AdoptionRefused with every refused ID; None if no ID is refused."""
         if not self.refused:
             return None
         told = "; ".join(f"{_shown(each.id)} {each.why}" for each in self.refused)
@@ -61,17 +63,18 @@ class Adoption:
         return Verdict(Reason.ADOPTION_REFUSED, f"{message} Correct the annotation, or take it away.{until}")
 
 
-def judge(
+def adoption_of(
     number: PhoneNumber,
     owned: Owned,
     by_id: Mapping[str, SipObject],
     installation: Installation,
     is_gone: Callable[[Owner], bool],
 ) -> Adoption:
-    """Judge the wish of a number with a valid spec. `is_gone`: whether no object of that namespace and name is there.
+    """The adoption of an object with a valid spec. `is_gone`: whether an owner's object does not exist.
 
-    Free is what carries nobody's mark, or that of a gone object of this installation and namespace, and exactly this
-    number; a rule is free with its trunk. A wish that was fulfilled before asks for nothing more: its IDs may be gone.
+    A trunk is free if it has exactly this number and no mark, or the mark of a deleted object of this installation and
+    namespace. A rule is free if the same holds for its mark and its trunk is this object's. If the annotation was
+    fulfilled before, nothing is refused or absent.
     """
     ours = set(owned.ids)
     asked = [each for each in number.requested.adopt_ids if each not in ours]
@@ -79,8 +82,10 @@ def judge(
         return Adoption()
     candidates = _Candidates(number, owned, installation, is_gone)
     known = [by_id[each] for each in asked if each in by_id]
-    for each in sorted(known, key=lambda each: isinstance(each, DispatchRule)):  # a rule goes with its trunk
-        candidates.look_at(each)
+    for each in sorted(
+        known, key=lambda each: isinstance(each, DispatchRule)
+    ):  # whether a rule is free depends on its trunk
+        candidates.take_or_refuse(each)
     if number.requested.adopted_as == number.status.last_handled_adopt:
         return Adoption(taken=candidates.taken)
     lacking = candidates.lacking()
@@ -100,7 +105,7 @@ def judge(
 
 
 class _Candidates:
-    """The objects that one wish names; each is taken or refused, trunks first."""
+    """The LiveKit objects that one annotation names. Trunks must be offered before rules."""
 
     def __init__(
         self, number: PhoneNumber, owned: Owned, installation: Installation, is_gone: Callable[[Owner], bool]
@@ -113,8 +118,8 @@ class _Candidates:
         self.taken = Owned()
         self.refused: list[Refusal] = []
 
-    def look_at(self, each: SipObject) -> None:
-        """Take it or refuse it."""
+    def take_or_refuse(self, each: SipObject) -> None:
+        """Add one LiveKit object to `taken` or to `refused`."""
         why = self._refusal(each)
         if why:
             self.refused.append(Refusal(each.id, why))
@@ -122,7 +127,10 @@ class _Candidates:
             self.taken += _alone(each)
 
     def lacking(self) -> frozenset[Kind]:
-        """Kinds that the number needs and has none of; one that LiveKit lost is made again all the same."""
+        """The kinds that the object needs and does not have.
+
+        A kind that the status names is left out: the object had one, and it is recreated.
+        """
         recorded = self._number.status.ids
         there = {kind_of(each) for each in (self._owned + self.taken).all}
         lost = {
@@ -130,17 +138,20 @@ class _Candidates:
             Kind.INBOUND_TRUNK: recorded.inbound,
             Kind.DISPATCH_RULE: recorded.rule,
         }
-        needed = _EVERY if self._calls_in else frozenset({Kind.OUTBOUND_TRUNK})
+        needed = _ALL_KINDS if self._calls_in else frozenset({Kind.OUTBOUND_TRUNK})
         return needed - there - {kind for kind, before in lost.items() if before}
 
     def _refusal(self, each: SipObject) -> str:
-        """Why it is not taken over, empty if it is."""
+        """Why a LiveKit object is not taken over, empty if it is."""
         if not self._installation.adoption_allowed:
             return "is not taken over, as this operator allows no adoption (BYOC_ADOPTION)"
-        return self._of_somebody(owner_of(each)) or self._unfit(each) or self._superfluous(each)
+        return self._other_owner(owner_of(each)) or self._unfit(each) or self._superfluous(each)
 
-    def _of_somebody(self, owner: Owner | None) -> str:
-        """Names stay within their namespace; an installation's ID, within namespace and name."""
+    def _other_owner(self, owner: Owner | None) -> str:
+        """Why the mark forbids an adoption, empty if it does not.
+
+        The text names no object of another namespace, and another installation only for the same namespace and name.
+        """
         key = self._number.key
         if owner is None:
             return ""
@@ -153,6 +164,7 @@ class _Candidates:
         return f"belongs to ByocPhoneNumber {owner.name}"
 
     def _unfit(self, each: SipObject) -> str:
+        """Why the number of a trunk, or the trunk of a rule, forbids an adoption; empty if it does not."""
         if isinstance(each, InboundTrunk | OutboundTrunk):
             return other_numbers(each, self._number.phone_number)
         if len(each.trunk_ids) != 1:
@@ -161,9 +173,9 @@ class _Candidates:
         return "" if set(each.trunk_ids) <= trunks else "names a trunk that is not this object's"
 
     def _superfluous(self, each: SipObject) -> str:
-        """Why the number has no use for it: it would be deleted.
+        """Why the object does not need a LiveKit object, empty if it does. An unneeded one would be deleted.
 
-        Duplicates that a former object left are taken all the same, and deleted.
+        Duplicates with the mark of a deleted object are taken over and deleted.
         """
         kind = kind_of(each)
         another = f"is not needed: the object has another {kind.label}"
@@ -177,7 +189,7 @@ class _Candidates:
 
 
 def of_another_installation(owner: Owner, number: PhoneNumber, installation: Installation) -> str:
-    """What is said of a mark of another installation. Its ID is told only for this very namespace and name."""
+    """The part of a message about a mark of another installation, with its ID only for the same namespace and name."""
     if (owner.namespace, owner.name) != (number.key.namespace, number.key.name):
         return "carries the mark of another installation of this operator"
     ids = ",".join((*installation.ids, owner.installation))
@@ -188,7 +200,7 @@ def of_another_installation(owner: Owner, number: PhoneNumber, installation: Ins
 
 
 def other_numbers(trunk: InboundTrunk | OutboundTrunk, phone_number: str) -> str:
-    """What is said of a trunk that does not carry exactly this number, empty if it does."""
+    """The part of a message about a trunk that does not have exactly this number, empty if it does."""
     numbers = dict.fromkeys(map(normalised, trunk.numbers))
     others = [each for each in numbers if each != phone_number]
     if not others:
@@ -200,8 +212,8 @@ def other_numbers(trunk: InboundTrunk | OutboundTrunk, phone_number: str) -> str
     return f"carries another number ({shown})"
 
 
-def lost(want: Desired, taken: Owned) -> tuple[str, ...]:
-    """What taking objects over would erase."""
+def erased_by(want: Desired, taken: Owned) -> tuple[str, ...]:
+    """The paths of the fields that an adoption would erase, because the desired objects do not have them."""
     wanted: Iterable[SipObject | None] = (want.outbound, want.inbound, want.rule)
     by_kind = {kind_of(each): each for each in wanted if each is not None}
     return tuple(
@@ -209,9 +221,9 @@ def lost(want: Desired, taken: Owned) -> tuple[str, ...]:
     )
 
 
-def waits(lost: tuple[str, ...]) -> Verdict | None:
-    """An adoption that would erase fields waits until the user agrees."""
-    if not lost:
+def erasure(paths: tuple[str, ...]) -> Verdict | None:
+    """The verdict on an adoption that would erase these fields: it waits until the user agrees. None for no fields."""
+    if not paths:
         return None
     message = (
         "Taking the objects over would erase fields that status.pendingChanges lists. Put them into the spec where it "
@@ -221,11 +233,12 @@ def waits(lost: tuple[str, ...]) -> Verdict | None:
 
 
 def _kinds(id: str) -> frozenset[Kind]:
-    """Which kinds of object may have this ID."""
+    """The kinds of LiveKit object that may have this ID, by its prefix."""
     return frozenset(kind for kind in Kind if id.startswith(kind.id_prefix))
 
 
 def _alone(each: SipObject) -> Owned:
+    """An `Owned` with this one object."""
     match each:
         case OutboundTrunk():
             return Owned(outbound=(each,))
@@ -236,4 +249,5 @@ def _alone(each: SipObject) -> Owned:
 
 
 def _shown(text: str) -> str:
+    """A text, cut to the length that a message may have of it."""
     return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 1] + "…"

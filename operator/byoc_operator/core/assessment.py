@@ -1,6 +1,7 @@
-"""The judgement of one number: what stands in its way, what is to be done, what is worth saying.
+"""Assesses one `ByocPhoneNumber`: its verdict, the changes in LiveKit and the findings.
 
-Used by the reconcile (to act), by the sweep (to see who needs a run) and by Observe (to say what would change).
+A run applies the changes. The sweep assesses every object to find those that need a run. Under Observe the changes are
+only listed in the status.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from ..api.schema import PhoneNumberSpec
 from . import checks
 from .checks import Case, case_of
 from .claims import NAMED
-from .conflict import is_twin
+from .conflict import marked_elsewhere
 from .credentials import Credentials
 from .desired import Desired, Installation
 from .findings import Evidence, findings, left_behind
@@ -28,11 +29,12 @@ from .trunk import Mask, kind_of
 class Assessment:
     """What follows from a situation.
 
-    `changes`: to be applied now, in order. `pending`: paths that would change, were we allowed to write.
-    `verdict`: the first thing in the way, None if nothing is. `needs_finalizer`: it must be there before any change.
-    `lets_go`: the number is being deleted, and once `changes` are applied nothing holds it; `retain_refused`: they
-    delete what its deletionPolicy was to leave. `adopted`: the wish to adopt that is fulfilled once
-    `changes` are applied. `left_behind`: see `findings.left_behind`.
+    `changes`: the changes that the run applies in LiveKit, in order. `pending`: paths that would change if the operator
+    wrote. `verdict`: what stands in the way of Ready, None for nothing. `credentials`: see `Situation`. `left_behind`:
+    see `findings.left_behind`. `needs_finalizer`: the object needs our finalizer before the first change. `lets_go`:
+    the object is being deleted, and our finalizer goes after the changes. `retain_refused`: the changes delete LiveKit
+    objects although deletionPolicy is Retain. `refreshes`: the changes do a refresh or recreate. `adopted`: the value
+    for `lastHandledAdopt` after the changes, empty if there is none.
     """
 
     changes: tuple[Change, ...] = ()
@@ -49,7 +51,7 @@ class Assessment:
 
     @property
     def activity(self) -> Reason:
-        """What the operator is on, for `Reconciling`."""
+        """The reason of the condition `Reconciling`: what the operator is doing."""
         if self.lets_go:
             return Reason.DELETING
         if self.refreshes:
@@ -60,8 +62,8 @@ class Assessment:
 
 
 def assess(situation: Situation, installation: Installation, mask: Mask, now_s: float) -> Assessment:
-    """Judge a number. `now_s`: epoch seconds; `mask`: the one that the situation was made with."""
-    if situation.number.deleting:  # whatever else is the case
+    """Assess an object. `now_s`: epoch seconds. `mask`: the mask that the situation was made with."""
+    if situation.number.deleting:
         return _deletion(situation)
     case = case_of(situation, installation, mask)
     for check in CHECKS:
@@ -72,7 +74,7 @@ def assess(situation: Situation, installation: Installation, mask: Mask, now_s: 
 
 
 def _deletion(situation: Situation) -> Assessment:
-    """Deletion, whatever else the spec says; the first that applies."""
+    """The assessment of an object that is being deleted. No check applies to it: an invalid spec can be deleted too."""
     number, owned = situation.number, situation.owned
     if number.observes:
         return Assessment(lets_go=True)
@@ -82,9 +84,9 @@ def _deletion(situation: Situation) -> Assessment:
 
 
 def held_by_others(assessment: Assessment, owned: Owned | None) -> Assessment:
-    """The judgement of an object that we have let go, while somebody else's finalizer keeps it.
+    """The assessment of an object without our finalizer that finalizers of others keep.
 
-    `owned`: what stays in LiveKit, None if LiveKit could not be asked.
+    `owned`: what stays in LiveKit, None if LiveKit does not answer.
     """
     message = "Finalizers of others in metadata.finalizers keep this object; this operator has let it go."
     if owned is not None:
@@ -93,36 +95,36 @@ def held_by_others(assessment: Assessment, owned: Owned | None) -> Assessment:
     return replace(assessment, verdict=Verdict(Reason.DELETING, message, stalled=False), lets_go=True)
 
 
-def _nothing(case: Case, verdict: Verdict) -> Assessment:
-    """Nothing is compared and nothing changes."""
+def _no_changes(case: Case, verdict: Verdict) -> Assessment:
+    """An assessment with this verdict and without changes."""
     return Assessment(verdict=verdict, credentials=case.situation.credentials)
 
 
-def _removal_of_refused(case: Case, verdict: Verdict) -> Assessment:
-    """A spec that cannot be used changes nothing, but a refused host may cost the outbound trunk that dials it."""
+def _without_refused_host(case: Case, verdict: Verdict) -> Assessment:
+    """No changes for an invalid spec; a refused host deletes the outbound trunk if BYOC_REFUSED_HOSTS is Remove."""
     number = case.number
     if number.spec is None or number.observes or not case.installation.removes_refused:
         return Assessment(verdict=verdict)
     return Assessment(changes=teardown(Owned(outbound=case.situation.owned.outbound)), verdict=verdict)
 
 
-def _surrender(case: Case, verdict: Verdict) -> Assessment:
-    """What this object still has of another's number goes, unless the object may not write or is to keep it."""
+def _without_number(case: Case, verdict: Verdict) -> Assessment:
+    """A claimant's marked LiveKit objects are deleted, except under Observe or Retain: then the message names them."""
     left = case.situation.owned.marked
     if not left:
         return Assessment(verdict=verdict)
     if not (case.number.observes or case.situation.retains):
         return Assessment(changes=teardown(left), verdict=verdict)
-    told = f"{verdict.message} In LiveKit stays of this object: {', '.join(left.ids[:NAMED])}."
-    return Assessment(verdict=replace(verdict, message=told))
+    message = f"{verdict.message} In LiveKit stays of this object: {', '.join(left.ids[:NAMED])}."
+    return Assessment(verdict=replace(verdict, message=message))
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that may stand in the way. `finds`: what is said of it, None if it is not the case.
+    """One check of an object.
 
-    `then`: what is done with the number instead of comparing it with LiveKit; None: it is compared, and what the thing
-    blocks stays as it is (`Case.blocked`).
+    `finds`: returns the verdict, None if nothing stands in the way. `then`: makes the assessment instead of the
+    comparison with LiveKit. Without `then` the object is compared, and the kinds of `Case.blocked` stay as they are.
     """
 
     finds: Callable[[Case], Verdict | None]
@@ -130,33 +132,35 @@ class Check:
 
 
 CHECKS: tuple[Check, ...] = (
-    # The user has stopped all writes, so nothing else matters yet.
-    Check(checks.paused, then=_nothing),
-    # A spec that cannot be used says nothing that could be compared.
-    Check(checks.invalid_spec, then=_removal_of_refused),
-    # A number belongs to one object; whatever else is wrong with the others, they have to give way first.
-    Check(checks.number_claimed, then=_surrender),
-    # From here on a part of the number is blocked, and the other parts go on.
-    # The user can mend a Secret alone, without LiveKit's administrator.
+    # The user has stopped all writes, so no other verdict matters yet.
+    Check(checks.paused, then=_no_changes),
+    # An invalid spec has nothing that could be compared.
+    Check(checks.invalid_spec, then=_without_refused_host),
+    # Only one object has a number. A claimant gets this verdict even if its Secret is missing too.
+    Check(checks.number_claimed, then=_without_number),
+    # The checks below block only some kinds of LiveKit object; the other kinds are compared and changed.
+    # The user can correct a Secret without LiveKit's administrator, so the Secret comes first.
     Check(checks.credentials_missing),
-    # Somebody else's trunk gets the calls, whatever is taken over beside it; the message names a refused adoption too.
+    # The foreign trunk gets the calls, so an adoption would not help. The message names a refused adoption too.
     Check(checks.number_conflict),
-    # What is asked for cannot be done.
+    # The annotation must be corrected.
     Check(checks.adoption_refused),
-    # What is asked for can be done, and waits for a word.
+    # The adoption is possible, and waits for the word `force`.
     Check(checks.adoption_erases_fields),
-    # Two more come once changes are planned: what LiveKit answers (`status`), and that Observe has changes pending.
 )
-"""Everything that may stand in the way of Ready, the first that applies is told."""
+"""All checks in order: the first verdict is the one of the assessment.
+
+Two verdicts come later: `_comparison` adds ChangesPending under Observe, and `core.status` adds a failure of LiveKit.
+"""
 
 
 def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment:
-    """Compare what should be with what is. `verdict`: the first thing in the way, None if nothing is."""
+    """Compare the desired LiveKit objects with the present ones. `verdict`: that of the checks, None for none."""
     situation, number, spec = case.situation, case.number, case.number.spec
-    if spec is None:  # a check has said so
+    if spec is None:  # `invalid_spec` has the verdict
         return Assessment(verdict=verdict)
     taken, credentials = situation.adoption.taken, case.credentials
-    owned = situation.owned if case.lost else situation.owned + taken
+    owned = situation.owned if case.erased else situation.owned + taken
     handled = number.status.last_handled_recreate
     anew = recreation(situation.owned + taken, number.requested.recreate, handled, now=verdict is None and not taken)
     want = case.wanted(spec, anew.values)
@@ -180,12 +184,12 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
     )
     noted = findings(spec, case.installation, evidence, now_s)
     if number.observes:
-        pending = tuple(dict.fromkeys((*case.lost, *paths(changes))))
+        pending = tuple(dict.fromkeys((*case.erased, *paths(changes))))
         waits, known = verdict or _changes_pending(changes), situation.credentials
         return Assessment(pending=pending, verdict=waits, credentials=known, findings=noted, left_behind=behind)
     return Assessment(
         changes=changes,
-        pending=case.lost,
+        pending=case.erased,
         verdict=verdict,
         credentials=situation.credentials,
         findings=noted,
@@ -197,9 +201,9 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
 
 
 def outbound_before_conflict(owned: Owned, number: PhoneNumber) -> Owned:
-    """With somebody else's inbound trunk in LiveKit: an outbound trunk that was made before that was known.
+    """The marked outbound trunks that were created before a conflict appeared. With a conflict they are deleted.
 
-    What the status names, and what has an inbound trunk beside it, was in step once and stays.
+    Empty if the object has an inbound trunk, or if the status names its outbound trunk: the object was in step before.
     """
     recorded = number.status.ids.outbound
     if owned.inbound or any(trunk.id == recorded for trunk in owned.outbound):
@@ -208,26 +212,28 @@ def outbound_before_conflict(owned: Owned, number: PhoneNumber) -> Owned:
 
 
 def _intrusion(situation: Situation, spec: PhoneNumberSpec, want: Desired) -> Intrusion:
+    """What foreign rules do with calls to the number; nothing if the object takes no calls."""
     if want.inbound is None or want.rule is None:
         return Intrusion()
-    kept = (situation.owned + situation.adoption.taken).rules
-    ours = replace(want.rule, id=kept[0].id) if kept else want.rule
+    present = (situation.owned + situation.adoption.taken).rules
+    ours = replace(want.rule, id=present[0].id) if present else want.rule
     return intrusion(spec.phone_number, want.inbound, ours, situation.foreign_rules)
 
 
 def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
-    """Whether the credentials may not be the ones that were last written to LiveKit."""
+    """Whether the credentials may differ from those that were last written to LiveKit."""
     written = number.status.credentials
     return written is None or written.resource_version != credentials.resource_version or not number.is_current
 
 
 def _other_installations(situation: Situation, installation: Installation) -> tuple[str, ...]:
-    """`ID: trunk` of what another installation has for an object of this namespace and name."""
-    twins = (trunk for trunk in situation.foreign if is_twin(trunk, situation.number, installation))
-    return tuple(sorted(f"{owner.installation}: {trunk.id}" for trunk in twins if (owner := owner_of(trunk))))
+    """The trunks that other installations marked for an object of this namespace and name: `INSTALLATION: TRUNK`."""
+    trunks = (each for each in situation.foreign if marked_elsewhere(each, situation.number, installation))
+    return tuple(sorted(f"{owner.installation}: {each.id}" for each in trunks if (owner := owner_of(each))))
 
 
 def _changes_pending(changes: tuple[Change, ...]) -> Verdict | None:
+    """The verdict ChangesPending of an object under Observe, None without changes."""
     if not changes:
         return None
     message = "managementPolicy is Observe; with Manage the operator would " + "; ".join(verbs(changes)) + "."

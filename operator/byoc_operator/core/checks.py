@@ -1,6 +1,6 @@
-"""What may stand in the way of a number: one function for each thing, which says what it is, or None.
+"""The checks of an assessment: each returns a verdict if it stands in the way of Ready, else None.
 
-`assessment.CHECKS` has them in order.
+`assessment.CHECKS` has their order.
 """
 
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from ..api.names import PAUSED
 from ..api.resource import PhoneNumber
 from ..api.schema import Authentication, PhoneNumberSpec
 from ..api.termination_hosts import refused_host, trunk_of_refused_host
-from . import adoption as adopting
+from .adoption import erased_by, erasure
 from .conflict import Conflict, conflict
 from .credentials import Credentials
 from .desired import Desired, Installation, RecreateValues, desired
@@ -20,57 +20,57 @@ from .trunk import Kind, Mask, kind_of
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A situation, and what several checks and the plan ask of it.
+    """What the checks and the plan of one assessment use: the situation, and values that several of them need.
 
-    `conflict`: what follows from other people's trunks; `lost`: paths of the fields that an adoption would erase
-    unasked.
+    `conflict`: the conflict with foreign trunks, None if there is none. `erased`: paths of the fields that an adoption
+    would erase without the word `force`.
     """
 
     situation: Situation
     installation: Installation
     mask: Mask
     conflict: Conflict | None = None
-    lost: tuple[str, ...] = ()
+    erased: tuple[str, ...] = ()
 
     @property
     def number(self) -> PhoneNumber:
-        """The number that is judged."""
+        """The object that is assessed."""
         return self.situation.number
 
     @property
     def credentials(self) -> Credentials | None:
-        """The credentials, None if none are referenced or they cannot be had."""
+        """The usable credentials, None if the spec names no Secret or they cannot be used."""
         found = self.situation.credentials
         return found if isinstance(found, Credentials) else None
 
     def wanted(self, spec: PhoneNumberSpec, recreate: RecreateValues) -> Desired:
-        """What the number should be in LiveKit. `recreate`: what the marks of its trunks should say."""
+        """The desired LiveKit objects. `recreate`: the values for the marks of the trunks."""
         owner = self.installation.owners(self.number.key.namespace, self.number.key.name)[0]
         return desired(spec, owner, self.installation, self.credentials, recreate, self.mask)
 
     @property
     def blocked(self) -> frozenset[Kind]:
-        """Kinds of object that must stay exactly as they are; the others go on."""
+        """The kinds of LiveKit object that this run neither creates nor changes."""
         adoption = self.situation.adoption
         blocked = adoption.withheld | _without_credentials(self.situation)
         if self.conflict:
             blocked |= self.conflict.blocked
-        return blocked | {kind_of(each) for each in adoption.taken.all if self.lost}
+        return blocked | {kind_of(each) for each in adoption.taken.all if self.erased}
 
 
 def case_of(situation: Situation, installation: Installation, mask: Mask) -> Case:
-    """What there is to check. `mask`: the one that the situation was made with."""
+    """The case of a situation. `mask`: the mask that the situation was made with."""
     number, adoption = situation.number, situation.adoption
     found = conflict(number, situation.owned, situation.foreign, adoption, installation)
     case = Case(situation, installation, mask, found)
     if number.spec is None or not adoption.taken or number.requested.adopt_by_force:
         return case
-    want = case.wanted(number.spec, RecreateValues())  # the marks do not count
-    return replace(case, lost=adopting.lost(want, adoption.taken))
+    want = case.wanted(number.spec, RecreateValues())  # a mark is never counted as erased
+    return replace(case, erased=erased_by(want, adoption.taken))
 
 
 def paused(case: Case) -> Verdict | None:
-    """The annotation stops all writes."""
+    """The annotation `paused` stops all writes to LiveKit."""
     if not case.number.requested.paused:
         return None
     message = (
@@ -104,22 +104,22 @@ def credentials_missing(case: Case) -> Verdict | None:
 
 
 def number_conflict(case: Case) -> Verdict | None:
-    """LiveKit has somebody else's trunk with the number."""
+    """LiveKit has a foreign trunk with the number."""
     return case.conflict.verdict if case.conflict else None
 
 
 def adoption_refused(case: Case) -> Verdict | None:
-    """The annotation `adopt` names what cannot be taken over."""
+    """The annotation `adopt` names LiveKit objects that cannot be taken over."""
     return case.situation.adoption.verdict
 
 
 def adoption_erases_fields(case: Case) -> Verdict | None:
-    """Taking objects over would erase fields, and nobody has said that this is wanted."""
-    return adopting.waits(case.lost)
+    """An adoption would erase fields, and the annotation does not have the word `force`."""
+    return erasure(case.erased)
 
 
 def _without_credentials(situation: Situation) -> frozenset[Kind]:
-    """The trunks that need the credentials that cannot be had."""
+    """The kinds of trunk that need the credentials, if these cannot be used; else none."""
     spec = situation.number.spec
     if spec is None or not isinstance(situation.credentials, Verdict):
         return frozenset()

@@ -1,6 +1,7 @@
-"""Who has a phone number that several objects may name: what is in LiveKit first, then what is remembered, then age.
+"""Which object may have a phone number that several objects name, and what the other objects are told.
 
-The order, and why: `docs/decisions/0020-who-holds-a-number.md`.
+LiveKit's trunks decide first, then the memory of the operator, then the age of the objects. The rules and their
+reasons: `docs/decisions/0020-who-holds-a-number.md`. `core.holders` applies these rules to a snapshot of LiveKit.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,12 +19,12 @@ NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """Trunks of ours in LiveKit with the phone number, and no object that looks after them.
+class LeftTrunks:
+    """Trunks in LiveKit with the phone number and our mark that no object manages.
 
-    `owner`: whom their mark names. `retained`: they stay on purpose, by deletionPolicy Retain, as their mark says.
-    `retained_unmarked`: they stay on purpose, by Observe for example, and their mark does not say so. Neither: a
-    finalizer was lost. `unread`: the object may be there, and cannot be read.
+    `owner`: the owner that their mark names. `ids`: their LiveKit IDs. `retained`: their mark says that they stay by
+    deletionPolicy Retain. `retained_unmarked`: they stay on purpose, for example by Observe, and their mark does not
+    say so. If both are False, the object lost its finalizer. `unread`: the object may exist, but it cannot be read.
     """
 
     owner: Owner
@@ -34,7 +35,7 @@ class Kept:
 
     @property
     def why(self) -> str:
-        """Why they are there, in words."""
+        """The part of a message that says why the trunks are in LiveKit."""
         if self.retained:
             return "kept by deletionPolicy Retain"
         return (
@@ -46,16 +47,17 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """Who has a phone number at one moment, and why others have to wait.
+    """Which object has a phone number at one time, and why other objects do not get the number.
 
-    `holder`: the object that has it, None if nobody has. `kept`: what LiveKit has of gone objects. `reserved_for`: the
-    namespace that had the number last and may have it back, empty for none. `unsettled`: the operator started a short
-    while ago and does not know who had the number last, so an object that was told to wait goes on waiting. `until_s`:
-    when the reservation, or that while, ends (clock). `blind`: LiveKit was never listed; messages stay as they are.
+    `holder`: the object that has the number, None if no object has it. `left`: trunks of deleted objects in LiveKit.
+    `reserved_for`: the namespace for which the number is reserved, empty for none. `unsettled`: this replica leads
+    only since a short time and does not know who had the number last; an object with the reason NumberClaimed then
+    waits. `until_s`: when that time, or the reservation, ends (monotonic clock). `adoption_allowed`: the setting
+    BYOC_ADOPTION. `blind`: there is no snapshot of LiveKit yet; an object that waits keeps its message.
     """
 
     holder: PhoneNumber | None = None
-    kept: tuple[Kept, ...] = ()
+    left: tuple[LeftTrunks, ...] = ()
     reserved_for: str = ""
     unsettled: bool = False
     until_s: float = 0.0
@@ -64,12 +66,12 @@ class Allocation:
 
     @property
     def token(self) -> tuple[object, ...]:
-        """Equal as long as everybody would be told the same."""
+        """A value that stays equal for as long as `verdict` does not change for any object."""
         holder = self.holder.uid if self.holder else ""
-        return (holder, self.kept, self.reserved_for, self.blind)
+        return (holder, self.left, self.reserved_for, self.blind)
 
     def waits(self, number: PhoneNumber) -> bool:
-        """Whether nothing but a time keeps the number from this object: a reservation, or the while after a start."""
+        """Whether only a reservation, or the time after a start, keeps the number from this object."""
         if self.holder is not None or self._in_the_way(number):
             return False
         reserved = self.reserved_for not in ("", number.key.namespace)
@@ -77,80 +79,91 @@ class Allocation:
         return reserved or (self.unsettled and told and not number.observes)
 
     def verdict(self, number: PhoneNumber) -> Verdict | None:
-        """What keeps the number from this object, None if nothing does; names stay within their namespace."""
+        """Why this object does not get the number, None if it may have the number.
+
+        The message names no object of another namespace.
+        """
         if self.holder is not None:
-            return _held(self.holder, number)
-        kept = self._in_the_way(number)
-        if kept is not None:
-            return _kept(kept, number, adoption_allowed=self.adoption_allowed)
+            return _held_by(self.holder, number)
+        left = self._in_the_way(number)
+        if left is not None:
+            return _left_in_livekit(left, number, adoption_allowed=self.adoption_allowed)
         if not self.waits(number):
             return None
-        return Verdict(Reason.NUMBER_CLAIMED, number.status.ready.message) if self.blind else _released(number)
+        return Verdict(Reason.NUMBER_CLAIMED, number.status.ready.message) if self.blind else _reserved(number)
 
     def open_to(self, number: PhoneNumber) -> bool:
-        """Whether an object may have the number, as far as its past and what LiveKit has are concerned."""
+        """Whether an object may have a number that has no holder: no trunks, reservation or start are in its way."""
         return self._in_the_way(number) is None and not self.waits(number)
 
-    def _in_the_way(self, number: PhoneNumber) -> Kept | None:
-        return next((kept for kept in self.kept if not self._may_take(kept, number)), None)
+    def _in_the_way(self, number: PhoneNumber) -> LeftTrunks | None:
+        """The first trunks that this object may not take over."""
+        return next((left for left in self.left if not self._may_take(left, number)), None)
 
-    def _may_take(self, kept: Kept, number: PhoneNumber) -> bool:
-        if kept.owner.namespace != number.key.namespace:
+    def _may_take(self, left: LeftTrunks, number: PhoneNumber) -> bool:
+        """Whether the trunks have the mark of this object's own name, or the object may adopt all of them."""
+        if left.owner.namespace != number.key.namespace:
             return False
-        if kept.owner.name == number.key.name:
+        if left.owner.name == number.key.name:
             return True
-        return self.adoption_allowed and set(number.requested.adopt).issuperset(kept.ids)
+        return self.adoption_allowed and set(number.requested.adopt).issuperset(left.ids)
 
 
 def begins_to_claim(before: PhoneNumber | None, number: PhoneNumber) -> bool:
-    """Whether an object that only looked on, or could not be used, asks for its number from now on."""
-    return before is not None and not _asks(before) and _asks(number)
+    """Whether an object claims its number from now on, after it observed, was paused or was invalid."""
+    return before is not None and not _is_active(before) and _is_active(number)
 
 
 def claims(number: PhoneNumber, installation: Installation) -> bool:
-    """Whether an object asks for its number: one that observes, is paused, invalid or deleted asks for nothing new."""
-    if number.deleting or not _asks(number) or number.spec is None:
+    """Whether an object claims its number.
+
+    An object does not claim a number that it does not have yet while it observes, is paused, is invalid, is being
+    deleted, or names a refused host.
+    """
+    if number.deleting or not _is_active(number) or number.spec is None:
         return False
     return refused_host(number.spec, installation.termination_hosts) is None
 
 
 def first(claimants: Iterable[PhoneNumber], since: Callable[[PhoneNumber], str], last: str) -> PhoneNumber | None:
-    """Who comes first of those who ask: the namespace that had the number last (`last`), then who was not told to wait.
+    """The claimant that gets a free number.
 
-    Then who asks for longer (`since`: from when an object asks, RFC 3339), then the smaller UID: without it two objects
-    of one second would block each other for ever.
+    An object of `last`, the namespace that had the number last, comes first, then an object that was not refused when
+    it was last assessed, then the object that claims the number for longest (`since`: the time at which a claim began,
+    RFC 3339), then the smaller UID. Without the UID, two objects of the same second would block each other for ever.
     """
 
-    def rank(each: PhoneNumber) -> tuple[bool, bool, str, str]:
-        return (each.key.namespace != last, _was_told(each), since(each), each.uid)
+    def order(each: PhoneNumber) -> tuple[bool, bool, str, str]:
+        return (each.key.namespace != last, _was_refused(each), since(each), each.uid)
 
-    return min(claimants, key=rank, default=None)
+    return min(claimants, key=order, default=None)
 
 
 def oldest(holders: Iterable[PhoneNumber]) -> PhoneNumber | None:
-    """The first of the objects that have trunks already: the older one, then the one with the smaller UID."""
+    """The holder of several objects that have trunks of the number: the oldest one, then the smaller UID."""
     return min(holders, key=lambda each: (each.created_at, each.uid), default=None)
 
 
 def holds_by_status(number: PhoneNumber) -> bool:
-    """Whether its status, which only the operator writes, names trunks: LiveKit may have lost them.
+    """Whether the status of an object names trunks. LiveKit may have lost them; only the operator writes statuses.
 
-    An object that is deleted without a finalizer of ours holds nothing, however long other finalizers keep it.
+    An object that is being deleted and no longer has our finalizer holds nothing.
     """
     named = number.status.ids.outbound or number.status.ids.inbound
     return bool(named) and (number.has_finalizer or not number.deleting)
 
 
-def _asks(number: PhoneNumber) -> bool:
+def _is_active(number: PhoneNumber) -> bool:
+    """Whether an object is managed, not paused and valid."""
     return not number.observes and not number.requested.paused and number.spec is not None
 
 
-def _was_told(number: PhoneNumber) -> bool:
-    """Whether its status says that it had no claim when it was last looked at."""
+def _was_refused(number: PhoneNumber) -> bool:
+    """Whether the status says that the object did not get its number, or was paused, when it was last assessed."""
     return number.status.ready.reason in (Reason.NUMBER_CLAIMED, Reason.PAUSED)
 
 
-def _held(holder: PhoneNumber, number: PhoneNumber) -> Verdict | None:
+def _held_by(holder: PhoneNumber, number: PhoneNumber) -> Verdict | None:
     if holder.key == number.key:
         return None
     message = f"The number {number.phone_number} is held by "
@@ -164,7 +177,7 @@ def _held(holder: PhoneNumber, number: PhoneNumber) -> Verdict | None:
     return Verdict(Reason.NUMBER_CLAIMED, message)
 
 
-def _released(number: PhoneNumber) -> Verdict:
+def _reserved(number: PhoneNumber) -> Verdict:
     message = (
         f"The number {number.phone_number} was released, and is reserved for a while for the namespace that had it. If "
         "nobody there takes it again, this object takes it over."
@@ -172,17 +185,17 @@ def _released(number: PhoneNumber) -> Verdict:
     return Verdict(Reason.NUMBER_CLAIMED, message)
 
 
-def _kept(kept: Kept, number: PhoneNumber, *, adoption_allowed: bool) -> Verdict:
-    here = kept.owner.namespace == number.key.namespace
-    who = f"ByocPhoneNumber {kept.owner.name}" if here else "an object in another namespace"
+def _left_in_livekit(left: LeftTrunks, number: PhoneNumber, *, adoption_allowed: bool) -> Verdict:
+    here = left.owner.namespace == number.key.namespace
+    who = f"ByocPhoneNumber {left.owner.name}" if here else "an object in another namespace"
     trunks = f"LiveKit has trunks with the number {number.phone_number} of {who}"
-    ids = ", ".join(kept.ids[:NAMED])
-    if kept.unread:
+    ids = ", ".join(left.ids[:NAMED])
+    if left.unread:
         message = f"{trunks} that the operator cannot read: {ids}. Delete that object, or make it anew."
         return Verdict(Reason.NUMBER_CLAIMED, message)
-    adopted = f", or adopt them ({ADOPT}={','.join(kept.ids[:NAMED])})" if adoption_allowed else ""
-    mine = f"Apply {kept.owner.name} again to take them over{adopted}. " if here else ""
+    adopted = f", or adopt them ({ADOPT}={','.join(left.ids[:NAMED])})" if adoption_allowed else ""
+    mine = f"Apply {left.owner.name} again to take them over{adopted}. " if here else ""
     message = (
-        f"{trunks} that is gone, {kept.why}: {ids}. {mine}An administrator can release them: kubectl byoc release."
+        f"{trunks} that is gone, {left.why}: {ids}. {mine}An administrator can release them: kubectl byoc release."
     )
     return Verdict(Reason.NUMBER_CLAIMED, message)

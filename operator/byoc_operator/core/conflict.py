@@ -1,4 +1,4 @@
-"""Trunks in LiveKit that have the number and belong to somebody else: what the user is told, and what is not made."""
+"""Foreign trunks in LiveKit that have the phone number: the verdict, and what is not created."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from .trunk import InboundTrunk, Kind, Trunk
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What the user is told, and the kinds of object that stay exactly as they are, or are not made."""
+    """The verdict for the user, and the kinds of LiveKit object that the operator neither creates nor changes."""
 
     verdict: Verdict
     blocked: frozenset[Kind]
@@ -22,32 +22,32 @@ class Conflict:
 def conflict(
     number: PhoneNumber, owned: Owned, foreign: tuple[Trunk, ...], adoption: Adoption, installation: Installation
 ) -> Conflict | None:
-    """What follows from other people's trunks with the number, None if nothing does. `foreign`: see `Situation`.
+    """The conflict with foreign trunks of the number, None if there is none. `foreign`: see `Situation`.
 
-    LiveKit accepts some writes beside an inbound trunk of the same number (its check has holes), and then refuses every
-    call. So with somebody else's inbound trunk a number without any trunk gets none, not even an outbound trunk. With
-    trunks that another installation has for the same object, no missing trunk is made. Trunks that an adoption takes
-    over do not count.
+    LiveKit accepts some writes although another inbound trunk has the number (its check is incomplete), and then
+    refuses every call. So if there is a foreign inbound trunk, an object without trunks gets none, not even an outbound
+    trunk. If another installation has trunks for the same object, no missing trunk is created. Trunks that the object
+    adopts are not foreign.
     """
     taken = set(adoption.taken.ids)
     foreign = tuple(trunk for trunk in foreign if trunk.id not in taken)
     calls_in = number.spec is not None and bool(number.spec.inbound_agent_id)
     inbound = [trunk for trunk in foreign if isinstance(trunk, InboundTrunk)] if calls_in else []
-    twins = [] if owned.outbound else [trunk for trunk in foreign if is_twin(trunk, number, installation)]
+    elsewhere = [] if owned.outbound else [trunk for trunk in foreign if marked_elsewhere(trunk, number, installation)]
     blocked: set[Kind] = set()
     if inbound:
         blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
-    if twins or (inbound and not owned.trunks):
+    if elsewhere or (inbound and not owned.trunks):
         blocked.add(Kind.OUTBOUND_TRUNK)
-    if twins and not owned.inbound:
+    if elsewhere and not owned.inbound:
         blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
     if not blocked:
         return None
-    return Conflict(_verdict(number, [*inbound, *twins], adoption, installation), frozenset(blocked))
+    return Conflict(_verdict(number, [*inbound, *elsewhere], adoption, installation), frozenset(blocked))
 
 
-def is_twin(trunk: Trunk, number: PhoneNumber, installation: Installation) -> bool:
-    """Whether another installation has it for an object of this namespace and name: the same in another cluster."""
+def marked_elsewhere(trunk: Trunk, number: PhoneNumber, installation: Installation) -> bool:
+    """Whether another installation marked the trunk for an object of this namespace and name, as after a move."""
     owner = owner_of(trunk)
     if owner is None or owner.installation in installation.ids:
         return False
@@ -66,10 +66,12 @@ def _verdict(number: PhoneNumber, trunks: list[Trunk], adoption: Adoption, insta
 
 
 def _each(ids: list[str]) -> str:
+    """The subject of a sentence about these IDs."""
     return ids[0] if len(ids) == 1 else f"each of {', '.join(ids[:SHOWN])}"
 
 
 def _remedy(trunk: Trunk, number: PhoneNumber, installation: Installation) -> str:
+    """What is wrong with a foreign trunk and what the user can do, as the end of a sentence."""
     owner, phone = owner_of(trunk), number.phone_number
     if owner is not None and owner.installation not in installation.ids:
         return of_another_installation(owner, number, installation)

@@ -1,13 +1,14 @@
-"""Who has a phone number, out of what LiveKit holds and which objects there are.
+"""Finds the holder of a phone number from a snapshot of LiveKit and the objects of the cluster.
 
-The operator also remembers who had the number before (`engine.claims`); `allocation_of` is for everybody else.
+The operator also remembers who had a number before (`engine.claims`). `allocation_of` is for callers without that
+memory, such as `kubectl byoc`.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..api.resource import Key, PhoneNumber
-from .claims import Allocation, Kept, claims, first, holds_by_status, oldest
+from .claims import Allocation, LeftTrunks, claims, first, holds_by_status, oldest
 from .desired import Installation
 from .ownership import Owner, is_retained
 from .situation import owned_of
@@ -16,11 +17,11 @@ from .snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Objects:
-    """The `ByocPhoneNumber` objects of the cluster, as marks in LiveKit name them.
+    """Finds the `ByocPhoneNumber` of a mark in LiveKit.
 
-    `named`: the object of an owner's namespace and name, None if there is none or it cannot be read; `is_unread`:
-    whether it may be there and cannot be read; `is_retained_unmarked`: whether the operator left a LiveKit ID on
-    purpose, which its mark does not say.
+    `named`: the object with an owner's namespace and name, None if it does not exist or cannot be read. `is_unread`:
+    whether that object may exist but cannot be read. `is_retained_unmarked`: whether the operator left the LiveKit
+    object with this ID on purpose, although the mark does not say so.
     """
 
     named: Callable[[Owner], PhoneNumber | None]
@@ -29,7 +30,7 @@ class Objects:
 
     @classmethod
     def listed(cls, numbers: Iterable[PhoneNumber]) -> "Objects":
-        """All objects of the cluster, each of which could be read."""
+        """From a complete list of the cluster's objects, each of which could be read."""
         by_key = {each.key: each for each in numbers}
         return cls(
             named=lambda owner: by_key.get(Key(owner.namespace, owner.name)),
@@ -41,27 +42,30 @@ class Objects:
 def allocation_of(
     phone_number: str, numbers: Iterable[PhoneNumber], snapshot: Snapshot, installation: Installation
 ) -> Allocation:
-    """Who has a phone number, as far as LiveKit and the objects (`numbers`: all of the cluster) tell.
+    """The allocation of a phone number, without reservations: only the operator remembers them.
 
-    `Allocation.verdict(number)` is what `situation.ClusterFacts.claimed` takes. A number that was let go a moment ago
-    may be reserved; only the operator remembers that.
+    `numbers`: all objects of the cluster. `Allocation.verdict(number)` is the value of
+    `situation.ClusterFacts.claimed`.
     """
-    everybody = list(numbers)
-    objects = Objects.listed(everybody)
+    listed = list(numbers)
+    objects = Objects.listed(listed)
     holder = holder_in(snapshot, phone_number, objects, installation)
     if holder is not None:
         return Allocation(holder=holder)
-    kept = kept_in(snapshot, phone_number, objects, installation)
-    allocation = Allocation(kept=kept, adoption_allowed=installation.adoption_allowed)
-    asking = [each for each in everybody if each.phone_number == phone_number]
-    ahead = next_holder(asking, allocation, installation, Past(lambda each: each.created_at))
-    return allocation if ahead is None else Allocation(holder=ahead)
+    left = left_trunks(snapshot, phone_number, objects, installation)
+    allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
+    contenders = [each for each in listed if each.phone_number == phone_number]
+    holder = next_holder(contenders, allocation, installation, Past(lambda each: each.created_at))
+    return allocation if holder is None else Allocation(holder=holder)
 
 
 def holder_in(
     snapshot: Snapshot, phone_number: str, objects: Objects, installation: Installation
 ) -> PhoneNumber | None:
-    """The object whose trunks LiveKit has, by their mark and the number; also if it observes or is paused."""
+    """The object whose mark is on LiveKit's trunks with this number, even if the object observes or is paused.
+
+    If there are several, an object with an inbound trunk of its own comes first.
+    """
     found = (objects.named(owner) for owner in snapshot.owners_with(phone_number) if _is_ours(owner, installation))
     holders = [each for each in found if each is not None and each.phone_number == phone_number]
     if len(holders) > 1:
@@ -70,9 +74,14 @@ def holder_in(
     return oldest(holders)
 
 
-def kept_in(snapshot: Snapshot, phone_number: str, objects: Objects, installation: Installation) -> tuple[Kept, ...]:
-    """Trunks of ours with the number whose objects are gone; nobody but who takes them over may have the number."""
-    found: list[Kept] = []
+def left_trunks(
+    snapshot: Snapshot, phone_number: str, objects: Objects, installation: Installation
+) -> tuple[LeftTrunks, ...]:
+    """The trunks with this number and our mark that no object manages, by owner; retained ones come first.
+
+    Only an object that takes all of them over may have the number.
+    """
+    found: list[LeftTrunks] = []
     for owner, ids in snapshot.owners_with(phone_number).items():
         if not _is_ours(owner, installation):
             continue
@@ -84,13 +93,17 @@ def kept_in(snapshot: Snapshot, phone_number: str, objects: Objects, installatio
         if left:
             retained = any(is_retained(snapshot.by_id[each]) for each in left)
             unmarked = any(map(objects.is_retained_unmarked, left))
-            found.append(Kept(owner, tuple(sorted(left)), retained, unread=unread, retained_unmarked=unmarked))
-    return tuple(sorted(found, key=lambda kept: (not kept.retained, str(kept.owner))))
+            found.append(LeftTrunks(owner, tuple(sorted(left)), retained, unread=unread, retained_unmarked=unmarked))
+    return tuple(sorted(found, key=lambda each: (not each.retained, str(each.owner))))
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """`since`: from when an object asks for its number, RFC 3339; `last`: the namespace that had the number last."""
+    """What is known of the past of a number.
+
+    `since`: the time at which an object's claim began, RFC 3339. `last`: the namespace that had the number last, empty
+    if it is not known.
+    """
 
     since: Callable[[PhoneNumber], str]
     last: str = ""
@@ -99,16 +112,17 @@ class Past:
 def next_holder(
     contenders: Iterable[PhoneNumber], allocation: Allocation, installation: Installation, past: Past
 ) -> PhoneNumber | None:
-    """Who of those who name a number has it where LiveKit has no trunk of theirs; None: nobody.
+    """The object that gets a number of which LiveKit has no trunk of an existing object; None if no object may.
 
-    The status decides, then the past, then who asks for longest. `allocation`: what stands in everybody's way.
+    An object whose status names trunks comes first, then the order of `claims.first`. `contenders`: the objects that
+    name the number. `allocation`: the allocation without a holder.
     """
-    everybody = list(contenders)
-    named = oldest(each for each in everybody if holds_by_status(each))
-    if named is not None:
-        return named
-    asking = (each for each in everybody if claims(each, installation) and allocation.open_to(each))
-    return first(asking, past.since, past.last)
+    named = list(contenders)
+    recorded = oldest(each for each in named if holds_by_status(each))
+    if recorded is not None:
+        return recorded
+    free_to = (each for each in named if claims(each, installation) and allocation.open_to(each))
+    return first(free_to, past.since, past.last)
 
 
 def _is_ours(owner: Owner, installation: Installation) -> bool:
@@ -116,5 +130,5 @@ def _is_ours(owner: Owner, installation: Installation) -> bool:
 
 
 def looks_after(number: PhoneNumber, id: str, snapshot: Snapshot, installation: Installation) -> bool:
-    """Whether a LiveKit object is this number's own: its status names it, or it is marked for it and has its number."""
+    """Whether the LiveKit object with this ID belongs to an object: the status names the ID, or mark and number fit."""
     return id in number.status.ids.all or id in owned_of(number, snapshot, installation).ids

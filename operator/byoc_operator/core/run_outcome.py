@@ -1,4 +1,4 @@
-"""How a reconcile run ends: whether its phone number is run again, and when."""
+"""How a reconcile run ends: whether its phone number runs again, and when."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from ..api.conditions import Reason
 from ..errors import Failure, OperatorError, Parked, Stalled, Unavailable, Waiting
 
 BACK_OFF_LONGEST_S = 600.0
-"""The longest pause of a back-off that names no other: a fault that lasts for hours costs six tries an hour."""
+"""The longest pause of a back-off, unless another is given: a fault of many hours then costs six tries an hour."""
 
 REFUSED_LONGEST_S = 60.0
-"""The longest pause between two tries of what the API server refuses: nobody tells when that is over."""
+"""The longest pause between two tries of a write that the API server refuses: no watch tells when to try again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Nothing is left to do by itself. `unsolved`: something failed, and only a person or a sweep can change that."""
+    """The number needs no further run. `unsolved`: something failed, and only a person or a sweep can change that."""
 
     unsolved: bool = False
 
@@ -30,9 +30,9 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class BackOff:
-    """Run again after a pause that grows from try to try up to `longest_s`, and is `at_least_s` seconds long.
+    """Run again after a pause that grows with each try.
 
-    `reason`: why, None if no status tells it.
+    `longest_s` and `at_least_s`: its bounds in seconds. `reason`: the reason in the status, None if there is none.
     """
 
     longest_s: float = BACK_OFF_LONGEST_S
@@ -42,14 +42,14 @@ class BackOff:
 
 @dataclass(frozen=True, slots=True)
 class Park:
-    """LiveKit is down: run again when it answers."""
+    """LiveKit is down: run again when LiveKit answers."""
 
 
 RunOutcome = Done | Again | BackOff | Park
 
 
 def outcome_of(error: OperatorError) -> RunOutcome:
-    """What one error asks for."""
+    """The outcome of a run, or of a step of a run, that this error ended."""
     match error:
         case Parked():
             return Park()
@@ -59,29 +59,29 @@ def outcome_of(error: OperatorError) -> RunOutcome:
             return BackOff(error.longest_s, error.retry_after_s or 0.0, error.reason)
         case Stalled():
             return Done(unsolved=True)
-        case Failure():  # the API server refuses a request, and the log tells it
+        case Failure():  # the API server refuses a request; the log has the cause
             return BackOff(REFUSED_LONGEST_S, reason=error.reason)
         case _:  # an object that cannot be read
             return Done(unsolved=True)
 
 
 def soonest(outcomes: Iterable[RunOutcome]) -> RunOutcome:
-    """Of the ends of several objects the one that the whole run has: the one that brings the number back first.
+    """The outcome of a run with several objects: the one after which the number runs again first.
 
-    A parked number comes first: LiveKit answers nobody.
+    `Park` comes first, because LiveKit answers no object. Without outcomes: `Done()`.
     """
-    return min(outcomes, key=_turn, default=Done())
+    return min(outcomes, key=_order, default=Done())
 
 
 def first_open(*outcomes: RunOutcome) -> RunOutcome:
-    """The first of several outcomes that is more than `Done()`: what a run met first decides."""
+    """The first outcome other than `Done()`; the outcomes are in the order of the steps of a run."""
     return next((each for each in outcomes if each != Done()), Done())
 
 
 def with_livekit(outcome: RunOutcome, trouble: Reason | None) -> RunOutcome:
-    """The outcome, given what is wrong with LiveKit as a whole by now; None if nothing is.
+    """The outcome after a look at LiveKit as a whole. `trouble`: what is wrong with it now, None for nothing.
 
-    A back-off for that very trouble waits for LiveKit; a number is not parked if LiveKit answers again by now.
+    A back-off with the same reason becomes `Park`. `Park` becomes a back-off if LiveKit answers again.
     """
     match outcome:
         case BackOff(reason=reason) if trouble is not None and reason is trouble:
@@ -92,7 +92,7 @@ def with_livekit(outcome: RunOutcome, trouble: Reason | None) -> RunOutcome:
             return outcome
 
 
-def _turn(outcome: RunOutcome) -> tuple[int, float]:
+def _order(outcome: RunOutcome) -> tuple[int, float]:
     match outcome:
         case Park():
             return 0, 0.0

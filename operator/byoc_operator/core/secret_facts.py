@@ -1,4 +1,4 @@
-"""A Secret as the API server has it, and what is remembered of it."""
+"""Makes `SecretFacts` of the JSON of a Secret."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,16 +9,17 @@ from ..api.names import WATCH_LABEL
 from .credentials import MAX_KEYS, Reading, SecretFacts, facts_of, sealed_keys
 
 MAX_TYPE = 253
-"""Characters of a Secret's type that are kept; those that are refused are shorter, and any text may be a type."""
+"""Characters of a Secret's type that are kept. Any text may be a type; the refused types are shorter."""
 
 MAX_KEY = 253
-"""The longest key that the API server takes."""
+"""Characters of the longest key that the API server accepts."""
 
 
 def secret_facts(raw: Mapping[str, Any], reading: Reading, *, labelled_only: bool = False) -> SecretFacts:
-    """What a Secret holds, with the texts of its values; whatever stands there beside its identity, this does not fail.
+    """The facts of a Secret, with the texts of its values.
 
-    `labelled_only`: nothing without our label is opened (see `SecretRules`).
+    Namespace, name and resourceVersion must be there; no other content of the Secret makes this fail.
+    `labelled_only`: the facts of a Secret without our label have no values (see `SecretRules`).
     """
     metadata = raw["metadata"]
     namespace, name, type_ = metadata["namespace"], metadata["name"], str(raw.get("type") or "Opaque")[:MAX_TYPE]
@@ -26,7 +27,7 @@ def secret_facts(raw: Mapping[str, Any], reading: Reading, *, labelled_only: boo
     watched = _mapping(metadata.get("labels")).get(WATCH_LABEL) == "true"
     too_large = len(data) > MAX_KEYS
     values = {} if too_large else {str(key)[:MAX_KEY]: from_base64(value) for key, value in data.items()}
-    # What is refused for its label is not opened; whether it is sealed counts before keys are made.
+    # `sealed` is filled for an unusable Secret too: the operator makes no new keys while something is sealed.
     usable = watched or not labelled_only
     return SecretFacts(
         namespace=namespace,
@@ -42,7 +43,7 @@ def secret_facts(raw: Mapping[str, Any], reading: Reading, *, labelled_only: boo
 
 
 def _changed_at(metadata: Mapping[str, Any]) -> float:
-    """Epoch seconds of the last write to the data that the API server remembers, else of the creation."""
+    """Epoch seconds of the last write to the data that `managedFields` has, else of the creation, else 0."""
     entries = metadata.get("managedFields")
     times = [
         _text(entry.get("time"))
@@ -57,8 +58,10 @@ def _changed_at(metadata: Mapping[str, Any]) -> float:
 
 
 def _mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is a JSON object, else an empty one."""
     return value if isinstance(value, Mapping) else {}
 
 
 def _text(value: object) -> str:
+    """The value if it is a text, else an empty one."""
     return value if isinstance(value, str) else ""

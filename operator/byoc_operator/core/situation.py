@@ -1,6 +1,6 @@
-"""Everything that a judgement of one number looks at, put together from values: what LiveKit holds, and the cluster.
+"""Makes the `Situation` of one `ByocPhoneNumber`: everything that `assessment.assess` takes into account.
 
-Whoever has LiveKit's lists and a few objects of the cluster calls `situation_of`, and `assessment.assess` with it.
+`situation_of` needs a snapshot of LiveKit and some facts of the cluster, and makes no request.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import DeletionPolicy
-from .adoption import Adoption, judge
-from .conflict import is_twin
+from .adoption import Adoption, adoption_of
+from .conflict import marked_elsewhere
 from .credentials import Credentials, SecretFacts, SecretUse, resolve
 from .desired import Installation
 from .foreign_rules import ForeignRules
@@ -21,12 +21,13 @@ from .trunk import InboundTrunk, Mask, Trunk
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Everything that is known of a number at one moment. It holds no text of a credential.
+    """Everything that is known of an object at one time. It has no text of a credential.
 
-    `owned`: what is ours in LiveKit; `foreign`: other people's inbound trunks with this number, and every trunk with it
-    that another installation has for an object of this namespace and name; `foreign_rules`: other people's rules that
-    its calls may get; `credentials`: None if none are referenced; `claimed`: why the number is another's; `adoption`:
-    what becomes of the wish to take objects over; `may_retain`: deletionPolicy Retain is allowed.
+    `owned`: the object's own trunks and rules in LiveKit. `foreign`: foreign inbound trunks with the number, and each
+    trunk with the number that another installation marked for an object of this namespace and name. `foreign_rules`:
+    foreign rules that may get calls to the number. `credentials`: None if the spec names no Secret; a verdict says why
+    they cannot be used. `claimed`: why another object gets the number, None if this object has it. `adoption`: what
+    follows from the annotation `adopt`. `may_retain`: whether deletionPolicy Retain is allowed.
     """
 
     number: PhoneNumber
@@ -40,29 +41,29 @@ class Situation:
 
     @property
     def retains(self) -> bool:
-        """Whether what is in LiveKit stays there without the object."""
+        """Whether the LiveKit objects stay when the object is deleted."""
         return self.may_retain and self.number.deletion_policy is DeletionPolicy.RETAIN
 
     @property
     def retain_refused(self) -> bool:
-        """Whether what is in LiveKit goes with the object, although it was to stay."""
+        """Whether a deletion deletes the LiveKit objects although deletionPolicy is Retain."""
         wants = self.number.deletion_policy is DeletionPolicy.RETAIN and not self.number.observes
         return wants and not self.may_retain
 
 
 def no_object_is_gone(_: Owner) -> bool:
-    """For who does not know the cluster's objects: trunks with the mark of another object are not adopted."""
+    """The default of `ClusterFacts.is_gone`, without which no trunk with another object's mark can be adopted."""
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterFacts:
-    """What the cluster says about a number, apart from its object.
+    """The facts of the cluster that are not in the object itself.
 
-    `secret`: the Secret that the number names, None if there is none (or the number names none); a verdict says why it
-    cannot be read. `claimed`: why the number belongs to another object (`claims.Allocation.verdict`), None if it does
-    not. `is_gone`: whether there is no object of an owner's namespace and name. `may_retain`: whether deletionPolicy
-    Retain is allowed; the setting BYOC_RETAIN may limit it.
+    `secret`: the Secret that the object names, None if it names none or the Secret does not exist; a verdict says why
+    the Secret cannot be read. `claimed`: why another object gets the number (`claims.Allocation.verdict`), None if this
+    object has it. `is_gone`: whether no object with an owner's namespace and name exists. `may_retain`: whether
+    deletionPolicy Retain is allowed; the setting BYOC_RETAIN may limit it.
     """
 
     secret: SecretFacts | Verdict | None = None
@@ -74,17 +75,18 @@ class ClusterFacts:
 def situation_of(
     number: PhoneNumber, snapshot: Snapshot | None, cluster: ClusterFacts, installation: Installation, mask: Mask
 ) -> Situation:
-    """The situation of a number. `snapshot` None: LiveKit was never listed.
+    """The situation of an object.
 
-    `mask` is the one with which the trunks of the snapshot and the values of the Secret were made.
+    `snapshot`: None if LiveKit was never listed. `mask`: the one that masked the credentials in the snapshot and in the
+    Secret.
     """
     known = Snapshot() if snapshot is None else snapshot
     owned = owned_of(number, known, installation)
-    if cluster.claimed is not None:  # nothing else is asked
+    if cluster.claimed is not None:  # nothing else matters to a claimant
         return Situation(number, owned, claimed=cluster.claimed, may_retain=cluster.may_retain)
     adoption = Adoption()
     if snapshot is not None:
-        adoption = judge(number, owned, known.by_id, installation, cluster.is_gone)
+        adoption = adoption_of(number, owned, known.by_id, installation, cluster.is_gone)
     credentials = credentials_of(number, cluster.secret, installation, mask)
     return Situation(
         number=number,
@@ -98,13 +100,13 @@ def situation_of(
 
 
 def owned_of(number: PhoneNumber, snapshot: Snapshot, installation: Installation) -> Owned:
-    """What belongs to a number in LiveKit."""
+    """The trunks and rules in LiveKit that belong to an object."""
     owners = installation.owners(number.key.namespace, number.key.name)
     return snapshot.owned(owners, number.phone_number, number.status.ids)
 
 
 def secret_use(number: PhoneNumber, mask: Mask) -> SecretUse | None:
-    """Which Secret a number uses, and how; None if it names none."""
+    """How an object uses a Secret; None if its spec names no Secret."""
     spec = number.spec
     if spec is None or spec.sip_password_secret_ref is None:
         return None
@@ -116,9 +118,9 @@ def secret_use(number: PhoneNumber, mask: Mask) -> SecretUse | None:
 def credentials_of(
     number: PhoneNumber, secret: SecretFacts | Verdict | None, installation: Installation, mask: Mask
 ) -> Credentials | Verdict | None:
-    """The credentials of a number, or why it cannot have them; None if it names no Secret.
+    """The credentials of an object, or the verdict why they cannot be used; None if its spec names no Secret.
 
-    They hold the texts that `secret` holds.
+    The credentials have texts if the values of `secret` have texts.
     """
     use = secret_use(number, mask)
     if use is None:
@@ -127,10 +129,10 @@ def credentials_of(
 
 
 def _foreign(number: PhoneNumber, owned: Owned, snapshot: Snapshot, installation: Installation) -> tuple[Trunk, ...]:
-    """Trunks with the number that are not this object's, as `Situation` has them."""
+    """The trunks for `Situation.foreign`."""
     ours = {trunk.id for trunk in owned.inbound}
     return tuple(
         trunk
         for trunk in snapshot.trunks_with(number.phone_number)
-        if trunk.id not in ours and (isinstance(trunk, InboundTrunk) or is_twin(trunk, number, installation))
+        if trunk.id not in ours and (isinstance(trunk, InboundTrunk) or marked_elsewhere(trunk, number, installation))
     )

@@ -1,4 +1,4 @@
-"""What LiveKit holds at one time, whoever's, indexed by ID, by owner and by phone number."""
+"""All trunks and dispatch rules in LiveKit at one time, ours and foreign ones, with indexes for look-ups."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -11,9 +11,10 @@ from .trunk import DispatchRule, InboundTrunk, SipObject, Trunk, normalised
 
 
 class Snapshot:
-    """Trunks and dispatch rules, by what is asked of them. `Snapshot.holding(objects)` makes one of LiveKit's lists.
+    """Trunks and dispatch rules, indexed by ID, owner, phone number and trunk.
 
-    The operator keeps its snapshot current with `put` and `drop` as it writes; everybody else reads.
+    `Snapshot.holding(objects)` makes a snapshot of LiveKit's lists. `livekit_sip.inventory` calls `put` and `drop`
+    after each write, so that the snapshot stays current. All other code only reads.
     """
 
     def __init__(self) -> None:
@@ -43,20 +44,20 @@ class Snapshot:
 
     @property
     def by_id(self) -> Mapping[str, SipObject]:
-        """Every object."""
+        """Every object by its ID."""
         return MappingProxyType(self._by_id)
 
     def owned(self, owners: Iterable[Owner], phone_number: str, recorded: RecordedIds) -> Owned:
-        """What belongs to one number; see `ownership.claim`."""
+        """The objects that belong to one `ByocPhoneNumber`; see `ownership.claim`. `recorded`: IDs of its status."""
         marked = [self._by_id[known] for owner in owners for known in self._by_owner.get(owner, ())]
         return claim(phone_number, recorded, marked, self._by_id)
 
     def owner(self, id: str) -> Owner | None:
-        """Whose mark an object carries, None if it carries none or is not there."""
+        """The owner in an object's mark, None if there is no mark or no such object."""
         return self._owners.get(id)
 
     def owners(self) -> list[tuple[str, Owner]]:
-        """The ID of every object with a mark, and whose mark it is."""
+        """The ID of every object with a mark, and the owner in the mark."""
         return list(self._owners.items())
 
     def marked_by(self, owner: Owner) -> list[SipObject]:
@@ -68,11 +69,11 @@ class Snapshot:
         return any(owner in self._by_owner for owner in owners)
 
     def lacks_id_of(self, owner: Owner) -> bool:
-        """Whether an object with the mark of this owner has no ID that could be read."""
+        """Whether LiveKit listed an object with the mark of this owner and without a usable ID."""
         return owner in self._without_id
 
     def owners_with(self, phone_number: str) -> dict[Owner, list[str]]:
-        """Whose marks the trunks with this number carry, and the IDs of these trunks."""
+        """The trunks with this number that have a mark: their IDs, by owner."""
         found: dict[Owner, list[str]] = {}
         for each in self._by_number.get(phone_number, ()):
             owner = self._owners.get(each)
@@ -81,16 +82,19 @@ class Snapshot:
         return found
 
     def trunks_with(self, phone_number: str) -> list[Trunk]:
-        """Every trunk with this number, whoever's, by ID."""
+        """Every trunk with this number, ours or foreign, in the order of the IDs."""
         found = (self._by_id[each] for each in sorted(self._by_number.get(phone_number, ())))
         return [each for each in found if not isinstance(each, DispatchRule)]
 
     def retained_in(self, namespace: str) -> list[tuple[str, Owner]]:
-        """The ID of every trunk of this namespace whose mark says Retain, and whose mark it is."""
+        """The trunks whose mark names this namespace and says Retain: their IDs, with the owner in the mark."""
         return [(each, self._owners[each]) for each in self._retained.get(namespace, ())]
 
     def foreign_rules(self, phone_number: str, owned: Owned) -> ForeignRules:
-        """Rules that are not the number's own and that calls to it may get; the work for all numbers is done once."""
+        """The foreign rules that may get calls to this number. `owned`: the number's own objects.
+
+        The rules without trunks are sorted once for all numbers.
+        """
         ours = {rule.id for rule in owned.rules}
         trunk = owned.inbound[0].id if owned.inbound else ""
         catch_alls = [each for _, each in sorted(self._catch_alls.items()) if each.id not in owned.ids]
@@ -106,14 +110,14 @@ class Snapshot:
         )
 
     def _rules_of(self, trunks: Iterable[str]) -> tuple[DispatchRule, ...]:
-        """The rules that name one of these trunks, by ID."""
+        """The rules that name one of these trunks, in the order of the IDs."""
         named = sorted({rule for trunk in trunks for rule in self._rules_by_trunk.get(trunk, ())})
         return tuple(rule for each in named if isinstance(rule := self._by_id[each], DispatchRule))
 
     # Keeping current
 
     def put(self, sip_object: SipObject) -> None:
-        """Take in an object, in place of the one with its ID."""
+        """Add an object, or replace the object with its ID."""
         if not sip_object.id:
             owner = owner_of(sip_object)
             if owner:
@@ -138,7 +142,7 @@ class Snapshot:
             self._sorted = None
 
     def drop(self, id: str) -> None:
-        """Forget an object; nothing happens if it is not there."""
+        """Remove an object. Nothing happens if there is no such object."""
         known = self._by_id.pop(id, None)
         if known is None:
             return
@@ -160,6 +164,7 @@ _Index = TypeVar("_Index", Owner, str)
 
 
 def _discard(index: dict[_Index, set[str]], key: _Index, id: str) -> None:
+    """Remove an ID from an index, and the entry of the index if it is empty then."""
     found = index[key]
     found.discard(id)
     if not found:
@@ -167,7 +172,7 @@ def _discard(index: dict[_Index, set[str]], key: _Index, id: str) -> None:
 
 
 def _marked(sip_object: SipObject) -> tuple[Owner | None, bool]:
-    """Whose mark an object carries, and whether the mark of a trunk says that it stays without its number."""
+    """The owner in an object's mark, None for no mark; and whether the mark of a trunk says Retain."""
     if isinstance(sip_object, DispatchRule):
         return owner_of(sip_object), False
     mark = parse_mark(sip_object.metadata)
@@ -175,4 +180,5 @@ def _marked(sip_object: SipObject) -> tuple[Owner | None, bool]:
 
 
 def _numbers(sip_object: SipObject) -> frozenset[str]:
+    """The phone numbers of a trunk as LiveKit compares them."""
     return frozenset(map(normalised, sip_object.numbers))

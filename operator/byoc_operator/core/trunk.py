@@ -77,7 +77,7 @@ class Mask(Protocol):
         ...
 
 
-def _told(path: str, *, always_set: bool = False, withheld: bool = False) -> Mapping[str, object]:
+def _shown_as(path: str, *, always_set: bool = False, withheld: bool = False) -> Mapping[str, object]:
     """The metadata of a field; see `core.fields.Field`. `path`: the part behind the kind."""
     return {"path": path, "always_set": always_set, "withheld": withheld}
 
@@ -94,17 +94,17 @@ class OutboundTrunk:
     kind: ClassVar = Kind.OUTBOUND_TRUNK
     trunk_ids: ClassVar[tuple[str, ...]] = ()
 
-    name: str = field(metadata=_told("name", always_set=True))
-    metadata: str = field(metadata=_told("metadata", always_set=True))
-    address: str = field(metadata=_told("address"))
-    transport: str = field(metadata=_told("transport"))
-    numbers: tuple[str, ...] = field(metadata=_told("numbers"))
-    username: Masked | None = field(default=None, metadata=_told("username"))
-    password: Masked | None = field(default=None, metadata=_told("password", withheld=True))
-    headers: Mapping[str, str | Masked] = field(default_factory=dict, metadata=_told("headers"))
-    media_encryption: str = field(default="Disabled", metadata=_told("mediaEncryption"))
-    from_host: str = field(default="", metadata=_told("fromHost"))
-    destination_country: str = field(default="", metadata=_told("destinationCountry"))
+    name: str = field(metadata=_shown_as("name", always_set=True))
+    metadata: str = field(metadata=_shown_as("metadata", always_set=True))
+    address: str = field(metadata=_shown_as("address"))
+    transport: str = field(metadata=_shown_as("transport"))
+    numbers: tuple[str, ...] = field(metadata=_shown_as("numbers"))
+    username: Masked | None = field(default=None, metadata=_shown_as("username"))
+    password: Masked | None = field(default=None, metadata=_shown_as("password", withheld=True))
+    headers: Mapping[str, str | Masked] = field(default_factory=dict, metadata=_shown_as("headers"))
+    media_encryption: str = field(default="Disabled", metadata=_shown_as("mediaEncryption"))
+    from_host: str = field(default="", metadata=_shown_as("fromHost"))
+    destination_country: str = field(default="", metadata=_shown_as("destinationCountry"))
     extra: tuple[str, ...] = ()
     password_listed: bool = field(default=True, compare=False)
     id: str = field(default="", compare=False)
@@ -120,18 +120,18 @@ class InboundTrunk:
     kind: ClassVar = Kind.INBOUND_TRUNK
     trunk_ids: ClassVar[tuple[str, ...]] = ()
 
-    name: str = field(metadata=_told("name", always_set=True))
-    metadata: str = field(metadata=_told("metadata", always_set=True))
-    numbers: tuple[str, ...] = field(metadata=_told("numbers"))
-    allowed_addresses: tuple[str, ...] = field(default=(), metadata=_told("allowedAddresses"))
-    allowed_numbers: tuple[str, ...] = field(default=(), metadata=_told("allowedNumbers"))
-    username: Masked | None = field(default=None, metadata=_told("username"))
-    password: Masked | None = field(default=None, metadata=_told("password", withheld=True))
-    headers_to_attributes: Mapping[str, str] = field(default_factory=dict, metadata=_told("headersToAttributes"))
-    ringing_timeout_s: int = field(default=0, metadata=_told("ringingTimeout"))
-    max_call_duration_s: int = field(default=0, metadata=_told("maxCallDuration"))
-    noise_cancellation: bool = field(default=False, metadata=_told("noiseCancellation"))
-    media_encryption: str = field(default="Disabled", metadata=_told("mediaEncryption"))
+    name: str = field(metadata=_shown_as("name", always_set=True))
+    metadata: str = field(metadata=_shown_as("metadata", always_set=True))
+    numbers: tuple[str, ...] = field(metadata=_shown_as("numbers"))
+    allowed_addresses: tuple[str, ...] = field(default=(), metadata=_shown_as("allowedAddresses"))
+    allowed_numbers: tuple[str, ...] = field(default=(), metadata=_shown_as("allowedNumbers"))
+    username: Masked | None = field(default=None, metadata=_shown_as("username"))
+    password: Masked | None = field(default=None, metadata=_shown_as("password", withheld=True))
+    headers_to_attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("headersToAttributes"))
+    ringing_timeout_s: int = field(default=0, metadata=_shown_as("ringingTimeout"))
+    max_call_duration_s: int = field(default=0, metadata=_shown_as("maxCallDuration"))
+    noise_cancellation: bool = field(default=False, metadata=_shown_as("noiseCancellation"))
+    media_encryption: str = field(default="Disabled", metadata=_shown_as("mediaEncryption"))
     extra: tuple[str, ...] = ()
     password_listed: bool = field(default=True, compare=False)
     id: str = field(default="", compare=False)
@@ -181,11 +181,11 @@ class DispatchRule:
     numbers: ClassVar[tuple[str, ...]] = ()
     password_listed: ClassVar[bool] = True
 
-    name: str = field(metadata=_told("name", always_set=True))
-    trunk_ids: tuple[str, ...] = field(metadata=_told("trunkIds", always_set=True))
-    room_prefix: str = field(metadata=_told("roomPrefix"))
-    agent_name: str = field(metadata=_told("agentName"))
-    agent_metadata: str = field(metadata=_told("agentMetadata"))
+    name: str = field(metadata=_shown_as("name", always_set=True))
+    trunk_ids: tuple[str, ...] = field(metadata=_shown_as("trunkIds", always_set=True))
+    room_prefix: str = field(metadata=_shown_as("roomPrefix"))
+    agent_name: str = field(metadata=_shown_as("agentName"))
+    agent_metadata: str = field(metadata=_shown_as("agentMetadata"))
     extra: tuple[str, ...] = ()
     selection: Selection = field(default=OUR_SELECTION, compare=False)
     id: str = field(default="", compare=False)

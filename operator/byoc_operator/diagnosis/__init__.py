@@ -1,6 +1,9 @@
-"""What `kubectl byoc doctor` finds out beyond the cluster and LiveKit's lists: values in, checks out.
+"""What `kubectl byoc doctor` finds: values in, checks out.
 
 - `check`: the value that everything here returns.
+- `chain`: all links of a call's chain, made of the `facts` that were read; `judgement`: what the operator would do.
+  The links are in `object_links`, `secret_links`, `operator_links`, `livekit_links`, `trunk_links` and
+  `encryption_links`. No I/O.
 - `call`: whether LiveKit would accept a call, and what stops it. No I/O.
 - `carrier_steps`: what to enter at the carrier, with the values of one number. No I/O.
 - `target`: where a look at the network goes.

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from ..core.ownership import Owner
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change, needs_credentials
-from ..core.run_outcome import RunOutcome, outcome_of, soonest
+from ..core.run_outcome import Done, RunOutcome, outcome_of
 from ..core.trunk import DEPENDENTS, DispatchRule, Kind, SipObject
 from ..errors import Conflict, Failure, Gone, NotLeading, Stalled
 from ..telemetry.metrics import Metrics
@@ -27,8 +27,13 @@ class Applied:
 
     @property
     def outcome(self) -> RunOutcome:
-        """When the changes that failed are due again."""
-        return soonest(map(outcome_of, self.failures))
+        """When the changes that failed are due again: when the first failure says that does not need a person.
+
+        After a contradiction the next run comes soon, even if LiveKit went down after it. That run writes the outage
+        into the status; a number that is parked at once would keep a status that says nothing of it.
+        """
+        outcomes = map(outcome_of, self.failures)
+        return next((each for each in outcomes if not isinstance(each, Done)), Done(unsolved=bool(self.failures)))
 
     @property
     def wrote_credentials(self) -> bool:

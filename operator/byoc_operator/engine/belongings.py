@@ -1,4 +1,4 @@
-"""What in LiveKit belongs to which object, as far as the cache and the snapshot know."""
+"""Finds which LiveKit objects belong to which `ByocPhoneNumber`, from the cache and the snapshot."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from .unreadable_objects import UnreadableObjects
 
 @dataclass(frozen=True, slots=True)
 class Belongings:
-    """Answers who owns what without a request."""
+    """Answers without a request to LiveKit or to the API server."""
 
     cache: Cache
     inventory: LiveKitSnapshot
@@ -23,7 +23,7 @@ class Belongings:
     installation: Installation
 
     def is_gone(self, key: Key) -> bool:
-        """Whether there is no number of this name; one that cannot be read is there."""
+        """Whether no object of this namespace and name exists. An object that cannot be read exists."""
         return self.cache.get(key) is None and not self.unreadable.hides(PLURAL, key.namespace, key.name)
 
     def hides(self, owner: Owner) -> bool:
@@ -32,17 +32,17 @@ class Belongings:
         return self.cache.get(key) is None and not self.is_gone(key)
 
     def owners(self, number: PhoneNumber) -> tuple[Owner, ...]:
-        """Every owner whose mark makes a LiveKit object this number's; the first is the one we write."""
+        """Every owner whose mark belongs to this object; new marks name the first."""
         return self.installation.owners(number.key.namespace, number.key.name)
 
     def owned(self, number: PhoneNumber) -> Owned:
-        """What is this number's in LiveKit, as far as the inventory knows."""
+        """The LiveKit objects of an object, as far as the snapshot knows."""
         return owned_of(number, self.inventory.snapshot, self.installation)
 
     def looks_after(self, owner: Owner, id: str) -> bool:
-        """Whether the object that a mark names is there, and the marked LiveKit object is its own.
+        """Whether the object that a mark names exists and the marked LiveKit object belongs to it.
 
-        An object that cannot be read is there: nobody can tell what is its own, so all that it marked is.
+        All LiveKit objects with the mark of an object that cannot be read belong to that object.
         """
         number = self.cache.get(Key(owner.namespace, owner.name))
         if number is None:

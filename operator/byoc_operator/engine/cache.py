@@ -71,15 +71,11 @@ class Cache:
         """Every phone number that at least one object names."""
         return list(self._by_phone)
 
-    def claimants(self, phone: str) -> list[PhoneNumber]:
-        """Every object that names this phone number, valid or not, sorted by namespace and name."""
-        return [self._numbers[key] for key in sorted(self._by_phone.get(phone, ()), key=str)]
-
-    def claiming(self, phone: str) -> list[PhoneNumber]:
-        """Every object that names this phone number, unsorted, which is faster."""
+    def naming(self, phone: str) -> list[PhoneNumber]:
+        """Every object that names this phone number, valid or not, the holder too. They are in no order."""
         return [self._numbers[key] for key in self._by_phone.get(phone, ())]
 
-    def rivals(self, phone: str) -> int:
+    def count_naming(self, phone: str) -> int:
         """How many objects name this phone number."""
         return len(self._by_phone.get(phone, ()))
 
@@ -95,7 +91,7 @@ class Cache:
         return self._reasons
 
     def findings(self) -> Mapping[str, int]:
-        """How many numbers have which finding. Counted as they change."""
+        """How many objects have each finding in their status."""
         return self._findings
 
     def users_of(self, namespace: str, name: str) -> list[PhoneNumber]:
@@ -183,9 +179,9 @@ class Cache:
             self._findings[code] -= 1
             if not self._findings[code]:
                 del self._findings[code]
-        rivals = self._by_phone[number.phone_number]
-        del rivals[number.key]
-        if not rivals:
+        naming = self._by_phone[number.phone_number]
+        del naming[number.key]
+        if not naming:
             del self._by_phone[number.phone_number]
         secret = _secret_of(number)
         if secret:

@@ -54,7 +54,7 @@ class Claimants:
         fresh: list[tuple[int, str, PhoneNumber]] = []
         stale: list[tuple[int, str, PhoneNumber]] = []
         waits = False
-        async for number in in_steps(self._cache.claiming(phone)):
+        async for number in in_steps(self._cache.naming(phone)):
             if allocation.holder is not None and number.key == allocation.holder.key:
                 continue
             known = self._known.get(number)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..core.claims import Allocation
-from ..core.holders import Objects, Past, holder_in, kept_in, next_holder
+from ..core.holders import Objects, Past, holder_in, left_trunks, next_holder
 from .gather import ObjectChanged
 from .in_steps import in_steps
 from .ports import ClaimPorts
@@ -42,7 +42,7 @@ class Claims:
 
     def at_once(self, phone: str) -> Allocation:
         """The allocation of a number that few objects name, from the cache and the snapshot alone."""
-        return self._in_livekit(phone) or self._free(phone, self._ports.cache.claiming(phone))
+        return self._in_livekit(phone) or self._free(phone, self._ports.cache.naming(phone))
 
     async def confirmed(self, phone: str) -> Allocation:
         """The allocation of a number. If several objects name it, the API server confirms first that the holder exists.
@@ -52,7 +52,7 @@ class Claims:
         """
         allocation = self._in_livekit(phone) or self._free(phone, await self._contenders(phone))
         held, cache = allocation.holder, self._ports.cache
-        if held is None or cache.rivals(phone) == 1:
+        if held is None or cache.count_naming(phone) == 1:
             return allocation
         try:
             raw = await self._ports.numbers.get(held.key)
@@ -69,7 +69,7 @@ class Claims:
     async def tidy(self) -> None:
         """After each sweep: let go the numbers that no object names any more, and forget reservations that are over."""
         async for phone in in_steps(list(self._held)):
-            if phone in self._held and not self._ports.cache.rivals(phone):  # a run may have let it go meanwhile
+            if phone in self._held and not self._ports.cache.count_naming(phone):  # a run may have let it go meanwhile
                 self._let_go(phone)
         async for phone, past in in_steps(list(self._released.items())):
             if past.until_s <= self._ports.clock() and not self._is_asked_for(phone, past.namespace):
@@ -77,7 +77,7 @@ class Claims:
 
     def _is_asked_for(self, phone: str, namespace: str) -> bool:
         """Whether an object of this namespace names the number. Such an object may still wait for another reason."""
-        return any(number.key.namespace == namespace for number in self._ports.cache.claiming(phone))
+        return any(number.key.namespace == namespace for number in self._ports.cache.naming(phone))
 
     def _in_livekit(self, phone: str) -> Allocation | None:
         """The object whose mark is on LiveKit's trunks with this number, even if that object observes or is paused."""
@@ -89,7 +89,7 @@ class Claims:
         """The object that gets the number, as a list of at most one; the event loop gets turns meanwhile."""
         ahead: PhoneNumber | None = None
         allocation = self._nobody(phone)
-        async for number in in_steps(self._ports.cache.claiming(phone)):
+        async for number in in_steps(self._ports.cache.naming(phone)):
             ahead = self._ahead(phone, allocation, [number] if ahead is None else [ahead, number])
         return [] if ahead is None else [ahead]
 
@@ -103,8 +103,8 @@ class Claims:
         ahead = self._ahead(phone, allocation, contenders)
         if ahead is not None:
             return self._has(phone, ahead)
-        if allocation.kept:  # the number stays reserved for the namespace that left these LiveKit objects
-            self._held[phone] = allocation.kept[0].owner.namespace
+        if allocation.left:  # the number stays reserved for the namespace that left these LiveKit objects
+            self._held[phone] = allocation.left[0].owner.namespace
             return allocation
         if phone in self._held and self._ports.inventory.loaded:
             self._let_go(phone)
@@ -123,8 +123,8 @@ class Claims:
     def _nobody(self, phone: str) -> Allocation:
         """The allocation without a holder: what keeps claimants from the number."""
         now, rule = self._ports.clock(), self._ports.installation
-        kept = kept_in(self._ports.inventory.snapshot, phone, self._objects, rule)
-        allocation = Allocation(kept=kept, adoption_allowed=rule.adoption_allowed)
+        left = left_trunks(self._ports.inventory.snapshot, phone, self._objects, rule)
+        allocation = Allocation(left=left, adoption_allowed=rule.adoption_allowed)
         if not rule.reservation_s:
             return allocation
         if phone in self._held:

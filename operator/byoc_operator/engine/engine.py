@@ -4,9 +4,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from byoc_operator.errors import Failure
-
 from ..cluster.events import Announce
+from ..errors import Failure
 from .gauges import export
 from .health import Health
 from .intake import Intake

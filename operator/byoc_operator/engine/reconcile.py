@@ -110,10 +110,10 @@ class Reconciler:
 
         False if several objects name the number: a run then confirms that the holder exists.
         """
-        if self._ports.cache.rivals(phone) > 1:
+        if self._ports.cache.count_naming(phone) > 1:
             return False
         allocation = self.claims.at_once(phone)
-        numbers = self._ports.cache.claiming(phone)
+        numbers = self._ports.cache.naming(phone)
         return not any(map(allocation.waits, numbers)) and all(self._is_in_step(each, allocation) for each in numbers)
 
     async def tidy(self) -> None:

@@ -10,8 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from byoc_operator.errors import Failure
-
+from ..errors import Failure
 from .bugs import Bugs
 from .orphan_search import OrphanSearch
 from .ports import SweepPorts

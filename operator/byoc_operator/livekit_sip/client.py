@@ -18,8 +18,7 @@ from livekit.protocol.models import Pagination
 from livekit.protocol.sip import ListSIPDispatchRuleRequest
 from pydantic import SecretStr
 
-from byoc_operator.api.conditions import Reason
-
+from ..api.conditions import Reason
 from ..core.fields import WITHHELD, with_all_listed, with_withheld
 from ..core.ownership import owner_of
 from ..core.trunk import Kind, Mask, SipObject

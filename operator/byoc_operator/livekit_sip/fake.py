@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar, assert_never
 
-from byoc_operator.api.conditions import Reason
-
+from ..api.conditions import Reason
 from ..core.fields import credentials, without_texts, without_withheld
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
 from ..errors import Failure, Gone

@@ -3,7 +3,7 @@
 import base64
 import json
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -91,10 +91,14 @@ async def test_it_keeps_trying_until_the_api_server_can_be_told() -> None:
         server, SharedCertificates(api, SYSTEM, NAMES), WebhookConfiguration(api, "byoc-operator-sealing")
     )
     try:
+        assert webhook.ends_at_s is None, "nothing is shown yet"
         assert not await webhook.look(), "there is no such configuration yet"
         assert await server.problems() == [], "which keeps nobody from being served"
         put_configuration(api, [{}])
         assert await webhook.look()
+        assert webhook.ends_at_s is not None
+        ends_in = datetime.fromtimestamp(webhook.ends_at_s, UTC) - datetime.now(UTC)
+        assert timedelta(days=89) < ends_in < timedelta(days=90)
         writes = len(api.writes)
         assert await webhook.look()
         assert len(api.writes) == writes

@@ -1,0 +1,181 @@
+"""Reads what `kubectl byoc doctor` judges: the cluster, LiveKit and the network. What cannot be read fails nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..api.names import GROUP, PLURAL, VERSION
+from ..api.resource import Key, PhoneNumber, parse
+from ..cluster.answers import NotFound
+from ..core.claims import holds_by_status
+from ..core.credentials import Reading
+from ..core.desired import Installation
+from ..core.matching import Call
+from ..core.secret_facts import secret_facts
+from ..core.snapshot import Snapshot
+from ..core.trunk import Mask
+from ..diagnosis.check import Check
+from ..diagnosis.facts import Facts, LiveKitSeen, SecretSeen, Unseen
+from ..diagnosis.network import look_at
+from ..diagnosis.target import own_target, termination_target
+from ..errors import CannotRun, OperatorError
+from ..sealing.store import SealingKeys
+from .cluster import Cluster, Scope
+from .doctor_livekit import livekit_seen
+from .doctor_operator import operator_seen, sweep_age
+from .exit_codes import Refused
+from .livekit_access import NoLiveKit, livekit_access
+from .naming import NUMBER, PHONE, SECRET, named
+from .operator_finder import Operator, operator_of, why_not
+from .options import Target
+from .terminal import tell
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was read. `sip_addresses`: the setting BYOC_SIP_ADDRESSES."""
+
+    facts: Facts
+    sip_addresses: tuple[str, ...] = ()
+
+
+async def look(target: Target, cluster: Cluster, name: str, call: Call, mask: Mask) -> Looked:
+    """Read everything. Raises OperatorError if the object itself cannot be read, though it may be there."""
+    number, absent = await _number(cluster, name)
+    operator = await operator_of(cluster, target.operator_namespace)
+    installation = _installation(operator)
+    livekit, network, secret, swept_s = await asyncio.gather(
+        _livekit(target, cluster, operator, mask),
+        _network(target, number, installation),
+        _secret(target, cluster, number, installation, mask),
+        sweep_age(cluster, operator, target.outside.clock()),
+    )
+    facts = Facts(
+        where=name if name.startswith("+") else f"{cluster.namespace}/{name}",
+        number=number,
+        operator=operator_seen(operator, number, swept_s, target.outside.clock()),
+        now_s=target.outside.clock(),
+        absent=absent,
+        secret=secret,
+        installation=installation,
+        livekit=livekit,
+        numbers=await _claimants(target, cluster, number, livekit),
+        network=network,
+        call=call,
+    )
+    addresses = (operator.settings or {}).get("BYOC_SIP_ADDRESSES", "").split(",")
+    return Looked(facts, tuple(each.strip() for each in addresses if each.strip()))
+
+
+async def _number(cluster: Cluster, name: str) -> tuple[PhoneNumber | None, str]:
+    """The object, or why there is none."""
+    if not name.startswith("+"):
+        named("NAME", name, NUMBER)
+        try:
+            return await cluster.number(Key(cluster.namespace, name)), ""
+        except Refused as exc:
+            if isinstance(exc.__cause__, NotFound):
+                return None, f"There is no ByocPhoneNumber {cluster.namespace}/{name}."
+            raise
+    named("the phone number", name, PHONE)
+    found = [each async for each in cluster.numbers(f"spec.phoneNumber={name}")]
+    if not found:
+        where = "any namespace" if cluster.scope.everywhere else f"the namespace {cluster.namespace}"
+        return None, f"There is no ByocPhoneNumber with the phone number {name} in {where}."
+    found.sort(key=lambda each: (not holds_by_status(each), each.created_at, each.uid))
+    if len(found) > 1:
+        rest = ", ".join(str(each.key) for each in found[1:4])
+        tell(f"{len(found)} objects have the number {name}; this is {found[0].key}, beside {rest}")
+    return found[0], ""
+
+
+def _installation(operator: Operator) -> Installation | Unseen:
+    try:
+        found = operator.installation()
+    except CannotRun as exc:
+        return Unseen(f"a setting of the operator is wrong ({exc.message})")
+    if found is not None:
+        return found
+    why = "; ".join(f"{what}: {told}" for what, told in operator.unknown.items())
+    return Unseen(why or "the operator's settings could not be read")
+
+
+async def _livekit(target: Target, cluster: Cluster, operator: Operator, mask: Mask) -> LiveKitSeen | Unseen:
+    access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
+    if isinstance(access, NoLiveKit):
+        return Unseen(access.why)
+    from_cluster = access.url == (operator.settings or {}).get("LIVEKIT_URL", "")
+    return await livekit_seen(access, mask, target.outside.livekit, from_cluster=from_cluster)
+
+
+async def _secret(
+    target: Target, cluster: Cluster, number: PhoneNumber | None, installation: Installation | Unseen, mask: Mask
+) -> SecretSeen | Unseen | None:
+    if number is None or not number.secret_name:
+        return None
+    if not SECRET.allows(number.secret_name):  # the name becomes part of a path
+        return Unseen("its name is not the name of a Secret")
+    keys = SealingKeys(cluster.api, target.operator_namespace)
+    try:
+        raw = await cluster.secret(number.key.namespace, number.secret_name)
+    except OperatorError as exc:
+        return Unseen(why_not(exc))
+    if raw is None:
+        return SecretSeen(None)
+    unknown = await _load(keys)
+    labelled_only = isinstance(installation, Installation) and installation.secret_rules.labelled_only
+    return SecretSeen(secret_facts(raw, Reading(mask, keys.open), labelled_only=labelled_only), unknown)
+
+
+async def _load(keys: SealingKeys) -> str:
+    """Read the sealing keys. Why it is not known what they are, empty if it is."""
+    try:
+        await keys.load()
+    except OperatorError as exc:
+        return f"{keys.where}: {why_not(exc)}"
+    return "" if keys.ring is not None or keys.absent else f"you may not read {keys.where}"
+
+
+async def _claimants(
+    target: Target, cluster: Cluster, number: PhoneNumber | None, livekit: LiveKitSeen | Unseen
+) -> tuple[PhoneNumber, ...] | Unseen:
+    """The objects of the cluster that may have a claim: who names the number, and whose mark a trunk with it has."""
+    if number is None:
+        return ()
+    everywhere = Cluster(cluster.api, Scope(cluster.namespace, everywhere=True), target.access.timeout_s)
+    try:
+        found = {each.key: each async for each in everywhere.numbers(f"spec.phoneNumber={number.phone_number}")}
+        found |= {number.key: number}
+        for key in _marked(number, livekit):
+            if key in found:
+                continue
+            path = f"/apis/{GROUP}/{VERSION}/namespaces/{key.namespace}/{PLURAL}/{key.name}"
+            raw = await cluster.optional(path, PLURAL)
+            if raw is not None:
+                found[key] = parse(raw)
+    except OperatorError as exc:
+        return Unseen(f"objects of other namespaces cannot be looked at: {why_not(exc)}")
+    return tuple(found.values())
+
+
+def _marked(number: PhoneNumber, livekit: LiveKitSeen | Unseen) -> Sequence[Key]:
+    if isinstance(livekit, Unseen):
+        return ()
+    owners = Snapshot.holding(livekit.objects).owners_with(number.phone_number)
+    return [Key(owner.namespace, owner.name) for owner in owners]
+
+
+async def _network(
+    target: Target, number: PhoneNumber | None, installation: Installation | Unseen
+) -> tuple[Check, ...]:
+    """The checks of the termination host, and of our own endpoint if the number takes calls."""
+    spec = number.spec if number else None
+    if spec is None:
+        return ()
+    transport = str(spec.transport)
+    targets = [termination_target(spec.termination_uri, transport)]
+    if spec.inbound_agent_id and isinstance(installation, Installation):
+        targets.append(own_target(installation.sip_uri, transport))
+    network = target.outside.network()
+    looks = await asyncio.gather(*(look_at(each, network) for each in targets if each is not None))
+    return tuple(check for checks in looks for check in checks)

@@ -1,0 +1,158 @@
+"""The judgement of one number as the operator would make it, of what was read of the cluster and of LiveKit.
+
+It is made as if the operator wrote to LiveKit now: whoever pauses or observes a number still wants to know what drifts.
+"""
+
+from dataclasses import dataclass, replace
+
+from ..api.conditions import Reason, Verdict
+from ..api.recorded_status import Finding
+from ..api.resource import PhoneNumber
+from ..api.schema import ManagementPolicy, PhoneNumberSpec
+from ..core.assessment import Assessment, assess
+from ..core.credentials import USERNAME_KEY, Credentials, SecretFacts, SecretRules, resolve
+from ..core.desired import Installation
+from ..core.holders import allocation_of
+from ..core.ownership import Owned
+from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
+from ..core.situation import ClusterFacts, owned_of, secret_use, situation_of
+from ..core.snapshot import Snapshot
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked
+from .facts import Facts, LiveKitSeen, SecretSeen, Unseen
+
+_CREDENTIAL_PATHS = frozenset(
+    {"outboundTrunk.username", "outboundTrunk.password", "inboundTrunk.username", "inboundTrunk.password"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What follows. `claimed`: why the number is another object's; `owned`: what is this object's in LiveKit.
+
+    `credentials`: those of the Secret, or why there are none; None if none are named or the Secret could not be read.
+    `assumed`: whether LiveKit's credentials were taken for right, as those of the Secret are not known.
+    """
+
+    number: PhoneNumber
+    spec: PhoneNumberSpec
+    installation: Installation
+    owned: Owned
+    assessment: Assessment
+    trunks: tuple[InboundTrunk, ...]
+    rules: tuple[DispatchRule, ...]
+    claimed: Verdict | None
+    assumed: bool
+
+    def changes(self, kind: Kind) -> tuple[Change, ...]:
+        """What the operator would change in the objects of one kind."""
+        return tuple(each for each in self.assessment.changes if kind_of_change(each) is kind)
+
+    def drift(self, kind: Kind) -> tuple[str, ...]:
+        """Paths of the fields that are otherwise than they should be."""
+        found = [path for each in self.changes(kind) if isinstance(each, Replace) for path in each.fields]
+        found += [f"{kind}.metadata" for each in self.changes(kind) if isinstance(each, Remark)]
+        return tuple(path for path in found if not (self.assumed and path in _CREDENTIAL_PATHS))
+
+    def missing(self, kind: Kind) -> bool:
+        """Whether LiveKit lacks an object that should be there."""
+        return any(isinstance(each, Create) for each in self.changes(kind))
+
+    def surplus(self, kind: Kind) -> tuple[str, ...]:
+        """IDs of what should not be there."""
+        return tuple(each.id for each in self.changes(kind) if isinstance(each, Delete))
+
+    @property
+    def conflict(self) -> Verdict | None:
+        """What other people's trunks are in the way, None if none are."""
+        verdict = self.assessment.verdict
+        return verdict if verdict is not None and verdict.reason is Reason.NUMBER_CONFLICT else None
+
+    def finding(self, *codes: str) -> tuple[Finding, ...]:
+        """The findings with these codes."""
+        return tuple(each for each in self.assessment.findings if each.code in codes)
+
+
+def credentials(facts: Facts, mask: Mask) -> Credentials | Verdict | None:
+    """The credentials that the Secret gives, or why it gives none; None if it is not known."""
+    if facts.number is None or not isinstance(facts.secret, SecretSeen):
+        return None
+    installation = facts.installation
+    rules = SecretRules() if isinstance(installation, Unseen) else installation.secret_rules
+    use = secret_use(facts.number, mask)
+    if use is None:
+        return None
+    found = resolve(use, facts.secret.facts, rules)
+    unopened = isinstance(found, Verdict) and found.reason is Reason.SEALING_KEY_UNKNOWN
+    return None if unopened and facts.secret.sealed_unknown else found
+
+
+def judged(facts: Facts, mask: Mask) -> Judged | None:
+    """The judgement, None if the object, its spec, the operator's settings or LiveKit's lists are not known."""
+    number, installation, livekit = facts.number, facts.installation, facts.livekit
+    if number is None or number.spec is None or isinstance(installation, Unseen):
+        return None
+    if not isinstance(livekit, LiveKitSeen) or livekit.problem is not None:
+        return None
+    snapshot = Snapshot.holding(livekit.objects)
+    managed = _as_managed(number)
+    owned = owned_of(managed, snapshot, installation)
+    secret, assumed = _secret(facts, number, mask, owned)
+    claimed = _claimed(facts, number, snapshot, installation)
+    cluster = ClusterFacts(secret=secret, claimed=claimed)
+    situation = situation_of(managed, snapshot, cluster, installation, mask)
+    return Judged(
+        number=number,
+        spec=number.spec,
+        installation=installation,
+        owned=owned + situation.adoption.taken,
+        assessment=assess(situation, installation, mask, facts.now_s),
+        trunks=tuple(each for each in livekit.objects if isinstance(each, InboundTrunk)),
+        rules=tuple(each for each in livekit.objects if isinstance(each, DispatchRule)),
+        claimed=claimed,
+        assumed=assumed,
+    )
+
+
+def _as_managed(number: PhoneNumber) -> PhoneNumber:
+    requested = replace(number.requested, paused=False, refresh="", recreate="")
+    return replace(number, deleting=False, management_policy=ManagementPolicy.MANAGE, requested=requested)
+
+
+def _claimed(facts: Facts, number: PhoneNumber, snapshot: Snapshot, installation: Installation) -> Verdict | None:
+    """Why the number is another's. Who may not see all namespaces is told what the status says."""
+    if not isinstance(facts.numbers, Unseen):
+        return allocation_of(number.phone_number, facts.numbers, snapshot, installation).verdict(number)
+    ready = number.status.ready
+    if number.is_current and ready.reason == Reason.NUMBER_CLAIMED:
+        return Verdict(Reason.NUMBER_CLAIMED, ready.message)
+    return None
+
+
+def _secret(facts: Facts, number: PhoneNumber, mask: Mask, owned: Owned) -> tuple[SecretFacts | None, bool]:
+    """The Secret to judge with: where it gives no credentials, those that LiveKit has are taken for right."""
+    known = credentials(facts, mask)
+    ref = number.spec.sip_password_secret_ref if number.spec else None
+    if ref is None:
+        return None, False
+    if isinstance(known, Credentials) and isinstance(facts.secret, SecretSeen):
+        return facts.secret.facts, False
+    trunk = next(iter(owned.outbound), None)
+    nobody = Masked("not known")
+    values = {
+        ref.key: (trunk.password if trunk else None) or nobody,
+        USERNAME_KEY: (trunk.username if trunk else None) or nobody,
+    }
+    version = number.status.credentials.resource_version if number.status.credentials else ""
+    return (
+        SecretFacts(
+            namespace=number.key.namespace,
+            name=ref.name,
+            resource_version=version,
+            type="Opaque",
+            watched=True,
+            changed_at=facts.now_s,
+            values=values,
+            sealed=frozenset(values),
+        ),
+        True,
+    )

@@ -1,0 +1,158 @@
+"""Links of the chain: who holds the number, and what LiveKit has of it against what it should have."""
+
+from typing import Final
+
+from ..core.findings import Code
+from ..core.trunk import Kind
+from .facts import Unseen
+from .found import Found, View, bad, ok, unknown
+from .judgement import Judged
+
+_AGENT_PATH: Final = "dispatchRule.agentName"
+_REPAIR: Final = (
+    "The operator writes it back at its next sweep, and at once with `kubectl byoc refresh {name} -n {namespace}`. "
+    "If it does not, see the rows Management, Ready and Leader."
+)
+_INTRUDERS: Final = (
+    Code.CONTRADICTING_RULES,
+    Code.FOREIGN_RULE_ON_TRUNK,
+    Code.FOREIGN_WILDCARD_RULE,
+    Code.FOREIGN_CATCH_ALL_TRUNK,
+)
+_TOLD_ELSEWHERE: Final = (
+    *_INTRUDERS,
+    Code.NO_INBOUND_AGENT,
+    Code.MEDIA_NOT_ENCRYPTED,
+    Code.TRANSPORT_NOT_ENCRYPTED,
+    Code.PORT_OF_ANOTHER_TRANSPORT,
+    Code.INVITE_TOO_LARGE_FOR_UDP,
+    Code.SIP_URI_NOT_CONFIGURED,
+    Code.CREDENTIALS_NOT_WATCHED,
+    Code.CREDENTIALS_PLAIN_TEXT,
+)
+_MOST_FINDINGS: Final = 3
+
+
+def holder(view: View) -> Found:
+    """Whether the number is this object's."""
+    judged = view.judged
+    if judged is None:
+        return _not_judged(view)
+    if judged.claimed is not None:
+        return bad(judged.claimed.message, "Delete one of the two objects, or have the number released, as it says.")
+    if isinstance(view.facts.numbers, Unseen):
+        return ok(f"No other object is known to hold {judged.spec.phone_number} ({view.facts.numbers.why}).")
+    return ok(f"The object holds {judged.spec.phone_number}; no other one does.")
+
+
+def inbound(view: View) -> Found:
+    """Whether the inbound trunk is there and as it should be."""
+    judged = view.judged
+    if judged is None:
+        return _not_judged(view)
+    if not judged.spec.inbound_agent_id:
+        if judged.owned.inbound:
+            return bad("The number names no agent, and its inbound trunk is still there.", _repair(judged))
+        remedy = "Set spec.inboundAgentId if the number shall take calls."
+        return ok("The number names no agent, so it takes no calls and has no inbound trunk.", remedy)
+    if judged.conflict is not None:
+        return bad(judged.conflict.message, "Delete the other trunk in LiveKit, or do what else the message says.")
+    return _compared(judged, Kind.INBOUND_TRUNK)
+
+
+def rule(view: View) -> Found:
+    """Whether the dispatch rule is there and as it should be."""
+    judged = view.judged
+    if judged is None:
+        return _not_judged(view)
+    if not judged.spec.inbound_agent_id:
+        return ok("The number names no agent, so it has no dispatch rule.")
+    return _compared(judged, Kind.DISPATCH_RULE, besides=_AGENT_PATH)
+
+
+def agent(view: View) -> Found:
+    """Whether the rule calls the right agent."""
+    judged = view.judged
+    if judged is None:
+        return _not_judged(view)
+    wanted = judged.installation.agent_name or judged.spec.inbound_agent_id
+    if not wanted:
+        return ok("The number names no agent.")
+    kept = next(iter(judged.owned.rules), None)
+    if kept is None:
+        return unknown("LiveKit has no dispatch rule of this number.")
+    if not kept.agent_name:
+        return bad(
+            f"Dispatch rule {kept.id} names no agent, so nobody answers; it should be {wanted}.", _repair(judged)
+        )
+    if kept.agent_name != wanted:
+        return bad(f"Dispatch rule {kept.id} calls the agent {kept.agent_name} in place of {wanted}.", _repair(judged))
+    return ok(
+        f"Dispatch rule {kept.id} calls the agent {wanted}. Only a call shows whether a worker of that name runs."
+    )
+
+
+def intruders(view: View) -> Found:
+    """Whether other people's rules and trunks get the calls."""
+    judged = view.judged
+    if judged is None:
+        return _not_judged(view)
+    found = judged.finding(*_INTRUDERS)
+    if found:
+        says = " ".join(each.message for each in found)
+        return bad(says, "`lk sip dispatch list` and `lk sip inbound list` show them; ask whoever made them.")
+    return ok("No rule or trunk of others gets the number's calls.")
+
+
+def outbound(view: View) -> Found:
+    """Whether the outbound trunk is there and as it should be."""
+    judged = view.judged
+    if judged is None:
+        return _not_judged(view)
+    if judged.conflict is not None and not judged.owned.outbound:
+        return bad(judged.conflict.message, "The operator makes the trunk once the conflict is solved.")
+    found = _compared(judged, Kind.OUTBOUND_TRUNK)
+    if judged.assumed and not found.remedy:
+        return ok(f"{found.says} Whether its credentials are those of the Secret is not known.")
+    return found
+
+
+def others(view: View) -> Found:
+    """What the operator finds beside all this."""
+    judged = view.judged
+    if judged is None:
+        return _not_judged(view)
+    found = [each for each in judged.assessment.findings if each.code not in _TOLD_ELSEWHERE]
+    if not found:
+        return ok("Nothing else is to be said.")
+    says = " ".join(f"{each.code}: {each.message}" for each in found[:_MOST_FINDINGS])
+    return ok(says, "See docs/reference.md, Findings.")
+
+
+def _compared(judged: Judged, kind: Kind, besides: str = "") -> Found:
+    there = judged.owned.of(kind)
+    if not there:
+        return bad(f"LiveKit has no {kind.label} of this number.", _repair(judged))
+    surplus = [each for each in judged.surplus(kind) if len(there) > 1]
+    if surplus:
+        says = f"LiveKit has {len(there)} {kind.label}s of this number, {', '.join(surplus)} too many."
+        return bad(says, _repair(judged))
+    drift = [path for path in judged.drift(kind) if path != besides]
+    if drift:
+        says = f"The {kind.label} {there[0].id} is otherwise than it should be: {', '.join(drift)}."
+        return bad(says, _repair(judged))
+    return ok(f"The {kind.label} {there[0].id} is as it should be.")
+
+
+def _repair(judged: Judged) -> str:
+    return _REPAIR.format(name=judged.number.key.name, namespace=judged.number.key.namespace)
+
+
+def _not_judged(view: View) -> Found:
+    livekit, installation = view.facts.livekit, view.facts.installation
+    if isinstance(livekit, Unseen):
+        return unknown(f"LiveKit's lists are not known: {livekit.why}.")
+    if livekit.problem is not None:
+        return unknown("LiveKit's lists are not known.")
+    why = installation.why if isinstance(installation, Unseen) else "the object is not known"
+    return unknown(f"What LiveKit should have is not known: {why}.")

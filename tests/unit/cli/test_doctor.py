@@ -1,0 +1,258 @@
+"""`kubectl byoc doctor` on a cluster and a LiveKit in memory: what it reads, prints and ends with."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from byoc_operator.api.conditions import Reason
+from byoc_operator.api.resource import parse
+from byoc_operator.cli.exit_codes import ExitCode
+from byoc_operator.core.assessment import assess
+from byoc_operator.core.credentials import Reading
+from byoc_operator.core.desired import Installation
+from byoc_operator.core.plan import Create
+from byoc_operator.core.secret_facts import secret_facts
+from byoc_operator.core.situation import ClusterFacts, situation_of
+from byoc_operator.core.snapshot import Snapshot
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Mask, OutboundTrunk
+from byoc_operator.diagnosis.network import Network
+from byoc_operator.errors import Stalled, Unavailable
+from byoc_operator.livekit_sip.fake import FakeLiveKit
+from byoc_operator.livekit_sip.session import Endpoint
+from golden import check
+from kubectl import FORBIDDEN, Cluster
+from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
+
+GOLDEN = Path(__file__).parent / "golden"
+PHONE = "+14155552671"
+LABELS = {"app.kubernetes.io/name": "byoc-operator"}
+SETTINGS = {
+    "LIVEKIT_URL": "wss://livekit.example.com",
+    "BYOC_INSTALLATION_ID": "cluster-a",
+    "BYOC_SIP_URI": "sip.example.org",
+    "BYOC_SIP_ADDRESSES": "203.0.113.0/28",
+}
+KEY = {"LIVEKIT_API_KEY": "key-of-livekit", "LIVEKIT_API_SECRET": "secret-of-livekit"}
+
+
+class Here(FakeLiveKit):
+    """LiveKit as commands open it: its objects are made with the mask of the command."""
+
+    unreadable = 0
+
+    def __init__(self, cluster: Cluster) -> None:
+        super().__init__()
+        self.cluster = cluster
+        self.endpoint: Endpoint | None = None
+        self.opened = 0
+        self.spoil: Callable[[], None] = lambda: None
+
+    def open(self, endpoint: Endpoint, mask: Mask) -> "Here":
+        self.endpoint = endpoint
+        self.opened += 1
+        self._objects.clear()  # each command has a mask of its own
+        self.fill(mask)
+        self.spoil()
+        return self
+
+    def fill(self, mask: Mask) -> None:
+        """What the operator makes of the number `main`."""
+        raw = self.cluster.api._objects["secrets", NAMESPACE, "sip"]
+        number = parse(self.cluster.api._objects["byocphonenumbers", NAMESPACE, "main"])
+        ring = self.cluster.ring
+        facts = secret_facts(raw, Reading(mask, ring.open))
+        installation = Installation(("cluster-a",), "livekit.example.com", sip_uri="sip.example.org")
+        situation = situation_of(number, Snapshot(), ClusterFacts(secret=facts), installation, mask)
+        for each in assess(situation, installation, mask, 0.0).changes:
+            assert isinstance(each, Create)
+            match each.wanted:
+                case OutboundTrunk():
+                    self.put(replace(each.wanted, id="ST_out"))
+                case InboundTrunk():
+                    self.put(replace(each.wanted, id="ST_in"))
+                case DispatchRule():
+                    self.put(replace(each.wanted, id="SDR_rule", trunk_ids=("ST_in",)))
+
+    async def aclose(self) -> None:
+        self.opened -= 1
+
+
+class Nowhere:
+    """DNS that knows no name."""
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        raise TimeoutError(host)
+
+    async def services(self, host: str, transport: str) -> tuple[str, ...]:
+        raise TimeoutError(host, transport)
+
+
+def stand(cluster: Cluster) -> Here:
+    """A healthy number, its operator and LiveKit."""
+    api = cluster.api
+    cluster.sealed_secret("sip")
+    api.apply(manifest("main", phoneNumber=PHONE, inbound={"allowedAddresses": ["192.0.2.0/24"]}))
+    ready = {"type": "Ready", "status": "True", "reason": "Synced", "message": ""}
+    ids = {"outboundTrunkId": "ST_out", "inboundTrunkId": "ST_in", "dispatchRuleId": "SDR_rule"}
+    api._objects["byocphonenumbers", NAMESPACE, "main"]["status"] = {
+        "observedGeneration": 1,
+        "conditions": [ready],
+        **ids,
+    }
+    container = {
+        "name": "operator",
+        "image": "byoc-operator:0.1.0",
+        "envFrom": [{"configMapRef": {"name": "byoc-operator-installation"}}],
+    }
+    template = {"spec": {"containers": [container]}}
+    named = {"namespace": SYSTEM, "labels": LABELS}
+    api._create(
+        "deployments", {"metadata": {**named, "name": "byoc-operator"}, "spec": {"replicas": 1, "template": template}}
+    )
+    api._create("configmaps", {"metadata": {**named, "name": "byoc-operator-installation"}, "data": SETTINGS})
+    pod = {"conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": []}
+    api._create("pods", {"metadata": {**named, "name": "byoc-operator-1"}, "status": pod})
+    lease = {"holderIdentity": "byoc-operator-1_uuid", "renewTime": "2027-01-15T07:59:57.000000Z"}
+    api._create("leases", {"metadata": {"namespace": SYSTEM, "name": "byoc-operator"}, "spec": lease})
+    livekit = Here(cluster)
+    cluster.around = {"environ": dict(KEY), "livekit": livekit.open, "network": lambda: Network(resolver=Nowhere())}
+    return livekit
+
+
+@pytest.fixture
+def livekit(cluster: Cluster) -> Here:
+    return stand(cluster)
+
+
+def doctor(cluster: Cluster, *args: str, code: int = 0) -> str:
+    result = cluster.run("doctor", *args)
+    assert result.exit_code == code, result.output
+    assert not any(secret in result.output for secret in (PASSWORD, USER, *KEY.values()))
+    return result.output
+
+
+def items(cluster: Cluster, *args: str, code: int = 0) -> dict[str, dict[str, Any]]:
+    document = json.loads(doctor(cluster, "main", "-n", NAMESPACE, "-o", "json", *args, code=code))
+    return {each["what"]: each for each in document["items"]}
+
+
+def test_a_healthy_number(cluster: Cluster, livekit: Here) -> None:
+    found = items(cluster, "--source", "192.0.2.7", "--from", "+15551230000")
+    network = {"DNS of the termination host", "DNS of our SIP endpoint", "Last sweep"}
+    assert {what for what, each in found.items() if each["state"] != "ok"} == network
+    assert livekit.opened == 0
+    assert cluster.api.writes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("doctor.txt", ()),
+        ("doctor.json", ("-o", "json")),
+        ("doctor.yaml", ("-o", "yaml")),
+        ("doctor-call.txt", ("--source", "198.51.100.9")),
+    ],
+)
+@pytest.mark.usefixtures("livekit")
+def test_what_is_printed(cluster: Cluster, name: str, args: tuple[str, ...]) -> None:
+    code = ExitCode.SOMETHING_BAD if "--source" in args else ExitCode.OK
+    check(GOLDEN / name, doctor(cluster, "main", "-n", NAMESPACE, *args, code=code))
+
+
+def test_a_broken_number_is_printed_with_its_first_break(cluster: Cluster, livekit: Here) -> None:
+    livekit.spoil = lambda: livekit.edit("SDR_rule", agent_name="")
+    check(GOLDEN / "doctor-broken.txt", doctor(cluster, "main", "-n", NAMESPACE, code=5))
+
+
+@pytest.mark.usefixtures("livekit")
+def test_yaml_says_what_json_says(cluster: Cluster) -> None:
+    one, other = (doctor(cluster, "main", "-n", NAMESPACE, "-o", each) for each in ("json", "yaml"))
+    assert json.loads(one) == yaml.safe_load(other)
+    assert json.loads(one)["kind"] == "DoctorReport"
+
+
+@pytest.mark.parametrize("name", [("missing", "-n", NAMESPACE), ("+14155550000", "-A")])
+@pytest.mark.usefixtures("livekit")
+def test_an_object_that_is_not_there_is_the_first_break(cluster: Cluster, name: tuple[str, ...]) -> None:
+    output = doctor(cluster, *name, code=5)
+    assert "first break: Object: There is no ByocPhoneNumber" in output
+
+
+@pytest.mark.usefixtures("livekit")
+def test_a_phone_number_names_its_object(cluster: Cluster) -> None:
+    assert f"{NAMESPACE}/main" in doctor(cluster, PHONE, "-A")
+
+
+@pytest.mark.parametrize(
+    ("error", "link"),
+    [
+        (Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached."), "LiveKit"),
+        (Stalled(Reason.LIVEKIT_UNAUTHORIZED, "The key is refused.", server_wide=True), "LiveKit's key"),
+        (Stalled(Reason.LIVEKIT_MISCONFIGURED, "Without Redis.", server_wide=True), "LiveKit's SIP service"),
+        (Stalled(Reason.LIVEKIT_TOO_OLD, "Unknown method.", server_wide=True), "LiveKit's version"),
+    ],
+)
+def test_what_livekit_answers(cluster: Cluster, livekit: Here, error: Any, link: str) -> None:
+    livekit.always = error
+    found = items(cluster, code=5)
+    assert next(each["what"] for each in found.values() if each["state"] == "bad") == link
+    assert livekit.opened == 0
+
+
+@pytest.mark.usefixtures("livekit")
+def test_without_a_key_the_rest_is_looked_at(cluster: Cluster) -> None:
+    cluster.around["environ"] = {}
+    found = items(cluster)
+    assert "LIVEKIT_API_KEY" in found["LiveKit"]["says"]
+    assert found["Secret"]["state"] == "ok"
+    assert {found[each]["state"] for each in ("LiveKit", "Inbound trunk", "Outbound trunk")} == {"unknown"}
+
+
+@pytest.mark.usefixtures("livekit")
+def test_the_secret_that_one_may_not_read_is_unknown(cluster: Cluster) -> None:
+    cluster.api.without = {("get", "secrets")}
+    found = items(cluster)
+    assert {found[each]["state"] for each in ("Secret", "Sealing")} == {"unknown"}
+    assert found["Outbound trunk"]["state"] == "ok"
+
+
+@pytest.mark.usefixtures("livekit")
+def test_the_operator_that_one_may_not_read_is_unknown(cluster: Cluster) -> None:
+    cluster.api.without = {(verb, plural) for verb in ("get", "list") for plural in ("deployments", "pods", "leases")}
+    found = items(cluster)
+    assert found["Operator"]["state"] == "unknown"
+    assert {found[each]["state"] for each in ("Namespace", "Inbound trunk")} == {"ok"}, "by the ConfigMap for people"
+    cluster.api.without |= {("get", "configmaps")}
+    found = items(cluster)
+    assert {found[each]["state"] for each in ("Operator", "Namespace", "Inbound trunk")} == {"unknown"}
+
+
+@pytest.mark.usefixtures("livekit")
+def test_who_may_read_no_number_is_told_so(cluster: Cluster) -> None:
+    cluster.api.inject(FORBIDDEN, "GET", "byocphonenumbers")
+    assert "you may not" in doctor(cluster, "main", "-n", NAMESPACE, code=ExitCode.NO_RIGHTS)
+
+
+@pytest.mark.parametrize(
+    "args", [("--source", "carrier.example"), ("--from", "1" * 300), ("--called", "2" * 300), ("-n", "UPPER")]
+)
+@pytest.mark.usefixtures("livekit")
+def test_wrong_input(cluster: Cluster, args: tuple[str, ...]) -> None:
+    output = doctor(cluster, "main", *args, code=ExitCode.USAGE)
+    assert args[0] in output
+
+
+@pytest.mark.usefixtures("livekit")
+def test_when_the_last_sweep_ended_comes_from_the_leader(cluster: Cluster) -> None:
+    cluster.api.logs[SYSTEM, "byoc-operator-1:8080"] = [
+        "# HELP x",
+        f"byoc_last_sweep_timestamp_seconds {cluster.now - 30}",
+    ]
+    found = items(cluster)
+    assert found["Last sweep"]["state"] == "ok"
+    assert "30 s ago" in found["Last sweep"]["says"]
