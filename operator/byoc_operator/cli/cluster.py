@@ -10,8 +10,7 @@ from ..api.conditions import Reason
 from ..api.names import GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber, parse
 from ..cluster.answers import NotFound
-from ..cluster.api import MERGE_PATCH
-from ..cluster.port import UserApi
+from ..cluster.port import MERGE_PATCH, UserApi
 from ..cluster.reading import Unreadable
 from ..errors import Unavailable
 from .exit_codes import ExitCode, Refused

@@ -36,6 +36,7 @@ class Looked:
     """What was read. `sip_addresses`: the setting BYOC_SIP_ADDRESSES."""
 
     facts: Facts
+    operator: Operator
     sip_addresses: tuple[str, ...] = ()
 
 
@@ -64,7 +65,7 @@ async def look(target: Target, cluster: Cluster, name: str, call: Call, mask: Ma
         call=call,
     )
     addresses = (operator.settings or {}).get("BYOC_SIP_ADDRESSES", "").split(",")
-    return Looked(facts, tuple(each.strip() for each in addresses if each.strip()))
+    return Looked(facts, operator, tuple(each.strip() for each in addresses if each.strip()))
 
 
 async def _number(cluster: Cluster, name: str) -> tuple[PhoneNumber | None, str]:

@@ -13,6 +13,7 @@ COMPLETE_VARIABLE = "_KUBECTL_BYOC_COMPLETE"
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("status:status", "Show how the numbers are, the worst first."),
     "doctor": ("doctor:doctor", "Walk the chain of a call, and name the first break."),
+    "dial": ("dial:dial", "Place one call from a number, and say what the carrier answers."),
     "logs": ("logs:logs", "Show what the operator logged about one number."),
     "refresh": ("refresh:refresh", "Have the operator write numbers to LiveKit anew, in waves."),
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),

@@ -120,7 +120,7 @@ def stand(cluster: Cluster) -> Here:
     lease = {"holderIdentity": "byoc-operator-1_uuid", "renewTime": "2027-01-15T07:59:57.000000Z"}
     api._create("leases", {"metadata": {"namespace": SYSTEM, "name": "byoc-operator"}, "spec": lease})
     livekit = Here(cluster)
-    cluster.around = {"environ": dict(KEY), "livekit": livekit.open, "network": lambda: Network(resolver=Nowhere())}
+    cluster.around |= {"environ": dict(KEY), "livekit": livekit.open, "network": lambda: Network(resolver=Nowhere())}
     return livekit
 
 
@@ -256,3 +256,14 @@ def test_when_the_last_sweep_ended_comes_from_the_leader(cluster: Cluster) -> No
     found = items(cluster)
     assert found["Last sweep"]["state"] == "ok"
     assert "30 s ago" in found["Last sweep"]["says"]
+
+
+def test_the_agent_is_rung_when_that_is_asked_for(cluster: Cluster, livekit: Here) -> None:
+    assert livekit.opened == 0
+    assert "Agent answers" not in items(cluster)
+    told = items(cluster, "--ring-agent")["Agent answers"]
+    assert (told["state"], told["says"]) == ("ok", "The agent agent_support joined a room after 0.0 s.")
+    cluster.rooms.agent_comes_at = 0
+    told = items(cluster, "--ring-agent", code=5)["Agent answers"]
+    assert told["state"] == "bad"
+    assert not cluster.rooms.open_rooms
