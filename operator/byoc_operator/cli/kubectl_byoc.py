@@ -16,6 +16,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "dial": ("dial:dial", "Place one call from a number, and say what the carrier answers."),
     "logs": ("logs:logs", "Show what the operator logged about one number."),
     "refresh": ("refresh:refresh", "Have the operator write numbers to LiveKit anew, in waves."),
+    "plan": ("plan:plan", "Show what would change in LiveKit, field by field."),
+    "import": ("import_command:import_", "Make manifests of what nobody owns in LiveKit."),
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),

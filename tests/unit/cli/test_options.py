@@ -100,7 +100,7 @@ def test_help_and_completion_of_commands_load_no_large_library(call: str) -> Non
 
 
 SEALS = {each: {"cryptography"} for each in ("seal", "keys", "migrate")}
-ASKS_LIVEKIT = {"doctor": {"aiohttp", "livekit", "cryptography"}}
+ASKS_LIVEKIT = {each: {"aiohttp", "livekit", "cryptography"} for each in ("doctor", "plan", "import")}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
