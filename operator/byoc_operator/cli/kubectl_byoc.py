@@ -21,6 +21,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
+    "support-bundle": (
+        "support_bundle:support_bundle",
+        "Write what a diagnosis needs into one file, without credentials.",
+    ),
     "release": ("release:release", "Free LiveKit objects, or a namespace, that nobody looks after any more."),
     "completion": ("completion:completion", "Print a completion script for a shell."),
 }
