@@ -1,5 +1,6 @@
 """`kubectl byoc` on a cluster in memory."""
 
+import asyncio
 import base64
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from byoc_operator.core.credentials import KEYS_SECRET, field_of
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, keys_in
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER
+from rooms_played import RoomsPlayed
 
 FORBIDDEN = Refuse(403, "you may not")
 
@@ -30,7 +32,8 @@ class Cluster:
         self.api = FakeApi(lambda: self.now)
         self.ring = KeyRing.generate()
         self.waited: list[float] = []
-        self.around: dict[str, Any] = {"environ": {}}
+        self.rooms = RoomsPlayed()
+        self.around: dict[str, Any] = {"environ": {}, "rooms": lambda _: self.rooms}
         self.meanwhile: Callable[[], object] = lambda: None
         self.put(self.ring)
 
@@ -45,6 +48,7 @@ class Cluster:
             self.waited.append(seconds)
             self.now += seconds
             self.meanwhile()
+            await asyncio.sleep(0)  # a signal is handled between two steps of the loop
 
         outside = Outside(connect, lambda: self.now, sleep, **self.around)
         result = CliRunner().invoke(kubectl_byoc, args, input=stdin, obj=outside)

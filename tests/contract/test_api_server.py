@@ -7,7 +7,7 @@ import pytest
 
 from byoc_operator.api.names import FINALIZER, GROUP, KIND, PLURAL, VERSION
 from byoc_operator.cluster.answers import AlreadyExists, ApiRefused, Conflict, Expired, Forbidden, Invalid, NotFound
-from byoc_operator.cluster.api import JSON_PATCH, MERGE_PATCH
+from byoc_operator.cluster.port import JSON_PATCH, MERGE_PATCH
 from byoc_operator.cluster.secrets import LABEL_SELECTOR
 from contract.clusters import Cluster, with_version
 

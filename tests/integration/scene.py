@@ -206,7 +206,8 @@ class Scene:
         return found
 
     def _story(self) -> str:
-        told = [json.dumps({**number, "metadata": brief(number)}, indent=1) for number in self.all()[:3]]
+        stored = self._get(f"{_API}/namespaces/{self.namespace}/byocphonenumbers").get("items", [])  # none without it
+        told = [json.dumps({**number, "metadata": brief(number)}, indent=1) for number in stored[:3]]
         return "\n".join([*told, "— end of the operator's log —", self.deployment.log_tail()])
 
 

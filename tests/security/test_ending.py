@@ -28,14 +28,14 @@ def ended_by(process: OperatorProcess, *numbers: int) -> int | None:
 def _starting(stage: Scene, deployment: Deployment) -> OperatorProcess:
     stage.bed.api_server.stop()
     process = deployment.launch()
-    stage.until(lambda: get(process.port, "/healthz").status == 200, "it has begun")
+    stage.until(lambda: get(process.port, "/healthz").status == 200, "it has begun", within_s=60)
     return process
 
 
 def _starting_without_an_id(stage: Scene, deployment: Deployment) -> OperatorProcess:
     stage.bed.api_server.stop()
     process = deployment.launch({"BYOC_INSTALLATION_ID": ""})
-    stage.until(lambda: "waiting for the API server" in process.log_text(), "it waits for the API server")
+    stage.until(lambda: "waiting for the API server" in process.log_text(), "it waits for the API server", within_s=60)
     return process
 
 

@@ -38,9 +38,12 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
 
 LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
-    "livekit": tuple(f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "error_map")),
+    "livekit": tuple(
+        f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "error_map", "rooms")
+    ),
     "google": tuple(
-        f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "listing", "error_map")
+        f"livekit_sip.{each}"
+        for each in ("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map", "rooms")
     ),
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),
@@ -66,8 +69,9 @@ SPEAKS_HTTP = {
     *("cluster.answers", "cluster.api", "cluster.stream", "cluster.fake", "cluster.fake_lists"),
     *("livekit_sip.session", "livekit_sip.error_map"),
     *("admission.server", "admission.review", "telemetry.health"),
+    "diagnosis.sip_answers",
 }
-"""Modules that read HTTP codes of the API server or LiveKit, and those that answer requests themselves."""
+"""Modules that read HTTP codes of the API server or LiveKit or SIP codes, and those that answer requests themselves."""
 
 REFUSALS = {code.value for code in HTTPStatus if code >= HTTPStatus.BAD_REQUEST}
 ROUND = {400, 500}

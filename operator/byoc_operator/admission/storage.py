@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..cluster.answers import Conflict, Invalid, NotFound
-from ..cluster.api import JSON_PATCH
-from ..cluster.port import JsonApi
+from ..cluster.port import JSON_PATCH, JsonApi
 from ..errors import Unavailable
 from .certificates import Certificates, CertificateUnusable, renewed, utc_now
 

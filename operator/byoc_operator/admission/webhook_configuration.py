@@ -3,8 +3,7 @@
 import base64
 import logging
 
-from ..cluster.api import JSON_PATCH
-from ..cluster.port import JsonApi
+from ..cluster.port import JSON_PATCH, JsonApi
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ from ..api.conditions import Reason
 from ..api.names import GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber, parse
 from ..cluster.answers import NotFound
-from ..cluster.api import MERGE_PATCH
-from ..cluster.port import UserApi
+from ..cluster.port import MERGE_PATCH, UserApi
 from ..cluster.reading import Unreadable
 from ..errors import Unavailable
 from .exit_codes import ExitCode, Refused
@@ -128,6 +127,21 @@ class Cluster:
         query = {"fieldSelector": f"regarding.name={name}"}
         found = [each async for each in self._listed(path, "events", query)]
         return sorted(found, key=lambda event: str(event.get("eventTime") or ""))
+
+    def listed(self, path: str, resource: str, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """The objects of any LIST, as they are stored."""
+        return self._listed(path, resource, query)
+
+    async def stored_numbers(self) -> list[dict[str, Any]]:
+        """The numbers of the scope, as they are stored."""
+        query = {"labelSelector": self.scope.selector} if self.scope.selector else {}
+        return [each async for each in self._listed(self.scope.path(_NUMBERS, PLURAL), PLURAL, query)]
+
+    async def pod_text(self, namespace: str, pod: str, port: int, path: str) -> AsyncIterator[str]:
+        """The lines that a pod answers on a port, through the API server."""
+        url = f"/api/v1/namespaces/{namespace}/pods/{pod}:{port}/proxy/{path}"
+        async for line in self.api.lines(url, resource="pods/proxy", silent_s=self._timeout_s):
+            yield line
 
     def log(self, namespace: str, pod: str, query: Mapping[str, str], silent_s: float | None) -> AsyncIterator[str]:
         """The log of a pod, line by line. `query`: of the API (`tailLines`, `sinceSeconds`, `follow`, …)."""

@@ -14,6 +14,7 @@ from ..core.matching import Call
 from ..diagnosis.carrier_steps import Setup, Step, carrier_steps
 from ..diagnosis.chain import chain, first_break
 from ..diagnosis.check import Check, State
+from .agent_ring import ring
 from .doctor_facts import Looked, look
 from .exit_codes import ExitCode, Refused
 from .formats import Format
@@ -47,16 +48,18 @@ class Report:
 @click.option("--from", "caller", default="", help="Caller of the call that is asked about, as the carrier sends it.")
 @click.option("--source", default="", help="Address from which the carrier sends that call.")
 @click.option("--called", default="", help="Called number of that call, as the carrier sends it. [default: the number]")
+@click.option("--ring-agent", is_flag=True, help="Also send the number's agent into a room of its own: does it come?")
 @with_livekit
 @over_numbers
 @with_output
 @targeted
-async def doctor(target: Target, name: str, caller: str, source: str, called: str) -> int:
+async def doctor(target: Target, name: str, caller: str, source: str, called: str, *, ring_agent: bool) -> int:
     """Walk the chain of a call, in and out, and name the first break and what to change.
 
     Looks at the object, its Secret, the operator, LiveKit, trunks and rule, encryption, and from this machine at DNS,
     TLS and SIP of the carrier's host and of our own SIP endpoint. Says whether LiveKit would accept a call, and ends
-    with what to enter at the carrier. Nothing is changed anywhere.
+    with what to enter at the carrier. Nothing is changed anywhere. With --ring-agent a worker gets a job, whose
+    metadata is that of a call and `"probe": true`; the room is deleted at once.
 
     \b
     Examples:
@@ -64,6 +67,7 @@ async def doctor(target: Target, name: str, caller: str, source: str, called: st
       kubectl byoc doctor +19876543210 -A
       kubectl byoc doctor main-support -n voice --from +15551230000 --source 54.172.60.1
       kubectl byoc doctor main-support -n voice --called 9876543210
+      kubectl byoc doctor main-support -n voice --ring-agent
       kubectl byoc doctor main-support -n voice -o json | jq -r '.items[] | select(.state == "bad") | .remedy'
 
     Ends with 5 if something is bad.
@@ -73,7 +77,8 @@ async def doctor(target: Target, name: str, caller: str, source: str, called: st
     with working("looking at the cluster, LiveKit and the network"):
         async with target.reached() as cluster:
             looked = await look(target, cluster, name, call, mask)
-    report = _report(looked, chain(looked.facts, mask))
+            rung = (await ring(target, cluster, looked.facts.number, looked.operator),) if ring_agent else ()
+    report = _report(looked, (*chain(looked.facts, mask), *rung))
     _show(report, target.output)
     return ExitCode.SOMETHING_BAD if report.broken else ExitCode.OK
 

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..api.names import GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber, parse
+from ..api.termination_hosts import refused_host
 from ..cluster.answers import NotFound
 from ..core.claims import holds_by_status
 from ..core.credentials import Reading
@@ -36,6 +37,7 @@ class Looked:
     """What was read. `sip_addresses`: the setting BYOC_SIP_ADDRESSES."""
 
     facts: Facts
+    operator: Operator
     sip_addresses: tuple[str, ...] = ()
 
 
@@ -64,7 +66,7 @@ async def look(target: Target, cluster: Cluster, name: str, call: Call, mask: Ma
         call=call,
     )
     addresses = (operator.settings or {}).get("BYOC_SIP_ADDRESSES", "").split(",")
-    return Looked(facts, tuple(each.strip() for each in addresses if each.strip()))
+    return Looked(facts, operator, tuple(each.strip() for each in addresses if each.strip()))
 
 
 async def _number(cluster: Cluster, name: str) -> tuple[PhoneNumber | None, str]:
@@ -168,14 +170,21 @@ def _marked(number: PhoneNumber, livekit: LiveKitSeen | Unseen) -> Sequence[Key]
 async def _network(
     target: Target, number: PhoneNumber | None, installation: Installation | Unseen
 ) -> tuple[Check, ...]:
-    """The checks of the termination host, and of our own endpoint if the number takes calls."""
+    """The checks of the termination host, and of our own endpoint if the number takes calls.
+
+    A host that the operator's settings refuse is not looked at: LiveKit does not get it either.
+    """
     spec = number.spec if number else None
     if spec is None:
         return ()
     transport = str(spec.transport)
-    targets = [termination_target(spec.termination_uri, transport)]
-    if spec.inbound_agent_id and isinstance(installation, Installation):
-        targets.append(own_target(installation.sip_uri, transport))
-    network = target.outside.network()
+    targets, network = [termination_target(spec.termination_uri, transport)], target.outside.network()
+    if isinstance(installation, Installation):
+        own = own_target(installation.sip_uri, transport)
+        network = replace(network, local=own is not None and own.is_loopback)
+        if refused_host(spec, installation.termination_hosts) is not None:
+            targets.clear()
+        if spec.inbound_agent_id:
+            targets.append(own)
     looks = await asyncio.gather(*(look_at(each, network) for each in targets if each is not None))
     return tuple(check for checks in looks for check in checks)

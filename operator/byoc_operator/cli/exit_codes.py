@@ -16,6 +16,8 @@ class ExitCode(IntEnum):
     NO_RIGHTS = 3
     IN_USE = 4
     SOMETHING_BAD = 5
+    CHANGES = 6
+    NOT_CONNECTED = 7
     INTERRUPTED = 130
 
 
@@ -26,6 +28,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.NO_RIGHTS: "no rights (or nothing in the cluster that seals)",
     ExitCode.IN_USE: "keys in use",
     ExitCode.SOMETHING_BAD: "doctor found something bad",
+    ExitCode.CHANGES: "LiveKit would change (plan)",
+    ExitCode.NOT_CONNECTED: "call not connected",
     ExitCode.INTERRUPTED: "interrupted",
 }
 """Per code what it means: `--help` and docs/kubectl-byoc.md say the same."""

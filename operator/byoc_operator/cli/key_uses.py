@@ -9,9 +9,8 @@ from typing import Any
 from ..api.names import PLURAL
 from ..api.resource import parse
 from ..cluster.answers import ApiRefused, Conflict, Forbidden, NotFound
-from ..cluster.api import MERGE_PATCH
 from ..cluster.numbers import NumberApi
-from ..cluster.port import JsonApi
+from ..cluster.port import MERGE_PATCH, JsonApi
 from ..cluster.reading import Unreadable
 from ..cluster.secrets import LABEL_SELECTOR
 from ..core.credentials import KEYS_SECRET, LAST_APPLIED

@@ -14,11 +14,18 @@ COMPLETE_VARIABLE = "_KUBECTL_BYOC_COMPLETE"
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "status": ("status:status", "Show how the numbers are, the worst first."),
     "doctor": ("doctor:doctor", "Walk the chain of a call, and name the first break."),
+    "dial": ("dial:dial", "Place one call from a number, and say what the carrier answers."),
     "logs": ("logs:logs", "Show what the operator logged about one number."),
     "refresh": ("refresh:refresh", "Have the operator write numbers to LiveKit anew, in waves."),
+    "plan": ("plan:plan", "Show what would change in LiveKit, field by field."),
+    "import": ("import_command:import_", "Make manifests of what nobody owns in LiveKit."),
     "seal": ("seal:seal", "Seal a user name and a password; prints a Secret."),
     "keys": ("keys:keys", "The operator's sealing keys: rotate, list, re-seal, retire."),
     "migrate": ("seal:migrate", "Seal anew what the hosted service stored."),
+    "support-bundle": (
+        "support_bundle:support_bundle",
+        "Write what a diagnosis needs into one file, without credentials.",
+    ),
     "release": ("release:release", "Free LiveKit objects, or a namespace, that nobody looks after any more."),
     "completion": ("completion:completion", "Print a completion script for a shell."),
 }

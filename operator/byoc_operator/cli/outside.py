@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..cluster.connection import Access
 from ..cluster.port import UserApi
+from ..livekit_sip.room_port import Rooms
 
 if TYPE_CHECKING:
     from ..core.trunk import Mask
     from ..diagnosis.network import Network
     from ..livekit_sip.session import Endpoint
     from .doctor_livekit import ReadLiveKit
+    from .livekit_access import LiveKitAccess
 
 
 class Connect(Protocol):
@@ -43,6 +45,13 @@ def _livekit(endpoint: "Endpoint", mask: "Mask") -> "ReadLiveKit":
     return LiveKitClient(endpoint, mask, lambda *_: None)
 
 
+def _rooms(access: "LiveKitAccess") -> Rooms:
+    from ..livekit_sip.rooms import RoomClient  # noqa: PLC0415 - as above
+    from ..livekit_sip.session import Endpoint  # noqa: PLC0415 - as above
+
+    return RoomClient(Endpoint(access.url, access.key, access.secret))
+
+
 @dataclass(frozen=True, slots=True)
 class Outside:
     """`clock`: epoch seconds; `environ`: environment variables; `network`: how hosts are looked at."""
@@ -53,3 +62,4 @@ class Outside:
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     network: Callable[[], "Network"] = _network
     livekit: Callable[["Endpoint", "Mask"], "ReadLiveKit"] = _livekit
+    rooms: "Callable[[LiveKitAccess], Rooms]" = _rooms

@@ -131,6 +131,7 @@ async def _together(act: Callable[[PhoneNumber], Awaitable[_R]], numbers: Sequen
 )
 @click.option("--pause", default="0s", show_default=True, help="Pause between two waves, such as 10s.")
 @click.option("--answer-timeout", default="2m", show_default=True, help="How long a wave may take to be answered.")
+@click.option("--anew", is_flag=True, help="Begin again, even if an earlier refresh was not finished.")
 @click.option("--dry-run", is_flag=True, help="Only say which numbers would be refreshed.")
 @over_numbers
 @with_output
@@ -141,6 +142,7 @@ async def refresh(
     *,
     everything: bool,
     recreate: bool,
+    anew: bool,
     dry_run: bool,
     **pace: Any,
 ) -> int:
@@ -163,13 +165,14 @@ async def refresh(
         numbers = await _selected(cluster, names)
         scope = cluster.scope
         selection = [scope.namespace if not scope.everywhere else "*", scope.selector, *sorted(names)]
-        job = job_for(numbers, selection, target.outside.clock(), recreate=recreate)
+        job = job_for(numbers, selection, target.outside.clock(), recreate=recreate, anew=anew)
         to_do, known = divided(job, numbers)
         if dry_run:
             _show([*known, *(Answer(each, Result.LEFT) for each in to_do)], target.output)
             return ExitCode.OK
         if any(job.asked(each) for each in numbers):
-            tell(f"going on with a refresh that was interrupted; {len(to_do)} of {len(numbers)} numbers are left")
+            left = f"{len(to_do)} of {len(numbers)} numbers are left"
+            tell(f"going on with a refresh that was interrupted; {left} (--anew refreshes all of them)")
         return await _run(Refresher(cluster, target, job, chosen), to_do, known, target.output)
 
 

@@ -16,8 +16,15 @@ MARKER = "kubectl-byoc"
 CONTINUED_FOR_S = 24 * 3600
 """How old an unfinished job may be to be continued. An older one is forgotten, and a new job begins."""
 
+AHEAD_S = 300
+"""How far the clock of whoever began a job may be ahead. Tenants write annotations too: a job from the far future would
+never grow old, and so would be continued for ever."""
+
 STALLED_FOR_S = 10.0
 """How long a number may read Stalled after it was asked. The operator needs a moment to look at the number again."""
+
+_MAX_TIME_DIGITS = 12
+"""Digits of a time in seconds, enough for 30,000 years."""
 
 _DIGEST_LENGTH = 8
 """Hex characters: enough to tell the selections of one cluster apart."""
@@ -71,16 +78,18 @@ class Job:
         return (status.last_handled_recreate if self.recreate else status.last_handled_refresh) == self.token
 
 
-def job_for(numbers: Sequence[PhoneNumber], selection: Iterable[str], now_s: float, *, recreate: bool) -> Job:
+def job_for(
+    numbers: Sequence[PhoneNumber], selection: Iterable[str], now_s: float, *, recreate: bool, anew: bool = False
+) -> Job:
     """The job that an earlier run of the same command did not finish, else a new one.
 
-    `selection`: the words that name the numbers; `now_s`: epoch seconds.
+    `selection`: the words that name the numbers; `now_s`: epoch seconds; `anew`: never continue an earlier job.
     """
     text = "\n".join([str(recreate), *selection])
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGEST_LENGTH]
     begun = [_begun_at(each.requested.recreate if recreate else each.requested.refresh, digest) for each in numbers]
-    latest_s = max((each for each in begun if each is not None), default=0)
-    if now_s - latest_s < CONTINUED_FOR_S:
+    latest_s = max((each for each in begun if each is not None and each <= now_s + AHEAD_S), default=0)
+    if not anew and now_s - latest_s < CONTINUED_FOR_S:
         job = Job(_token(latest_s, digest), recreate)
         if any(job.asked(each) for each in numbers) and not all(map(_nothing_left(job, latest_s), numbers)):
             return job
@@ -153,4 +162,6 @@ def _token(begun_s: int, digest: str) -> str:
 def _begun_at(value: str, digest: str) -> int | None:
     """When the job began that wrote a value, in epoch seconds; None for a value of another job or of a person."""
     begun = value.removeprefix(f"{MARKER}-").removesuffix(f"-{digest}")
-    return int(begun) if begun.isascii() and begun.isdigit() and _token(int(begun), digest) == value else None
+    if not (begun.isascii() and begun.isdigit() and len(begun) <= _MAX_TIME_DIGITS):
+        return None
+    return int(begun) if _token(int(begun), digest) == value else None

@@ -6,8 +6,7 @@ import click
 
 from ..api.names import RELEASE
 from ..cluster.answers import Conflict, Forbidden, NotFound
-from ..cluster.api import MERGE_PATCH
-from ..cluster.port import JsonApi
+from ..cluster.port import MERGE_PATCH, JsonApi
 from ..core.orphans import MAX_RELEASED, asked_to_release, is_livekit_id
 from .exit_codes import ExitCode, Refused
 from .naming import LEASE, named

@@ -36,8 +36,6 @@ CONNECTIONS = 20
 LEASE, LEASE_CONNECTIONS = "leases", 2
 """The Lease has connections of its own: slow objects may occupy all others, and a leader must be able to renew."""
 
-MERGE_PATCH = "application/merge-patch+json"
-JSON_PATCH = "application/json-patch+json"
 
 _CHUNK = 256 * 1024
 _MAX_REFUSAL = 64 * 1024

@@ -20,10 +20,10 @@ from ..api.encoding import to_base64
 from ..api.names import PLURAL
 from ..errors import Failure
 from .answers import Answer, Answered, asked, error_of, nobody_asks
-from .api import JSON_PATCH
 from .fake_lists import Json, Refuse, page
 from .fake_patch import PatchFailed, json_patched, merged
 from .fake_store import UNSEEN, FakeCluster, Name, copied
+from .port import JSON_PATCH
 from .reading import Told, Unreadable, pass_over
 
 __all__ = ["Fail", "FakeApi", "Hold", "Refuse", "Request"]

@@ -6,8 +6,7 @@ from typing import Any
 from ..api.names import FINALIZER, GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber
 from .answers import NotFound
-from .api import JSON_PATCH, MERGE_PATCH
-from .port import JsonApi
+from .port import JSON_PATCH, MERGE_PATCH, JsonApi
 
 _BASE = f"/apis/{GROUP}/{VERSION}"
 

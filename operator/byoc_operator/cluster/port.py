@@ -5,6 +5,9 @@ from typing import Any, Protocol
 
 from .reading import Told
 
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+
 
 class JsonApi(Protocol):
     """Requests with JSON. Raises `ApiRefused` (4xx), `Unavailable` (temporary) and `Unreadable` (an object)."""

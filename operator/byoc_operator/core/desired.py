@@ -1,14 +1,14 @@
 """The LiveKit objects that an object should have."""
 
 import ipaddress
-import json
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from ..api.carriers import CREDENTIAL_HEADERS, Preset, preset_for
 from ..api.grammar import REMEMBERED, is_address
+from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
-from ..api.text_rules import is_reserved_metadata
+from .agent_job import as_metadata, inbound_job
 from .credentials import Credentials, SecretRules
 from .ownership import Mark, Owner, rule_name
 from .trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
@@ -177,20 +177,12 @@ def _network(entry: str) -> str:
 
 
 def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> DispatchRule:
-    metadata = {
-        **{key: text for key, text in spec.inbound.agent_metadata.items() if not is_reserved_metadata(key)},
-        "agentId": spec.inbound_agent_id,
-        "phoneNumber": spec.phone_number,
-        "direction": "inbound",
-        "namespace": owner.namespace,
-        "name": owner.name,
-    }
     return DispatchRule(
         name=rule_name(owner),
         trunk_ids=(),
         room_prefix=installation.room_prefix,
         agent_name=installation.agent_name or spec.inbound_agent_id,
-        agent_metadata=json.dumps(metadata, separators=(",", ":"), sort_keys=True, ensure_ascii=False),
+        agent_metadata=as_metadata(inbound_job(spec, Key(owner.namespace, owner.name))),
     )
 
 

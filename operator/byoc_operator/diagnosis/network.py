@@ -33,11 +33,15 @@ _SILENCE: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a look uses. `trusted`: whose certificates count. `now`: seconds since 1970."""
+    """What a look uses. `trusted`: whose certificates count. `now`: seconds since 1970.
+
+    `local`: whether the termination host may be this machine itself, because livekit-sip runs here too.
+    """
 
     resolver: Resolver = field(default_factory=SystemResolver)
     trusted: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     now: Callable[[], float] = time.time
+    local: bool = False
 
 
 async def look_at(target: Target, network: Network) -> tuple[Check, ...]:
@@ -46,6 +50,8 @@ async def look_at(target: Target, network: Network) -> tuple[Check, ...]:
     Each step takes at most some seconds; nothing is raised.
     """
     dns, addresses = await _look_up(target, network.resolver)
+    if target.role is Role.TERMINATION:
+        dns, addresses = _without_own(target, dns, addresses, local=network.local)
     if not addresses:
         return (dns,)
     if target.transport == "UDP":
@@ -74,6 +80,29 @@ async def _look_up(target: Target, resolver: Resolver) -> tuple[Check, tuple[str
         return await _no_address(name, target, resolver), ()
     says = f"{target.host} has the address{'es' if len(addresses) > 1 else ''} {', '.join(addresses)}."
     return Check(name, State.OK, says, _warning(target, addresses)), addresses
+
+
+def _without_own(
+    target: Target, dns: Check, addresses: tuple[str, ...], *, local: bool
+) -> tuple[Check, tuple[str, ...]]:
+    """Leave out the addresses that mean another machine for LiveKit than for us. No carrier has one.
+
+    Whoever may write a number chooses the host and the port, and must not reach what only this machine reaches.
+    """
+    kept = tuple(each for each in addresses if not _is_own(each, local=local))
+    if kept or not addresses:
+        return dns, kept
+    says = f"{target.host} has the address {addresses[0]}, which is local to each machine: nothing was sent there."
+    return Check(dns.name, State.BAD, says, f"Put the carrier's host into {target.role.setting}."), ()
+
+
+def _is_own(text: str, *, local: bool) -> bool:
+    """Whether an address is one of this machine, or of its own network segment (such as 169.254.169.254)."""
+    address = ipaddress.ip_address(text.partition("%")[0])
+    bare = getattr(address, "ipv4_mapped", None) or address
+    if bare.is_loopback:
+        return not local
+    return bool(bare.is_link_local or bare.is_unspecified or bare.is_multicast)
 
 
 def _warning(target: Target, addresses: tuple[str, ...]) -> str:

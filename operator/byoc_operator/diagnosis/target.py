@@ -1,5 +1,6 @@
 """Where a look goes: the carrier's termination host, or our own SIP endpoint."""
 
+import ipaddress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
@@ -36,6 +37,11 @@ class Target:
     def is_address(self) -> bool:
         """Whether the host is an IP address, which needs no DNS."""
         return is_address(self.host)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host is an address of the machine itself."""
+        return self.is_address and ipaddress.ip_address(self.host).is_loopback
 
     @property
     def uri_host(self) -> str:

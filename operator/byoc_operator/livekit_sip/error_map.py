@@ -11,11 +11,12 @@ from http import HTTPStatus
 
 import aiohttp
 from google.protobuf.message import DecodeError
-from livekit.api.twirp_client import ServerError, ServerErrorCode
+from livekit.api.twirp_client import ServerError, ServerErrorCode, SipCallError
 
 from ..api.conditions import Reason
 from ..api.printable import shortened
 from ..errors import Conflict, Failure, Gone, Stalled, Unavailable
+from .room_port import NotConnected
 
 _QUOTE_LENGTH = 300
 """Characters of LiveKit's words that a message quotes; LiveKit's longest refusals have about 200."""
@@ -50,6 +51,10 @@ class ReplyTooLong(aiohttp.ClientError):
     """A list that is longer than the operator reads."""
 
 
+_OF_THE_KEY = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
+_NO_TWIRP = (ServerErrorCode.BAD_ROUTE, ServerErrorCode.UNKNOWN)
+"""Codes where nobody tried to place the call: LiveKit does not know the method, or a proxy answered."""
+
 LIBRARY_ERRORS = (
     ServerError,
     aiohttp.ClientError,
@@ -73,6 +78,22 @@ def from_library(error: Exception, credentials: Iterable[str] = ()) -> Failure:
             return _rate_limited(error.retry_after_s)
         case _:
             return next(meaning() for kinds, meaning in _MEANINGS if isinstance(error, kinds))
+
+
+def from_call(error: Exception) -> Failure | NotConnected:
+    """The error to raise in place of `error`, one of `LIBRARY_ERRORS`, where a phone call was placed."""
+    match error:
+        case SipCallError() if error.sip_status_code is not None:
+            return NotConnected(error.sip_status_code, quote(str(error.sip_status or "")))
+        case ServerError() if error.status in _OF_THE_KEY or error.code in _NO_TWIRP:
+            return from_library(error)
+        case ServerError():
+            # LiveKit's SIP service failed before any answer of the carrier, or could not be asked.
+            return NotConnected(None, quote(str(error.message)) or str(error.code))
+        case TimeoutError() if not isinstance(error, aiohttp.ConnectionTimeoutError):
+            return NotConnected(None, "")
+        case _:
+            return from_library(error)
 
 
 def quote(words: str, credentials: Iterable[str] = ()) -> str:

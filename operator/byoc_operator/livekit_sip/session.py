@@ -116,6 +116,11 @@ class SignedSession:
             self._renew_at = self._clock() + _TOKEN_RENEWAL_S
         return self._api.sip
 
+    def library(self) -> LiveKitAPI:
+        """The library for all other services: each call has a token of its own, with the rights of that call only."""
+        secret = self._secret.get_secret_value()
+        return LiveKitAPI(self._url, self._key, secret, session=self._session, failover=False)
+
     async def listed(self, method: str, request: Message) -> bytes:
         """The bytes of the reply to a list. Raises `LIBRARY_ERRORS` of `error_map`, `ReplyTooLong` included."""
         self.sip()

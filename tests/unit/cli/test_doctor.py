@@ -120,7 +120,7 @@ def stand(cluster: Cluster) -> Here:
     lease = {"holderIdentity": "byoc-operator-1_uuid", "renewTime": "2027-01-15T07:59:57.000000Z"}
     api._create("leases", {"metadata": {"namespace": SYSTEM, "name": "byoc-operator"}, "spec": lease})
     livekit = Here(cluster)
-    cluster.around = {"environ": dict(KEY), "livekit": livekit.open, "network": lambda: Network(resolver=Nowhere())}
+    cluster.around |= {"environ": dict(KEY), "livekit": livekit.open, "network": lambda: Network(resolver=Nowhere())}
     return livekit
 
 
@@ -256,3 +256,40 @@ def test_when_the_last_sweep_ended_comes_from_the_leader(cluster: Cluster) -> No
     found = items(cluster)
     assert found["Last sweep"]["state"] == "ok"
     assert "30 s ago" in found["Last sweep"]["says"]
+
+
+class Noting(Nowhere):
+    """DNS that keeps what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    async def addresses(self, host: str) -> tuple[str, ...]:
+        self.asked.append(host)
+        return await super().addresses(host)
+
+
+def test_a_host_that_the_settings_refuse_is_not_looked_at(cluster: Cluster, livekit: Here) -> None:
+    del livekit
+    resolver = Noting()
+    cluster.around["network"] = lambda: Network(resolver=resolver)
+    doctor(cluster, "main", "-n", NAMESPACE)
+    termination = cluster.api._objects["byocphonenumbers", NAMESPACE, "main"]["spec"]["terminationUri"]
+    assert resolver.asked == [termination, "sip.example.org"]
+    resolver.asked.clear()
+    stored = cluster.api._objects["configmaps", SYSTEM, "byoc-operator-installation"]
+    stored["data"] = {**SETTINGS, "BYOC_TERMINATION_HOSTS": "carrier.example"}
+    found = items(cluster, code=5)
+    assert resolver.asked == ["sip.example.org"]
+    assert "DNS of the termination host" not in found
+
+
+def test_the_agent_is_rung_when_that_is_asked_for(cluster: Cluster, livekit: Here) -> None:
+    assert livekit.opened == 0
+    assert "Agent answers" not in items(cluster)
+    told = items(cluster, "--ring-agent")["Agent answers"]
+    assert (told["state"], told["says"]) == ("ok", "The agent agent_support joined a room after 0.0 s.")
+    cluster.rooms.agent_comes_at = 0
+    told = items(cluster, "--ring-agent", code=5)["Agent answers"]
+    assert told["state"] == "bad"
+    assert not cluster.rooms.open_rooms

@@ -99,6 +99,24 @@ def test_help_and_completion_of_commands_load_no_large_library(call: str) -> Non
     assert ast.literal_eval(done.stdout.splitlines()[-1]) == []
 
 
+SEALS = {each: {"cryptography"} for each in ("seal", "keys", "migrate")}
+ASKS_LIVEKIT = {each: {"aiohttp", "livekit", "cryptography"} for each in ("doctor", "plan", "import")}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_loads_no_client(name: str) -> None:
+    program = (
+        "import sys, atexit\n"
+        f"atexit.register(lambda: print([each for each in {HEAVY} if each in sys.modules]))\n"
+        "from byoc_operator.cli.kubectl_byoc import kubectl_byoc\n"
+        f"kubectl_byoc(['{name}', '--help'])\n"
+    )
+    done = subprocess.run([sys.executable, "-Ic", program], capture_output=True, check=True, text=True)
+    # Every command names the values of the API.
+    allowed = {"pydantic"} | (SEALS | ASKS_LIVEKIT).get(name, set())
+    assert set(ast.literal_eval(done.stdout.splitlines()[-1])) <= allowed
+
+
 def test_completion_as_kubectl_asks_for_it() -> None:
     assert completed(kubectl_byoc, ["st"]) == [f"status\t{COMMANDS['status'][1]}", ":4"]
     assert [line.partition("\t")[0] for line in completed(kubectl_byoc, ["status", "--ou"])] == ["--output", ":4"]

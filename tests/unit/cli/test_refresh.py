@@ -139,6 +139,43 @@ def test_a_finished_refresh_begins_anew_also_if_objects_came_later(cluster: Clus
     assert "interrupted" not in result.stderr
 
 
+def unfinished(cluster: Cluster, name: str, token: str) -> None:
+    """What a tenant can do: ask with a value of their choice, and see to it that the operator never handles it."""
+    cluster.api._objects[PLURAL, NAMESPACE, name]["metadata"]["annotations"] = {REFRESH: token}
+
+
+def digest_of(cluster: Cluster, name: str) -> str:
+    """The digest of the selection of the refresh that went before."""
+    return str(cluster.api._objects[PLURAL, NAMESPACE, name]["metadata"]["annotations"][REFRESH]).rpartition("-")[2]
+
+
+@pytest.mark.parametrize("time", ["99999999999", "9" * 20, "9" * 200, "9" * 5000])
+def test_a_job_from_the_future_is_not_continued(cluster: Cluster, time: str) -> None:
+    operator = with_numbers(cluster, 3, silent=frozenset({"n-002"}))
+    refresh(cluster, "--all", "--answer-timeout", "5s")
+    forged = f"kubectl-byoc-{time}-{digest_of(cluster, 'n-000')}"
+    for _ in range(2):
+        operator.answered.clear()
+        cluster.now += 48 * 3600
+        unfinished(cluster, "n-002", forged)
+        result = refresh(cluster, "--all", "--answer-timeout", "5s")
+        assert result.exit_code == 1
+        assert "interrupted" not in result.stderr
+        assert operator.answered == ["n-000", "n-001"]
+
+
+def test_a_number_that_stays_unfinished_does_not_keep_the_others_from_a_new_refresh(cluster: Cluster) -> None:
+    operator = with_numbers(cluster, 3, silent=frozenset({"n-002"}))
+    refresh(cluster, "--all", "--answer-timeout", "5s")
+    operator.answered.clear()
+    cluster.now += 60
+    assert "--anew refreshes all" in refresh(cluster, "--all", "--answer-timeout", "5s").stderr
+    assert operator.answered == []
+    result = refresh(cluster, "--all", "--anew", "--answer-timeout", "5s")
+    assert "interrupted" not in result.stderr
+    assert operator.answered == ["n-000", "n-001"]
+
+
 def test_another_selection_is_another_job(cluster: Cluster) -> None:
     operator = with_numbers(cluster, 6, stops_after=2)
     refresh(cluster, "--all", "--wave", "2")

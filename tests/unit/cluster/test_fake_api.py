@@ -8,8 +8,8 @@ import pytest
 from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import FINALIZER
 from byoc_operator.cluster.answers import Conflict, Invalid, NotFound
-from byoc_operator.cluster.api import JSON_PATCH, MERGE_PATCH
 from byoc_operator.cluster.fake import Fail, FakeApi
+from byoc_operator.cluster.port import JSON_PATCH, MERGE_PATCH
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, manifest
 

@@ -65,8 +65,10 @@ def target(port: int, transport: str = "TLS", host: str = HOST, role: Role = Rol
     return Target(role, host, port, transport)
 
 
-async def looked(at: Target, trusted: ssl.SSLContext | None = None, resolver: Known | None = None) -> tuple[Check, ...]:
-    asked = Network(resolver or Known(), trusted or ssl.create_default_context())
+async def looked(
+    at: Target, trusted: ssl.SSLContext | None = None, resolver: Known | None = None, *, local: bool = True
+) -> tuple[Check, ...]:
+    asked = Network(resolver or Known(), trusted or ssl.create_default_context(), local=local)
     begin = time.monotonic()
     found = await look_at(at, asked)
     assert time.monotonic() - begin < MOST_S
@@ -362,3 +364,28 @@ async def test_looks_at_two_hosts_can_run_at_once() -> None:
     async with tcp_server(silent) as slow, tcp_server(answers(OK)) as port:
         both = await asyncio.gather(looked(target(slow, "TCP")), looked(target(port, "TCP")))
     assert [states(each)[-1] for each in both] == ["SIP unknown", "SIP ok"]
+
+
+LOCAL = ("127.0.0.1", "::1", "::ffff:127.0.0.1", "::", "169.254.169.254", "fe80::1%lo", "224.0.0.1")
+
+
+@pytest.mark.parametrize("address", LOCAL)
+async def test_nothing_is_sent_to_an_address_that_each_machine_has_for_itself(address: str) -> None:
+    received: list[bytes] = []
+
+    async def note(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        received.append(await reader.read(1))
+        writer.close()
+
+    async with tcp_server(note) as port:
+        (dns,) = await looked(target(port, "TCP"), resolver=Known((address,)), local=False)
+    assert (dns.name, dns.state) == ("DNS of the termination host", State.BAD)
+    assert "nothing was sent there" in dns.says
+    assert received == []
+
+
+async def test_another_address_beside_a_local_one_is_looked_at() -> None:
+    async with tcp_server(answers(OK)) as port:
+        checks = await looked(target(port, "TCP"), resolver=Known(("169.254.169.254", "127.0.0.1")))
+    assert states(checks) == ["DNS ok", "TCP ok", "SIP ok"]
+    assert checks[1].says.startswith("127.0.0.1")

@@ -1,0 +1,224 @@
+"""Reads what a support bundle holds. A part that cannot be read is noted, and the others are still read."""
+
+import asyncio
+import platform
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+from ..core.credentials import KEYS_SECRET
+from ..core.fields import CREDENTIAL_PATHS
+from ..core.masking import make_mask
+from ..core.ownership import owner_of
+from ..core.trunk import CLASSES, SipObject
+from ..errors import OperatorError
+from .bundle_archive import Archive
+from .bundle_values import of_config_map, of_deployment, of_livekit, of_number, of_secret, values_of
+from .cluster import Cluster
+from .livekit_access import LiveKitAccess, NoLiveKit, livekit_access
+from .log_lines import line_of
+from .operator_finder import LABELS, Operator, operator_of, pods_of, why_not
+from .options import Target
+
+MAX_NUMBERS, MAX_EVENTS, MAX_SECRETS, MAX_SIP_OBJECTS = 5_000, 5_000, 200, 20_000
+MAX_LOG_LINES, MAX_METRIC_LINES = 20_000, 20_000
+PART_S = 60.0
+"""How long one part may take."""
+
+PORT = 8080
+"""Of metrics and probes: `containerPort` of the chart and of `deploy/base`."""
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything that was read, before it is masked. `hidden`: texts of credentials. `texts`: files of lines."""
+
+    documents: dict[str, list[Any]] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    names: dict[str, set[str]] = field(default_factory=dict)
+    phones: set[str] = field(default_factory=set)
+
+    def name(self, kind: str, *names: object) -> None:
+        """Remember names for `--mask-names`."""
+        self.names.setdefault(kind, set()).update(each for each in names if isinstance(each, str) and each)
+
+
+class Reader:
+    """Reads one part after the other into `parts`; `archive` takes what is missing."""
+
+    def __init__(self, cluster: Cluster, target: Target, archive: Archive, since_s: int) -> None:
+        self._cluster = cluster
+        self._target = target
+        self._archive = archive
+        self._since_s = since_s
+        self._operator = Operator(target.operator_namespace)
+        self.parts = Parts()
+
+    async def read(self) -> Parts:
+        """Read all parts."""
+        readers: Mapping[str, Callable[[], Awaitable[None]]] = {
+            "numbers.yaml": self._numbers,
+            "operator.yaml": self._operator_parts,
+            "secrets.yaml": self._secrets,
+            "events.yaml": self._events,
+            "logs": self._logs,
+            "metrics and readyz": self._probes,
+            "livekit.yaml": self._livekit,
+            "versions.yaml": self._versions,
+        }
+        for what, reader in readers.items():
+            try:
+                async with asyncio.timeout(PART_S):
+                    await reader()
+            except TimeoutError:
+                self._archive.missing(what, f"it takes longer than {PART_S:.0f} s")
+            except OperatorError as exc:
+                self._archive.missing(what, why_not(exc))
+        for what, why in self._cluster.unread.items():
+            self._archive.missing(what, why)
+        return self.parts
+
+    async def _numbers(self) -> None:
+        found = [of_number(each) for each in await self._cluster.stored_numbers()]
+        self.parts.documents["numbers.yaml"] = self._cut("numbers.yaml", found, MAX_NUMBERS)
+        for each in found:
+            spec = each["spec"] if isinstance(each["spec"], Mapping) else {}
+            self.parts.name("namespace", each["metadata"]["namespace"])
+            self.parts.name("name", each["metadata"]["name"])
+            self.parts.name("friendly-name", spec.get("friendlyName"))
+            self.parts.name("secret", *(name for _, name in self._referenced([each])))
+            self.parts.phones.add(str(spec.get("phoneNumber", "")))
+
+    def _referenced(self, numbers: list[Any]) -> list[tuple[str, str]]:
+        found: dict[tuple[str, str], None] = {}
+        for each in numbers:
+            reference = (each["spec"] if isinstance(each["spec"], Mapping) else {}).get("sipPasswordSecretRef")
+            if isinstance(reference, Mapping) and isinstance(reference.get("name"), str):
+                found[each["metadata"]["namespace"], reference["name"]] = None
+        return list(found)
+
+    async def _operator_parts(self) -> None:
+        namespace = self._target.operator_namespace
+        self._operator = operator = await operator_of(self._cluster, namespace)
+        for what, why in operator.unknown.items():
+            self._archive.missing(what, why)
+        found = [of_deployment(each) for each in await self._cluster.deployments(namespace, LABELS)]
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        stored = self._cluster.listed(path, "configmaps", {"labelSelector": LABELS})
+        found.extend([of_config_map(each) async for each in stored])
+        lease = await self._cluster.lease(namespace, operator.lease_name)
+        self.parts.documents["operator.yaml"] = [*found, *([lease] if lease else [])]
+
+    async def _secrets(self) -> None:
+        """What is no secret of the Secrets that the numbers name. Their values are looked for in all other files."""
+        system = self._target.operator_namespace
+        wanted = [(system, KEYS_SECRET)]
+        wanted += [(system, self._operator.livekit_secret)] if self._operator.livekit_secret else []
+        wanted += self._referenced(self.parts.documents.get("numbers.yaml", []))
+        told = self.parts.documents.setdefault("secrets.yaml", [])
+        for namespace, name in self._cut("secrets.yaml", wanted, MAX_SECRETS):
+            where = f"Secret {namespace}/{name}"
+            try:
+                secret = await self._cluster.secret(namespace, name)
+            except OperatorError as exc:  # the user may read some Secrets and not others
+                self._archive.missing(where, why_not(exc))
+                continue
+            if secret is None:
+                self._archive.missing(where, "there is none")
+                continue
+            self.parts.hidden.update(values_of(secret))
+            told.append(of_secret(secret))
+
+    async def _events(self) -> None:
+        names = {(each["metadata"]["namespace"]) for each in self.parts.documents.get("numbers.yaml", [])}
+        found: deque[Json] = deque(maxlen=MAX_EVENTS)
+        for namespace in sorted({*names, self._target.operator_namespace}):
+            path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+            async for each in self._cluster.listed(path, "events", {}):
+                kind = str((each.get("regarding") or {}).get("kind"))
+                if kind in ("ByocPhoneNumber", "Lease") or namespace == self._target.operator_namespace:
+                    found.append({key: value for key, value in each.items() if key != "metadata"})
+        self.parts.documents["events.yaml"] = sorted(found, key=lambda each: str(each.get("eventTime") or ""))
+
+    async def _logs(self) -> None:
+        namespace = self._target.operator_namespace
+        query = {"tailLines": str(MAX_LOG_LINES), "sinceSeconds": str(self._since_s)}
+        for pod in await pods_of(self._cluster, namespace):
+            chosen = {**query, "container": pod.container} if pod.container else query
+            file = f"logs/{pod.name}.log"
+            await self._text(file, self._cluster.log(namespace, pod.name, chosen, PART_S), MAX_LOG_LINES)
+            for raw in self.parts.texts.get(file, []):
+                line = line_of(raw)
+                if line is not None and "/" in line.about:
+                    self.parts.name("namespace", line.about.partition("/")[0])
+                    self.parts.name("name", line.about.partition("/")[2])
+
+    async def _probes(self) -> None:
+        namespace = self._target.operator_namespace
+        for pod in await pods_of(self._cluster, namespace):
+            for path in ("metrics", "readyz"):
+                lines = self._cluster.pod_text(namespace, pod.name, PORT, path)
+                await self._text(f"{path}/{pod.name}.txt", lines, MAX_METRIC_LINES)
+
+    async def _text(self, file: str, lines: AsyncIterator[str], most: int) -> None:
+        """The last lines of a text. One pod that does not answer does not hide the others."""
+        kept: deque[str] = deque(maxlen=most)
+        try:
+            async for line in lines:
+                kept.append(line)
+        except OperatorError as exc:
+            self._archive.missing(file, why_not(exc))
+            if not kept:
+                return
+        self.parts.texts[file] = list(kept)
+
+    async def _livekit(self) -> None:
+        target = self._target
+        access = await livekit_access(self._cluster, self._operator, target.livekit_key_file, target.outside.environ)
+        if isinstance(access, NoLiveKit):
+            self._archive.missing("livekit.yaml", access.why)
+            return
+        self.parts.hidden |= {access.key, access.secret.get_secret_value()}
+        found = self._cut("livekit.yaml", await sip_objects(access), MAX_SIP_OBJECTS)
+        for each in found:
+            owner = owner_of(each)
+            self.parts.phones.update(each.numbers)
+            self.parts.name("trunk", each.name)
+            if owner is not None:
+                self.parts.name("namespace", owner.namespace)
+                self.parts.name("name", owner.name)
+        self.parts.documents["livekit.yaml"] = [of_livekit(each) for each in found]
+
+    async def _versions(self) -> None:
+        found: Json = {
+            "plugin": version("byoc-operator"),
+            "python": platform.python_version(),
+            "operatorImage": self._operator.image,
+            "masked": sorted(CREDENTIAL_PATHS),
+        }
+        self.parts.documents["versions.yaml"] = [found]
+        found["apiServer"] = await self._cluster.get("/version", "version")
+
+    def _cut(self, what: str, items: list[Any], most: int) -> list[Any]:
+        if len(items) > most:
+            self._archive.missing(what, f"there are {len(items)}; only the first {most} are in the bundle")
+        return items[:most]
+
+
+async def sip_objects(access: LiveKitAccess) -> list[SipObject]:
+    """All trunks and rules of LiveKit. Raises OperatorError."""
+    from ..livekit_sip.client import LiveKitClient  # noqa: PLC0415 - its libraries take longer to load than a help text
+    from ..livekit_sip.session import Endpoint, is_cloud  # noqa: PLC0415 - as above
+
+    endpoint = Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url))
+    client = LiveKitClient(endpoint, make_mask(secrets.token_bytes(32)), lambda *_: None)
+    try:
+        return [each for of in CLASSES.values() for each in await client.list_all(of)]
+    finally:
+        await client.aclose()

@@ -1,0 +1,223 @@
+"""`kubectl byoc import`: manifests of what LiveKit has and nobody owns. Nothing is written there or to the cluster."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from ..api.resource import Key
+from ..core.credentials import USERNAME_KEY
+from ..core.desired import Installation
+from ..core.snapshot import Snapshot
+from ..core.trunk import Mask, Masked, SipObject, normalised
+from ..errors import OperatorError
+from ..livekit_sip.list_files import objects_in
+from .cluster import Cluster
+from .exit_codes import ExitCode, Refused
+from .import_files import Written, plain_comment, show_all, stub_comment, write_all
+from .import_names import Names
+from .import_proof import PASSWORD_KEY, Imported, imported
+from .import_sets import Left, import_sets
+from .import_spec import NotSaid
+from .judging import World
+from .livekit_access import NoLiveKit, livekit_access
+from .livekit_lists import livekit_objects
+from .manifests import read_bytes
+from .naming import PHONE, named
+from .operator_finder import Operator
+from .options import Target, in_namespace, targeted, with_livekit
+from .sealer import Sealer, sealer_for, sip_secret
+from .surroundings import all_numbers, new_mask, operator_around
+from .terminal import tell, working
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is imported, and to where. `plain`: credentials may stand in the manifests in plain text."""
+
+    numbers: tuple[str, ...]
+    directory: str | None
+    force: bool
+    plain: bool
+    files: tuple[str, ...]
+
+
+@click.command("import", short_help="Make manifests of what nobody owns in LiveKit.")
+@click.option("--all", "everything", is_flag=True, help="All phone numbers.")
+@click.option("--number", "numbers", multiple=True, help="This phone number (+…); may be given more than once.")
+@click.option("-o", "--output-dir", "directory", type=click.Path(), help="One file for each number. Else: stdout.")
+@click.option("--force", is_flag=True, help="Overwrite files.")
+@click.option(
+    "--plain-secrets", "plain", is_flag=True, help="Write credentials in plain text where none can be sealed."
+)
+@click.option("--from-files", "files", multiple=True, type=click.Path(), help="Printed by `lk sip … list --json`.")
+@in_namespace
+@with_livekit
+@targeted
+async def import_(target: Target, *, everything: bool, **options: Any) -> int:
+    """Make manifests of trunks and dispatch rules in LiveKit that nobody owns, one ByocPhoneNumber for each number.
+
+    The operator takes them over when the manifests are applied and BYOC_ADOPTION is Allow: nothing changes but names
+    and marks. That is proved for each number; what does not fit is listed on standard error, with the reason.
+    Nothing is written to LiveKit or to the cluster.
+
+    \b
+    Examples:
+      kubectl byoc import --all -n voice -o numbers/
+      kubectl byoc import --number +19876543210 -n voice > main.yaml
+      kubectl byoc import --all --from-files inbound.json --from-files outbound.json --from-files rules.json
+    """  # noqa: D301 - for click, \b keeps the lines of a paragraph
+    wish = Options(**options)
+    if everything == bool(wish.numbers):
+        raise Refused("say which numbers: --all, or --number +…", ExitCode.USAGE)
+    for number in wish.numbers:
+        named("--number", number, PHONE)
+    async with target.reached() as cluster:
+        operator = await operator_around(target, cluster)
+        mask = _Keeping(new_mask())
+        objects = await _objects(target, cluster, operator, wish, mask)
+        numbers, blind = await all_numbers(target, cluster)
+        if numbers is None:
+            tell(f"the objects of the cluster: {blind}; whether one has a number already is not known", head="note:")
+        world = World(Snapshot.holding(objects), numbers, _installation(operator), mask, target.outside.clock())
+        made, left, owned = await _imported(cluster, objects, wish.numbers, world)
+        written = await _with_secrets(target, cluster, made, plain=wish.plain)
+    if wish.directory is None:
+        show_all(written)
+    else:
+        write_all(written, wish.directory, force=wish.force)
+    for each in left:
+        _tell_left(each)
+    tell(f"imported {len(made)}, left {len(left)} objects; {owned} have an owner")
+    return ExitCode.OK
+
+
+class _Keeping:
+    """A mask that keeps the texts of credentials that LiveKit lists: they go into a Secret."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+
+    def __call__(self, text: str) -> Masked:
+        return self._mask(text)
+
+    def bare(self, text: str) -> Masked:
+        return self._mask(text)
+
+
+async def _objects(
+    target: Target, cluster: Cluster, operator: Operator, wish: Options, mask: Mask
+) -> Sequence[SipObject]:
+    if wish.files:
+        try:
+            return objects_in(((path, read_bytes(path)) for path in wish.files), mask)
+        except ValueError as exc:
+            raise Refused(f"--from-files: {exc}", ExitCode.USAGE) from None
+    access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
+    if isinstance(access, NoLiveKit):
+        raise Refused(f"LiveKit cannot be read: {access.why}")
+    with working("reading LiveKit's lists"):
+        return await livekit_objects(target.outside.livekit, access, mask, target.access.timeout_s)
+
+
+def _installation(operator: Operator) -> Installation:
+    found = operator.installation()
+    if found is not None:
+        return found
+    why = "; ".join(f"{what}: {reason}" for what, reason in operator.unknown.items())
+    tell(f"the operator's settings are not known ({why}); the defaults are assumed", head="note:")
+    return Installation(("import",), "")
+
+
+async def _imported(
+    cluster: Cluster, objects: Sequence[SipObject], numbers: tuple[str, ...], world: World
+) -> tuple[list[Imported], list[Left], int]:
+    """What can be imported, what is left, and how many objects have an owner."""
+    found = import_sets(objects)
+    wanted = [each for each in found.sets if not numbers or each.phone_number in numbers]
+    left = _asked(found.left, numbers)
+    names = Names([each.key.name for each in world.numbers or () if each.key.namespace == cluster.namespace])
+    made: list[Imported] = []
+    for each in wanted:
+        key = Key(cluster.namespace, names.of(each.outbound.name, each.phone_number))
+        secret = await _free_secret(cluster, names, key.name) if each.outbound.username else ""
+        try:
+            made.append(imported(each, key, secret, world))
+        except NotSaid as exc:
+            left.extend(Left(one, str(exc)) for one in each.objects)
+    _demand_all(
+        numbers, [*(each.phone_number for each in wanted), *(one for each in left for one in each.found.numbers)]
+    )
+    return made, left, found.owned
+
+
+def _asked(left: list[Left], numbers: tuple[str, ...]) -> list[Left]:
+    """Those of the numbers that were asked for, with the rules of their trunks."""
+    if not numbers:
+        return list(left)
+    trunks = {each.found.id for each in left if set(map(normalised, each.found.numbers)) & set(numbers)}
+    return [each for each in left if each.found.id in trunks or trunks & set(each.found.trunk_ids)]
+
+
+def _demand_all(numbers: tuple[str, ...], seen: list[str]) -> None:
+    missing = [each for each in numbers if each not in seen]
+    if missing:
+        raise Refused(f"LiveKit has nothing without an owner for {', '.join(missing)}")
+
+
+async def _free_secret(cluster: Cluster, names: Names, name: str) -> str:
+    """A name that no Secret of the namespace has, as far as the user may see that."""
+    secret = names.secret_for(name)
+    try:
+        while await cluster.secret(cluster.namespace, secret) is not None:
+            secret = names.secret_for(name)
+    except OperatorError:
+        return secret
+    return secret
+
+
+async def _with_secrets(target: Target, cluster: Cluster, made: list[Imported], *, plain: bool) -> list[Written]:
+    """The numbers with their Secrets: sealed, else in plain text where that is allowed, else without values."""
+    known = any(each.stated.has_credentials and not each.stated.unknown for each in made)
+    sealer, why = await _sealer(target, cluster) if known else (None, "")
+    if why:
+        tell(f"the credentials cannot be sealed: {why}", head="note:")
+    return [await _with_secret(each, sealer, why, plain=plain) for each in made]
+
+
+async def _sealer(target: Target, cluster: Cluster) -> tuple[Sealer | None, str]:
+    try:
+        return await sealer_for(cluster.api, target.operator_namespace), ""
+    except OperatorError as exc:
+        return None, exc.message
+
+
+async def _with_secret(each: Imported, sealer: Sealer | None, why: str, *, plain: bool) -> Written:
+    said, name, namespace = each.stated, each.secret, each.key.namespace
+    if not said.has_credentials:
+        return Written(each)
+    values = _texts(said.username, said.password)
+    if values is None:
+        why = "LiveKit does not list the password"
+    elif sealer is not None:
+        try:
+            return Written(each, sip_secret(namespace, name, await sealer.sealed(namespace, name, values)))
+        except OperatorError as exc:
+            why = exc.message
+    if values is not None and plain:
+        return Written(each, sip_secret(namespace, name, values), plain_comment(), plain=True)
+    empty = sip_secret(namespace, name, {USERNAME_KEY: "", PASSWORD_KEY: ""})
+    return Written(each, empty, stub_comment(" ".join(why.rstrip(".").split()), namespace, name))
+
+
+def _texts(username: Masked | None, password: Masked | None) -> Mapping[str, str] | None:
+    if username is None or password is None or username.text is None or password.text is None:
+        return None
+    return {USERNAME_KEY: username.text.get_secret_value(), PASSWORD_KEY: password.text.get_secret_value()}
+
+
+def _tell_left(left: Left) -> None:
+    found = left.found
+    what = f"{found.kind.label} {found.id or 'without ID'}" + (f" ({found.name})" if found.name else "")
+    tell(f"{what}: {left.why}", head="not imported:")

@@ -1,0 +1,38 @@
+"""Names for imported objects and their Secrets: made from the trunk's name or the number, and never twice."""
+
+from collections.abc import Collection
+
+MOST = 48
+"""Characters of a name that is made of a trunk's name; a suffix may follow."""
+
+_KEPT = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+
+
+class Names:
+    """Hands out names that are not in `taken`, nor were handed out before."""
+
+    def __init__(self, taken: Collection[str]) -> None:
+        self._taken = set(taken)
+
+    def of(self, trunk: str, number: str) -> str:
+        """A DNS label. The trunk's name, else the number's digits; with the digits behind it if the name is taken."""
+        digits = "".join(each for each in number if each in "0123456789")
+        words = "".join(each if each in _KEPT else " " for each in trunk[: 8 * MOST].lower()).split()
+        base = "-".join(words)[:MOST].strip("-")
+        if not base or base == digits:
+            base, numbered = f"number-{digits}", f"number-{digits}"
+        else:
+            numbered = f"{base}-{digits}"
+        return self._first(base, numbered)
+
+    def secret_for(self, name: str) -> str:
+        """The name of the Secret of an object."""
+        return self._first(f"{name}-sip", f"{name}-sip-import")
+
+    def _first(self, base: str, numbered: str) -> str:
+        name, count = base, 1
+        while name in self._taken:
+            name = numbered if count == 1 else f"{numbered}-{count}"
+            count += 1
+        self._taken.add(name)
+        return name

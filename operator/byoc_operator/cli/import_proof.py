@@ -1,0 +1,122 @@
+"""Proves that a manifest changes nothing in LiveKit but names and marks, by the plan of the manifest."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..api.names import ADOPT, GROUP, KIND, VERSION
+from ..api.resource import Key, parse
+from ..api.text_rules import RESERVED_METADATA
+from ..api.validation import problems
+from ..core.credentials import USERNAME_KEY, SecretFacts
+from ..core.field_changes import Action, FieldChange, ObjectChange
+from .import_sets import ImportSet
+from .import_spec import NotSaid, Stated, agent_metadata, stated
+from .judging import Plan, SecretSeen, World, plan_of
+
+PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
+
+NAMES_AND_MARKS = frozenset(
+    {
+        "outboundTrunk.name",
+        "outboundTrunk.metadata",
+        "inboundTrunk.name",
+        "inboundTrunk.metadata",
+        "dispatchRule.name",
+    }
+)
+"""What an import may change: the metadata of a trunk and the name of a rule are marks."""
+
+_AGENT_METADATA = "dispatchRule.agentMetadata"
+_MOST = 400
+"""Characters of a reason that tells values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A set that is imported. `manifest`: the object; `plan`: what its manifest changes, names and marks only."""
+
+    found: ImportSet
+    key: Key
+    manifest: dict[str, Any]
+    stated: Stated
+    secret: str
+    plan: Plan
+
+
+def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
+    """The set as a manifest. `secret`: name of its Secret. Raises `NotSaid` if the manifest would change anything."""
+    owner = next((each.key for each in world.numbers or () if each.phone_number == found.phone_number), None)
+    if owner is not None:
+        raise NotSaid(f"ByocPhoneNumber {owner} has its number already")
+    world = replace(world, installation=replace(world.installation, adoption_allowed=True))
+    said = stated(found, world.installation)
+    spec = dict(said.spec)
+    if said.has_credentials:
+        spec["sipPasswordSecretRef"] = {"name": secret}
+    wrong = problems(spec)
+    if wrong and all(each.field == "spec.friendlyName" for each in wrong):
+        del spec["friendlyName"]  # the name of a trunk may change
+        wrong = problems(spec)
+    if wrong:
+        raise NotSaid("; ".join(f"{each.field} {each.message}" for each in wrong)[:_MOST])
+    manifest = _manifest(key, spec, [each.id for each in found.objects])
+    stored = {"uid": f"import:{key}", "resourceVersion": "0", "generation": 1}
+    number = parse({**manifest, "metadata": {**manifest["metadata"], **stored}})
+    made = plan_of(number, _secret(said, key, secret), world)
+    if made.verdict is not None:
+        raise NotSaid(f"{made.verdict.reason}: {made.verdict.message}"[:_MOST])
+    told = list(_beyond(made.changes))
+    if told:
+        raise NotSaid(f"it would change {'; '.join(told)}"[:_MOST])
+    return Imported(found, key, manifest, said, secret, made)
+
+
+def _manifest(key: Key, spec: Mapping[str, Any], ids: list[str]) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": {"name": key.name, "namespace": key.namespace, "annotations": {ADOPT: ",".join(ids)}},
+        "spec": dict(spec),
+    }
+
+
+def _secret(said: Stated, key: Key, name: str) -> SecretSeen | None:
+    if said.username is None:
+        return None
+    if said.password is None:
+        return SecretSeen(None, "LiveKit does not list the password")
+    values = {USERNAME_KEY: said.username, PASSWORD_KEY: said.password}
+    return SecretSeen(
+        SecretFacts(
+            namespace=key.namespace,
+            name=name,
+            resource_version="0",
+            type="Opaque",
+            watched=True,
+            changed_at=0.0,
+            values=values,
+            sealed=frozenset(values),
+        )
+    )
+
+
+def _beyond(changes: tuple[ObjectChange, ...]) -> Iterator[str]:
+    """What is changed beyond names and marks."""
+    for change in changes:
+        if change.action is not Action.REPLACE:
+            yield f"{change.action.lower()} the {change.kind.label} {change.id}".rstrip()
+            continue
+        for field in change.fields:
+            if field.path not in NAMES_AND_MARKS and not _names_the_object(field):
+                yield f"{field.path}: {field.old} → {field.new}"
+
+
+def _names_the_object(field: FieldChange) -> bool:
+    """Whether the agent's metadata only gets the keys that say whose call it is; those it had keep their values."""
+    if field.path != _AGENT_METADATA:
+        return False
+    old, new = (agent_metadata(value) if isinstance(value, str) else {} for value in (field.old, field.new))
+    if old is None or new is None:
+        return False
+    return {**new, **old} == new and set(new) - set(old) <= set(RESERVED_METADATA)

@@ -1,0 +1,158 @@
+"""Says in a spec what a set of LiveKit's objects has. `import_proof` then proves that it says the same."""
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..api.carriers import Carrier, Preset, preset_for
+from ..api.text_rules import is_reserved_metadata
+from ..core.credentials import Field, problem_of
+from ..core.desired import Installation
+from ..core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
+from .import_sets import ImportSet
+
+WIDE = {4: 8, 6: 16}
+"""The shortest prefix of an address range that needs no `allowAnyAddress`, by IP version."""
+
+
+class NotSaid(Exception):
+    """A set has something that no spec can say. The text is for the user and holds no credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """A spec without its Secret's name. `username`, `password`: None if there are none; `unknown`: not listed."""
+
+    spec: dict[str, Any]
+    username: Masked | None = None
+    password: Masked | None = field(default=None, repr=False)
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether the spec needs a Secret."""
+        return self.username is not None
+
+    @property
+    def unknown(self) -> bool:
+        """Whether LiveKit does not tell the password."""
+        return self.username is not None and self.password is None
+
+
+def stated(found: ImportSet, installation: Installation) -> Stated:
+    """The spec of a set. Raises `NotSaid`."""
+    outbound, inbound = found.outbound, found.inbound
+    if outbound.transport == "AUTO":
+        raise NotSaid("the transport of its outbound trunk is AUTO; spec.transport has TLS, TCP and UDP")
+    username, password = _credentials(outbound, inbound)
+    carrier = _carrier(outbound, inbound)
+    preset = preset_for(carrier, outbound.address)
+    spec: dict[str, Any] = {
+        "phoneNumber": found.phone_number,
+        "terminationUri": outbound.address,
+        "transport": outbound.transport,
+        "mediaEncryption": outbound.media_encryption,
+    }
+    if carrier is not None:
+        spec["carrier"] = str(carrier)
+    name = outbound.name or (inbound.name if inbound else "")
+    if name and name != found.phone_number:
+        spec["friendlyName"] = name
+    calls_out = _outbound(outbound, preset)
+    if calls_out:
+        spec["outbound"] = calls_out
+    if inbound is not None and found.rule is not None:
+        agent, metadata = _agent(found.rule, installation)
+        spec["inboundAgentId"] = agent
+        calls_in = _inbound(inbound, preset, metadata)
+        if calls_in:
+            spec["inbound"] = calls_in
+    return Stated(spec, username, password)
+
+
+def _credentials(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> tuple[Masked | None, Masked | None]:
+    username, password = outbound.username, outbound.password
+    if username is None and password is not None:
+        raise NotSaid("its outbound trunk has a password without a user name")
+    if username is not None and password is None and outbound.password_listed:
+        raise NotSaid("its outbound trunk has a user name without a password")
+    if username is None and inbound is not None and (inbound.username or inbound.password):
+        raise NotSaid("callers are asked for credentials that its outbound trunk does not have")
+    for what, value in ((Field.USERNAME, username), (Field.PASSWORD, password)):
+        problem = problem_of(value.text.get_secret_value(), what) if value is not None and value.text else ""
+        if problem:
+            raise NotSaid(f"the {what} of its outbound trunk cannot stand in a Secret: {problem}")
+    return username, password
+
+
+def _carrier(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> Carrier | None:
+    """`Generic` where the preset of the host would change something, None where it need not be named."""
+    preset = preset_for(None, outbound.address)
+    header = preset.username_header
+    adds_header = header and outbound.username is not None and outbound.headers.get(header) != outbound.username
+    asks = inbound is not None and inbound.username is not None
+    return Carrier.GENERIC if adds_header or (asks and not preset.answers_challenge) else None
+
+
+def _outbound(outbound: OutboundTrunk, preset: Preset) -> dict[str, Any]:
+    headers = dict(outbound.headers)
+    if preset.username_header and outbound.username is not None:
+        headers.pop(preset.username_header, None)  # the preset adds it
+    secret = [name for name, value in headers.items() if not isinstance(value, str)]
+    if secret:
+        raise NotSaid(f"the header {secret[0]} of its outbound trunk holds a credential, which a spec would show")
+    told = {
+        "headers": headers,
+        "fromHost": outbound.from_host,
+        "destinationCountry": outbound.destination_country,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _inbound(inbound: InboundTrunk, preset: Preset, metadata: Mapping[str, str]) -> dict[str, Any]:
+    addresses = list(inbound.allowed_addresses)
+    told = {
+        "allowedAddresses": addresses if tuple(addresses) != preset.signalling_ranges else [],
+        "allowAnyAddress": any(map(_is_wide, addresses)) or (not addresses and bool(preset.signalling_ranges)),
+        "allowedCallers": list(inbound.allowed_numbers),
+        "authentication": "Digest" if inbound.username or inbound.password else "",
+        "ringTimeoutSeconds": inbound.ringing_timeout_s,
+        "maxCallDurationSeconds": inbound.max_call_duration_s,
+        "noiseCancellation": inbound.noise_cancellation,
+        "headersToAttributes": dict(inbound.headers_to_attributes),
+        "agentMetadata": dict(metadata),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _is_wide(entry: str) -> bool:
+    try:
+        network = ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen < WIDE[network.version]
+
+
+def _agent(rule: DispatchRule, installation: Installation) -> tuple[str, dict[str, str]]:
+    """The agent of a rule, and what its metadata has beside the keys that the operator sets."""
+    if not rule.agent_name:
+        raise NotSaid(f"its dispatch rule {rule.id} names no agent")
+    metadata = agent_metadata(rule.agent_metadata)
+    if metadata is None:
+        raise NotSaid(f"the agent metadata of its dispatch rule {rule.id} is no JSON object of texts")
+    agent = metadata.get("agentId") if installation.agent_name else None
+    return agent or rule.agent_name, {key: text for key, text in metadata.items() if not is_reserved_metadata(key)}
+
+
+def agent_metadata(text: str) -> dict[str, str] | None:
+    """The agent's metadata as names and texts; None if it is anything else."""
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        return None
+    return found

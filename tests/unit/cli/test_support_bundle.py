@@ -1,0 +1,135 @@
+"""`kubectl byoc support-bundle`: what it holds, and that it holds no credential in any written form."""
+
+import json
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from byoc_operator.cli import bundle_archive
+from byoc_operator.cli.bundle_archive import Archive
+from byoc_operator.cli.bundle_mask import Scrubber, forms
+from byoc_operator.cli.bundle_values import of_livekit, of_number, setting
+from byoc_operator.core.credentials import Field
+from byoc_operator.core.trunk import Masked, OutboundTrunk
+from kubectl import Cluster
+from operated import MASK, NAMESPACE, PASSWORD, PHONE, SYSTEM, USER, manifest
+
+API_SECRET = "the-api-secret/of+livekit"
+POD = "byoc-operator-1"
+
+
+def unpacked(path: Path) -> dict[str, str]:
+    with tarfile.open(path) as tar:
+        return {
+            entry.name.partition("/")[2]: content.read().decode()
+            for entry in tar
+            if (content := tar.extractfile(entry)) is not None
+        }
+
+
+@pytest.fixture
+def seeded(cluster: Cluster) -> tuple[Cluster, set[str]]:
+    """A cluster whose log has every credential in every form, and those credentials."""
+    sealed = cluster.ring.seal(PASSWORD, NAMESPACE, Field.PASSWORD)
+    cluster.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
+    cluster.api.put_secret(SYSTEM, "livekit", {"LIVEKIT_API_KEY": "APIkey123", "LIVEKIT_API_SECRET": API_SECRET})
+    reference = {"secretKeyRef": {"name": "livekit", "key": "LIVEKIT_API_SECRET"}}
+    env = [{"name": "LIVEKIT_API_SECRET", "valueFrom": reference}, {"name": "OTHER", "value": "Ot4-other-value"}]
+    labels = {"app.kubernetes.io/name": "byoc-operator"}
+    template = {"spec": {"containers": [{"name": "operator", "env": env}]}}
+    deployment = {
+        "metadata": {"namespace": SYSTEM, "name": "byoc-operator", "labels": labels},
+        "spec": {"template": template},
+    }
+    cluster.api._create("deployments", deployment)
+    cluster.api._create("pods", {"metadata": {"namespace": SYSTEM, "name": POD, "labels": labels}})
+    cluster.api.apply(manifest(friendlyName="Main support line"))
+    hidden = {PASSWORD, USER, API_SECRET, sealed, "Ot4-other-value", *cluster.stored().text().split()}
+    about = {"timestamp": "2027-01-15T08:00:01Z", "namespace": NAMESPACE, "name": "main"}
+    told = [form for each in sorted(hidden - {"Ot4-other-value"}) for form in sorted(forms(each))]
+    said = [*told, f"calls {PHONE} and {PHONE[1:]}, sip:%2B{PHONE[1:]}@x", "of voice/main, Main support line"]
+    cluster.api.logs[SYSTEM, POD] = [json.dumps({**about, "message": each}) for each in said] + told
+    cluster.api.logs[SYSTEM, f"{POD}:8080"] = ["byoc_numbers 1.0"]
+    return cluster, hidden
+
+
+@pytest.mark.parametrize("masks", [(), ("--mask-numbers",), ("--mask-names", "--mask-numbers")])
+def test_no_credential_in_any_form(seeded: tuple[Cluster, set[str]], tmp_path: Path, masks: tuple[str, ...]) -> None:
+    cluster, hidden = seeded
+    path = tmp_path / "b.tar.gz"
+    result = cluster.run("support-bundle", "-n", NAMESPACE, "-o", str(path), *masks)
+    assert result.exit_code == 0, result.output
+    assert "look at it before you send it" in result.stderr
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    files = unpacked(path)
+    everything = "".join([*files, *files.values()])
+    for each in hidden:
+        assert not [form for form in forms(each) if form in everything], each[:4]
+    assert "fernet:g" not in everything
+    assert {"numbers.yaml", "operator.yaml", "secrets.yaml", "errors.txt", "versions.yaml"} <= files.keys()
+    assert f"logs/{POD}.log" in files
+    assert "byoc_numbers 1.0" in files[f"metrics/{POD}.txt"]
+    assert "livekit.yaml" in files["errors.txt"]
+    assert (PHONE[1:] in everything) is (not masks)
+    names = ("Main support line", "voice", "main")
+    if "--mask-names" in masks:
+        assert not [each for each in names if each in everything]
+    else:
+        assert all(each in everything for each in names)
+
+
+def test_a_file_is_overwritten_only_with_force(seeded: tuple[Cluster, set[str]], tmp_path: Path) -> None:
+    path = tmp_path / "b.tar.gz"
+    path.write_text("mine")
+    args = ("support-bundle", "-o", str(path))
+    assert seeded[0].run(*args).exit_code == 2
+    assert path.read_text() == "mine"
+    assert seeded[0].run(*args, "--force").exit_code == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in tmp_path.iterdir()] == ["b.tar.gz"]
+
+
+def test_what_may_not_be_read_is_listed(seeded: tuple[Cluster, set[str]], tmp_path: Path) -> None:
+    cluster, _ = seeded
+    cluster.api.without = {("get", "secrets"), ("get", "pods/log"), ("list", "byocphonenumbers")}
+    path = tmp_path / "b.tar.gz"
+    assert cluster.run("support-bundle", "-o", str(path)).exit_code == 0
+    errors = unpacked(path)["errors.txt"]
+    assert "numbers.yaml: you may not read it" in errors
+    assert f"Secret {SYSTEM}/byoc-sealing-keys: you may not read it" in errors
+
+
+def test_a_long_file_keeps_its_end_and_a_large_bundle_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundle_archive, "MAX_FILE", 10)
+    monkeypatch.setattr(bundle_archive, "MAX_TOTAL", 12)
+    archive = Archive()
+    archive.add("log", "first\nsecond\nlast\n")
+    archive.add("other", "0123456789")
+    assert archive.files == {"log": b"last\n"}
+    assert len(archive.errors) == 2
+
+
+def test_fields_that_hold_credentials() -> None:
+    header: dict[str, str | Masked] = {"X-User": MASK(USER), "Authorization": "Basic eDp5"}
+    trunk = OutboundTrunk("t", "secret of others", "h", "TLS", (PHONE,), MASK(USER), MASK(PASSWORD), headers=header)
+    told = of_livekit(trunk)
+    assert told["password"] == told["username"] == "***"
+    assert told["headers"] == {"X-User": "***", "Authorization": "***"}
+    assert told["metadata"] == "(16 characters)"
+    number = {"metadata": {}, "spec": {"outbound": {"headers": {"X-A": "b"}}}}
+    assert of_number(number)["spec"] == {"outbound": {"headers": {"X-A": "***"}}}
+    assert [setting("BYOC_LEASE_NAME", "x"), setting("LIVEKIT_API_SECRET", "x"), setting("HTTPS_PROXY", "x")] == [
+        *("x", "***", "***")
+    ]
+
+
+def test_a_pseudonym_is_stable_and_masks_whole_words() -> None:
+    scrubber = Scrubber(numbers=True, names=True)
+    scrubber.know_number(PHONE)
+    scrubber.know_names("name", ["main", "main-2"])
+    assert scrubber.text("main main-2 domain") == "name-1 name-2 domain"
+    assert (
+        scrubber.text(f"{PHONE} n19876543210 +1 (987) 654-3210 +4930123456") == "number-1 nnumber-1 number-1 number-2"
+    )
