@@ -66,7 +66,10 @@ def test_in_a_pipe_a_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out == "STATE   REMEDY\nbad     mend it\n"
 
 
-def test_what_is_logged_is_told_once_and_without_controls(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_logged_is_told_once_and_without_controls(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own cannot pass a lone surrogate on
     log = logging.getLogger("somebody")
     with logs_told():
         for _ in range(3):
