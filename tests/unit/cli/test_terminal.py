@@ -69,7 +69,9 @@ def test_in_a_pipe_a_row_is_one_line(capsys: pytest.CaptureFixture[str]) -> None
 def test_what_is_logged_is_told_once_and_without_controls(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own cannot pass a lone surrogate on
+    monkeypatch.setattr(
+        logging.getLogger(), "handlers", [logging.NullHandler()]
+    )  # pytest's own cannot pass a lone surrogate on
     log = logging.getLogger("somebody")
     with logs_told():
         for _ in range(3):
