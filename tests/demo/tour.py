@@ -78,7 +78,8 @@ def refresh(stage: Stage) -> None:
         OBJECT,
         lambda: stage.read(NAME, ".status.lastHandledRefresh") == asked,
     )
-    stage.check("two trunks and a rule were written anew", OBJECT, holds=stage.replaced() - replaced == 3)
+    # /metrics gives the same answer for a moment, so the counter may lag behind the status.
+    stage.expect("two trunks and a rule were written anew", OBJECT, lambda: stage.replaced() - replaced == 3)
     stage.check("all IDs are the same", OBJECT, holds=stage.livekit.lists().ids == before)
 
 

@@ -78,7 +78,7 @@ def test_the_notes_say_what_comes_next_and_nothing_of_the_values() -> None:
     assert ".status.originationUri" in said
     values_said = ("main-support", BASE["phoneNumber"], BASE["terminationUri"], BASE["inboundAgentId"], "twilio-sip")
     assert [value for value in values_said if value in said] == []
-    assert "no numbers in the values yet" in notes(NAME, {}, namespace="voice")
+    assert "The values have no numbers yet" in notes(NAME, {}, namespace="voice")
 
 
 # --- the chart itself -------------------------------------------------------------------------------------------------

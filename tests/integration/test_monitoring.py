@@ -52,9 +52,10 @@ def test_a_healthy_pair_raises_no_alert_and_sums_over_it_are_right(stage: Scene,
     stage.numbers(3)
     stage.all_ready(3)
     stage.until(lambda: prometheus.query("sum(byoc_numbers) == 3"), "Prometheus has scraped it")
-    assert prometheus.query("count(up == 1)") == [({}, 2)]
+    stage.until(lambda: prometheus.query("count(up == 1)") == [({}, 2)], "Prometheus has scraped both")
     assert prometheus.query("sum(byoc_leading)") == [({}, 1)]
-    assert prometheus.query('sum(byoc_numbers{reason="Synced"})') == [({}, 3)]
+    synced = 'sum(byoc_numbers{reason="Synced"})'
+    stage.until(lambda: prometheus.query(synced) == [({}, 3)], "a later scrape says that all three are in step")
     time.sleep(PENDING_AFTER_S)
     assert prometheus.query(ALERTS) == [], "not even one that waits for its time"
 
