@@ -102,7 +102,7 @@ def test_text_log_lines_tell_namespace_and_name(stage: Scene, deployment: Deploy
     stage.number()
     stage.ready()
     lines = deployment.process.log_text().splitlines()
-    assert [line for line in lines if f" INFO    [{stage.namespace}/a] " in line]
+    assert [line for line in lines if f" INFO    [{stage.namespace}/a run=" in line]
 
 
 def test_the_rights_of_deploy_base_are_enough(scene: Scene) -> None:
