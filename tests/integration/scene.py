@@ -21,6 +21,8 @@ from testbed.http_probe import get
 
 _API = "/apis/byoc.talkifai.dev/v1alpha1"
 _POLL_S = 0.05
+LIST_WITHIN_S = 30.0
+"""An API server that was started a moment ago refuses to list until its rights and its CRDs are loaded."""
 _DOMAIN = "byoc.talkifai.dev"
 BASE = {"terminationUri": "your-trunk.pstn.twilio.com", "inboundAgentId": "agent_support"}
 LABEL = {f"{_DOMAIN}/sip-credentials": "true"}
@@ -117,8 +119,15 @@ class Scene:
 
     def all(self) -> list[Json]:
         """All numbers of the namespace."""
-        items: list[Json] = self._get(f"{_API}/namespaces/{self.namespace}/byocphonenumbers")["items"]
-        return items
+        path = f"{_API}/namespaces/{self.namespace}/byocphonenumbers"
+
+        def listed() -> list[list[Json]]:
+            answer = self._get(path)
+            return [answer["items"]] if "items" in answer else []
+
+        found = self.found_within(listed, LIST_WITHIN_S)
+        assert found, "the API server lists no numbers"
+        return found[0]
 
     def events(self, name: str = "a") -> list[tuple[str, str]]:
         """Reason and note of the Events about a number, oldest first."""
