@@ -44,7 +44,7 @@ def test_a_refresh_of_all_leaves_every_number_its_trunk_and_goes_on_after_ctrl_c
     scene.deployment.ensure()
     made = scene.numbers(COUNT)
     before = {each["metadata"]["name"]: each["status"] for each in scene.all_ready(COUNT, within_s=120)}
-    command = [str(EXECUTABLE), "refresh", "-n", scene.namespace, "--all", "--wave", "20", "--pause", "1s"]
+    command = [str(EXECUTABLE), "refresh", "-n", scene.namespace, "--all", "--wave", "20", "--pause", "5s"]
     home = {"KUBECONFIG": str(scene.bed.kubeconfig), "HOME": str(scene.bed.directory)}
     with always_there(scene, set(made.values())) as missing:
         running = subprocess.Popen(
