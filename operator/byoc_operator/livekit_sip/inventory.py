@@ -89,14 +89,16 @@ class Inventory:
             await asyncio.gather(self._snapshot_task, return_exceptions=True)
 
     async def _share(self) -> None:
-        if self._snapshot_task is None:
+        # A task that has ended is in the way until its callback runs: awaiting it would never give the loop a turn.
+        if self._snapshot_task is None or self._snapshot_task.done():
             self._snapshot_task = asyncio.create_task(self._take(), name="snapshot of LiveKit")
             self._snapshot_task.add_done_callback(self._snapshot_ended)
         # Shielded: the cancellation of one caller must not end the snapshot of the others.
         await asyncio.shield(self._snapshot_task)
 
     def _snapshot_ended(self, task: asyncio.Task[None]) -> None:
-        self._snapshot_task = None
+        if self._snapshot_task is task:
+            self._snapshot_task = None
         if not task.cancelled():
             task.exception()  # else asyncio logs an exception that nobody retrieved, if all callers were cancelled
 

@@ -304,3 +304,15 @@ async def test_rules_of_others_are_found_by_trunk_and_by_called_number() -> None
     await refreshed(inventory)
     gone = inventory.snapshot.foreign_rules(PHONE, owned)
     assert (gone.on_trunk, gone.contradicting) == ((), ())
+
+
+@in_virtual_time
+async def test_a_snapshot_that_has_just_ended_is_not_awaited_for_ever() -> None:
+    """Its callback has not run yet. To await it again and again would keep the loop from running the callback."""
+    inventory = make(FakeLiveKit(seed=1))
+    ended = asyncio.create_task(asyncio.sleep(0))
+    await ended
+    inventory._snapshot_task = ended
+    await inventory.ensure()
+    assert inventory.loaded
+    assert inventory._snapshot_task is None
