@@ -1,6 +1,6 @@
 """Sorts what nobody owns in LiveKit into sets that one `ByocPhoneNumber` can have, and says why the rest fits none."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..core.ownership import owner_of
@@ -53,6 +53,10 @@ def import_sets(objects: Iterable[SipObject]) -> Sorted:
     for trunk in trunks:
         for number in frozenset(map(normalised, trunk.numbers)):
             by_number.setdefault(number, []).append(trunk)
+    by_trunk: dict[str, list[DispatchRule]] = {}
+    for rule in rules:
+        for id_ in frozenset(rule.trunk_ids):
+            by_trunk.setdefault(id_, []).append(rule)
     for trunk in trunks:
         why = _unfit(trunk)
         if why:
@@ -61,10 +65,11 @@ def import_sets(objects: Iterable[SipObject]) -> Sorted:
     for number, found in sorted(by_number.items()):
         alone = [each for each in found if id(each) in lone]
         if alone:
-            _sort_number(number, alone, _together(found), rules, made)
+            _sort_number(number, alone, _together(found), by_trunk, made)
     taken = {each.rule.id for each in made.sets if each.rule is not None}
     why_not = {each.found.id: each.why for each in made.left}
-    made.left.extend(Left(rule, _of_rule(rule, why_not, everything)) for rule in rules if rule.id not in taken)
+    known = {each.id for each in everything}
+    made.left.extend(Left(rule, _of_rule(rule, why_not, known)) for rule in rules if rule.id not in taken)
     return made
 
 
@@ -87,10 +92,12 @@ def _together(trunks: Sequence[Trunk]) -> str:
     return ""
 
 
-def _sort_number(number: str, trunks: Sequence[Trunk], why: str, rules: Sequence[DispatchRule], made: Sorted) -> None:
+def _sort_number(
+    number: str, trunks: Sequence[Trunk], why: str, by_trunk: Mapping[str, Sequence[DispatchRule]], made: Sorted
+) -> None:
     outbound = next((each for each in trunks if isinstance(each, OutboundTrunk)), None)
     inbound = next((each for each in trunks if isinstance(each, InboundTrunk)), None)
-    mine = [each for each in rules if inbound is not None and inbound.id in each.trunk_ids]
+    mine = by_trunk.get(inbound.id, ()) if inbound is not None else ()
     if not why and outbound is None:
         why = "there is no outbound trunk with its number, so spec.terminationUri is not known"
     if not why and inbound is not None:
@@ -132,7 +139,7 @@ def _odd_rule(rule: DispatchRule) -> str:
     return ""
 
 
-def _of_rule(rule: DispatchRule, why_not: dict[str, str], everything: Sequence[SipObject]) -> str:
+def _of_rule(rule: DispatchRule, why_not: Mapping[str, str], known: Collection[str]) -> str:
     """Why a rule is in no set."""
     odd = _odd_rule(rule)
     if odd:
@@ -140,8 +147,7 @@ def _of_rule(rule: DispatchRule, why_not: dict[str, str], everything: Sequence[S
     trunk = rule.trunk_ids[0]
     if trunk in why_not:
         return f"its trunk {trunk} is not imported"
-    there = any(each.id == trunk for each in everything)
-    return f"its trunk {trunk} belongs to somebody" if there else f"its trunk {trunk} is not in LiveKit"
+    return f"its trunk {trunk} belongs to somebody" if trunk in known else f"its trunk {trunk} is not in LiveKit"
 
 
 def _some(texts: Sequence[str]) -> str:
