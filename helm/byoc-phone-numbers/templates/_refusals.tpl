@@ -121,6 +121,15 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and $digest (not $secret) }}
 {{ $path }}.{{ $rules.digestWithoutSecret.field }}: {{ $rules.digestWithoutSecret.message }}
 {{- end -}}
+{{- $agents := list ($spec.inboundAgentId | default "") -}}
+{{- $agentTwice := false -}}
+{{- range $agent := $inbound.additionalAgentIds -}}
+{{- $agentTwice = or $agentTwice (has $agent $agents) -}}
+{{- $agents = append $agents $agent -}}
+{{- end -}}
+{{- if $agentTwice }}
+{{ $path }}.{{ $rules.agentTwice.field }}: {{ $rules.agentTwice.message }}
+{{- end -}}
 {{- $wide := list -}}
 {{- range $address := $inbound.allowedAddresses -}}
 {{- if regexMatch $rules.tooWide.wide $address -}}

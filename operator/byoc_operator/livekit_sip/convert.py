@@ -5,8 +5,8 @@ A value that was read never has the text of a credential. Its `extra` names the 
 our value does not have, so that a change of such a field counts as drift too.
 
 Each field is one `Row`. The type of its attribute decides how the field is converted and whether it is a credential
-(`core.trunk.FIELDS`). A field that is not a plain text, list or flag in LiveKit has a `FieldForm` of its own. Messages:
-livekit/protocol `protobufs/livekit_sip.proto`.
+(`core.trunk.FIELDS`). A field that is not a plain text, list or flag in LiveKit has a `FieldForm` of its own. Fields
+of one inner message are a `Part`. Messages: livekit/protocol `protobufs/livekit_sip.proto`.
 """
 
 import re
@@ -23,7 +23,8 @@ from ..api.carriers import CREDENTIAL_HEADERS
 from ..core.fields import FIELDS, SECRET, WITHHELD, Shape, credentials
 from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject
 from . import forms
-from .forms import FieldForm, digest
+from .forms import FieldForm, Part, digest
+from .room_config import ROOM_CONFIG
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """A usable ID. LiveKit's IDs are like `ST_4fEsJ2PbsEvk`. Others do not fit into the status or an annotation."""
@@ -60,10 +61,15 @@ class Conversion(Generic[_Object, _Info]):
         id_field: str,
         rows: tuple[Row, ...],
         beside: Mapping[str, _Beside[_Info]] = MappingProxyType({}),
+        parts: tuple[Part, ...] = (),
     ) -> None:
-        """`beside`: how attributes that are not compared are read. Raises ValueError if a field has no row."""
+        """`parts`: the fields that have no row of their own. `beside`: how attributes that are not compared are read.
+
+        Raises ValueError if a field has neither a row nor a part.
+        """
         shapes = {each.attribute: each.shape for each in FIELDS[of.kind]}
-        if sorted(shapes) != sorted(row.attribute for row in rows):
+        in_parts = [attribute for part in parts for attribute in part.attributes]
+        if sorted(shapes) != sorted([*in_parts, *(row.attribute for row in rows)]):
             raise ValueError(f"the rows of {of.__name__} are not its fields")
         self.info = info
         self.id_of: Callable[[_Info], str] = attrgetter(id_field)
@@ -71,6 +77,7 @@ class Conversion(Generic[_Object, _Info]):
         self._of: Callable[..., _Object] = of
         self._withholds = bool(WITHHELD[of.kind])
         self._beside = tuple(beside.items())
+        self._parts = parts
         self._forms = [(row.attribute, row.field, row.form) for row in rows if row.form is not None]
         plain = [row for row in rows if row.form is None]
         self._attributes, self._fields = [row.attribute for row in plain], [row.field for row in plain]
@@ -85,7 +92,7 @@ class Conversion(Generic[_Object, _Info]):
             (row.attribute, _COPIERS[shapes[row.attribute]]) for row in plain if shapes[row.attribute] in _COPIERS
         ]
         also = {name for _, _, form in self._forms for name in form.also}
-        named = {id_field, *_BOOKKEEPING, *also, *(row.field for row in rows)}
+        named = {id_field, *_BOOKKEEPING, *also, *(row.field for row in rows), *(part.field for part in parts)}
         # The set has the field descriptors, because a comparison of names takes twice as long.
         self._named = frozenset(field for field in info.DESCRIPTOR.fields if field.name in named)
 
@@ -98,6 +105,8 @@ class Conversion(Generic[_Object, _Info]):
         info = self._message(**values)
         for attribute, field, form in self._forms:
             form.write(info, field, getattr(sip_object, attribute))
+        for part in self._parts:
+            part.write(info, sip_object)
         return info
 
     def from_proto(self, info: _Info, mask: Mask, *, lists_passwords: bool = True) -> _Object:
@@ -113,6 +122,8 @@ class Conversion(Generic[_Object, _Info]):
             values[attribute] = masked(values[attribute], mask)
         for attribute, field, form in self._forms:
             values[attribute] = form.read(info, field, extra)
+        for part in self._parts:
+            values.update(part.read(info, mask, extra))
         for attribute, read in self._beside:
             values[attribute] = read(info, mask, extra)
         if self._withholds and not lists_passwords:
@@ -216,8 +227,9 @@ RULE = Conversion(
         Row("name", "name"),
         Row("trunk_ids", "trunk_ids"),
         Row("room_prefix", "rule", forms.ROOM),
-        Row("agent_name", "room_config", forms.AGENT_NAME),
-        Row("agent_metadata", "room_config", forms.AGENT_METADATA),
+        Row("attributes", "attributes"),
+        Row("hide_caller_number", "hide_phone_number"),
     ),
     {"selection": forms.selection},
+    (ROOM_CONFIG,),
 )

@@ -1,0 +1,70 @@
+"""Converts LiveKit's `RoomConfiguration` of a dispatch rule: the agents of a call and the settings of its room.
+
+Most rules have one agent and no settings. They are read without a look at the single settings, because a sweep reads
+thousands of rules. Messages: livekit/protocol `protobufs/livekit_room.proto`, `livekit_agent_dispatch.proto`.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
+from livekit.protocol.room import RoomConfiguration
+from livekit.protocol.sip import SIPDispatchRuleInfo
+
+from ..core.trunk import DispatchRule, Mask
+from .forms import Part, note_unknown
+
+_FIELD: Final = "room_config"
+
+_SETTINGS: Final = {
+    "empty_timeout_s": "empty_timeout",
+    "departure_timeout_s": "departure_timeout",
+    "max_participants": "max_participants",
+    "room_metadata": "metadata",
+}
+"""Attributes of our value and LiveKit's fields, for settings that are a number or a text."""
+
+_ROOM_FIELDS = frozenset(
+    RoomConfiguration.DESCRIPTOR.fields_by_name[name] for name in ("agents", "tags", *_SETTINGS.values())
+)
+_AGENT_FIELDS = frozenset(RoomAgentDispatch.DESCRIPTOR.fields_by_name[name] for name in ("agent_name", "metadata"))
+
+
+def _write(info: SIPDispatchRuleInfo, rule: DispatchRule) -> None:
+    room = info.room_config
+    for name in (rule.agent_name, *rule.additional_agents):
+        room.agents.add(agent_name=name, metadata=rule.agent_metadata)
+    for attribute, field in _SETTINGS.items():
+        setattr(room, field, getattr(rule, attribute))
+    room.tags.update(rule.room_tags)
+
+
+def _read(info: SIPDispatchRuleInfo, _: Mask, extra: set[str]) -> Mapping[str, object]:
+    """The agents and settings of the room. `extra` gets other settings, and further agents with other metadata."""
+    room = info.room_config
+    agents = room.agents
+    found: dict[str, Any] = {"agent_name": "", "agent_metadata": ""}
+    if agents:
+        found["agent_name"], found["agent_metadata"] = agents[0].agent_name, agents[0].metadata
+    if len(agents) > 1:
+        found["additional_agents"] = tuple(agent.agent_name for agent in agents[1:])
+    fields = room.ListFields()
+    if len(fields) > bool(agents):
+        found.update((attribute, getattr(room, field)) for attribute, field in _SETTINGS.items())
+        found["room_tags"] = dict(room.tags)
+        if not _ROOM_FIELDS.issuperset([field for field, _ in fields]):
+            extra.add(_FIELD)
+    if any(_has_more(agent) or agent.metadata != found["agent_metadata"] for agent in agents):
+        extra.add(_FIELD)
+    note_unknown(extra, room, *agents)
+    return found
+
+
+def _has_more(agent: RoomAgentDispatch) -> bool:
+    """Whether an agent has settings beside name and metadata."""
+    return not _AGENT_FIELDS.issuperset([field for field, _ in agent.ListFields()])
+
+
+ROOM_CONFIG: Final = Part(
+    ("agent_name", "agent_metadata", "additional_agents", *_SETTINGS, "room_tags"), _FIELD, _write, _read
+)
