@@ -197,7 +197,7 @@ def worst_by_its_parts(pattern: AnyPattern) -> Text:
     named = [*sorted(set(_characters(_parser.parse(pattern.pattern))))[:10], "~"]
     units = [*named, *(first + second for first in named for second in named if first != second)]
     texts = [again(unit, end) for unit in units for end in ("", "\0")]
-    return max(texts, key=lambda text: seconds(tried(pattern), text(600), runs=1))
+    return max(texts, key=lambda text: seconds(tried(pattern), text(600), runs=3))
 
 
 def _characters(parsed: Any) -> list[str]:
