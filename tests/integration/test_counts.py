@@ -195,7 +195,7 @@ def test_with_the_admission_policy_a_created_number_costs_one_write(finalizer_po
     with scene.counted() as calls:
         scene.numbers(10)
         numbers = scene.all_ready(10)
-    assert _kinds(scene) == {STATUS: 10}
+    assert _kinds(scene) == {STATUS: 10, EVENT: 10}
     assert sum(livekit_writes(calls).values()) == 30
     assert all(each["metadata"]["finalizers"] == ["byoc.talkifai.dev/finalizer"] for each in numbers)
     scene.number("observed", managementPolicy="Observe")
