@@ -139,7 +139,7 @@ def test_a_number_without_calls_in_and_without_credentials(site: Site) -> None:
         ([OUT, IN, replace(RULE, selection=Selection(pin=Masked("1")))], "asks for a PIN"),
         ([OUT, IN, replace(RULE, selection=Selection(callers=("+1",)))], "for some callers or called numbers only"),
         ([OUT, IN, replace(RULE, room_prefix="room ")], "spec.inbound.room.prefix must not have control characters"),
-        ([OUT, IN, replace(RULE, extra=("room_config",))], "room_config"),
+        ([OUT, IN, replace(RULE, extra=("room_config",))], "would erase fields that st"),
         ([OUT, IN, replace(RULE, agent_name="")], "names no agent"),
         ([OUT, IN, replace(RULE, agent_metadata="plain text")], "is no JSON object of texts"),
         ([OUT, IN, replace(RULE, agent_metadata='{"name": "me"}')], "dispatchRule.agentMetadata"),
