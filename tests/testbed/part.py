@@ -58,8 +58,8 @@ class Part(ABC):
     """
 
     name: str
-    ready_within_s: float = 180
-    """Generous: a machine with several test runs at once needs thirty times what an idle one does."""
+    ready_within_s: float = 300
+    """Generous: a loaded build machine needs ten times what an idle one does."""
     stop_within_s: float = 10
 
     def __init__(self, program: Path, parent: Path) -> None:
