@@ -50,7 +50,7 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
             "_inbound(spec, mark(recreate.inbound), credentials, mask)",
         ),
         (
-            "def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None)",
+            "def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse)",
             "def _inbound(spec, mark, credentials, mask)",
         ),
     ),

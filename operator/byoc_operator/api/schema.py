@@ -83,10 +83,15 @@ ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 _INT32: dict[str, Any] = {"format": "int32"}
 
 
-class SecretKeyRef(Model):
-    """Names one key of a Secret in the namespace of the object."""
+class SecretRef(Model):
+    """Names a Secret in the namespace of the object. `api.secret_references` finds every field of such a type."""
 
     name: str = Field(max_length=253, description="Name of the Secret. Example: twilio-sip")
+
+
+class SecretKeyRef(SecretRef):
+    """Names a Secret with a SIP user name in the key `username`, and the key of the password."""
+
     key: str = Field(
         default="password",
         max_length=253,
@@ -120,7 +125,13 @@ class InboundSpec(Model):
     authentication: Authentication = Field(
         default=Authentication.NONE,
         description="What a calling trunk must prove. None: nothing. Digest: it must answer a challenge with the "
-        "credentials of this number (needs `sipPasswordSecretRef`; Twilio's SIP trunks cannot).",
+        "credentials of `credentialsSecretRef`, else of this number (`sipPasswordSecretRef`); Twilio's SIP trunks "
+        "cannot.",
+    )
+    credentials_secret_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="Secret with the user name (key `username`) and the password that a calling trunk must prove, in "
+        "the same namespace; needs authentication Digest. Absent: the credentials of `sipPasswordSecretRef`.",
     )
     ring_timeout_seconds: int | None = Field(
         default=None,

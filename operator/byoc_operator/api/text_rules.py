@@ -20,6 +20,8 @@ from .rule import (
     pattern_rule,
     whole,
 )
+from .schema import SecretKeyRef
+from .secret_references import PATHS, TYPES
 
 _UNSEEN: Final = "such as a zero width space, a soft hyphen, a direction mark or a byte order mark"
 
@@ -46,6 +48,31 @@ def _visible_rule(node: str, hidden: str) -> Rule:
     return naming(rule)
 
 
+def _reference_rules(path: str) -> tuple[Rule, ...]:
+    """The rules for a reference to a Secret; those for its key, if the reference names the key of a password."""
+    name = pattern_rule(
+        f"{path}.name",
+        "must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
+        grammar.DNS_SUBDOMAIN,
+    )
+    if not issubclass(TYPES[path], SecretKeyRef):
+        return (naming(name),)
+    key = pattern_rule(
+        f"{path}.key",
+        "must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
+        grammar.DATA_KEY,
+    )
+    not_the_user_name = Rule(
+        node=f"{path}.key",
+        message="must not be username, the key that is read as SIP user name; put the password under another key, "
+        "such as password",
+        cel='self != "username"',
+        holds=lambda key: key != "username",
+        form=TextForm(none=(whole("username"),)),
+    )
+    return naming(name), naming(key), not_the_user_name
+
+
 TEXT_RULES: Final = (
     _without_controls("friendlyName"),
     _visible_rule("friendlyName", HIDDEN_IN_TEXT),
@@ -59,28 +86,7 @@ TEXT_RULES: Final = (
         grammar.USER_NAME,
     ),
     _visible_rule("sipUsername", HIDDEN),
-    naming(
-        pattern_rule(
-            "sipPasswordSecretRef.name",
-            "must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
-            grammar.DNS_SUBDOMAIN,
-        )
-    ),
-    naming(
-        pattern_rule(
-            "sipPasswordSecretRef.key",
-            "must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
-            grammar.DATA_KEY,
-        )
-    ),
-    Rule(
-        node="sipPasswordSecretRef.key",
-        message="must not be username, the key that is read as SIP user name; put the password under another key, "
-        "such as password",
-        cel='self != "username"',
-        holds=lambda key: key != "username",
-        form=TextForm(none=(whole("username"),)),
-    ),
+    *(rule for path in PATHS for rule in _reference_rules(path)),
     Rule(
         node="outbound.destinationCountry",
         message="must be a country as two letters of ISO 3166-1, such as US or GB (not UK)",
