@@ -18,7 +18,7 @@ from .recorded_status import (
     MAX_OTHER_CREDENTIALS,
     MAX_PATHS,
 )
-from .schema import ATOMIC, Model
+from .schema_types import ATOMIC, Model
 
 _TIME: dict[str, Any] = {"format": "date-time"}
 _TRISTATE: dict[str, Any] = {"enum": ["True", "False", "Unknown"]}

@@ -12,7 +12,8 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
-from .schema import PhoneNumberSpec, SecretRef
+from .schema import PhoneNumberSpec
+from .schema_types import SecretRef
 
 SIP_PASSWORD: Final = "sipPasswordSecretRef"  # noqa: S105 - a path
 INBOUND_CREDENTIALS: Final = "inbound.credentialsSecretRef"

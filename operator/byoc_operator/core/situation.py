@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
-from ..api.schema import DeletionPolicy, PhoneNumberSpec, SecretKeyRef
+from ..api.schema import DeletionPolicy, PhoneNumberSpec
+from ..api.schema_types import SecretKeyRef
 from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD, Reference, references
 from .adoption import Adoption, adoption_of
 from .conflict import marked_elsewhere

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..api.carriers import Carrier, host_of
-from ..api.schema import Authentication, MediaEncryption, PhoneNumberSpec, SecretKeyRef
+from ..api.schema import Authentication, MediaEncryption, PhoneNumberSpec
+from ..api.schema_types import SecretKeyRef
 from ..core.desired import allowed_addresses, preset_of
 from ..core.origination import OWN_PORT, origination_uri, parse_endpoint
 
