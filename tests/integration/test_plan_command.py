@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 
 from integration.commands import livekit_secret, run, told_deployment
 from integration.scene import BASE, LABEL, Scene, fresh_number, livekit_writes
@@ -27,9 +28,15 @@ def planned(stage: Scene) -> Iterator[Scene]:
         yield stage
 
 
+def in_livekit(scene: Scene) -> list[bytes]:
+    """All objects of LiveKit, as it sends them."""
+    found: list[Message] = [*scene.sip.inbound(), *scene.sip.outbound(), *scene.sip.rules()]
+    return sorted(each.SerializeToString(deterministic=True) for each in found)
+
+
 def plan(scene: Scene, *args: str, stdin: str = "", ends_with: int) -> str:
     """What the command prints on both outputs; no credential is among it, and nobody's objects were written."""
-    held = {trunk.sip_trunk_id: trunk.SerializeToString() for trunk in (*scene.sip.inbound(), *scene.sip.outbound())}
+    held = in_livekit(scene)
     stored = [(each["metadata"]["name"], each["metadata"]["resourceVersion"]) for each in scene.all()]
     done = run(scene, "plan", "-n", scene.namespace, *args, stdin=stdin)
     told = done.stdout + done.stderr
@@ -37,8 +44,7 @@ def plan(scene: Scene, *args: str, stdin: str = "", ends_with: int) -> str:
     for secret in (USER, PASSWORD, OTHER_PASSWORD, scene.bed.livekit.key, scene.bed.livekit.secret):
         assert secret not in told
     assert stored == [(each["metadata"]["name"], each["metadata"]["resourceVersion"]) for each in scene.all()]
-    now = {trunk.sip_trunk_id: trunk.SerializeToString() for trunk in (*scene.sip.inbound(), *scene.sip.outbound())}
-    assert now == held, "the plan changed LiveKit"
+    assert in_livekit(scene) == held, "the plan changed LiveKit"
     return told
 
 
