@@ -123,7 +123,7 @@ class Conversion(Generic[_Object, _Info]):
         for attribute, field, form in self._forms:
             values[attribute] = form.read(info, field, extra)
         for part in self._parts:
-            values.update(part.read(info, mask, extra))
+            part.read(info, values, extra)
         for attribute, read in self._beside:
             values[attribute] = read(info, mask, extra)
         if self._withholds and not lists_passwords:

@@ -3,7 +3,7 @@
 If a message has settings that our value does not have, the name of LiveKit's field goes into `extra`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
@@ -49,14 +49,14 @@ class Part(NamedTuple):
     """How fields are written and read that stand together in one message inside LiveKit's message.
 
     `attributes`: of our value. `field`: LiveKit's field with the inner message. `write`: sets it from our value.
-    `read`: returns the values by attribute, without those that have their default, and adds to the set the names of
-    fields with settings that our value does not have.
+    `read`: puts the values by attribute into the dictionary, perhaps without those that have their default, and adds to
+    the set the names of fields with settings that our value does not have.
     """
 
     attributes: tuple[str, ...]
     field: str
     write: Callable[[Any, Any], None]
-    read: Callable[[Any, Mask, set[str]], Mapping[str, object]]
+    read: Callable[[Any, dict[str, Any], set[str]], None]
 
 
 def _write_transport(info: SIPOutboundTrunkInfo, field: str, transport: str) -> None:

@@ -4,14 +4,15 @@ Most rules have one agent and no settings. They are read without a look at the s
 thousands of rules. Messages: livekit/protocol `protobufs/livekit_room.proto`, `livekit_agent_dispatch.proto`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, Final
 
+from google.protobuf.descriptor import FieldDescriptor
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.room import RoomConfiguration
 from livekit.protocol.sip import SIPDispatchRuleInfo
 
-from ..core.trunk import DispatchRule, Mask
+from ..core.trunk import DispatchRule
 from .forms import Part, note_unknown
 
 _FIELD: Final = "room_config"
@@ -27,6 +28,8 @@ _SETTINGS: Final = {
 _ROOM_FIELDS = frozenset(
     RoomConfiguration.DESCRIPTOR.fields_by_name[name] for name in ("agents", "tags", *_SETTINGS.values())
 )
+_NOBODY: Final = RoomAgentDispatch()
+_Fields = Sequence[tuple[FieldDescriptor, Any]]
 _AGENT_FIELDS = frozenset(RoomAgentDispatch.DESCRIPTOR.fields_by_name[name] for name in ("agent_name", "metadata"))
 
 
@@ -39,25 +42,30 @@ def _write(info: SIPDispatchRuleInfo, rule: DispatchRule) -> None:
     room.tags.update(rule.room_tags)
 
 
-def _read(info: SIPDispatchRuleInfo, _: Mask, extra: set[str]) -> Mapping[str, object]:
+def _read(info: SIPDispatchRuleInfo, values: dict[str, Any], extra: set[str]) -> None:
     """The agents and settings of the room. `extra` gets other settings, and further agents with other metadata."""
     room = info.room_config
     agents = room.agents
-    found: dict[str, Any] = {"agent_name": "", "agent_metadata": ""}
-    if agents:
-        found["agent_name"], found["agent_metadata"] = agents[0].agent_name, agents[0].metadata
-    if len(agents) > 1:
-        found["additional_agents"] = tuple(agent.agent_name for agent in agents[1:])
-    fields = room.ListFields()
-    if len(fields) > bool(agents):
-        found.update((attribute, getattr(room, field)) for attribute, field in _SETTINGS.items())
-        found["room_tags"] = dict(room.tags)
-        if not _ROOM_FIELDS.issuperset([field for field, _ in fields]):
-            extra.add(_FIELD)
-    if any(_has_more(agent) or agent.metadata != found["agent_metadata"] for agent in agents):
+    first = agents[0] if agents else _NOBODY
+    values["agent_name"], values["agent_metadata"] = first.agent_name, first.metadata
+    if _has_more(first):
         extra.add(_FIELD)
-    note_unknown(extra, room, *agents)
-    return found
+    fields = room.ListFields()
+    if len(fields) > 1 or len(agents) != 1:
+        _read_more(room, fields, values, extra)
+    note_unknown(extra, room, first)
+
+
+def _read_more(room: RoomConfiguration, fields: _Fields, values: dict[str, Any], extra: set[str]) -> None:
+    """Further agents, and the settings. `fields`: those of the room that are set."""
+    more = room.agents[1:]
+    values["additional_agents"] = tuple(agent.agent_name for agent in more)
+    values.update((attribute, getattr(room, field)) for attribute, field in _SETTINGS.items())
+    values["room_tags"] = dict(room.tags)
+    others = not _ROOM_FIELDS.issuperset([field for field, _ in fields])
+    if others or any(_has_more(agent) or agent.metadata != values["agent_metadata"] for agent in more):
+        extra.add(_FIELD)
+    note_unknown(extra, *more)
 
 
 def _has_more(agent: RoomAgentDispatch) -> bool:
