@@ -10,14 +10,13 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from livekit.protocol.agent_dispatch import RoomAgentDispatch
 
 from .wire import fields_of
 
 UNKNOWN = "unknown"
 """Stands for fields that our version of the protocol does not have."""
 
-_KEYS: Mapping[str, str] = {RoomAgentDispatch.DESCRIPTOR.full_name: "agent_name"}
+_KEYS: Mapping[str, str] = {"livekit.RoomAgentDispatch": "agent_name"}
 """For messages that are entries of a list: the field that says which entry of another list is the same one."""
 
 _SHORTEST_TEXT = 4
