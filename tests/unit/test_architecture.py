@@ -45,8 +45,8 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "google": tuple(
         f"livekit_sip.{each}"
         for each in (
-            *("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map"),
-            *("room_config", "rooms"),
+            *("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map", "rooms"),
+            *("remainder", "room_config", "wire"),
         )
     ),
     "kubernetes": ("cluster.api",),

@@ -38,23 +38,26 @@ class FieldForm(NamedTuple):
 
     `write`: sets a field of a message to our value. `read`: returns our value of a field of a message, and adds to the
     set the names of fields with settings that our value does not have. `also`: other LiveKit fields that `read` reads.
+    `parts`: what our value has of LiveKit's message, as paths such as `media.encryption`; empty: the whole field.
     """
 
     write: Callable[[Any, str, Any], None]
     read: Callable[[Any, str, set[str]], object]
     also: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
-class Part(NamedTuple):
+class Group(NamedTuple):
     """How fields are written and read that stand together in one message inside LiveKit's message.
 
     `attributes`: of our value. `field`: LiveKit's field with the inner message. `write`: sets it from our value.
     `read`: puts the values by attribute into the dictionary, perhaps without those that have their default, and adds to
-    the set the names of fields with settings that our value does not have.
+    the set the names of fields with settings that our value does not have. `parts`: as in `FieldForm`.
     """
 
     attributes: tuple[str, ...]
     field: str
+    parts: tuple[str, ...]
     write: Callable[[Any, Any], None]
     read: Callable[[Any, dict[str, Any], set[str]], None]
 
@@ -154,5 +157,7 @@ def digest(text: str, mask: Mask) -> Masked | None:
 
 TRANSPORT = FieldForm(_write_transport, _read_transport)
 SECONDS = FieldForm(_write_seconds, _read_seconds)
-ENCRYPTION = FieldForm(_write_encryption, _read_encryption, also=("media",))
+ENCRYPTION = FieldForm(
+    _write_encryption, _read_encryption, also=("media",), parts=("media.encryption", "media_encryption")
+)
 ROOM = FieldForm(_write_room, _read_room, also=("media",))

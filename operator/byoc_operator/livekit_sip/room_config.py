@@ -13,7 +13,7 @@ from livekit.protocol.room import RoomConfiguration
 from livekit.protocol.sip import SIPDispatchRuleInfo
 
 from ..core.trunk import DispatchRule
-from .forms import Part, note_unknown
+from .forms import Group, note_unknown
 
 _FIELD: Final = "room_config"
 
@@ -73,6 +73,10 @@ def _has_more(agent: RoomAgentDispatch) -> bool:
     return not _AGENT_FIELDS.issuperset([field for field, _ in agent.ListFields()])
 
 
-ROOM_CONFIG: Final = Part(
-    ("agent_name", "agent_metadata", "additional_agents", *_SETTINGS, "room_tags"), _FIELD, _write, _read
+ROOM_CONFIG: Final = Group(
+    ("agent_name", "agent_metadata", "additional_agents", *_SETTINGS, "room_tags"),
+    _FIELD,
+    tuple(f"{_FIELD}.{path}" for path in ("agents.agent_name", "agents.metadata", "tags", *_SETTINGS.values())),
+    _write,
+    _read,
 )
