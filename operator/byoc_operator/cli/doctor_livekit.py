@@ -9,8 +9,8 @@ from ..api.conditions import Reason, Verdict
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject
 from ..diagnosis.facts import LiveKitSeen
 from ..errors import Failure
+from ..livekit_sip.endpoint import Endpoint, is_cloud
 from ..livekit_sip.gateway import SipGateway
-from ..livekit_sip.session import Endpoint, is_cloud
 from .livekit_access import LiveKitAccess
 
 NOBODY = "ST_byocdoctornobody"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ..core.trunk import CLASSES, DELETE_ORDER, Mask, SipObject
-from ..livekit_sip.session import Endpoint, is_cloud
+from ..livekit_sip.endpoint import Endpoint, is_cloud
 from .doctor_livekit import ReadLiveKit
 from .livekit_access import LiveKitAccess
 

@@ -22,8 +22,8 @@ from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Mask, OutboundTrunk
 from byoc_operator.diagnosis.network import Network
 from byoc_operator.errors import Stalled, Unavailable
+from byoc_operator.livekit_sip.endpoint import Endpoint
 from byoc_operator.livekit_sip.fake import FakeLiveKit
-from byoc_operator.livekit_sip.session import Endpoint
 from golden import check
 from kubectl import FORBIDDEN, Cluster
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest

@@ -18,7 +18,7 @@ from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Stalled, Unavailable
 from byoc_operator.livekit_sip import client as client_module
 from byoc_operator.livekit_sip import session
-from byoc_operator.livekit_sip.session import is_cloud
+from byoc_operator.livekit_sip.endpoint import is_cloud
 
 
 def paging(ids: list[str], size: int, seen: list[str]) -> Answer:
