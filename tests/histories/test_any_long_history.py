@@ -22,8 +22,8 @@ from byoc_operator.livekit_sip.faults import Hang
 from operated import LEASE, NAME, NAMESPACE, PASSWORD, PHONE, SWEEP_S, SYSTEM, USER, World, candidate, manifest
 from virtual_time import VirtualTimeLoop, in_virtual_time
 
-TWIN, OTHER = "twin", "other"
-PHONES = {NAME: PHONE, TWIN: PHONE, OTHER: "+15550100001"}
+SECOND, OTHER = "second", "other"
+PHONES = {NAME: PHONE, SECOND: PHONE, OTHER: "+15550100001"}
 NEW_PASSWORD = "another-secret-text"
 DOWN = Unavailable(
     Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."

@@ -228,11 +228,11 @@ def test_a_number_of_another_namespace_is_never_dialled(scene: Scene, dial_out: 
         dial_out.main(["--from", phone, "--to", _TO, "--dry-run"])
 
 
-def test_a_waiting_twin_changes_nothing_for_the_look_ups(scene: Scene) -> None:
+def test_a_claimant_changes_nothing_for_the_look_ups(scene: Scene) -> None:
     phone = scene.number(outboundAgentId="agent_sales")
     trunk = scene.ready()["status"]["outboundTrunkId"]
-    scene.number("twin", phoneNumber=phone, outboundAgentId="agent_other")
-    scene.told("NumberClaimed", "twin")
+    scene.number("claimant", phoneNumber=phone, outboundAgentId="agent_other")
+    scene.told("NumberClaimed", "claimant")
     shown = json.loads(_dial_out(scene, "--from", phone, "--to", _TO, "--dry-run").stdout)
     assert shown["sipParticipant"]["sipTrunkId"] == trunk
     looked_up = _look_up(scene, phone)

@@ -15,7 +15,7 @@ from livekit.api.twirp_client import ServerError, ServerErrorCode, SipCallError
 
 from ..api.conditions import Reason
 from ..api.printable import shortened
-from ..errors import Conflict, Failure, Gone, Stalled, Unavailable
+from ..errors import Failure, Gone, Occupied, Stalled, Unavailable
 from .room_port import NotConnected
 
 _QUOTE_LENGTH = 300
@@ -121,7 +121,7 @@ def _from_answer(error: ServerError, credentials: Iterable[str]) -> Failure:  # 
         case (HTTPStatus.NOT_IMPLEMENTED, _):
             return _too_old()
         case (HTTPStatus.CONFLICT, ServerErrorCode.ALREADY_EXISTS):
-            return _conflict(words)
+            return _occupied(words)
         case (HTTPStatus.BAD_REQUEST, code):
             return _from_refusal(code, words)
         case (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _):
@@ -147,7 +147,7 @@ def _from_not_found(code: str, words: str) -> Failure:
 
 def _from_refusal(code: str, words: str) -> Failure:
     if any(conflict in words for conflict in _CONFLICTS):
-        return _conflict(words)
+        return _occupied(words)
     if code == ServerErrorCode.UNKNOWN and not words:
         # LiveKit always gives a message. This answer comes from a proxy, or from a TLS port that got plain HTTP.
         return _wrong_address(f"answers with HTTP {HTTPStatus.BAD_REQUEST}")
@@ -182,8 +182,8 @@ def _reply_too_long() -> Stalled:
     return Stalled(Reason.LIVEKIT_MISCONFIGURED, message, server_wide=True)
 
 
-def _conflict(words: str) -> Conflict:
-    return Conflict(Reason.NUMBER_CONFLICT, f"LiveKit refuses: {words}")
+def _occupied(words: str) -> Occupied:
+    return Occupied(Reason.NUMBER_CONFLICT, f"LiveKit refuses: {words}")
 
 
 def _rate_limited(retry_after_s: float | None) -> Unavailable:

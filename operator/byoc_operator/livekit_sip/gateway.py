@@ -12,7 +12,7 @@ class SipGateway(Protocol):
 
     A fault of the whole server raises `Unavailable(LiveKitUnavailable | LiveKitRateLimited)` or
     `Stalled(LiveKitUnauthorized | LiveKitMisconfigured | LiveKitTooOld, server_wide=True)`. A refused object raises
-    `Stalled(RejectedByLiveKit)` or `Conflict`. `replace` raises `Gone` for an object that no longer exists.
+    `Stalled(RejectedByLiveKit)` or `Occupied`. `replace` raises `Gone` for an object that no longer exists.
     """
 
     async def probe(self) -> None:

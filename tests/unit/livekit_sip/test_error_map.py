@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from livekit.api.twirp_client import ServerError, ServerErrorCode
 from yarl import URL
 
-from byoc_operator.errors import Conflict, Failure, Gone, Stalled, Unavailable
+from byoc_operator.errors import Failure, Gone, Occupied, Stalled, Unavailable
 from byoc_operator.livekit_sip.error_map import (
     LIBRARY_ERRORS,
     NotLiveKit,
@@ -27,7 +27,7 @@ UNAUTHORIZED = (Stalled, "LiveKitUnauthorized")
 MISCONFIGURED = (Stalled, "LiveKitMisconfigured")
 TOO_OLD = (Stalled, "LiveKitTooOld")
 REJECTED = (Stalled, "RejectedByLiveKit")
-CONFLICT = (Conflict, "NumberConflict")
+CONFLICT = (Occupied, "NumberConflict")
 GONE = (Gone, "Pending")
 LIMITED = (Unavailable, "LiveKitRateLimited")
 UNKNOWN = (Unavailable, "LiveKitUnavailable", True)  # the outcome is unknown
