@@ -35,7 +35,7 @@ def operator_seen(operator: Operator, number: PhoneNumber | None, swept_s: float
 
 async def sweep_age(cluster: Cluster, operator: Operator, now_s: float) -> float | None:
     """Seconds since the leader's last good sweep, None if its metrics cannot be read through the API server."""
-    pod = next((pod.name for pod in operator.pods or () if (operator.leader or "").startswith(pod.name)), "")
+    pod = operator.leader_pod
     if not pod:
         return None
     port = (operator.settings or {}).get("BYOC_HTTP_PORT") or _PORT

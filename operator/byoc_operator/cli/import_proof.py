@@ -46,9 +46,9 @@ class Imported:
 
 def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
     """The set as a manifest. `secret`: name of its Secret. Raises `NotSaid` if the manifest would change anything."""
-    owner = next((each.key for each in world.numbers or () if each.phone_number == found.phone_number), None)
-    if owner is not None:
-        raise NotSaid(f"ByocPhoneNumber {owner} has its number already")
+    others = world.numbers.by_phone.get(found.phone_number) if world.numbers else None
+    if others:
+        raise NotSaid(f"ByocPhoneNumber {others[0].key} has its number already")
     world = replace(world, installation=replace(world.installation, adoption_allowed=True))
     said = stated(found, world.installation)
     spec = dict(said.spec)

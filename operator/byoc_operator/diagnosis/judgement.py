@@ -10,19 +10,17 @@ from ..api.recorded_status import Finding
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy, PhoneNumberSpec
 from ..core.assessment import Assessment, assess
-from ..core.credentials import USERNAME_KEY, Credentials, SecretFacts, SecretRules, resolve
+from ..core.credentials import Credentials, SecretFacts, SecretRules, resolve
 from ..core.desired import Installation
-from ..core.holders import allocation_of
+from ..core.field_changes import credential_paths
+from ..core.holders import Listed
+from ..core.outside_view import claimed_by_another, secret_as_in_livekit
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
 from ..core.situation import ClusterFacts, owned_of, secret_use, situation_of
 from ..core.snapshot import Snapshot
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask
 from .facts import Facts, LiveKitSeen, SecretSeen, Unseen
-
-_CREDENTIAL_PATHS = frozenset(
-    {"outboundTrunk.username", "outboundTrunk.password", "inboundTrunk.username", "inboundTrunk.password"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Judged:
         """Paths of the fields that are otherwise than they should be."""
         found = [path for each in self.changes(kind) if isinstance(each, Replace) for path in each.fields]
         found += [f"{kind}.metadata" for each in self.changes(kind) if isinstance(each, Remark)]
-        return tuple(path for path in found if not (self.assumed and path in _CREDENTIAL_PATHS))
+        return tuple(path for path in found if not (self.assumed and path in credential_paths()))
 
     def missing(self, kind: Kind) -> bool:
         """Whether LiveKit lacks an object that should be there."""
@@ -96,8 +94,12 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
     snapshot = Snapshot.holding(livekit.objects)
     managed = _as_managed(number)
     owned = owned_of(managed, snapshot, installation)
-    secret, assumed = _secret(facts, number, mask, owned)
-    claimed = _claimed(facts, number, snapshot, installation)
+    listed = None if isinstance(facts.numbers, Unseen) else Listed.of(facts.numbers)
+    claimed = claimed_by_another(number, listed, snapshot, installation)
+    secret, assumed = _readable(facts, mask), False
+    if secret is None and number.secret_name:
+        unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
+        secret, assumed = secret_as_in_livekit(unread, facts.now_s), True
     cluster = ClusterFacts(secret=secret, claimed=claimed)
     situation = situation_of(managed, snapshot, cluster, installation, mask)
     return Judged(
@@ -118,41 +120,7 @@ def _as_managed(number: PhoneNumber) -> PhoneNumber:
     return replace(number, deleting=False, management_policy=ManagementPolicy.MANAGE, requested=requested)
 
 
-def _claimed(facts: Facts, number: PhoneNumber, snapshot: Snapshot, installation: Installation) -> Verdict | None:
-    """Why the number is another's. Who may not see all namespaces is told what the status says."""
-    if not isinstance(facts.numbers, Unseen):
-        return allocation_of(number.phone_number, facts.numbers, snapshot, installation).verdict(number)
-    ready = number.status.ready
-    if number.is_current and ready.reason == Reason.NUMBER_CLAIMED:
-        return Verdict(Reason.NUMBER_CLAIMED, ready.message)
-    return None
-
-
-def _secret(facts: Facts, number: PhoneNumber, mask: Mask, owned: Owned) -> tuple[SecretFacts | None, bool]:
-    """The Secret to judge with: where it gives no credentials, those that LiveKit has are taken for right."""
-    known = credentials(facts, mask)
-    ref = number.spec.sip_password_secret_ref if number.spec else None
-    if ref is None:
-        return None, False
-    if isinstance(known, Credentials) and isinstance(facts.secret, SecretSeen):
-        return facts.secret.facts, False
-    trunk = next(iter(owned.outbound), None)
-    nobody = Masked("not known")
-    values = {
-        ref.key: (trunk.password if trunk else None) or nobody,
-        USERNAME_KEY: (trunk.username if trunk else None) or nobody,
-    }
-    version = number.status.credentials.resource_version if number.status.credentials else ""
-    return (
-        SecretFacts(
-            namespace=number.key.namespace,
-            name=ref.name,
-            resource_version=version,
-            type="Opaque",
-            watched=True,
-            changed_at=facts.now_s,
-            values=values,
-            sealed=frozenset(values),
-        ),
-        True,
-    )
+def _readable(facts: Facts, mask: Mask) -> SecretFacts | None:
+    """The Secret, None if it gives no credentials as far as it can be read."""
+    usable = isinstance(credentials(facts, mask), Credentials)
+    return facts.secret.facts if usable and isinstance(facts.secret, SecretSeen) else None

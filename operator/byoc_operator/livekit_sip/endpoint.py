@@ -22,6 +22,21 @@ class Endpoint:
     paged: bool = False
 
 
+def same_server(one: str, other: str) -> bool:
+    """Whether two URLs name one server: ws and http are the same, and so are a default port and none."""
+    return _server(one) == _server(other)
+
+
+def _server(url: str) -> tuple[bool, str, int | None, str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return (False, url, None, "")
+    secure = parts.scheme in ("wss", "https")
+    return (secure, parts.hostname or "", port or (443 if secure else 80), parts.path.rstrip("/"))
+
+
 def is_cloud(url: str) -> bool:
     """Whether the URL is one of LiveKit Cloud, which pages its lists; livekit-server returns all objects at once."""
     return (urlsplit(url).hostname or "").endswith(".livekit.cloud")
