@@ -4,20 +4,22 @@ A number that is paused, or whose managementPolicy is Observe, is judged as if t
 says that it does not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy
 from ..core.assessment import Assessment, assess
+from ..core.assumed_secrets import assumed_secret
 from ..core.credentials import SecretFacts
+from ..core.credentials_in_use import SecretsByName
 from ..core.desired import Installation
 from ..core.field_changes import ObjectChange, credential_paths, object_changes
 from ..core.holders import Listed
-from ..core.outside_view import claimed_by_another, secret_as_in_livekit
+from ..core.outside_view import claimed_by_another
 from ..core.plan import Change, Replace
-from ..core.situation import ClusterFacts, Situation, situation_of
+from ..core.situation import ClusterFacts, Situation, secret_uses, situation_of
 from ..core.snapshot import Snapshot
 from ..core.trunk import Mask
 
@@ -27,7 +29,7 @@ _OBSERVES = "managementPolicy is Observe: nothing is written to LiveKit; Manage 
 
 @dataclass(frozen=True, slots=True)
 class SecretSeen:
-    """The Secret of a number. `facts`: None if there is none. `unknown`: why it is not known, empty if it is."""
+    """A Secret of a number. `facts`: None if there is none. `unknown`: why it is not known, empty if it is."""
 
     facts: SecretFacts | None
     unknown: str = ""
@@ -59,17 +61,18 @@ class World:
     now_s: float = 0.0
 
 
-def plan_of(number: PhoneNumber, secret: SecretSeen | None, world: World) -> Plan:
-    """What the operator would do with a number. `secret`: None if the number names none."""
+def plan_of(number: PhoneNumber, seen: Mapping[str, SecretSeen], world: World) -> Plan:
+    """What the operator would do with a number. `seen`: the Secrets that the number uses, by name."""
     managed = _as_managed(number)
-    assumed = secret.unknown if secret is not None else ""
+    assumed = "; ".join(each.unknown for each in seen.values() if each.unknown)
     claimed = None
     if not number.deleting:
         claimed = claimed_by_another(number, world.numbers, world.snapshot, world.installation)
-    facts = secret.facts if secret is not None else None
+    secrets: dict[str, SecretFacts | None] = {name: each.facts for name, each in seen.items()}
     if assumed:
-        facts = secret_as_in_livekit(_situation(managed, None, claimed, world), world.now_s)
-    situation = _situation(managed, facts, claimed, world)
+        unknown = {name for name, each in seen.items() if each.unknown}
+        secrets |= _as_in_livekit(managed, _situation(managed, {}, claimed, world), unknown, world.mask)
+    situation = _situation(managed, secrets, claimed, world)
     assessment = assess(situation, world.installation, world.mask, world.now_s)
     changes = _without_credentials(assessment.changes) if assumed else assessment.changes
     return Plan(
@@ -81,8 +84,8 @@ def plan_of(number: PhoneNumber, secret: SecretSeen | None, world: World) -> Pla
     )
 
 
-def _situation(number: PhoneNumber, facts: SecretFacts | None, claimed: Verdict | None, world: World) -> Situation:
-    cluster = ClusterFacts(secret=facts, claimed=claimed)
+def _situation(number: PhoneNumber, secrets: SecretsByName, claimed: Verdict | None, world: World) -> Situation:
+    cluster = ClusterFacts(secrets, claimed=claimed)
     return situation_of(number, world.snapshot, cluster, world.installation, world.mask)
 
 
@@ -97,6 +100,15 @@ def _held(number: PhoneNumber, assessment: Assessment) -> str:
     if number.deleting or not (assessment.changes or assessment.pending):
         return ""
     return _PAUSED if number.requested.paused else _OBSERVES if number.observes else ""
+
+
+def _as_in_livekit(
+    number: PhoneNumber, situation: Situation, names: Collection[str], mask: Mask
+) -> dict[str, SecretFacts]:
+    """Secrets with what the number's objects in LiveKit have: for who may not read them, nothing changes there."""
+    owned = situation.owned + situation.adoption.taken
+    uses = secret_uses(number, mask)
+    return {name: assumed_secret(number, [use for use in uses if use.name == name], owned) for name in names}
 
 
 def _without_credentials(changes: Iterable[Change]) -> tuple[Change, ...]:

@@ -1,6 +1,6 @@
 """The Secrets of numbers, read and opened as the operator does it, as far as the user may see them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ..api.conditions import Verdict
@@ -8,7 +8,7 @@ from ..api.resource import PhoneNumber
 from ..cluster.answers import Forbidden
 from ..core.credentials import KEYS_SECRET, Field, Reading
 from ..core.secret_facts import secret_facts
-from ..core.situation import secret_use
+from ..core.situation import secret_uses
 from ..errors import OperatorError, Stalled
 from ..sealing.sealed import open_with
 from ..sealing.store import keys_in
@@ -29,14 +29,19 @@ class Secrets:
         self._given = given
         self._opener: _Opener | None = None
 
-    async def of(self, number: PhoneNumber, around: Surroundings) -> SecretSeen | None:
-        """The Secret of a number as far as it can be read; None if the number names none."""
-        use = secret_use(number, around.mask)
-        if use is None:
-            return None
-        where = f"Secret {use.namespace}/{use.name}"
+    async def of(self, number: PhoneNumber, around: Surroundings) -> dict[str, SecretSeen]:
+        """The Secrets that a number uses, as far as they can be read, by name."""
+        used: dict[str, set[str]] = {}
+        for use in secret_uses(number, around.mask):
+            used.setdefault(use.name, set()).update(each.key for each in use.keys)
+        namespace = number.key.namespace
+        return {name: await self._seen(namespace, name, keys, around) for name, keys in used.items()}
+
+    async def _seen(self, namespace: str, name: str, used: Collection[str], around: Surroundings) -> SecretSeen:
+        """A Secret as far as it can be read. `used`: the keys that the number uses."""
+        where = f"Secret {namespace}/{name}"
         try:
-            raw = self._given.get((use.namespace, use.name)) or await self._cluster.secret(use.namespace, use.name)
+            raw = self._given.get((namespace, name)) or await self._cluster.secret(namespace, name)
         except OperatorError as exc:
             return SecretSeen(None, f"{where}: {why_not(exc)}")
         if raw is None:
@@ -44,8 +49,7 @@ class Secrets:
         opener = await self._opened_by()
         rules = around.installation.secret_rules
         facts = secret_facts(raw, Reading(around.mask, opener.open), labelled_only=rules.labelled_only)
-        used = {use.key} if use.username else {use.key, "username"}
-        if opener.why and used & facts.sealed:
+        if opener.why and facts.sealed.intersection(used):
             return SecretSeen(None, f"{where}: its values are sealed, and {opener.why}")
         return SecretSeen(facts)
 

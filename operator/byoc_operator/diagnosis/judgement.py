@@ -10,25 +10,44 @@ from ..api.recorded_status import Finding
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy, PhoneNumberSpec
 from ..core.assessment import Assessment, assess
-from ..core.credentials import Credentials, SecretFacts, SecretRules, resolve
+from ..core.assumed_secrets import assumed_secret
+from ..core.credentials import Credentials, SecretFacts, SecretRules, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.field_changes import credential_paths
 from ..core.holders import Listed
-from ..core.outside_view import claimed_by_another, secret_as_in_livekit
+from ..core.outside_view import claimed_by_another
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
-from ..core.situation import ClusterFacts, owned_of, secret_use, situation_of
+from ..core.situation import ClusterFacts, owned_of, secret_uses, situation_of
 from ..core.snapshot import Snapshot
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask
 from .facts import Facts, LiveKitSeen, SecretSeen, Unseen
+
+_CREDENTIAL_PATHS = credential_paths()
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """One use of a Secret by the number, and the Secret as it was read.
+
+    `credentials`: those that the Secret gives, or why it gives none; None if it is not known.
+    """
+
+    use: SecretUse
+    secret: SecretSeen | Unseen
+    credentials: Credentials | Verdict | None
+
+    @property
+    def label(self) -> str:
+        """Namespace and name of the Secret."""
+        return f"{self.use.namespace}/{self.use.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What follows. `claimed`: why the number is another object's; `owned`: what is this object's in LiveKit.
 
-    `credentials`: those of the Secret, or why there are none; None if none are named or the Secret could not be read.
-    `assumed`: whether LiveKit's credentials were taken for right, as those of the Secret are not known.
+    `assumed`: whether LiveKit's credentials were taken for right, as those of a Secret are not known.
     """
 
     number: PhoneNumber
@@ -70,18 +89,22 @@ class Judged:
         return tuple(each for each in self.assessment.findings if each.code in codes)
 
 
-def credentials(facts: Facts, mask: Mask) -> Credentials | Verdict | None:
-    """The credentials that the Secret gives, or why it gives none; None if it is not known."""
-    if facts.number is None or not isinstance(facts.secret, SecretSeen):
-        return None
+def secret_views(facts: Facts, mask: Mask) -> tuple[SecretView, ...]:
+    """The uses of Secrets by the number, in the order of the references; empty without a valid spec."""
+    if facts.number is None:
+        return ()
     installation = facts.installation
     rules = SecretRules() if isinstance(installation, Unseen) else installation.secret_rules
-    use = secret_use(facts.number, mask)
-    if use is None:
-        return None
-    found = resolve(use, facts.secret.facts, rules)
+    uses = secret_uses(facts.number, mask)
+    return tuple(_secret_view(use, facts.secrets.get(use.name, Unseen("nobody has read it")), rules) for use in uses)
+
+
+def _secret_view(use: SecretUse, secret: SecretSeen | Unseen, rules: SecretRules) -> SecretView:
+    if isinstance(secret, Unseen):
+        return SecretView(use, secret, None)
+    found = resolve(use, secret.facts, rules)
     unopened = isinstance(found, Verdict) and found.reason is Reason.SEALING_KEY_UNKNOWN
-    return None if unopened and facts.secret.sealed_unknown else found
+    return SecretView(use, secret, None if unopened and secret.sealed_unknown else found)
 
 
 def judged(facts: Facts, mask: Mask) -> Judged | None:
@@ -96,11 +119,9 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
     owned = owned_of(managed, snapshot, installation)
     listed = None if isinstance(facts.numbers, Unseen) else Listed.of(facts.numbers)
     claimed = claimed_by_another(number, listed, snapshot, installation)
-    secret, assumed = _readable(facts, mask), False
-    if secret is None and number.secret_name:
-        unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
-        secret, assumed = secret_as_in_livekit(unread, facts.now_s), True
-    cluster = ClusterFacts(secret=secret, claimed=claimed)
+    unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
+    secrets, assumed = _secrets(facts, number, mask, unread.owned + unread.adoption.taken)
+    cluster = ClusterFacts(secrets, claimed=claimed)
     situation = situation_of(managed, snapshot, cluster, installation, mask)
     return Judged(
         number=number,
@@ -120,7 +141,17 @@ def _as_managed(number: PhoneNumber) -> PhoneNumber:
     return replace(number, deleting=False, management_policy=ManagementPolicy.MANAGE, requested=requested)
 
 
-def _readable(facts: Facts, mask: Mask) -> SecretFacts | None:
-    """The Secret, None if it gives no credentials as far as it can be read."""
-    usable = isinstance(credentials(facts, mask), Credentials)
-    return facts.secret.facts if usable and isinstance(facts.secret, SecretSeen) else None
+def _secrets(facts: Facts, number: PhoneNumber, mask: Mask, owned: Owned) -> tuple[dict[str, SecretFacts | None], bool]:
+    """The Secrets to judge with, by name, and whether one was assumed.
+
+    If a Secret gives no credentials, those that LiveKit has are taken for right.
+    """
+    views = secret_views(facts, mask)
+    assumed = {each.use.name for each in views if not isinstance(each.credentials, Credentials)}
+    found: dict[str, SecretFacts | None] = {
+        each.use.name: each.secret.facts for each in views if isinstance(each.secret, SecretSeen)
+    }
+    for name in assumed:
+        uses = [each.use for each in views if each.use.name == name]
+        found[name] = assumed_secret(number, uses, owned, facts.now_s)
+    return found, bool(assumed)

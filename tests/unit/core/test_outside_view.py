@@ -1,17 +1,15 @@
-"""What is assumed of a Secret that cannot be read, and of objects that cannot be listed."""
+"""Whose a number is, for a caller outside the pod."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.api.names import GROUP
 from byoc_operator.api.resource import Key, PhoneNumber, parse
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.holders import Listed
-from byoc_operator.core.outside_view import claimed_by_another, secret_as_in_livekit
+from byoc_operator.core.outside_view import claimed_by_another
 from byoc_operator.core.ownership import Mark, Owner
-from byoc_operator.core.situation import ClusterFacts, situation_of
 from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import OutboundTrunk
 from operated import PHONE
@@ -35,35 +33,6 @@ def number(name: str = "main", created: str = "2026-01-01T00:00:00Z", **more: An
     metadata = {"namespace": "voice", "name": name, "uid": name, "resourceVersion": "1", "generation": 1}
     spec = {"phoneNumber": PHONE, "terminationUri": "sip.example.com", "sipPasswordSecretRef": {"name": "sip"}}
     return parse({"metadata": {**metadata, "creationTimestamp": created, **more}, "spec": spec})
-
-
-def assumed(phone: PhoneNumber, *trunks: OutboundTrunk) -> dict[str, object]:
-    situation = situation_of(phone, Snapshot.holding(trunks), ClusterFacts(), INSTALLATION, MASK)
-    facts = secret_as_in_livekit(situation, 7.0)
-    assert facts is not None
-    assert facts.changed_at == 7.0
-    return dict(facts.values)
-
-
-def test_the_credentials_of_the_numbers_own_trunk_are_assumed() -> None:
-    assert assumed(number(), OURS) == {"username": MASK("user"), "password": MASK("pass")}
-
-
-def test_the_credentials_of_the_trunk_that_a_number_adopts_are_assumed() -> None:
-    adopting = number(annotations={f"{GROUP}/adopt": "ST_foreign"})
-    assert assumed(adopting, FOREIGN) == {"username": MASK("user"), "password": MASK("pass")}
-
-
-def test_the_credentials_of_a_trunk_of_others_are_not_assumed() -> None:
-    assert MASK("pass") not in assumed(number(), FOREIGN).values()
-
-
-def test_a_number_without_a_secret_has_none() -> None:
-    spec = number().spec
-    assert spec is not None
-    plain = replace(number(), spec=spec.model_copy(update={"sip_password_secret_ref": None}), secret_name="")
-    situation = situation_of(plain, Snapshot.holding([OURS]), ClusterFacts(), INSTALLATION, MASK)
-    assert secret_as_in_livekit(situation, 0.0) is None
 
 
 def test_the_older_object_has_the_number() -> None:
