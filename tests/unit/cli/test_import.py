@@ -328,6 +328,18 @@ def test_names_are_labels_and_never_twice(asked: list[tuple[str, str]]) -> None:
     assert all(len(each) <= 253 and matches(DNS_LABEL, each) for each in made)
 
 
+@pytest.mark.parametrize(
+    "id_", ["ST_x\n---\nkind: Evil\n#", "ST_x\x1b[2J", "ST_out,ST_theirs", "force", "ST_x\u2028", "S" * 65]
+)
+@pytest.mark.parametrize("of", [OUT, IN])
+def test_an_id_that_would_say_something_else_in_a_manifest_is_not_imported(site: Site, of: SipObject, id_: str) -> None:
+    rule = replace(RULE, trunk_ids=(id_,)) if of is IN else RULE
+    site.objects = [*(each for each in (OUT, IN) if each is not of), replace(of, id=id_), rule]
+    result = site.ask("import", "--all")
+    assert (result.stdout, "the ID of one of its objects" in result.stderr) == ("", True)
+    assert set(result.output) <= set(map(chr, range(32, 127))) | {"\n", "…"}
+
+
 def steps(run: Callable[[], object]) -> int:
     """How many lines of Python a call runs."""
     count = 0
