@@ -132,7 +132,7 @@ def test_numbers_are_found_by_phone_number_and_by_secret() -> None:
     cache = Cache()
     cache.seen(raw(1))
     cache.seen(raw(2, uid="u2", metadata={"name": "claimant"}))
-    assert sorted(str(each.key) for each in cache.naming(PHONE)) == ["voice/main", "voice/claimant"]
+    assert sorted(str(each.key) for each in cache.naming(PHONE)) == ["voice/claimant", "voice/main"]
     assert {str(each.key) for each in cache.users_of("voice", "sip")} == {"voice/main", "voice/claimant"}
     assert cache.users_of("elsewhere", "sip") == []
     cache.seen(raw(3, spec={"sipPasswordSecretRef": {"name": "other"}}, generation=2))

@@ -92,7 +92,7 @@ async def test_no_more_of_a_list_is_read_than_is_promised(
     error = await refusal(server.client())
     assert isinstance(error, Stalled)
     assert (error.reason, error.server_wide) == ("LiveKitMisconfigured", True)
-    assert "longer than the operator reads" in error.message
+    assert "trunks or rules is too long" in error.message
     assert sent < 2**26  # what lies in buffers between the two
 
 
