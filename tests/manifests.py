@@ -91,6 +91,7 @@ GOOD: dict[str, Spec] = {
                 "metadata": '{"tenant": "acme"}',
                 "tags": {"team": "support"},
             },
+            "recording": {"audioOnly": False, "path": "acme/{room_name}-{room_id}_{time}.{utc}"},
         },
         "outbound": {
             "headers": {"X-Account": "4711", "P-Asserted-Identity": "<sip:+19876543210@example.com>"},
@@ -216,6 +217,10 @@ def _inbound(name: str, inbound: Spec, field: str, *words: str) -> BadManifest:
 
 def _room(name: str, room: Spec, field: str, *words: str) -> BadManifest:
     return _inbound(f"room {name}", {"room": room}, f".room{field}", *words)
+
+
+def _recording(name: str, path: str, *words: str) -> BadManifest:
+    return _inbound(f"recording {name}", {"recording": {"path": path}}, ".recording.path", *words)
 
 
 def _address(name: str, address: str, *words: str) -> BadManifest:
@@ -442,6 +447,18 @@ BAD: list[BadManifest] = [
     _room("tag", {"tags": {"": "x"}}, ".tags", "keys of 1 to 253 characters"),
     _room("tag unseen", {"tags": {"a": "\ufeff"}}, ".tags", *MAP_UNSEEN, '["a"]'),
     _room("tags", {"tags": {f"a{i}": "" for i in range(17)}}, ".tags", "Too many", "16"),
+    _inbound("recording flag", {"recording": {"audioOnly": "yes"}}, ".recording.audioOnly", "must be of type boolean"),
+    *(
+        _recording(f"braces {path}", path, "must have braces only in {room_name}, {room_id}, {time} and {utc}")
+        for path in ("{room}/", "{room_name}}", "{}/", "{Room_Name}/", "{room_name/", "a\n/", "{publisher_identity}/")
+    ),
+    *(
+        _recording(f"same {path}", path, "must end with a / or have {room_name} or {room_id}", "support/{room_name}")
+        for path in ("call", "calls/call.ogg", "{time}", "calls/{utc}")
+    ),
+    *(_recording(f"dots {path}", path, "must not have two dots in a row") for path in ("../", "a/../{room_name}")),
+    _recording("long", f"{'p' * 256}/", "Too long", "256"),
+    _recording("unseen", "a\u200b/", *UNSEEN, "U+200B"),
     _inbound("metadata entries", {"agentMetadata": {f"k{i}": "" for i in range(17)}}, ".agentMetadata", "Too many"),
     *(
         _outbound(f"header {name}", {"headers": {name: "x"}}, "headers", "must not have From, To", f'wrong: ["{name}"]')

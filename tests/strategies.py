@@ -63,6 +63,13 @@ _inbound = st.fixed_dictionaries(
         "additionalAgentIds": st.lists(st.sampled_from(["agent_a", "agent_b"]), unique=True),
         "attributes": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
         "hideCallerNumber": st.booleans(),
+        "recording": st.fixed_dictionaries(
+            {},
+            optional={
+                "audioOnly": st.booleans(),
+                "path": st.sampled_from(["", "calls/", "/out/{room_name}-{time}", "{utc}_{room_id}.mp4"]),
+            },
+        ),
         "room": st.fixed_dictionaries(
             {},
             optional={

@@ -108,6 +108,7 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:NAME": EDGES,
     "api.grammar:PORT": PORTS,
     "api.grammar:USER_NAME": [*EDGES, again("a", ":")],
+    "api.grammar:RECORDING_PATH": [*EDGES, again("{time}", "{"), again("{room_"), again("a", "}")],
     "api.grammar:WITHOUT_CONTROLS": EDGES,
     "api.grammar:WITHOUT_CONTROLS_AND_EDGE_BLANKS": EDGES,
     "api.grammar:_LABEL": LABELS,

@@ -8,7 +8,7 @@ import pytest
 from livekit.api import LiveKitAPI, ServerError
 from livekit.protocol.sip import CreateSIPDispatchRuleRequest, SIPDispatchRule, SIPDispatchRuleIndividual
 
-from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject
+from byoc_operator.core.trunk import SOUND, DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject
 from byoc_operator.errors import Gone, Occupied, Stalled
 from byoc_operator.livekit_sip.gateway import SipGateway
 
@@ -123,6 +123,8 @@ def full_rule(*trunk_ids: str) -> DispatchRule:
         max_participants=3,
         room_metadata='{"tenant": "acme"}',
         room_tags={"team": "support"},
+        recording=SOUND,
+        recording_path="calls/{room_name}",
     )
 
 

@@ -89,6 +89,12 @@ NAME: Final = rf"{_EDGE}(?:[^{CONTROLS}]*{_EDGE})?"
 """A text that is not empty, without control characters, and without blanks at its ends."""
 
 WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{NAME})?"
+RECORDING_PATH: Final = rf"(?:[^{CONTROLS}{{}}]|\{{(?:room_name|room_id|time|utc)\}})*"
+"""The path of a recording: braces stand only around a placeholder that the egress service replaces.
+
+Source: livekit/egress `pkg/config/output_file.go`, `getFilenameInfo`.
+"""
+
 _NOT_QUOTED: Final = r"\x22\x5c:"
 _USER_EDGE: Final = rf"[^{CONTROLS}{BLANKS}{_NOT_QUOTED}]"
 USER_NAME: Final = rf"(?:{_USER_EDGE}(?:[^{CONTROLS}{_NOT_QUOTED}]*{_USER_EDGE})?)?"

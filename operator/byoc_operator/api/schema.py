@@ -12,7 +12,7 @@ from pydantic import Field
 
 from .carriers import Carrier
 from .schema_media import IncludeHeaders, MediaSpec
-from .schema_room import ADDITIONAL_AGENTS, PLAIN_ROOM, RoomSpec
+from .schema_room import ADDITIONAL_AGENTS, PLAIN_ROOM, RecordingSpec, RoomSpec
 from .schema_types import ATOMIC, INT32, Address, AgentId, Model, Phone, SecretKeyRef, Value
 
 MAX_CALL_DURATION_S = 86_400
@@ -185,6 +185,7 @@ class InboundSpec(Model):
         "or a like header.",
     )
     room: RoomSpec = Field(default_factory=lambda: PLAIN_ROOM, description="The room that LiveKit opens for each call.")
+    recording: RecordingSpec | None = Field(default=None, description="Records each call. Absent: no recording.")
 
 
 class OutboundSpec(Model):

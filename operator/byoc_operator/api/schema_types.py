@@ -23,6 +23,7 @@ Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that our r
 Address = Annotated[str, Field(max_length=64)]
 Codec = Annotated[str, Field(max_length=64)]
 Value = Annotated[str, Field(max_length=1024)]
+RecordingPath = Annotated[str, Field(max_length=256)]
 AgentId = Annotated[str, Field(max_length=128)]
 
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}

@@ -10,7 +10,7 @@ from ..api.carriers import Carrier, Preset, preset_for
 from ..api.text_rules import is_reserved_metadata
 from ..core.credentials import Field, problem_of
 from ..core.desired import Installation
-from ..core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
+from ..core.trunk import SOUND, DispatchRule, InboundTrunk, Masked, OutboundTrunk
 from .import_sets import ImportSet
 
 WIDE = {4: 8, 6: 16}
@@ -161,7 +161,10 @@ def _call(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
         "hideCallerNumber": rule.hide_caller_number,
         "room": _room(rule, installation),
     }
-    return {name: value for name, value in told.items() if value}
+    stated = {name: value for name, value in told.items() if value}
+    if rule.recording:
+        stated["recording"] = {"audioOnly": rule.recording == SOUND, "path": rule.recording_path}
+    return stated
 
 
 def _room(rule: DispatchRule, installation: Installation) -> dict[str, Any]:

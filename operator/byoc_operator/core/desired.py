@@ -10,12 +10,13 @@ from ..api.grammar import REMEMBERED, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from ..api.schema_media import IncludeHeaders
+from ..api.schema_room import RecordingSpec
 from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
 from .agent_job import as_metadata, inbound_job
 from .credentials import Credentials, SecretRules
 from .credentials_in_use import CredentialsInUse
 from .ownership import Mark, Owner, rule_name
-from .trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
+from .trunk import SOUND, VIDEO, DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +226,15 @@ def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> Di
         max_participants=room.max_participants or 0,
         room_metadata=room.metadata,
         room_tags=dict(room.tags),
+        recording=_recorded(inbound.recording),
+        recording_path=inbound.recording.path if inbound.recording else "",
     )
+
+
+def _recorded(recording: RecordingSpec | None) -> str:
+    if recording is None:
+        return ""
+    return SOUND if recording.audio_only else VIDEO
 
 
 def agent_names(spec: PhoneNumberSpec, installation: Installation) -> tuple[str, ...]:

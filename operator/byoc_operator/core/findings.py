@@ -54,6 +54,7 @@ class Code(StrEnum):
     ADOPTED_ID_ABSENT = "AdoptedIdAbsent"
     OTHER_INSTALLATION = "OtherInstallation"
     UNKNOWN_FIELDS_KEPT = "UnknownFieldsKept"
+    RECORDING_ON = "RecordingOn"
 
 
 MESSAGES: Mapping[Code, str] = {
@@ -103,6 +104,8 @@ MESSAGES: Mapping[Code, str] = {
     Code.UNKNOWN_FIELDS_KEPT: "LiveKit has settings of this number that a ByocPhoneNumber has no field for; the "
     "operator keeps them (BYOC_UNKNOWN_FIELDS=Keep). `unknown` is a field that is newer than the operator. The "
     f"annotation {RECREATE} takes them away.",
+    Code.RECORDING_ON: "Each call to this number is recorded (spec.inbound.recording). Whether the caller must be told "
+    "or asked is a matter of the law of the caller's country. Without a working egress service every call fails.",
 }
 """The message of each finding. `findings` appends a few IDs at most.
 
@@ -176,6 +179,7 @@ def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
         ),
         Code.METADATA_KEY_IGNORED: _listed(reserved) if inbound else None,
         Code.CALLER_NUMBER_NOT_HIDDEN: _listed(_shown_callers(spec)) if inbound else None,
+        Code.RECORDING_ON: _if(inbound and spec.inbound.recording is not None),
     }
 
 

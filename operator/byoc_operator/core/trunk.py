@@ -86,7 +86,7 @@ def _shown_as(path: str, *, always_set: bool = False, withheld: bool = False) ->
 class UnknownFields:
     """What is behind the names in an object's `extra`: paths as in LiveKit's messages, sorted, never a value.
 
-    `settings`: what the API has no word for, such as `room_config.egress`; a replace may carry it over.
+    `settings`: what the API has no word for, such as `room_preset`; a replace may carry it over.
     `contradicting`: what says something else than any object of ours, such as `rule` for a rule with a PIN; it never
     stays.
     """
@@ -200,6 +200,10 @@ OUR_SELECTION = Selection()
 """The selection of the operator's rules: every call over the rule's trunks."""
 
 
+SOUND = "Sound"
+VIDEO = "SoundAndVideo"
+
+
 @dataclass(frozen=True, slots=True)
 class DispatchRule:
     """What LiveKit does with an accepted call: a room of its own (`room_prefix`) and agents.
@@ -207,6 +211,7 @@ class DispatchRule:
     `trunk_ids`: empty for a rule that takes the calls of every trunk and of none; the operator never creates one.
     `agent_metadata`: JSON, the same for all agents. `attributes`: of the caller. Timeouts are whole seconds. 0 means
     LiveKit's default, for `max_participants` any number.
+    `recording`: what is recorded, empty for nothing; `recording_path` is then empty too.
     `selection`: not compared, because `extra` names the settings that differ from ours. A rule of ours has no numbers,
     and LiveKit lists every field of a rule.
     """
@@ -228,6 +233,8 @@ class DispatchRule:
     max_participants: int = field(default=0, metadata=_shown_as("room.maxParticipants"))
     room_metadata: str = field(default="", metadata=_shown_as("room.metadata"))
     room_tags: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("room.tags"))
+    recording: str = field(default="", metadata=_shown_as("recording"))
+    recording_path: str = field(default="", metadata=_shown_as("recording.path"))
     extra: tuple[str, ...] = ()
     unknown: UnknownFields | None = field(default=None, compare=False)
     selection: Selection = field(default=OUR_SELECTION, compare=False)

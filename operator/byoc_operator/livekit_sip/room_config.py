@@ -1,7 +1,8 @@
 """Converts LiveKit's `RoomConfiguration` of a dispatch rule: the agents of a call and the settings of its room.
 
 Most rules have one agent and no settings. They are read without a look at the single settings, because a sweep reads
-thousands of rules. Messages: livekit/protocol `protobufs/livekit_room.proto`, `livekit_agent_dispatch.proto`.
+thousands of rules. Messages: livekit/protocol `protobufs/livekit_room.proto`, `livekit_agent_dispatch.proto`,
+`livekit_egress.proto`.
 """
 
 from collections.abc import Sequence
@@ -9,10 +10,11 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
-from livekit.protocol.room import RoomConfiguration
+from livekit.protocol.egress import EncodedFileOutput, RoomCompositeEgressRequest
+from livekit.protocol.room import RoomConfiguration, RoomEgress
 from livekit.protocol.sip import SIPDispatchRuleInfo
 
-from ..core.trunk import DispatchRule
+from ..core.trunk import SOUND, VIDEO, DispatchRule
 from .forms import Group, note_unknown
 
 _FIELD: Final = "room_config"
@@ -26,8 +28,9 @@ _SETTINGS: Final = {
 """Attributes of our value and LiveKit's fields, for settings that are a number or a text."""
 
 _ROOM_FIELDS = frozenset(
-    RoomConfiguration.DESCRIPTOR.fields_by_name[name] for name in ("agents", "tags", *_SETTINGS.values())
+    RoomConfiguration.DESCRIPTOR.fields_by_name[name] for name in ("agents", "tags", "egress", *_SETTINGS.values())
 )
+_PARTS: Final = ("agents.agent_name", "agents.metadata", "tags", "egress.room", *_SETTINGS.values())
 _NOBODY: Final = RoomAgentDispatch()
 _Fields = Sequence[tuple[FieldDescriptor, Any]]
 _AGENT_FIELDS = frozenset(RoomAgentDispatch.DESCRIPTOR.fields_by_name[name] for name in ("agent_name", "metadata"))
@@ -40,6 +43,13 @@ def _write(info: SIPDispatchRuleInfo, rule: DispatchRule) -> None:
     for attribute, field in _SETTINGS.items():
         setattr(room, field, getattr(rule, attribute))
     room.tags.update(rule.room_tags)
+    if rule.recording:
+        room.egress.room.CopyFrom(_request(rule.recording, rule.recording_path))
+
+
+def _request(recording: str, path: str) -> RoomCompositeEgressRequest:
+    """The request of a recording into one file in the egress service's own storage."""
+    return RoomCompositeEgressRequest(audio_only=recording == SOUND, file_outputs=[EncodedFileOutput(filepath=path)])
 
 
 def _read(info: SIPDispatchRuleInfo, values: dict[str, Any], extra: set[str]) -> None:
@@ -62,10 +72,27 @@ def _read_more(room: RoomConfiguration, fields: _Fields, values: dict[str, Any],
     values["additional_agents"] = tuple(agent.agent_name for agent in more)
     values.update((attribute, getattr(room, field)) for attribute, field in _SETTINGS.items())
     values["room_tags"] = dict(room.tags)
+    if room.HasField("egress"):
+        _read_egress(room.egress, values, extra)
     others = not _ROOM_FIELDS.issuperset([field for field, _ in fields])
     if others or any(_has_more(agent) or agent.metadata != values["agent_metadata"] for agent in more):
         extra.add(_FIELD)
     note_unknown(extra, *more)
+
+
+def _read_egress(egress: RoomEgress, values: dict[str, Any], extra: set[str]) -> None:
+    """The recording. `extra` gets a recording that ours cannot express, such as one with a storage of its own."""
+    request = egress.room
+    if egress.HasField("room"):
+        recording = SOUND if request.audio_only else VIDEO
+        path = request.file_outputs[0].filepath if request.file_outputs else ""
+        if request == _request(recording, path):
+            values["recording"], values["recording_path"] = recording, path
+        else:
+            extra.add(_FIELD)
+    if any(field.name != "room" for field, _ in egress.ListFields()):
+        extra.add(_FIELD)
+    note_unknown(extra, egress, request, *request.file_outputs)
 
 
 def _has_more(agent: RoomAgentDispatch) -> bool:
@@ -74,9 +101,9 @@ def _has_more(agent: RoomAgentDispatch) -> bool:
 
 
 ROOM_CONFIG: Final = Group(
-    ("agent_name", "agent_metadata", "additional_agents", *_SETTINGS, "room_tags"),
+    ("agent_name", "agent_metadata", "additional_agents", *_SETTINGS, "room_tags", "recording", "recording_path"),
     _FIELD,
-    tuple(f"{_FIELD}.{path}" for path in ("agents.agent_name", "agents.metadata", "tags", *_SETTINGS.values())),
+    tuple(f"{_FIELD}.{path}" for path in _PARTS),
     _write,
     _read,
 )

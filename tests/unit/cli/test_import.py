@@ -25,6 +25,8 @@ from byoc_operator.core.holders import Listed
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import (
+    SOUND,
+    VIDEO,
     DispatchRule,
     InboundTrunk,
     Masked,
@@ -331,6 +333,9 @@ def test_settings_without_a_url_are_completed_by_the_environment() -> None:
     assert site.ask("plan", "-f", "-", stdin=result.stdout).exit_code == 6
 
 
+CALL = ("additionalAgentIds", "attributes", "hideCallerNumber", "room", "recording")
+
+
 def test_what_a_rule_says_of_caller_and_room_stands_in_the_spec(site: Site) -> None:
     rule = replace(
         RULE,
@@ -343,10 +348,12 @@ def test_what_a_rule_says_of_caller_and_room_stands_in_the_spec(site: Site) -> N
         max_participants=3,
         room_metadata="{}",
         room_tags={"team": "support"},
+        recording=SOUND,
+        recording_path="calls/",
     )
     site.objects = [OUT, IN, rule]
     inbound = manifests(site.ask("import", "--all").stdout)[0]["spec"]["inbound"]
-    assert {name: inbound[name] for name in ("additionalAgentIds", "attributes", "hideCallerNumber", "room")} == {
+    assert {name: inbound[name] for name in CALL} == {
         "additionalAgentIds": ["agent_notes"],
         "attributes": {"queue": "support"},
         "hideCallerNumber": True,
@@ -358,6 +365,7 @@ def test_what_a_rule_says_of_caller_and_room_stands_in_the_spec(site: Site) -> N
             "tags": {"team": "support"},
             "prefix": "",
         },
+        "recording": {"audioOnly": True, "path": "calls/"},
     }
 
 
@@ -475,6 +483,7 @@ _rules = st.builds(
     empty_timeout_s=st.sampled_from([0, 30, 99_999]),
     room_metadata=st.sampled_from(["", "{}", "a\nb"]),
     room_tags=st.sampled_from([{}, {"a": "b"}]),
+    recording=st.sampled_from(["", SOUND, VIDEO]),
     selection=st.sampled_from([Selection(), Selection(), Selection(RoomForm.DIRECT, "x")]),
 )
 

@@ -166,6 +166,21 @@ def test_every_code_is_one_of_the_list() -> None:
     assert set(found(spec())) <= {str(code) for code in Code}
 
 
+# Recordings
+
+
+@pytest.mark.parametrize("recording", [{}, {"audioOnly": False}])
+def test_a_recording_is_told(recording: dict[str, bool]) -> None:
+    told = found(spec(inbound={"recording": recording}))["RecordingOn"]
+    assert "law of the caller's country" in told
+    assert "Without a working egress service every call fails" in told
+
+
+def test_no_recording_is_told_where_nothing_is_recorded() -> None:
+    assert "RecordingOn" not in found(spec())
+    assert "RecordingOn" not in found(spec(inbound={"recording": {}}, inboundAgentId=None))
+
+
 # Whose number the room shows
 
 

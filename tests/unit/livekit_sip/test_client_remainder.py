@@ -80,7 +80,7 @@ async def test_an_object_that_is_gone_has_no_remainder(server: Server) -> None:
 
 async def test_a_refusal_quotes_nothing_of_what_is_carried_over(server: Server) -> None:
     info = held()
-    info.room_config.egress.room.file_outputs.add().s3.secret = KEY
+    info.room_config.egress.tracks.s3.secret = KEY
     rules = Rules(info)
     rules.refuses = f"bad secret {KEY!r} in egress"
     with pytest.raises(Failure) as refused:

@@ -12,7 +12,13 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
-from livekit.protocol.egress import AutoTrackEgress
+from livekit.protocol.egress import (
+    AutoTrackEgress,
+    EncodedFileOutput,
+    RoomCompositeEgressRequest,
+    S3Upload,
+    StreamOutput,
+)
 from livekit.protocol.room import RoomConfiguration, RoomEgress
 from livekit.protocol.sip import (
     SIPDispatchRule,
@@ -27,7 +33,7 @@ from livekit.protocol.sip import (
 )
 
 from byoc_operator.core.masking import make_mask
-from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
+from byoc_operator.core.trunk import SOUND, VIDEO, DispatchRule, InboundTrunk, Masked, OutboundTrunk
 from byoc_operator.livekit_sip import convert
 from byoc_operator.livekit_sip.convert import credential_texts
 
@@ -110,6 +116,7 @@ rules = st.builds(
     room_tags=pairs,
     extra=st.just(()),
 )
+recorded_rules = st.builds(replace, rules, recording=st.sampled_from([SOUND, VIDEO]), recording_path=texts)
 
 
 def read_outbound(info: SIPOutboundTrunkInfo, *, lists_passwords: bool = True) -> OutboundTrunk:
@@ -136,7 +143,7 @@ def test_an_inbound_trunk_survives_the_round_trip(trunk: InboundTrunk) -> None:
     assert read_inbound(over_the_wire) == trunk
 
 
-@given(rules)
+@given(rules | recorded_rules)
 def test_a_rule_survives_the_round_trip(rule: DispatchRule) -> None:
     over_the_wire = SIPDispatchRuleInfo.FromString(convert.RULE.to_proto(rule).SerializeToString())
     assert read_rule(over_the_wire) == rule
@@ -145,6 +152,17 @@ def test_a_rule_survives_the_round_trip(rule: DispatchRule) -> None:
 OUTBOUND = OutboundTrunk("out", "{}", "sip.example.com", "TLS", ("+15550100000",), media_encryption="Required")
 INBOUND = InboundTrunk("in", "{}", ("+15550100000",), media_encryption="Required")
 RULE = DispatchRule("rule", ("ST_a",), "call-", "agent", "{}")
+FILE = EncodedFileOutput(filepath="calls/")
+FOREIGN_RECORDINGS = (
+    RoomCompositeEgressRequest(),
+    RoomCompositeEgressRequest(audio_only=True, file=FILE),
+    RoomCompositeEgressRequest(audio_only=True, file_outputs=[FILE, FILE]),
+    RoomCompositeEgressRequest(audio_only=True, file_outputs=[FILE], layout="grid"),
+    RoomCompositeEgressRequest(audio_only=True, file_outputs=[EncodedFileOutput(s3=S3Upload(bucket="calls"))]),
+    RoomCompositeEgressRequest(audio_only=True, file_outputs=[EncodedFileOutput(disable_manifest=True)]),
+    RoomCompositeEgressRequest(audio_only=True, stream_outputs=[StreamOutput(urls=["rtmp://live.example.com/x/y"])]),
+)
+"""Recordings that a spec cannot ask for."""
 
 
 @pytest.mark.parametrize(
@@ -192,6 +210,7 @@ def test_what_we_never_set_on_inbound_trunks_is_seen(field: str, value: Any) -> 
         ("room_config", RoomConfiguration(name="room")),
         ("room_config", RoomConfiguration(min_playout_delay=1)),
         ("room_config", RoomConfiguration(egress=RoomEgress(tracks=AutoTrackEgress(filepath="f")))),
+        *(("room_config", RoomConfiguration(egress=RoomEgress(room=request))) for request in FOREIGN_RECORDINGS),
     ],
 )
 def test_what_we_never_set_on_rules_is_seen(field: str, value: Any) -> None:

@@ -276,9 +276,20 @@ def test_an_encryption_that_nobody_knows_never_stays(kind: type[Message]) -> Non
     assert replaced(info, OURS[kind]) == KINDS[kind].to_proto(OURS[kind])
 
 
+def test_a_recording_that_no_spec_asks_for_never_stays_and_the_other_egress_does() -> None:
+    info: Any = KINDS[SIPDispatchRuleInfo].to_proto(RULE)
+    info.room_config.egress.room.file_outputs.add().s3.bucket = "somebody's"
+    info.room_config.egress.tracks.filepath = "tracks/"
+    assert behind(info).contradicting == ("room_config",)
+    assert behind(info).settings == ("room_config.egress.tracks",)
+    after: Any = replaced(info, RULE)
+    assert not after.room_config.egress.HasField("room")
+    assert after.room_config.egress.tracks.filepath == "tracks/"
+
+
 def test_a_remainder_shows_nothing_of_its_content_and_knows_all_its_texts() -> None:
     info: Any = KINDS[SIPDispatchRuleInfo].to_proto(RULE)
-    info.room_config.egress.room.file_outputs.add().s3.secret = "storage-key"
+    info.room_config.egress.tracks.s3.secret = "storage-key"
     info.MergeFromString(b"\xfa\x3f\x0d\x0a\x0bnewer-key-1")
     rest = KINDS[SIPDispatchRuleInfo].remainder(info)
     assert "key" not in repr(rest)
