@@ -4,6 +4,9 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from livekit.api import LiveKitAPI
+from livekit.protocol.egress import EncodedFileOutput, RoomCompositeEgressRequest
+from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListRoomsRequest, RoomEgress
 from pydantic import SecretStr
 
 from byoc_operator.cli.agent_ring import ring_agent
@@ -91,3 +94,15 @@ async def test_a_wrong_key(livekit_server: LiveKit) -> None:
     with pytest.raises(Stalled, match="API key"):
         await client.open("dial-2", AGENT, 60)
     await client.aclose()
+
+
+async def test_without_the_egress_service_a_room_opens_and_nothing_is_recorded(livekit_server: LiveKit) -> None:
+    """If this fails, docs/rooms.md and the finding `RecordingOn` no longer say what happens to calls."""
+    file = EncodedFileOutput(filepath="calls/")
+    recorded = RoomEgress(room=RoomCompositeEgressRequest(audio_only=True, file_outputs=[file]))
+    async with LiveKitAPI(livekit_server.url, livekit_server.key, livekit_server.secret) as raw:
+        made = await raw.room.create_room(CreateRoomRequest(name="recorded", egress=recorded))
+        listed = await raw.room.list_rooms(ListRoomsRequest(names=["recorded"]))
+        await raw.room.delete_room(DeleteRoomRequest(room="recorded"))
+    assert [room.sid for room in listed.rooms] == [made.sid]
+    assert not made.active_recording

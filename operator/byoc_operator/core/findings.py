@@ -105,7 +105,7 @@ MESSAGES: Mapping[Code, str] = {
     "operator keeps them (BYOC_UNKNOWN_FIELDS=Keep). `unknown` is a field that is newer than the operator. The "
     f"annotation {RECREATE} takes them away.",
     Code.RECORDING_ON: "Each call to this number is recorded (spec.inbound.recording). Whether the caller must be told "
-    "or asked is a matter of the law of the caller's country. Without a working egress service every call fails.",
+    "or asked is a matter of the law of the caller's country. Without LiveKit's egress service nothing is recorded.",
 }
 """The message of each finding. `findings` appends a few IDs at most.
 

@@ -173,7 +173,7 @@ def test_every_code_is_one_of_the_list() -> None:
 def test_a_recording_is_told(recording: dict[str, bool]) -> None:
     told = found(spec(inbound={"recording": recording}))["RecordingOn"]
     assert "law of the caller's country" in told
-    assert "Without a working egress service every call fails" in told
+    assert "Without LiveKit's egress service nothing is recorded" in told
 
 
 def test_no_recording_is_told_where_nothing_is_recorded() -> None:
