@@ -4,7 +4,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ..api.carriers import CREDENTIAL_HEADERS, Preset, preset_for
+from ..api.built_in_carriers import BUILT_IN, CREDENTIAL_HEADERS
+from ..api.carriers import Catalogue, Preset
 from ..api.grammar import REMEMBERED, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
@@ -25,7 +26,7 @@ class Installation:
     with another host loses its outbound trunk. `secret_rules`: which Secrets may be used. `credentials_max_age_days`: 0
     for no limit. `reservation_s`: seconds for which a released number stays reserved for its last namespace, 0 for no
     reservation. `retained_at_most`: how many numbers of a namespace may stay in LiveKit by deletionPolicy Retain, None
-    for any.
+    for any. `carriers`: the presets in force.
     """
 
     ids: tuple[str, ...]
@@ -40,6 +41,7 @@ class Installation:
     adoption_allowed: bool = False
     reservation_s: float = 300.0
     retained_at_most: int | None = None
+    carriers: Catalogue = BUILT_IN
 
     @property
     def retain_setting(self) -> str:
@@ -94,17 +96,20 @@ def desired(
     def mark(recreate: str) -> str:
         return Mark(owner, spec.outbound_agent_id, recreate, str(policy)).dump()
 
-    outbound = _outbound(spec, mark(recreate.outbound), credentials, mask)
+    preset = preset_of(spec, installation.carriers)
+    outbound = _outbound(spec, preset, mark(recreate.outbound), credentials, mask)
     if not spec.inbound_agent_id:
         return Desired(outbound, None, None)
     return Desired(
         outbound,
-        _inbound(spec, mark(recreate.inbound), credentials),
+        _inbound(spec, preset, mark(recreate.inbound), credentials),
         _rule(spec, owner, installation),
     )
 
 
-def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None, mask: Mask) -> OutboundTrunk:
+def _outbound(
+    spec: PhoneNumberSpec, preset: Preset, mark: str, credentials: Credentials | None, mask: Mask
+) -> OutboundTrunk:
     return OutboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,
@@ -113,7 +118,7 @@ def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None,
         numbers=(spec.phone_number,),
         username=credentials.username if credentials else None,
         password=credentials.password if credentials else None,
-        headers=_headers(spec, preset_of(spec), credentials, mask),
+        headers=_headers(spec, preset, credentials, mask),
         media_encryption=str(spec.media_encryption),
         from_host=_bracketed(spec.outbound.from_host),
         destination_country=spec.outbound.destination_country,
@@ -128,10 +133,17 @@ def _bracketed(host: str) -> str:
 def _headers(
     spec: PhoneNumberSpec, preset: Preset, credentials: Credentials | None, mask: Mask
 ) -> dict[str, str | Masked]:
-    """The headers of the spec, and the carrier's header for the user name unless the spec has that header."""
+    """The headers of the spec, and the carrier's header for the user name unless the spec has that header.
+
+    A value that is the user name is a credential in any header, as `livekit_sip` reads it.
+    """
+    username = credentials.username if credentials else None
+
+    def is_credential(name: str, value: str) -> bool:
+        return name.lower() in CREDENTIAL_HEADERS or (username is not None and mask.bare(value) == username)
+
     headers: dict[str, str | Masked] = {
-        name: mask(value) if name.lower() in CREDENTIAL_HEADERS else value
-        for name, value in spec.outbound.headers.items()
+        name: mask(value) if is_credential(name, value) else value for name, value in spec.outbound.headers.items()
     }
     given = {name.lower() for name in headers}
     if preset.username_header and credentials and preset.username_header.lower() not in given:
@@ -139,14 +151,14 @@ def _headers(
     return headers
 
 
-def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None) -> InboundTrunk:
+def _inbound(spec: PhoneNumberSpec, preset: Preset, mark: str, credentials: Credentials | None) -> InboundTrunk:
     inbound = spec.inbound
     challenged = credentials if inbound.authentication is Authentication.DIGEST else None
     return InboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,
         numbers=(spec.phone_number,),
-        allowed_addresses=allowed_addresses(spec),
+        allowed_addresses=allowed_addresses(spec, preset),
         allowed_numbers=tuple(inbound.allowed_callers or ()),
         username=challenged.username if challenged else None,
         password=challenged.password if challenged else None,
@@ -158,8 +170,8 @@ def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None) 
     )
 
 
-def allowed_addresses(spec: PhoneNumberSpec) -> tuple[str, ...]:
-    """The addresses from which calls are accepted, always as CIDRs; empty: every address.
+def allowed_addresses(spec: PhoneNumberSpec, preset: Preset) -> tuple[str, ...]:
+    """The addresses from which calls are accepted, always as CIDRs; empty: every address. `preset`: of the carrier.
 
     LiveKit would compare a bare address with the host of the caller's From header too (livekit/protocol `sip/sip.go`).
     """
@@ -168,7 +180,7 @@ def allowed_addresses(spec: PhoneNumberSpec) -> tuple[str, ...]:
         return tuple(dict.fromkeys(map(_network, given)))
     if spec.inbound.allow_any_address:
         return ()
-    return preset_of(spec).signalling_ranges
+    return preset.signalling_ranges
 
 
 @lru_cache(REMEMBERED)
@@ -186,6 +198,6 @@ def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> Di
     )
 
 
-def preset_of(spec: PhoneNumberSpec) -> Preset:
+def preset_of(spec: PhoneNumberSpec, carriers: Catalogue) -> Preset:
     """The carrier preset in force for a spec."""
-    return preset_for(spec.carrier, spec.termination_uri)
+    return carriers.preset_for(spec.carrier, spec.termination_uri)
