@@ -241,6 +241,7 @@ class GaugePorts(
     WithSecrets,
     WithCarriers,
     WithKeeper,
+    WithEvents,
     WithMetrics,
     WithRegained,
     WithWall,
