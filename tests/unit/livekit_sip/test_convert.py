@@ -60,7 +60,9 @@ outbound_trunks = st.builds(
     from_host=texts,
     destination_country=texts,
     extra=st.just(()),
-)
+).filter(lambda trunk: trunk.username not in [MASK(each) for each in trunk.headers.values() if isinstance(each, str)])
+"""No plain header repeats the user name: such a header is a credential."""
+
 inbound_trunks = st.builds(
     InboundTrunk,
     name=texts,
@@ -191,6 +193,18 @@ def assert_seen(
     after = read(ours)
     assert after != before
     assert after.extra == (field,)
+
+
+def test_a_header_that_repeats_the_user_name_is_read_as_a_credential() -> None:
+    info = SIPOutboundTrunkInfo(auth_username="trunk-user", headers={"X-Login": "trunk-user", "X-Team": "sales"})
+    trunk = convert.OUTBOUND.from_proto(info, MASK)
+    assert trunk.headers == {"X-Login": trunk.username, "X-Team": "sales"}
+    assert "trunk-user" not in repr(trunk)
+
+
+def test_an_empty_header_of_a_trunk_without_user_name_is_no_credential() -> None:
+    trunk = convert.OUTBOUND.from_proto(SIPOutboundTrunkInfo(headers={"X-Empty": ""}), MASK)
+    assert trunk.headers == {"X-Empty": ""}
 
 
 def test_other_settings_of_our_agent_are_seen() -> None:
