@@ -4,6 +4,7 @@ from pathlib import Path
 
 from byoc_operator.core.trunk import Kind, Masked
 from operated import USER, World
+from virtual_time import in_virtual_time
 
 FILE = "carriers: [{{name: Hausanlage, hosts: [sip.example.com], signallingRanges: [{}], usernameHeader: {}}}]"
 
@@ -20,6 +21,7 @@ async def running(file: Path) -> World:
     return world
 
 
+@in_virtual_time
 async def test_a_changed_file_reaches_a_number_at_the_next_sweep_with_one_write(tmp_path: Path) -> None:
     file = tmp_path / "carriers.yaml"
     world = await running(file)
@@ -33,6 +35,7 @@ async def test_a_changed_file_reaches_a_number_at_the_next_sweep_with_one_write(
     assert world.ids() == before
 
 
+@in_virtual_time
 async def test_a_file_that_stays_the_same_writes_nothing(tmp_path: Path) -> None:
     world = await running(tmp_path / "carriers.yaml")
     world.forget_counts()
@@ -41,6 +44,7 @@ async def test_a_file_that_stays_the_same_writes_nothing(tmp_path: Path) -> None
     assert (world.livekit_writes(), world.api_writes()) == ([], [])
 
 
+@in_virtual_time
 async def test_a_restart_with_the_same_file_writes_nothing(tmp_path: Path) -> None:
     world = await running(tmp_path / "carriers.yaml")
     world.forget_counts()
@@ -49,11 +53,13 @@ async def test_a_restart_with_the_same_file_writes_nothing(tmp_path: Path) -> No
     assert world.livekit_writes() == []
 
 
+@in_virtual_time
 async def test_the_status_names_an_added_carrier(tmp_path: Path) -> None:
     world = await running(tmp_path / "carriers.yaml")
     assert world.status()["carrier"] == "Hausanlage"
 
 
+@in_virtual_time
 async def test_the_header_of_an_added_carrier_is_a_credential(tmp_path: Path) -> None:
     world = await running(tmp_path / "carriers.yaml")
     (trunk,) = world.outbound()
@@ -62,6 +68,7 @@ async def test_the_header_of_an_added_carrier_is_a_credential(tmp_path: Path) ->
     assert USER not in str(world.raw())
 
 
+@in_virtual_time
 async def test_another_header_of_a_carrier_is_one_write(tmp_path: Path) -> None:
     file = tmp_path / "carriers.yaml"
     world = await running(file)
@@ -75,6 +82,7 @@ async def test_another_header_of_a_carrier_is_one_write(tmp_path: Path) -> None:
     assert world.livekit_writes() == []
 
 
+@in_virtual_time
 async def test_a_file_that_becomes_wrong_leaves_the_numbers_as_they_are(tmp_path: Path) -> None:
     file = tmp_path / "carriers.yaml"
     world = await running(file)
@@ -85,6 +93,7 @@ async def test_a_file_that_becomes_wrong_leaves_the_numbers_as_they_are(tmp_path
     assert "line 2" in world.engine.carriers_problem
 
 
+@in_virtual_time
 async def test_digest_is_refused_for_a_carrier_that_the_file_says_cannot_answer(tmp_path: Path) -> None:
     file = tmp_path / "carriers.yaml"
     file.write_text("carriers: [{name: Hausanlage, hosts: [sip.example.com], answersChallenge: false}]")
