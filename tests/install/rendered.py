@@ -30,6 +30,7 @@ EVERYTHING: Json = {
     "carriers": [{"name": "Mine", "hosts": ["pbx.example.com"], "signallingRanges": ["203.0.113.0/28"]}],
     "refusedHosts": "Remove",
     "adoption": "Allow",
+    "unknownFields": "Keep",
     "orphans": "Delete",
     "retain": 20,
     "numberReservationSeconds": 60,

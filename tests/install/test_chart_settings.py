@@ -65,6 +65,7 @@ def test_every_value_reaches_its_setting() -> None:
         "carriers_file": Path("/etc/byoc/carriers/carriers.yaml"),
         "refused_hosts": "Remove",
         "adoption": "Allow",
+        "unknown_fields": "Keep",
         "orphans": "Delete",
         "retain": 20,
         "reservation_s": 60.0,

@@ -70,7 +70,7 @@ def test_a_file_that_becomes_wrong_is_told_and_changes_nothing(
         mounted.put("carriers:\n  - name: Hausanlage\n")
         told = scene.until(lambda: deployment.readyz().get("carriers"), "/readyz tells it")
         scene.after_a_sweep()
-    assert "line 2: carriers[0]: Hausanlage needs `hosts`" in told
+    assert "line 2: carriers[0]: Hausanlage needs `hosts`" in str(told)
     assert deployment.readyz()["status"] == "ok"
     assert livekit_writes(calls) == {}
     assert list(scene.held(phone).inbound[0].allowed_addresses) == ["203.0.113.0/28"]

@@ -9,8 +9,10 @@ from ..api.carriers import Catalogue, Preset
 from ..api.grammar import REMEMBERED, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
+from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
 from .agent_job import as_metadata, inbound_job
 from .credentials import Credentials, SecretRules
+from .credentials_in_use import CredentialsInUse
 from .ownership import Mark, Owner, rule_name
 from .trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
 
@@ -26,7 +28,8 @@ class Installation:
     with another host loses its outbound trunk. `secret_rules`: which Secrets may be used. `credentials_max_age_days`: 0
     for no limit. `reservation_s`: seconds for which a released number stays reserved for its last namespace, 0 for no
     reservation. `retained_at_most`: how many numbers of a namespace may stay in LiveKit by deletionPolicy Retain, None
-    for any. `carriers`: the presets in force.
+    for any. `keeps_unknown_fields`: whether a replace carries over the settings that the API has no word for.
+    `carriers`: the presets in force.
     """
 
     ids: tuple[str, ...]
@@ -41,6 +44,7 @@ class Installation:
     adoption_allowed: bool = False
     reservation_s: float = 300.0
     retained_at_most: int | None = None
+    keeps_unknown_fields: bool = False
     carriers: Catalogue = BUILT_IN
 
     @property
@@ -84,11 +88,11 @@ def desired(
     spec: PhoneNumberSpec,
     owner: Owner,
     installation: Installation,
-    credentials: Credentials | None,
+    credentials: CredentialsInUse,
     recreate: RecreateValues,
     mask: Mask,
 ) -> Desired:
-    """The LiveKit objects for a valid spec. `credentials`: None if the spec names none, or if they are unusable."""
+    """The LiveKit objects for a valid spec. `credentials`: those of the spec's Secrets."""
     # Where Retain is limited, only an allowed deletion writes Retain into the marks. Otherwise the trunks of an object
     # that lost its finalizer would count as retained and not as orphans.
     policy = spec.deletion_policy if installation.retained_at_most is None else DeletionPolicy.DELETE
@@ -97,7 +101,7 @@ def desired(
         return Mark(owner, spec.outbound_agent_id, recreate, str(policy)).dump()
 
     preset = preset_of(spec, installation.carriers)
-    outbound = _outbound(spec, preset, mark(recreate.outbound), credentials, mask)
+    outbound = _outbound(spec, preset, mark(recreate.outbound), credentials.at(SIP_PASSWORD), mask)
     if not spec.inbound_agent_id:
         return Desired(outbound, None, None)
     return Desired(
@@ -151,9 +155,16 @@ def _headers(
     return headers
 
 
-def _inbound(spec: PhoneNumberSpec, preset: Preset, mark: str, credentials: Credentials | None) -> InboundTrunk:
+def asks_with(spec: PhoneNumberSpec) -> str:
+    """The path of the reference whose credentials a calling trunk must prove; empty if LiveKit asks for none."""
+    if not spec.inbound_agent_id or spec.inbound.authentication is not Authentication.DIGEST:
+        return ""
+    return SIP_PASSWORD if spec.inbound.credentials_secret_ref is None else INBOUND_CREDENTIALS
+
+
+def _inbound(spec: PhoneNumberSpec, preset: Preset, mark: str, credentials: CredentialsInUse) -> InboundTrunk:
     inbound = spec.inbound
-    challenged = credentials if inbound.authentication is Authentication.DIGEST else None
+    challenged = credentials.at(asks_with(spec))
     return InboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,
