@@ -46,12 +46,12 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
             "        realm=mask(inbound.auth_realm) if inbound.auth_realm else None,\n" + RINGING_WANTED,
         ),
         (
-            "_inbound(spec, mark(recreate.inbound), credentials)",
-            "_inbound(spec, mark(recreate.inbound), credentials, mask)",
+            "_inbound(spec, preset, mark(recreate.inbound), credentials)",
+            "_inbound(spec, preset, mark(recreate.inbound), credentials, mask)",
         ),
         (
-            "def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse)",
-            "def _inbound(spec, mark, credentials, mask)",
+            "def _inbound(spec: PhoneNumberSpec, preset: Preset, mark: str, credentials: CredentialsInUse)",
+            "def _inbound(spec, preset, mark, credentials, mask)",
         ),
     ),
     "livekit_sip/convert.py": (

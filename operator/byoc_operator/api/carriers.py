@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from .grammar import canonical_host
+from .grammar import MAX_HOST_LENGTH, canonical_host
 
 
 class Carrier(StrEnum):
@@ -66,7 +66,7 @@ class Preset:
     read: str = ""
 
 
-GENERIC = Preset(carrier=Carrier.GENERIC)
+GENERIC = Preset(carrier=Carrier.GENERIC.value)
 """Stands for every carrier without a preset."""
 
 
@@ -89,7 +89,10 @@ class Catalogue:
         """
         if carrier is not None:
             return self._by_name.get(carrier, GENERIC)
-        for place in _places(canonical_host(host_of(termination_uri))):
+        host = host_of(termination_uri)
+        if len(host) > MAX_HOST_LENGTH:  # no host is; the places of a long text are many
+            return GENERIC
+        for place in _places(canonical_host(host)):
             if place in self._by_host:
                 return self._by_host[place]
         return GENERIC
