@@ -88,13 +88,7 @@ def of_config_map(raw: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_pod(raw: Mapping[str, Any]) -> dict[str, Any]:
     """A pod: where it runs, how it is, and how its containers ended before. What it runs stands in its Deployment."""
-    metadata = _mapping(raw.get("metadata"))
-    kept = ("namespace", "name", "labels", "creationTimestamp", "deletionTimestamp")
-    return {
-        "metadata": {each: metadata[each] for each in kept if each in metadata},
-        "node": _mapping(raw.get("spec")).get("nodeName", ""),
-        "status": raw.get("status"),
-    }
+    return {**bare(raw), "spec": {"nodeName": _mapping(raw.get("spec")).get("nodeName", "")}}
 
 
 def of_livekit(found: SipObject) -> dict[str, Any]:
