@@ -19,6 +19,7 @@ from .stored_deployment import (
     at,
     carriers_place,
     container_of,
+    http_port,
     items,
     livekit_secret,
     mapping,
@@ -34,21 +35,20 @@ CARRIERS_KEY = "carriers.yaml"
 
 MAX_PODS = 50
 
-DEFAULT_PORT = 8080
-"""Of metrics and probes, where a pod does not name its port `http`."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pod:
     """A pod of the operator. `waiting`: why its container does not run, empty if it does; `restarts`: of all time.
 
-    `container`: the operator's own, among others that a cluster may add; `port`: of its metrics and probes.
+    `container`: the operator's own, among others that a cluster may add; `restarted`: whether that one ran before in
+    this pod, so that the log of then is there. `port`: of its metrics and probes.
     """
 
     name: str
     ready: bool
     waiting: str = ""
     restarts: int = 0
+    restarted: bool = False
     started_at: str = ""
     container: str = ""
     port: int = DEFAULT_PORT
@@ -281,17 +281,14 @@ def _pod(raw: Mapping[str, Any]) -> Pod:
     waiting = [text(at(each, "state", "waiting", "reason")) for each in containers]
     restarts = [each["restartCount"] for each in containers if isinstance(each.get("restartCount"), int)]
     container = container_of(at(raw, "spec", "containers"))
+    own = next((each for each in containers if each.get("name") == container.get("name")), {})
     return Pod(
         name=str(raw["metadata"]["name"]),
         ready=conditions.get("Ready") == "True",
         waiting=next(filter(None, waiting), ""),
         restarts=sum(restarts),
+        restarted=bool(at(own, "lastState", "terminated")),
         started_at=text(at(raw, "status", "startTime")),
         container=text(container.get("name")),
-        port=_port(container),
+        port=http_port(container),
     )
-
-
-def _port(container: Mapping[str, Any]) -> int:
-    named = [each.get("containerPort") for each in items(container.get("ports")) if each.get("name") == "http"]
-    return next((each for each in named if isinstance(each, int)), DEFAULT_PORT)

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+DEFAULT_PORT = 8080
+"""Of metrics and probes, where a pod does not name its port `http`."""
+
 
 def at(value: object, *path: str) -> object:
     """The value below the keys of a path, None if there is none."""
@@ -70,3 +73,9 @@ def carriers_place(raw: Mapping[str, Any], file: str) -> tuple[str, str]:
     stored = mapping(volume.get("configMap"))
     keys = {text(each.get("path")): text(each.get("key")) for each in items(stored.get("items"))}
     return text(stored.get("name")), keys.get(path, path)
+
+
+def http_port(container: Mapping[str, Any]) -> int:
+    """The port of metrics and probes."""
+    named = [each.get("containerPort") for each in items(container.get("ports")) if each.get("name") == "http"]
+    return next((each for each in named if isinstance(each, int)), DEFAULT_PORT)
