@@ -16,6 +16,7 @@ from ..errors import CannotRun, OperatorError
 from ..installation_settings import installation_settings
 from .cluster import Cluster
 from .stored_deployment import (
+    DEFAULT_PORT,
     at,
     carriers_place,
     container_of,
