@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .conditions import Condition
+from .schema import MAX_ALIASES
 from .status_bound import kept_status
 
 UNSEEN = -1
@@ -16,6 +17,9 @@ UNSEEN = -1
 
 MAX_CONDITIONS, MAX_FINDINGS, MAX_PATHS = 16, 32, 128
 """Entries of `conditions`, `findings` and `pendingChanges`, as the CRD bounds them."""
+
+MAX_ALIAS = 64
+"""Characters of an entry of `aliases`; the operator writes at most 33."""
 
 MAX_HOST, MAX_ID = 512, 256
 """Characters of the host of a LiveKit server, and of a LiveKit ID."""
@@ -70,6 +74,8 @@ class RecordedCredentials:
 class RecordedStatus:
     """A status. Texts are empty where there are none.
 
+    `aliases`: the aliases that the inbound trunk had after the last run, as `grammar.alias_number` writes them.
+
     `raw`: the JSON as stored, if it differs from what these fields say; else None. It differs if it has a field of
     another version of the operator or a value of the wrong type, or if it is empty. Such a status never equals a wanted
     one, so the operator writes the status anew.
@@ -79,6 +85,7 @@ class RecordedStatus:
     conditions: tuple[Condition, ...] = ()
     ids: RecordedIds = field(default_factory=RecordedIds)
     live_kit: str = ""
+    aliases: tuple[str, ...] = ()
     carrier: str = ""
     origination_uri: str = ""
     last_handled_refresh: str = ""
@@ -125,6 +132,7 @@ def recorded_status(stored: object) -> RecordedStatus:
             rule=_text(raw.get("dispatchRuleId")),
         ),
         live_kit=_text(raw.get("liveKit")),
+        aliases=tuple(each[:MAX_ALIAS] for each in _texts(raw.get("aliases"), MAX_ALIASES)),
         carrier=_text(raw.get("carrier")),
         origination_uri=_text(raw.get("originationUri")),
         last_handled_refresh=_text(raw.get("lastHandledRefresh")),
@@ -184,6 +192,7 @@ def _json(status: RecordedStatus) -> dict[str, Any]:
         "inboundTrunkId": status.ids.inbound,
         "outboundTrunkId": status.ids.outbound,
         "dispatchRuleId": status.ids.rule,
+        "aliases": list(status.aliases),
         "liveKit": status.live_kit,
         "originationUri": status.origination_uri,
         "lastHandledRefresh": status.last_handled_refresh,

@@ -5,10 +5,12 @@ memory, such as `kubectl byoc`.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
+from ..api.conditions import Reason
 from ..api.resource import Key, PhoneNumber
-from .claims import Allocation, LeftTrunks, claims, first, holds_by_status, oldest
+from .claims import Allocation, LeftTrunks, claims, first, holds_by_status, keeps_alias, may_claim_alias, oldest
 from .desired import Installation
 from .ownership import Owner, is_retained
 from .situation import owned_of
@@ -54,9 +56,31 @@ def allocation_of(
         return Allocation(holder=holder)
     left = left_trunks(snapshot, phone_number, objects, installation)
     allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
-    contenders = [each for each in listed if each.phone_number == phone_number]
-    holder = next_holder(contenders, allocation, installation, Past(lambda each: each.created_at))
+    contenders = [each for each in listed if each.names(phone_number)]
+    past = Past(lambda each: each.created_at)
+    own = next_holder(
+        (each for each in contenders if each.phone_number == phone_number), allocation, installation, past
+    )
+    kept = oldest(each for each in contenders if keeps_alias(each, phone_number))
+    holder = kept if kept is not None and not (own and holds_by_status(own)) else own
+    if holder is None:
+        has_own = partial(_has_own_number, listed=listed, snapshot=snapshot, installation=installation)
+        holder = next_alias_holder(phone_number, contenders, allocation, installation, replace(past, has_own=has_own))
     return allocation if holder is None else Allocation(holder=holder)
+
+
+def _has_own_number(
+    number: PhoneNumber, listed: Iterable[PhoneNumber], snapshot: Snapshot, installation: Installation
+) -> bool:
+    """Whether an object has its own number. Aliases of other objects count only if they are in LiveKit."""
+    objects = Objects.listed(listed)
+    holder = holder_in(snapshot, number.phone_number, objects, installation)
+    if holder is None:
+        left = left_trunks(snapshot, number.phone_number, objects, installation)
+        allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
+        contenders = [each for each in listed if each.phone_number == number.phone_number]
+        holder = next_holder(contenders, allocation, installation, Past(lambda each: each.created_at))
+    return holder is not None and holder.key == number.key
 
 
 def holder_in(
@@ -64,10 +88,12 @@ def holder_in(
 ) -> PhoneNumber | None:
     """The object whose mark is on LiveKit's trunks with this number, even if the object observes or is paused.
 
-    If there are several, an object with an inbound trunk of its own comes first.
+    If there are several, an object whose own number it is comes before one with the number as an alias, then an object
+    with an inbound trunk.
     """
     found = (objects.named(owner) for owner in snapshot.owners_with(phone_number) if _is_ours(owner, installation))
-    holders = [each for each in found if each is not None and each.phone_number == phone_number]
+    named = [each for each in found if each is not None and each.names(phone_number)]
+    holders = [each for each in named if each.phone_number == phone_number] or named
     if len(holders) > 1:
         inbound = [each for each in holders if owned_of(each, snapshot, installation).inbound]
         return oldest(inbound or holders)
@@ -102,11 +128,12 @@ class Past:
     """What is known of the past of a number.
 
     `since`: the time at which an object's claim began, RFC 3339. `last`: the namespace that had the number last, empty
-    if it is not known.
+    if it is not known. `has_own`: whether an object that claims an alias has its own number.
     """
 
     since: Callable[[PhoneNumber], str]
     last: str = ""
+    has_own: Callable[[PhoneNumber], bool] = holds_by_status
 
 
 def next_holder(
@@ -123,6 +150,26 @@ def next_holder(
         return recorded
     free_to = (each for each in named if claims(each, installation) and allocation.open_to(each))
     return first(free_to, past.since, past.last)
+
+
+def next_alias_holder(
+    phone: str, contenders: Iterable[PhoneNumber], allocation: Allocation, installation: Installation, past: Past
+) -> PhoneNumber | None:
+    """The object that gets an alias that no object has; None if no object may.
+
+    The order is that of `claims.first`. Only an object that has its own number gets an alias.
+    """
+    able = [
+        each
+        for each in contenders
+        if may_claim_alias(each, phone, installation) and allocation.open_to(each, Reason.ALIAS_UNAVAILABLE)
+    ]
+    while able:
+        ahead = first(able, past.since, past.last)
+        if ahead is None or past.has_own(ahead):
+            return ahead
+        able.remove(ahead)
+    return None
 
 
 def _is_ours(owner: Owner, installation: Installation) -> bool:

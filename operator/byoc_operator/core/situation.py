@@ -3,13 +3,14 @@
 `situation_of` needs a snapshot of LiveKit and some facts of the cluster, and makes no request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import DeletionPolicy
 from .adoption import Adoption, adoption_of
+from .aliases import Unavailable, unavailable
 from .conflict import marked_elsewhere
 from .credentials import Credentials, SecretFacts, SecretUse, resolve
 from .desired import Installation
@@ -27,7 +28,8 @@ class Situation:
     trunk with the number that another installation marked for an object of this namespace and name. `foreign_rules`:
     foreign rules that may get calls to the number. `credentials`: None if the spec names no Secret; a verdict says why
     they cannot be used. `claimed`: why another object gets the number, None if this object has it. `adoption`: what
-    follows from the annotation `adopt`. `may_retain`: whether deletionPolicy Retain is allowed.
+    follows from the annotation `adopt`. `aliases`: the aliases that others have. `may_retain`: whether deletionPolicy
+    Retain is allowed.
     """
 
     number: PhoneNumber
@@ -37,6 +39,7 @@ class Situation:
     credentials: Credentials | Verdict | None = None
     claimed: Verdict | None = None
     adoption: Adoption = field(default_factory=Adoption)
+    aliases: Unavailable = field(default_factory=Unavailable)
     may_retain: bool = True
 
     @property
@@ -62,12 +65,14 @@ class ClusterFacts:
 
     `secret`: the Secret that the object names, None if it names none or the Secret does not exist; a verdict says why
     the Secret cannot be read. `claimed`: why another object gets the number (`claims.Allocation.verdict`), None if this
-    object has it. `is_gone`: whether no object with an owner's namespace and name exists. `may_retain`: whether
-    deletionPolicy Retain is allowed; the setting BYOC_RETAIN may limit it.
+    object has it. `aliases`: why other objects have aliases of this one (`aliases.refusals`). `is_gone`: whether no
+    object with an owner's namespace and name exists. `may_retain`: whether deletionPolicy Retain is allowed; the
+    setting BYOC_RETAIN may limit it.
     """
 
     secret: SecretFacts | Verdict | None = None
     claimed: Verdict | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
     is_gone: Callable[[Owner], bool] = no_object_is_gone
     may_retain: bool = True
 
@@ -87,14 +92,16 @@ def situation_of(
     adoption = Adoption()
     if snapshot is not None:
         adoption = adoption_of(number, owned, known.by_id, installation, cluster.is_gone)
+    aliases = unavailable(number, cluster.aliases, owned, adoption.taken, known) if number.aliases else Unavailable()
     credentials = credentials_of(number, cluster.secret, installation, mask)
     return Situation(
         number=number,
         owned=owned,
         foreign=_foreign(number, owned, known, installation),
-        foreign_rules=known.foreign_rules(number.phone_number, owned + adoption.taken),
+        foreign_rules=known.foreign_rules((number.phone_number, *number.aliases), owned + adoption.taken),
         credentials=credentials.without_texts if isinstance(credentials, Credentials) else credentials,
         adoption=adoption,
+        aliases=aliases,
         may_retain=cluster.may_retain,
     )
 
@@ -102,7 +109,7 @@ def situation_of(
 def owned_of(number: PhoneNumber, snapshot: Snapshot, installation: Installation) -> Owned:
     """The trunks and rules in LiveKit that belong to an object."""
     owners = installation.owners(number.key.namespace, number.key.name)
-    return snapshot.owned(owners, number.phone_number, number.status.ids)
+    return snapshot.owned(owners, number.phone_number, number.status.ids, (*number.aliases, *number.status.aliases))
 
 
 def secret_use(number: PhoneNumber, mask: Mask) -> SecretUse | None:
