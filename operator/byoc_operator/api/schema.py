@@ -7,12 +7,11 @@ for objects of the cluster.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from .carriers import Carrier
+from .schema_types import ATOMIC, INT32, Address, Model, Phone, Value
 
 MAX_CALL_DURATION_S = 86_400
 """24 hours: LiveKit SIP ends a call after that anyway (livekit/sip `pkg/sip/participant.go`, `maxCallDuration`)."""
@@ -63,27 +62,6 @@ class DeletionPolicy(StrEnum):
 
     DELETE = "Delete"
     RETAIN = "Retain"
-
-
-class Model(BaseModel):
-    """Frozen, camelCase in JSON, unknown fields are ignored (the API server prunes them)."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="ignore",
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        serialize_by_alias=True,
-    )
-
-
-Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that our rule refuses "+1 (202) 555-0123"
-Address = Annotated[str, Field(max_length=64)]
-Value = Annotated[str, Field(max_length=1024)]
-
-ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
-_INT32: dict[str, Any] = {"format": "int32"}
 
 
 class SecretKeyRef(Model):
@@ -138,7 +116,7 @@ class InboundSpec(Model):
         default=None,
         ge=1,
         le=MAX_RING_TIMEOUT_S,
-        json_schema_extra=_INT32,
+        json_schema_extra=INT32,
         description="How long a caller hears ringing until an agent answers, in seconds. Absent: LiveKit's default "
         "(180). Example: 60",
     )
@@ -146,7 +124,7 @@ class InboundSpec(Model):
         default=None,
         ge=1,
         le=MAX_CALL_DURATION_S,
-        json_schema_extra=_INT32,
+        json_schema_extra=INT32,
         description="After how many seconds a call is ended. Absent: LiveKit's default (24 hours). Example: 3600",
     )
     noise_cancellation: bool = Field(

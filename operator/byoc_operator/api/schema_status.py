@@ -18,7 +18,8 @@ from .recorded_status import (
     MAX_LEFT_IDS,
     MAX_PATHS,
 )
-from .schema import ATOMIC, MAX_ALIASES, Model
+from .schema import MAX_ALIASES
+from .schema_types import ATOMIC, Model
 
 _TIME: dict[str, Any] = {"format": "date-time"}
 _TRISTATE: dict[str, Any] = {"enum": ["True", "False", "Unknown"]}

@@ -1,0 +1,27 @@
+"""What the models of the spec have in common: their base and the types of texts."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+class Model(BaseModel):
+    """Frozen, camelCase in JSON, unknown fields are ignored (the API server prunes them)."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that our rule refuses "+1 (202) 555-0123"
+Address = Annotated[str, Field(max_length=64)]
+Value = Annotated[str, Field(max_length=1024)]
+
+ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
+INT32: dict[str, Any] = {"format": "int32"}
