@@ -17,7 +17,8 @@ REMEMBERED = 4096
 E164: Final = r"\+[1-9][0-9]{1,14}"
 """ITU-T E.164: a country code that does not begin with 0, 15 digits at most."""
 
-ALIAS: Final = r"\+?[0-9]{1,32}"
+DIGITS: Final = r"[0-9]{1,32}"
+ALIAS: Final = rf"\+?{DIGITS}"
 """Another spelling of a number. LiveKit compares such texts by their digits; 32 leave room for a carrier's prefix."""
 
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"

@@ -116,6 +116,7 @@ def _inbound(inbound: InboundTrunk, preset: Preset, metadata: Mapping[str, str])
         "allowedAddresses": addresses if tuple(addresses) != preset.signalling_ranges else [],
         "allowAnyAddress": any(map(_is_wide, addresses)) or (not addresses and bool(preset.signalling_ranges)),
         "allowedCallers": list(inbound.allowed_numbers),
+        "aliases": list(inbound.numbers[1:]),
         "authentication": "Digest" if inbound.username or inbound.password else "",
         "ringTimeoutSeconds": inbound.ringing_timeout_s,
         "maxCallDurationSeconds": inbound.max_call_duration_s,

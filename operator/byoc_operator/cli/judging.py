@@ -14,7 +14,7 @@ from ..core.assessment import Assessment, assess
 from ..core.credentials import USERNAME_KEY, SecretFacts
 from ..core.desired import Installation
 from ..core.field_changes import ObjectChange, credential_paths, object_changes
-from ..core.holders import allocation_of
+from ..core.holders import allocation_of, refused_aliases
 from ..core.plan import Change, Replace
 from ..core.situation import ClusterFacts, Situation, situation_of
 from ..core.snapshot import Snapshot
@@ -80,7 +80,9 @@ def plan_of(number: PhoneNumber, secret: SecretSeen | None, world: World) -> Pla
 
 
 def _situation(number: PhoneNumber, facts: SecretFacts | None, claimed: Verdict | None, world: World) -> Situation:
-    cluster = ClusterFacts(secret=facts, claimed=claimed)
+    others = None if world.numbers is None else _with(number, world.numbers)
+    aliases = refused_aliases(number, others, world.snapshot, world.installation)
+    cluster = ClusterFacts(secret=facts, claimed=claimed, aliases=aliases)
     return situation_of(number, world.snapshot, cluster, world.installation, world.mask)
 
 
@@ -97,13 +99,18 @@ def _held(number: PhoneNumber, assessment: Assessment) -> str:
     return _PAUSED if number.requested.paused else _OBSERVES if number.observes else ""
 
 
+def _with(number: PhoneNumber, numbers: Iterable[PhoneNumber]) -> list[PhoneNumber]:
+    """All objects, with this one as it would be."""
+    return [*(each for each in numbers if each.key != number.key), number]
+
+
 def _claimed(number: PhoneNumber, world: World) -> Verdict | None:
     """Why the number is another object's. Who may not see all objects is told what the status says."""
     if number.deleting:
         return None
     if world.numbers is not None:
-        others = [each for each in world.numbers if each.key != number.key]
-        allocation = allocation_of(number.phone_number, [*others, number], world.snapshot, world.installation)
+        listed = _with(number, world.numbers)
+        allocation = allocation_of(number.phone_number, listed, world.snapshot, world.installation)
         return allocation.verdict(number)
     ready = number.status.ready
     if number.is_current and ready.reason == Reason.NUMBER_CLAIMED:

@@ -4,12 +4,13 @@ The operator also remembers who had a number before (`engine.claims`). `allocati
 memory, such as `kubectl byoc`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
 from ..api.conditions import Reason
 from ..api.resource import Key, PhoneNumber
+from .aliases import refusals
 from .claims import Allocation, LeftTrunks, claims, first, holds_by_status, keeps_alias, may_claim_alias, oldest
 from .desired import Installation
 from .ownership import Owner, is_retained
@@ -67,6 +68,21 @@ def allocation_of(
         has_own = partial(_has_own_number, listed=listed, snapshot=snapshot, installation=installation)
         holder = next_alias_holder(phone_number, contenders, allocation, installation, replace(past, has_own=has_own))
     return allocation if holder is None else Allocation(holder=holder)
+
+
+def refused_aliases(
+    number: PhoneNumber, numbers: Iterable[PhoneNumber] | None, snapshot: Snapshot, installation: Installation
+) -> Mapping[str, str]:
+    """`aliases.refusals` for callers without the memory of the operator, such as `kubectl byoc`.
+
+    `numbers`: the objects of the cluster. If they are not known (None), the status says which aliases are refused.
+    """
+    if numbers is not None:
+        listed = list(numbers)
+        return refusals(number, lambda phone: allocation_of(phone, listed, snapshot, installation))
+    if not number.is_current or number.status.ready.reason != Reason.ALIAS_UNAVAILABLE:
+        return {}
+    return dict.fromkeys(set(number.aliases) - set(number.status.aliases), "is not this object's (see its status)")
 
 
 def _has_own_number(

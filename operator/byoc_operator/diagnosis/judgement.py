@@ -12,7 +12,7 @@ from ..api.schema import ManagementPolicy, PhoneNumberSpec
 from ..core.assessment import Assessment, assess
 from ..core.credentials import USERNAME_KEY, Credentials, SecretFacts, SecretRules, resolve
 from ..core.desired import Installation
-from ..core.holders import allocation_of
+from ..core.holders import allocation_of, refused_aliases
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
 from ..core.situation import ClusterFacts, owned_of, secret_use, situation_of
@@ -98,7 +98,9 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
     owned = owned_of(managed, snapshot, installation)
     secret, assumed = _secret(facts, number, mask, owned)
     claimed = _claimed(facts, number, snapshot, installation)
-    cluster = ClusterFacts(secret=secret, claimed=claimed)
+    others = None if isinstance(facts.numbers, Unseen) else facts.numbers
+    aliases = refused_aliases(number, others, snapshot, installation)
+    cluster = ClusterFacts(secret=secret, claimed=claimed, aliases=aliases)
     situation = situation_of(managed, snapshot, cluster, installation, mask)
     return Judged(
         number=number,
