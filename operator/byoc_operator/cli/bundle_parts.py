@@ -28,9 +28,6 @@ MAX_LOG_LINES, MAX_METRIC_LINES = 20_000, 20_000
 PART_S = 60.0
 """How long one part may take."""
 
-PORT = 8080
-"""Of metrics and probes: `containerPort` of the chart and of `deploy/base`."""
-
 Json = dict[str, Any]
 
 
@@ -163,7 +160,7 @@ class Reader:
         namespace = self._target.operator_namespace
         for pod in await pods_of(self._cluster, namespace):
             for path in ("metrics", "readyz"):
-                lines = self._cluster.pod_text(namespace, pod.name, PORT, path)
+                lines = self._cluster.pod_text(namespace, pod.name, pod.port, path)
                 await self._text(f"{path}/{pod.name}.txt", lines, MAX_METRIC_LINES)
 
     async def _text(self, file: str, lines: AsyncIterator[str], most: int) -> None:

@@ -10,7 +10,6 @@ from .cluster import Cluster
 from .operator_finder import Operator
 
 _SWEPT: Final = "byoc_last_sweep_timestamp_seconds "
-_PORT: Final = "8080"
 _SILENT_S: Final = 5.0
 
 
@@ -35,11 +34,10 @@ def operator_seen(operator: Operator, number: PhoneNumber | None, swept_s: float
 
 async def sweep_age(cluster: Cluster, operator: Operator, now_s: float) -> float | None:
     """Seconds since the leader's last good sweep, None if its metrics cannot be read through the API server."""
-    pod = next((pod.name for pod in operator.pods or () if (operator.leader or "").startswith(pod.name)), "")
-    if not pod:
+    pod = next((pod for pod in operator.pods or () if (operator.leader or "").startswith(pod.name)), None)
+    if pod is None:
         return None
-    port = (operator.settings or {}).get("BYOC_HTTP_PORT") or _PORT
-    path = f"/api/v1/namespaces/{operator.namespace}/pods/{pod}:{port}/proxy/metrics"
+    path = f"/api/v1/namespaces/{operator.namespace}/pods/{pod.name}:{pod.port}/proxy/metrics"
     try:
         async for line in cluster.api.lines(path, resource="pods/proxy", silent_s=_SILENT_S):
             if line.startswith(_SWEPT):

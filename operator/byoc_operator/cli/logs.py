@@ -2,20 +2,20 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import click
 
 from ..api.resource import Key
-from ..cluster.answers import NotFound
-from ..errors import OperatorError, Unavailable
+from ..cluster.answers import Forbidden, Unauthorized
+from ..errors import OperatorError
 from .cluster import Cluster
 from .completion import names_of_numbers
 from .durations import seconds_in
 from .exit_codes import ExitCode, Refused
-from .log_lines import LogLine, line_of
+from .log_lines import LogLine, Place, line_of
 from .naming import NUMBER, named
-from .operator_finder import LABELS, Pod, pods_of
+from .operator_finder import LABELS, Pod, pods_of, why_not
 from .options import PROGRAM, Target, over_numbers, targeted
 from .terminal import show, tell, working
 
@@ -52,15 +52,16 @@ async def logs(target: Target, name: str, since: str, tail: int, *, follow: bool
     if since:
         query["sinceSeconds"] = str(max(1, seconds_in("--since", since)))
     async with target.reached() as cluster:
-        reader = _Reader(cluster, target.operator_namespace, await _keys(cluster, name))
+        reader = Reader(cluster, target.operator_namespace, await _keys(cluster, name))
         with working("reading the operator's log"):
             pods = await reader.pods()
             found = await reader.past(pods, query)
         for line in deque(found, maxlen=tail):
             _show(line, raw=raw)
         if follow:
-            async for line in reader.follow(pods):
-                _show(line, raw=raw)
+            told_since = {name: text for name, text in query.items() if name == "sinceSeconds"}
+            follower = Follower(reader, lambda line: _show(line, raw=raw), told_since)
+            await follower.follow(pods, target.outside.sleep)
     return ExitCode.OK
 
 
@@ -76,14 +77,14 @@ async def _keys(cluster: Cluster, name: str) -> list[Key]:
     return [Key(cluster.namespace, named("NAME", name, NUMBER))]
 
 
-class _Reader:
-    """The log of all replicas, of it what is about `keys`. `_seen`: the time of each pod's last line."""
+class Reader:
+    """The log of all replicas, of it what is about `keys`. `places`: by pod how far its log has been read."""
 
     def __init__(self, cluster: Cluster, namespace: str, keys: list[Key]) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._keys = keys
-        self._seen: dict[str, str] = {}
+        self.places: dict[str, Place] = {}
 
     async def pods(self) -> list[Pod]:
         """The operator's pods; at least one."""
@@ -100,61 +101,87 @@ class _Reader:
 
     async def _past(self, pod: Pod, query: Mapping[str, str]) -> list[LogLine]:
         kept: deque[LogLine] = deque(maxlen=MAX_LINES)
+        place = self.places.setdefault(pod.name, Place())
         try:
-            async for line in _whole(self._lines(pod, query, silent_s=60.0)):
-                self._seen[pod.name] = line.stamp or self._seen.get(pod.name, "")
-                if self._is_wanted(line):
+            async for line in _whole(self.lines(pod, query, silent_s=60.0)):
+                place.move(line)
+                if self.is_wanted(line):
                     kept.append(line)
-        except (NotFound, Unavailable) as exc:  # a pod that goes, or a node that does not answer: the others still do
-            tell(f"pod {pod.name}: {exc.message}", head=PROGRAM)
+        except (Forbidden, Unauthorized):
+            raise
+        except OperatorError as exc:  # a pod that goes or has not begun, or a node that is away: the others answer
+            tell(f"pod {pod.name}: {why_not(exc)}", head=PROGRAM)
         return list(kept)
 
-    async def follow(self, pods: list[Pod]) -> AsyncIterator[LogLine]:
-        """What comes from now on, from replicas that come later too."""
-        queue: asyncio.Queue[LogLine] = asyncio.Queue(maxsize=MAX_LINES)
-        tasks = {pod.name: asyncio.create_task(self._pour(pod, queue)) for pod in pods}
-        try:
-            while True:
-                try:
-                    async with asyncio.timeout(PODS_S):
-                        yield await queue.get()
-                except TimeoutError:
-                    tasks = {name: task for name, task in tasks.items() if not task.done()}
-                    for pod in await self._later_pods():
-                        if pod.name not in tasks:
-                            tasks[pod.name] = asyncio.create_task(self._pour(pod, queue))
-        finally:
-            for task in tasks.values():
-                task.cancel()
-
-    async def _later_pods(self) -> list[Pod]:
-        try:
-            return await pods_of(self._cluster, self._namespace)
-        except Unavailable as exc:
-            tell(exc.message, head=PROGRAM)
-            return []
-
-    async def _pour(self, pod: Pod, queue: asyncio.Queue[LogLine]) -> None:
-        """Put what a pod logs from now on into the queue. A pod that goes ends it; it is looked for again."""
-        seen = self._seen.get(pod.name, "")
-        query = {"follow": "true", "sinceTime": f"{seen[:19]}Z"} if seen else {"follow": "true"}
-        try:
-            async for raw in self._lines(pod, query, silent_s=None):
-                line = line_of(raw)
-                if line is None or line.stamp <= seen:
-                    continue
-                self._seen[pod.name] = line.stamp
-                if self._is_wanted(line):
-                    await queue.put(line)
-        except OperatorError as exc:
-            tell(f"pod {pod.name}: {exc.message}", head=PROGRAM)
-
-    def _lines(self, pod: Pod, query: Mapping[str, str], silent_s: float | None) -> AsyncIterator[str]:
+    def lines(self, pod: Pod, query: Mapping[str, str], silent_s: float | None) -> AsyncIterator[str]:
+        """The lines of a pod. Raises OperatorError."""
         chosen = {**query, "container": pod.container} if pod.container else query
         return self._cluster.log(self._namespace, pod.name, chosen, silent_s)
 
-    def _is_wanted(self, line: LogLine) -> bool:
+    def is_wanted(self, line: LogLine) -> bool:
+        """Whether a line is about one of the objects."""
         return any(line.is_about(key) for key in self._keys)
+
+
+class Follower:
+    """Shows what comes from now on. `since`: how far back the log of the first pods goes, as a query of the API."""
+
+    def __init__(self, reader: Reader, show_line: Callable[[LogLine], None], since: Mapping[str, str]) -> None:
+        self._reader = reader
+        self._show = show_line
+        self._since = since
+        self._first = set(reader.places)
+        self._told: dict[str, str] = {}
+
+    async def follow(self, pods: list[Pod], sleep: Callable[[float], Awaitable[None]]) -> None:
+        """Follow the pods, and those that come later; it does not end by itself."""
+        streams: dict[str, asyncio.Task[None]] = {}
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while True:
+                    streams = {name: stream for name, stream in streams.items() if not stream.done()}
+                    streams |= {pod.name: tasks.create_task(self._pour(pod)) for pod in pods if pod.name not in streams}
+                    await sleep(PODS_S)
+                    pods = await self._pods()
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+    async def _pods(self) -> list[Pod]:
+        try:
+            found = await self._reader.pods()
+        except OperatorError as exc:  # it passes, or the user ends the command: the streams go on
+            self._tell("the operator's pods", exc)
+            return []
+        self._told.pop("the operator's pods", None)
+        return found
+
+    async def _pour(self, pod: Pod) -> None:
+        """Show what a pod logs. A stream that ends, or whose container does not run yet, is begun again later."""
+        place = self._reader.places.setdefault(pod.name, Place())
+        query = {"follow": "true"}
+        if place.stamp:
+            query["sinceTime"] = f"{place.stamp[:19]}Z"
+        elif pod.name in self._first:
+            query |= self._since
+        repeated, shown = bool(place.stamp), False
+        try:
+            async for raw in self._reader.lines(pod, query, silent_s=None):
+                self._told.pop(f"pod {pod.name}", None)
+                line = line_of(raw)
+                if line is not None:
+                    repeated = repeated and place.has_passed(line)
+                    place.move(line)
+                    shown = not repeated and self._reader.is_wanted(line)
+                if shown:
+                    self._show(line or LogLine("", "", raw, raw))
+        except OperatorError as exc:
+            self._tell(f"pod {pod.name}", exc)
+
+    def _tell(self, what: str, exc: OperatorError) -> None:
+        """Tell a fault once, however often it is met."""
+        if self._told.get(what) != exc.message:
+            self._told[what] = exc.message
+            tell(f"{what}: {why_not(exc)}", head=PROGRAM)
 
 
 async def _whole(lines: AsyncIterator[str]) -> AsyncIterator[LogLine]:

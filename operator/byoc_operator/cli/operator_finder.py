@@ -18,12 +18,15 @@ LABELS = "app.kubernetes.io/name=byoc-operator"
 
 MAX_PODS = 50
 
+DEFAULT_PORT = 8080
+"""Of metrics and probes, where a pod does not name its port `http`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pod:
     """A pod of the operator. `waiting`: why its container does not run, empty if it does; `restarts`: of all time.
 
-    `container`: the operator's own, among others that a cluster may add.
+    `container`: the operator's own, among others that a cluster may add; `port`: of its metrics and probes.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Pod:
     restarts: int = 0
     started_at: str = ""
     container: str = ""
+    port: int = DEFAULT_PORT
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +220,21 @@ def _pod(raw: Mapping[str, Any]) -> Pod:
     containers = _items(_at(raw, "status", "containerStatuses"))
     waiting = [_text(_at(each, "state", "waiting", "reason")) for each in containers]
     restarts = [each["restartCount"] for each in containers if isinstance(each.get("restartCount"), int)]
+    container = _container_of(_at(raw, "spec", "containers"))
     return Pod(
         name=str(raw["metadata"]["name"]),
         ready=conditions.get("Ready") == "True",
         waiting=next(filter(None, waiting), ""),
         restarts=sum(restarts),
         started_at=_text(_at(raw, "status", "startTime")),
-        container=_text(_container_of(_at(raw, "spec", "containers")).get("name")),
+        container=_text(container.get("name")),
+        port=_port(container),
     )
+
+
+def _port(container: Mapping[str, Any]) -> int:
+    named = [each.get("containerPort") for each in _items(container.get("ports")) if each.get("name") == "http"]
+    return next((each for each in named if isinstance(each, int)), DEFAULT_PORT)
 
 
 def _container(raw: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -72,25 +72,39 @@ def _tell_unread(cluster: Cluster) -> None:
 
 
 async def _watch(target: Target, cluster: Cluster) -> None:
-    """Look until Ctrl-C. What the API server cannot answer for a while is told, and looked at again."""
+    """Look until Ctrl-C. A fault that comes later than the first look may pass: it is told once, and looked again."""
     before: Mapping[Key, tuple[str, str]] | None = None
+    fault = ""
     while True:
         try:
             lines = fleet.ordered([number async for number in cluster.numbers()])
-        except Unavailable as exc:
-            tell(exc.message, head=PROGRAM)
+        except OperatorError as exc:
+            if before is None and not fault and not isinstance(exc, Unavailable):
+                raise
+            if exc.message != fault:
+                tell(f"{why_not(exc)}; looking again every {WATCH_S:.0f} s", head=PROGRAM)
+            fault = exc.message
         else:
-            now = {line.number.key: line.told for line in lines}
-            if is_terminal():
-                clear()
-                _show(target, lines)
-            elif before is None:
-                show(fleet.summary(lines))
-            else:
-                for change in changes(before, now):
-                    show(change)
-            before = now
+            if fault:
+                tell("the API server answers again")
+            before, fault = _changed(target, lines, before), ""
         await target.outside.sleep(WATCH_S)
+
+
+def _changed(
+    target: Target, lines: Sequence[Line], before: Mapping[Key, tuple[str, str]] | None
+) -> Mapping[Key, tuple[str, str]]:
+    """Show all lines anew on a terminal, else what differs from `before`; what they say now."""
+    now = {line.number.key: line.told for line in lines}
+    if is_terminal():
+        clear()
+        _show(target, lines)
+    elif before is None:
+        show(fleet.summary(lines))
+    else:
+        for change in changes(before, now):
+            show(change)
+    return now
 
 
 def changes(before: Mapping[Key, tuple[str, str]], now: Mapping[Key, tuple[str, str]]) -> list[str]:

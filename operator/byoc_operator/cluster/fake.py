@@ -63,7 +63,7 @@ class FakeApi(FakeCluster):
     `requests`: how many came in, by method and resource; `writes`: those that were not GET, refused ones too;
     `garbled`: objects that are there and cannot be read; `events`: the Events that were posted; `admitting`: what a
     mutating webhook makes of a Secret in a dry run; `without`: verbs and resources that RBAC refuses; `logs`: the lines
-    of pods, by namespace and name.
+    of pods, by namespace and name; `log_faults`: what the API server answers in their place.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -77,6 +77,7 @@ class FakeApi(FakeCluster):
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
         self.logs: dict[tuple[str, str], list[str]] = {}
+        self.log_faults: dict[tuple[str, str], Refuse] = {}
         self._faults: list[tuple[Fail | Refuse | Hold, str | None, str | None]] = []
 
     # As ClusterApi
@@ -147,6 +148,10 @@ class FakeApi(FakeCluster):
         if ("get", what.resource) in self.without:
             words = f'pods "{what.name}" is forbidden: User "operator" cannot get resource "pods/log"'
             raise error_of(Answer("GET", what, HTTPStatus.FORBIDDEN, resource, {"message": words})) or AssertionError
+        refused = self.log_faults.get((what.namespace, what.name))
+        if refused is not None:
+            answer = Answer("GET", what, refused.status, resource, refused.said)
+            raise error_of(answer) or AssertionError(f"{refused.status} refuses nothing")
         for line in self.logs.get((what.namespace, what.name), []):
             yield line
 

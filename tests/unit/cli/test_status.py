@@ -162,6 +162,31 @@ def test_watch_goes_on_when_the_api_server_does_not_answer(fleet: Cluster) -> No
     assert (result.exit_code, "503" in result.stderr) == (130, True)
 
 
+@pytest.mark.parametrize("code", [401, 403, 404, 410, 500])
+def test_watch_survives_every_fault_after_its_first_look_and_tells_it_once(fleet: Cluster, code: int) -> None:
+    def meanwhile() -> None:
+        if len(fleet.waited) in (1, 2, 3):
+            fleet.api.inject(Refuse(code, "not now"), "GET", "byocphonenumbers")
+        if len(fleet.waited) == 4:
+            put(fleet, "ready", PHONE, "SecretNotFound")
+        if len(fleet.waited) == 6:
+            raise KeyboardInterrupt
+
+    fleet.meanwhile = meanwhile
+    result = fleet.run("status", "-A", "--watch")
+    told = result.stderr.splitlines()
+    assert (result.exit_code, len(told)) == (130, 2), told
+    assert "looking again every 2 s" in told[0]
+    assert told[1] == "the API server answers again"
+    assert "voice/ready: Stalled SecretNotFound" in result.stdout
+
+
+@pytest.mark.parametrize(("code", "ends_with"), [(403, 3), (404, 1)])
+def test_watch_ends_where_the_first_look_is_refused(fleet: Cluster, code: int, ends_with: int) -> None:
+    fleet.api.inject(Refuse(code, "no"), "GET", "byocphonenumbers")
+    assert fleet.run("status", "-A", "--watch").exit_code == ends_with
+
+
 @pytest.mark.parametrize("args", [("--watch", "main"), ("--watch", "-o", "json")])
 def test_watch_is_for_tables_of_all(cluster: Cluster, args: tuple[str, ...]) -> None:
     assert cluster.run("status", *args).exit_code == 2
