@@ -156,7 +156,8 @@ class World:
             AdaptiveLimit(2, self.most_at_once, clock),
         )
         keys = SealingKeys(api, SYSTEM, clock)
-        events, metrics = Events(api, "operator-1"), Metrics()
+        metrics = Metrics()
+        events = Events(api, "operator-1", metrics.event_dropped, clock)
         refusals = Refusals(clock)
         api.answered = refusals.answered
         cache, inventory = Cache(now_s), Inventory(guard, clock)
@@ -224,13 +225,13 @@ class World:
         await self.start()
 
     async def settle(self, within_s: float = 20.0) -> None:
-        """Wait until nothing runs and nothing could run; numbers in back-off stay there."""
-        queue = self.engine.queue
+        """Wait until nothing runs, nothing could run and no Event waits; numbers in back-off stay there."""
+        queue, events = self.engine.queue, self.ports.events
         deadline_s = asyncio.get_running_loop().time() + within_s
         quiet = 0
         while quiet < 3:
             await asyncio.sleep(0.01)
-            quiet = 0 if queue.depth or queue.active else quiet + 1
+            quiet = 0 if queue.depth or queue.active or events.waiting else quiet + 1
             assert asyncio.get_running_loop().time() < deadline_s, "the operator does not come to rest"
 
     async def elapse(self, seconds: float) -> None:
@@ -304,16 +305,17 @@ class World:
         return [event["reason"] for event in self.api.events]
 
     def forget_counts(self) -> None:
-        """Count requests and calls from here on."""
+        """Count requests, Events and calls from here on."""
         self.api.requests.clear()
         self.api.writes.clear()
+        self.api.events.clear()
         self.livekit.calls.clear()
 
     def told(self) -> str:
         """Everything that users can read: objects with their statuses and Events. Tests search it for credentials."""
         return json.dumps([self.api.numbers(), self.api.events, self.troubles])
 
-    async def _hear(self, reason: str, note: str) -> None:
+    def _hear(self, reason: str, note: str) -> None:
         self.troubles.append(f"{reason}: {note}")
 
 

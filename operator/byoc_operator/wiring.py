@@ -152,10 +152,10 @@ async def engine_of(base: Foundation) -> Engine:
     leader = _leadership(base, identity)
     mask = make_mask(secrets.token_bytes(32))
     client, guard = _livekit(base, mask, leader)
-    events = Events(base.api, identity)
+    events = Events(base.api, identity, base.metrics.event_dropped)
 
-    async def announce(reason: str, note: str) -> None:
-        await events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
+    def announce(reason: str, note: str) -> None:
+        events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
     cache, inventory = Cache(), Inventory(guard)
     unreadable = UnreadableObjects(events, base.metrics.count_unreadable)

@@ -3,10 +3,8 @@
 import json
 import secrets
 import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -141,12 +139,3 @@ class Cluster:
             assert time.monotonic() < deadline, f"not within {within_s:.0f} s: {what}"
             time.sleep(_POLL_S)
         return found
-
-
-@contextmanager
-def packaged(chart: Path, version: str, tool: tools.Tool = tools.HELM) -> Iterator[Path]:
-    """The chart as an archive of this version."""
-    with tempfile.TemporaryDirectory(prefix="byoc-chart-") as folder:
-        command = [str(tools.find(tool)), "package", str(chart), f"--version={version}", f"--destination={folder}"]
-        subprocess.run(command, env=clean_environment(), capture_output=True, timeout=60, check=True)
-        yield next(Path(folder).iterdir())

@@ -135,6 +135,10 @@ class Scene:
         mine = [event for event in items if event["regarding"].get("name") == name]
         return [(event["reason"], event["note"]) for event in sorted(mine, key=lambda event: event["eventTime"])]
 
+    def events_are_posted(self) -> None:
+        """Wait until no Event waits in the operator."""
+        self.until(lambda: self.deployment.process.metrics()["byoc_events_waiting"] == 0, "all Events are posted", 60)
+
     def held(self, phone: str) -> Held:
         """What LiveKit holds for a phone number."""
         return self.sip.of(phone)

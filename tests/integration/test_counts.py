@@ -14,6 +14,7 @@ from manifests import manifest
 POLICY = str(ROOT / "deploy/components/finalizer-policy/policy.yaml")
 LISTS = {"ListSIPOutboundTrunk": 1, "ListSIPInboundTrunk": 1, "ListSIPDispatchRule": 1}
 FINALIZER, STATUS = ("patch", "byocphonenumbers", ""), ("patch", "byocphonenumbers", "status")
+EVENT = ("create", "events", "")
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def still(deployment: Deployment, stage: Scene) -> Scene:
 
 
 def _kinds(scene: Scene) -> Counter[tuple[str, str, str]]:
+    scene.events_are_posted()
     return Counter((entry.verb, entry.resource, entry.subresource) for entry in scene.writes())
 
 
@@ -38,6 +40,7 @@ def _idle(scene: Scene) -> None:
         return metrics["byoc_queue_depth"] == metrics["byoc_queue_delayed"] == 0
 
     scene.until(nothing_left, "the queue is empty")
+    scene.events_are_posted()
 
 
 def _without_barrier(scene: Scene) -> Counter[tuple[str, str, str]]:
@@ -55,7 +58,7 @@ def test_a_created_number_costs_two_writes_and_three_calls(still: Scene) -> None
         scene.numbers(10)
         scene.all_ready(10)
         writes = _without_barrier(scene)
-    assert writes == {FINALIZER: 10, STATUS: 10}
+    assert writes == {FINALIZER: 10, STATUS: 10, EVENT: 10}
     assert calls == {"CreateSIPOutboundTrunk": 10, "CreateSIPInboundTrunk": 10, "CreateSIPDispatchRule": 10}
 
 
@@ -129,6 +132,7 @@ def test_a_restart_with_200_numbers_costs_three_lists(still: Scene, deployment: 
     scene.secret(GOOD_SECRET)
     scene.numbers(200, sipPasswordSecretRef={"name": "sip"})
     versions = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in scene.all_ready(200)}
+    scene.events_are_posted()
     deployment.stop()
     before = len(scene.bed.requests_by(USER))
     with scene.counted() as calls:
@@ -152,6 +156,7 @@ def test_a_sweep_without_drift_costs_three_lists(stage: Scene, deployment: Deplo
     scene.secret(GOOD_SECRET)
     scene.numbers(20, sipPasswordSecretRef={"name": "sip"})
     scene.all_ready(20)
+    scene.events_are_posted()
     _next_sweep(scene)
     before = len(scene.writes())
     with scene.counted() as calls:
@@ -190,7 +195,7 @@ def test_with_the_admission_policy_a_created_number_costs_one_write(finalizer_po
     with scene.counted() as calls:
         scene.numbers(10)
         numbers = scene.all_ready(10)
-    assert _kinds(scene) == {STATUS: 10}
+    assert _kinds(scene) == {STATUS: 10, EVENT: 10}
     assert sum(livekit_writes(calls).values()) == 30
     assert all(each["metadata"]["finalizers"] == ["byoc.talkifai.dev/finalizer"] for each in numbers)
     scene.number("observed", managementPolicy="Observe")

@@ -63,6 +63,7 @@ def test_livekit_is_away_then_back(stage: Scene, deployment: Deployment, sign: s
     deployment.ensure(ALONE | refused)
     ready = scene.numbers(10)
     scene.all_ready(10)
+    scene.events_are_posted()
     versions, before = _versions(scene, list(ready)), len(scene.writes())
     said = _lease_events(scene.bed, "LiveKitUnavailable")
     scene.bed.redis.save()
@@ -90,10 +91,11 @@ def test_livekit_is_away_then_back(stage: Scene, deployment: Deployment, sign: s
     scene.bed.livekit.start()
     scene.all_ready(15)
     assert _versions(scene, list(ready)) == versions, "who was Ready stayed so, and was not written to"
+    scene.events_are_posted()
     writes = scene.writes()[before:]
     assert _per_name(writes, STATUS) == dict.fromkeys(new, 2)
     assert _per_name(writes, OBJECT) == dict.fromkeys(new, 1), "the finalizer, once"
-    assert len(writes) == 15
+    assert len(writes) == 20, "and one Event about the first Ready of each new one"
     assert _lease_events(scene.bed, "LiveKitUnavailable") == said + 1
     scene.until(lambda: deployment.readyz()["liveKit"] == "ok", "readyz says that it is back")
     scene.one_each(phones)

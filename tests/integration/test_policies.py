@@ -179,7 +179,7 @@ def test_force_orphan_lets_a_number_go_while_livekit_is_away_and_names_what_stay
         scene.until(lambda: scene.find() is None, "it was let go")
     finally:
         scene.bed.livekit.start()
-    notes = [note for reason, note in scene.events() if reason == "Orphaned"]
+    notes = scene.until(lambda: [note for reason, note in scene.events() if reason == "Orphaned"], "an Event says so")
     assert len(notes) == 1
     assert [id_ for id_ in ids if id_ not in notes[0]] == []
     assert set(scene.held("+12025559999").ids) == set(ids)
@@ -191,7 +191,8 @@ def test_force_orphan_changes_nothing_where_livekit_answers(scene: Scene) -> Non
     scene.annotate("force-orphan=true")
     scene.delete()
     assert scene.held(phone).counts == (0, 0, 0)
-    assert [reason for reason, _ in scene.events()] == []
+    scene.events_are_posted()
+    assert [reason for reason, _ in scene.events()] == ["Synced"]
 
 
 def test_a_deleted_number_that_another_finalizer_keeps_hands_out_no_dead_id(scene: Scene) -> None:

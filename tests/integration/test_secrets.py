@@ -40,7 +40,8 @@ def test_a_changed_password_reaches_livekit_at_once(watching: Scene) -> None:
         "the status names the version that was written",
     )
     assert scene.held(phone).ids == before
-    assert scene.events() == []
+    scene.events_are_posted()
+    assert [reason for reason, _ in scene.events()] == ["Synced"]
 
 
 def test_a_touched_but_equal_secret_causes_no_write(watching: Scene) -> None:

@@ -60,3 +60,10 @@ CERT_MANAGER_CRDS = ModuleFiles(
     "deploy/crds",
     ("cert-manager.io_certificates.yaml", "cert-manager.io_issuers.yaml"),
 )
+EXTERNAL_SECRETS_CRDS = ModuleFiles(
+    "github.com/external-secrets/external-secrets",
+    "v1.3.2",
+    "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ=",
+    "config/crds/bases",
+    ("external-secrets.io_externalsecrets.yaml",),
+)

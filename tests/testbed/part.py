@@ -58,7 +58,7 @@ class Part(ABC):
     """
 
     name: str
-    ready_within_s: float = 60
+    ready_within_s: float = 300
     """Generous: a loaded build machine needs ten times what an idle one does."""
     stop_within_s: float = 10
 

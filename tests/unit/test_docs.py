@@ -17,7 +17,7 @@ from byoc_operator.generate.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAM
 from byoc_operator.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
 SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
 GLOSSARY = ROOT / "docs" / "glossary.md"
 NOTHING_ELSE = {"IP list", "key store", "left alone", "leftover", "resync", "rival", "twin", "waiting one", "whitelist"}

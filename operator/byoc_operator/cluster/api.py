@@ -33,8 +33,12 @@ TIMEOUT_S = 15.0
 CONNECTIONS = 20
 """Connections at once: as many as workers. More would only lengthen the API server's queue."""
 
-LEASE, LEASE_CONNECTIONS = "leases", 2
-"""The Lease has connections of its own: slow objects may occupy all others, and a leader must be able to renew."""
+OWN_CONNECTIONS: Mapping[str, int] = {"leases": 2, "events": 1}
+"""Resources with connections of their own, in addition to the others.
+
+Slow objects may occupy all others, and a leader must be able to renew its Lease. An Event that is held up must not
+take a connection from objects; Events are posted one after the other.
+"""
 
 
 _CHUNK = 256 * 1024
@@ -145,7 +149,7 @@ class ClusterApi:
 
     async def _answer(self, request: _Request) -> bytes:
         """The body of the answer. Raises `ApiRefused`, `AnswerTooLong` and `Unavailable`."""
-        resource, place = request.resource, nullcontext() if request.resource == LEASE else self._free
+        resource, place = request.resource, nullcontext() if request.resource in OWN_CONNECTIONS else self._free
         started = time.monotonic()
         outcome = "error"
         try:
@@ -241,7 +245,7 @@ async def connect(observe: Observer, answered: Answered) -> ClusterApi:
     """Connect with `KUBECONFIG` if it is set, else as the pod's service account. Raises CannotRun if neither is."""
     # `trust_env`: aiohttp would read environment and netrc at every request, which costs more than the request.
     configuration = Configuration(
-        connection_pool_maxsize=CONNECTIONS + LEASE_CONNECTIONS, client_session_kwargs={"trust_env": False}
+        connection_pool_maxsize=CONNECTIONS + sum(OWN_CONNECTIONS.values()), client_session_kwargs={"trust_env": False}
     )
     path = os.environ.get("KUBECONFIG", "")
     try:

@@ -81,13 +81,13 @@ class Deletions:
 
     async def _tell_what_stays(self, number: PhoneNumber, assessment: Assessment, applied: Applied) -> None:
         if applied.failures:
-            await self._reporter.orphan(number)
+            self._reporter.orphan(number)
             if number.deletion_policy is DeletionPolicy.RETAIN and not assessment.retain_refused:
                 await self._ports.retained.keep(self._left_by(number))  # Retain may not be in the marks yet
         elif owned := self._ports.belongings.owned(number):
             self._reporter.tell_left(number, owned)
         if assessment.retain_refused and applied.done:
-            await self._reporter.tell_not_retained(number)
+            self._reporter.tell_not_retained(number)
 
     async def _tell_departed(self, run: ObjectRun, assessment: Assessment, applied: Applied) -> None:
         """If other finalizers keep the object, write into its status that LiveKit has nothing of the number any more.

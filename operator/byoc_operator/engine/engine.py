@@ -96,6 +96,7 @@ class Engine:
 
     async def start(self) -> None:
         """List numbers and Secrets, then wait in the background to lead. Returns when the API server gave the lists."""
+        self.tasks.keep_running(self._ports.events.run(), "Events")
         self._rights.right_missing()
         await self.intake.first_lists()
         await self._ports.rights.look()
@@ -123,7 +124,12 @@ class Engine:
         self.tasks.keep_running(self._ports.keeper.run(self._sealed), "keeper of the sealing keys")
 
     async def stop(self, grace_s: float) -> None:
-        """Stop the queue, wait up to `grace_s` seconds for the runs under way, then end all tasks."""
+        """Stop the queue, wait for the runs under way, end all tasks, post the Events that still wait.
+
+        `grace_s`: how many seconds the waiting may take in all. The Events come after the Lease, so that no replica
+        waits for them.
+        """
+        until_s = self._ports.clock() + grace_s
         self.tasks.stop()
         self.queue.stop()
         with contextlib.suppress(TimeoutError):
@@ -134,6 +140,7 @@ class Engine:
         await self._ports.secrets.aclose()
         self._role.leading = False
         await self._leader.release()
+        await self._ports.events.finish(until_s - self._ports.clock())
 
     def _freed(self, phone: str, released: bool) -> None:  # noqa: FBT001 - `orphan_search.Freed`
         """Run the number of a deleted orphan or retained trunk: a claimant may get the number now."""
@@ -144,4 +151,4 @@ class Engine:
             self.queue.add(phone, Priority.SWEEP)
 
     def _announce_failure(self, exc: Failure) -> None:
-        self.tasks.run_aside(self._announce(exc.reason, exc.message), "event about LiveKit")
+        self._announce(exc.reason, exc.message)

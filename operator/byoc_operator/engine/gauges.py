@@ -54,6 +54,7 @@ def export(
     }
     metrics = ports.metrics
     metrics.gauge("byoc_leading", lambda: role.leading)
+    metrics.gauge("byoc_events_waiting", lambda: ports.events.waiting)
     for name, read in gauges.items():
         metrics.gauge(name, _led(role, read))
     for name, read_many in by_label.items():

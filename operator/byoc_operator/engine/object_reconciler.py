@@ -90,7 +90,7 @@ class ObjectReconciler:
         number = run.number
         applied = await self._applier.apply(assessment.changes, self._ports.belongings.owners(number)[0])
         applied = replace(applied, failures=self._contradictions.judged(number, applied.failures))
-        await self._reporter.tell_changes(number, applied, expected=not is_repair(number, assessment, applied))
+        self._reporter.tell_changes(number, applied, expected=not is_repair(number, assessment, applied))
         return applied
 
     async def _report(self, run: ObjectRun, assessment: Assessment, applied: Applied) -> None:

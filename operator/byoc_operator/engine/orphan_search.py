@@ -90,9 +90,9 @@ class OrphanSearch:
         self._known = frozenset(found)
         new = [orphan for orphan in settled if orphan not in self._told]
         if new:
-            await self._tell(new)
+            self._tell(new)
         self._told = frozenset(settled)
-        await self._tell_retained(retained)
+        self._tell_retained(retained)
         if self._deletes and self._ports.retained.complete:
             for orphan in settled[:DELETED_A_SWEEP]:
                 await self._delete(orphan, released=False)
@@ -229,16 +229,16 @@ class OrphanSearch:
         watched = not self._namespaces or owner.namespace in self._namespaces
         return owner.installation in ports.installation.ids and watched and not ports.belongings.looks_after(owner, id)
 
-    async def _tell(self, new: list[Orphan]) -> None:
+    def _tell(self, new: list[Orphan]) -> None:
         named = _some(f"{orphan.id} (of {orphan.owner.namespace}/{orphan.owner.name})" for orphan in new)
         what = "can be deleted, or are deleted with BYOC_ORPHANS=Delete"
         if self._deletes:
             what = "are deleted" if self._ports.retained.complete else "can be deleted"
         note = f"LiveKit objects with our mark belong to no number and {what}: {named}"
         log.warning(note)
-        await self._announce("OrphansFound", note)
+        self._announce("OrphansFound", note)
 
-    async def _tell_retained(self, retained: dict[Retained, tuple[str, ...]]) -> None:
+    def _tell_retained(self, retained: dict[Retained, tuple[str, ...]]) -> None:
         """Report once for each retained number that it is retained, and how to release it."""
         settled = [each for each in retained if each in self._retained]
         new = [each for each in settled if each not in self._told_retained]
@@ -248,7 +248,7 @@ class OrphanSearch:
         named = _some(f"{phone} of {namespace} ({', '.join(retained[namespace, phone])})" for namespace, phone in new)
         note = f"LiveKit keeps numbers of gone objects (Retain, Observe); kubectl byoc release frees them: {named}"
         log.warning(note)
-        await self._announce("RetainedFound", note)
+        self._announce("RetainedFound", note)
 
 
 def _some(texts: Iterable[str]) -> str:

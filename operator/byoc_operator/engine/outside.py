@@ -44,16 +44,29 @@ class StatusWriter(NumberReader, Protocol):
 
 
 class EventSink(Protocol):
-    """Posts Events. A failure to post one holds nothing up."""
+    """Takes Events, and posts them by a task of its own. Nobody waits for an Event."""
 
-    async def about_number(
+    @property
+    def waiting(self) -> int:
+        """How many Events are not posted yet."""
+        ...
+
+    def about_number(
         self, number: PhoneNumber, type_: Literal["Normal", "Warning"], reason: str, action: str, note: str
     ) -> None:
         """An Event about an object. `note` holds no credential."""
         ...
 
-    async def about_key(self, key: Key, reason: str, action: str, note: str) -> None:
+    def about_key(self, key: Key, reason: str, action: str, note: str) -> None:
         """A warning about an object of which only the name is known."""
+        ...
+
+    async def run(self) -> None:
+        """Post what comes until cancelled."""
+        ...
+
+    async def finish(self, within_s: float) -> None:
+        """After the end of `run`: post what still waits, for up to so many seconds."""
         ...
 
 

@@ -230,6 +230,7 @@ class GaugePorts(
     WithGuard,
     WithSecrets,
     WithKeeper,
+    WithEvents,
     WithMetrics,
     WithRegained,
     WithWall,

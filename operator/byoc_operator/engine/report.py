@@ -4,11 +4,12 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from ..api.conditions import LIVEKIT_AS_A_WHOLE, Reason, Verdict
+from ..api.conditions import Reason, Verdict
 from ..api.names import GROUP, PLURAL
 from ..api.recorded_status import RecordedStatus
 from ..api.resource import PhoneNumber, recorded_status_of
 from ..cluster.answers import ApiRefused, Asked, Conflict, Forbidden, Invalid, NotFound
+from ..core.announcement import announcement
 from ..core.assessment import Assessment
 from ..core.ownership import Owned
 from ..core.plan import paths, verbs
@@ -73,7 +74,7 @@ class Reporter:
         stored = sighting.number.status if sighting is not None else recorded_status_of(raw)
         if stored != wanted:
             self._note_dropped_fields(number, wanted)
-        await self._announce(number, wanted, applied)
+        self._announce(number, wanted, applied)
         if sighting is not None and sighting.wakes:
             raise ObjectChanged  # the answer contains an edit that the watch has not reported yet
 
@@ -109,13 +110,13 @@ class Reporter:
             await self._ports.numbers.remove_finalizer(number)
         except ApiRefused as exc:
             if isinstance(exc, Forbidden) and exc.missing_right:  # not admission, nor an expired token
-                await self._ports.rights.refused(number.key.namespace, exc.message)
+                self._ports.rights.refused(number.key.namespace, exc.message)
             await self._read_after_refusal(number, exc)
             raise ObjectChanged from exc
         self._ports.rights.used(number.key.namespace)
         log.info("deleted", extra=about(number))
 
-    async def orphan(self, number: PhoneNumber) -> None:
+    def orphan(self, number: PhoneNumber) -> None:
         """Report once what stays in LiveKit when `force-orphan` ends a deletion although LiveKit failed."""
         if number in self._said_what_stays:
             return
@@ -125,7 +126,7 @@ class Reporter:
         if ids:
             note = f"force-orphan: the object goes; these may stay in LiveKit, to be deleted there: {', '.join(ids)}"
         log.warning(note, extra=about(number))
-        await self._ports.events.about_number(number, "Warning", "Orphaned", "Delete", note)
+        self._ports.events.about_number(number, "Warning", "Orphaned", "Delete", note)
 
     def tell_left(self, number: PhoneNumber, owned: Owned) -> None:
         """Log once what stays in LiveKit on purpose, by Retain or Observe."""
@@ -134,14 +135,14 @@ class Reporter:
         self._said_what_stays.put(number, True)
         log.info("left in LiveKit: %s", ", ".join(owned.ids), extra=about(number))
 
-    async def tell_not_retained(self, number: PhoneNumber) -> None:
+    def tell_not_retained(self, number: PhoneNumber) -> None:
         """Report that a deletion removed the LiveKit objects although `deletionPolicy` is Retain."""
         setting = self._ports.installation.retain_setting
         note = f"deletionPolicy Retain was not followed, and LiveKit's objects are deleted: BYOC_RETAIN is {setting}"
         log.warning(note, extra=about(number))
-        await self._ports.events.about_number(number, "Warning", "RetainNotAllowed", "Delete", note)
+        self._ports.events.about_number(number, "Warning", "RetainNotAllowed", "Delete", note)
 
-    async def tell_changes(self, number: PhoneNumber, applied: Applied, *, expected: bool) -> None:
+    def tell_changes(self, number: PhoneNumber, applied: Applied, *, expected: bool) -> None:
         """Log the changes of a run in LiveKit in one line. A repair (not `expected`) is an Event, too."""
         if not applied.done:
             return
@@ -153,24 +154,19 @@ class Reporter:
             self._ports.metrics.drift.labels(drift_label(path)).inc()
         note = f"put right in LiveKit: {touched}"
         log.info(note, extra=about(number))
-        await self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
+        self._ports.events.about_number(number, "Normal", "Repaired", "Repair", note)
 
-    async def _announce(self, number: PhoneNumber, wanted: RecordedStatus, applied: Applied) -> None:
+    def _announce(self, number: PhoneNumber, wanted: RecordedStatus, applied: Applied) -> None:
         """Log a change of the Ready reason, and post an Event about it."""
-        before, reason, message = number.status.ready.reason, wanted.ready.reason, wanted.ready.message
-        in_step = reason == Reason.SYNCED
-        if before == reason or (before == "" and in_step):
+        said = announcement(number.status, wanted, observes=number.observes)
+        if said is None:
             return
         in_log = not isinstance(applied.failure, WriteRefused)
-        if in_step:
-            message = "LiveKit is in step with this object."
-        harmless = in_step or reason in (Reason.PAUSED, Reason.CHANGES_PENDING, Reason.DELETING)
-        level = logging.INFO if harmless else logging.WARNING if in_log else logging.DEBUG
-        log.log(level, "%s: %s", reason, message, extra=about(number, wanted))
-        if reason in LIVEKIT_AS_A_WHOLE or (in_step and before in LIVEKIT_AS_A_WHOLE):
-            return  # one Event on the Lease reports it for all numbers
-        kind: Literal["Normal", "Warning"] = "Normal" if harmless else "Warning"
-        await self._ports.events.about_number(number, kind, reason, "Reconcile", message)
+        level = logging.INFO if said.harmless else logging.WARNING if in_log else logging.DEBUG
+        log.log(level, "%s: %s", said.reason, said.note, extra=about(number, wanted))
+        if said.is_event:
+            kind: Literal["Normal", "Warning"] = "Normal" if said.harmless else "Warning"
+            self._ports.events.about_number(number, kind, said.reason, "Reconcile", said.note)
 
     def written(self, number: PhoneNumber) -> None:
         """Note that all writes about an object succeeded."""
@@ -183,7 +179,7 @@ class Reporter:
         Raises `WriteRefused` if the object has not changed, `ApiRefused` if it cannot be read, and `Unavailable`.
         """
         if not isinstance(refused, NotFound | Conflict | Invalid):
-            raise await self._refusal(number, refused, subresource) from refused
+            raise self._refusal(number, refused, subresource) from refused
         raw = await self._ports.numbers.get(number.key)
         if raw is None:
             self._ports.cache.gone(number.key, number.uid)
@@ -191,9 +187,9 @@ class Reporter:
         self._ports.cache.seen(raw)
         if int(raw["metadata"]["resourceVersion"]) <= number.resource_version:
             # The object has not changed, so the API server would refuse the next try, too: back off.
-            raise await self._refusal(number, refused, subresource) from refused
+            raise self._refusal(number, refused, subresource) from refused
 
-    async def _refusal(self, number: PhoneNumber, refused: ApiRefused, subresource: str) -> WriteRefused:
+    def _refusal(self, number: PhoneNumber, refused: ApiRefused, subresource: str) -> WriteRefused:
         """Record a refused write: once per cause in the log, and in an Event if the status cannot be written."""
         what = Asked("patch", GROUP, f"{PLURAL}{subresource}", number.key.namespace, number.key.name)
         self._ports.regained.refusals.denied(what, number.uid, refused.message)
@@ -201,7 +197,7 @@ class Reporter:
             self._refused.put(number, True)
             note = f"The status of this object cannot be written: {refused.message}"
             reason = Reason.KUBERNETES_REFUSED
-            await self._ports.events.about_number(number, "Warning", reason, "Report", note)
+            self._ports.events.about_number(number, "Warning", reason, "Report", note)
         return WriteRefused(Reason.KUBERNETES_REFUSED, refused.message, longest_s=REFUSED_LONGEST_S)
 
 

@@ -41,7 +41,7 @@ class Rights:
                 "first (docs/outlives.md)"
             )
 
-    async def refused(self, namespace: str, message: str) -> None:
+    def refused(self, namespace: str, message: str) -> None:
         """Report, once per namespace, that the operator has no right to remove a finalizer."""
         if not self._namespaces or namespace in self._missing:
             return
@@ -53,7 +53,7 @@ class Rights:
         )
         log.error(note)
         if self._announce is not None:
-            await self._announce("RightsGone", note)
+            self._announce("RightsGone", note)
 
     def used(self, namespace: str) -> None:
         """Note that the operator removed a finalizer, so it has the right in this namespace."""

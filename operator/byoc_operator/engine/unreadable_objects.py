@@ -1,6 +1,5 @@
 """Keeps account of the objects that cannot be read: each is reported once, counted, and never taken for deleted."""
 
-import asyncio
 import logging
 from collections.abc import Callable
 
@@ -26,7 +25,6 @@ class UnreadableObjects:
         self._count = count
         self._known: dict[Place, tuple[str, str]] = {}
         self._unconfirmed: set[Place] = set()
-        self._telling: set[asyncio.Task[None]] = set()
         for resource in (PLURAL, "secrets"):
             count(resource, 0)
 
@@ -46,9 +44,7 @@ class UnreadableObjects:
         if found.resource == PLURAL and found.namespace and found.name:
             key = Key(found.namespace, found.name)
             note = f"The operator cannot read this object and passes it over: {found.message}"
-            task = asyncio.create_task(self._events.about_key(key, "Unreadable", "Read", note), name="event")
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._events.about_key(key, "Unreadable", "Read", note)
 
     def readable(self, resource: str, namespace: str, name: str) -> None:
         """Note that an object was read, or is gone."""

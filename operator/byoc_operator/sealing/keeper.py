@@ -95,11 +95,11 @@ class Keeper:
         if keys.ring is not None:
             self.lost = True
             todo = "The operator has the keys in memory only, and seals nothing: restore them before it restarts"
-            await self._tell(reason, f"{keys.problem}. {todo}.")
+            self._tell(reason, f"{keys.problem}. {todo}.")
         elif used := await sealed.found() if makes else sealed.known():
             self.lost = True
             todo = "Restore it from its backup. No new keys are made, as they would not open that"
-            await self._tell(reason, f"{keys.problem}, and something is sealed: {used}. {todo}.")
+            self._tell(reason, f"{keys.problem}, and something is sealed: {used}. {todo}.")
         elif makes:
             self.lost = False
             await self._make()
@@ -110,19 +110,19 @@ class Keeper:
         try:
             made = await self.keys.create()
         except ApiRefused as exc:
-            await self._tell("SealingKeysNotMade", f"{self.keys.where} could not be made (HTTP {exc.status}).")
+            self._tell("SealingKeysNotMade", f"{self.keys.where} could not be made (HTTP {exc.status}).")
             return
         if made and self.keys.ring is not None:
             key = self.keys.ring.fingerprints()[0]
-            await self._tell("SealingKeysMade", f"made {self.keys.where} with the sealing key {key}. Back it up.")
+            self._tell("SealingKeysMade", f"made {self.keys.where} with the sealing key {key}. Back it up.")
 
-    async def _tell(self, reason: str, note: str) -> None:
+    def _tell(self, reason: str, note: str) -> None:
         """Say it once, until it is over or something else is to be said."""
         if note == self._told:
             return
         self._told = note
         log.warning("%s", note)
-        await self._announce(reason, note)
+        self._announce(reason, note)
 
     def _bug(self, exc: Exception) -> None:
         """Count the bug; log it once, until a look goes well. The frames only: a text may hold what it was handed."""

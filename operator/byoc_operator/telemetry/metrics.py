@@ -34,6 +34,7 @@ class Metrics:
         self.throttled = self._counter("byoc_throttled_total")
         self.throttled_seconds = self._counter("byoc_throttled_seconds_total")
         self.admission_reviews = self._counter("byoc_admission_reviews_total")
+        self.events_dropped = self._counter("byoc_events_dropped_total")
         self.sweeps = self._counter("byoc_sweeps_total")
         self.sweep_bugs = self._counter("byoc_sweep_bugs_total")
         self._unreadable: dict[tuple[str, ...], float] = {}
@@ -63,6 +64,10 @@ class Metrics:
     def admission_review(self, outcome: str) -> None:
         """Count an answer of the webhook."""
         self.admission_reviews.labels(outcome).inc()
+
+    def event_dropped(self, cause: str) -> None:
+        """Count an Event that was not posted."""
+        self.events_dropped.labels(cause).inc()
 
     def expect_drift(self, fields: Iterable[str]) -> None:
         """Export the fields that may drift from the start."""

@@ -26,6 +26,9 @@ OUTCOMES = ("sealed", "unchanged", "refused", "malformed")
 SWEEP_PARTS = ("keys", "secrets", "numbers", "claims", "orphans")
 """The parts of a sweep beside LiveKit's lists."""
 
+DROPPED = ("full", "late", "refused", "stopped", "bug")
+"""Why an Event was dropped: too many or too long waited, refused by the API server, the end of the process, a bug."""
+
 UNSEEN = "Unseen"
 """Stands for a reason in `byoc_numbers` where there is none yet, or one of a newer operator."""
 
@@ -128,6 +131,7 @@ METRICS: tuple[Metric, ...] = (
         verb=(),
         resource=(),
     ),
+    _gauge("byoc_events_waiting", "Events that are not posted yet."),
     _gauge("byoc_watches_broken", "Watches that are not alive."),
     _gauge("byoc_unhandled_errors", "Errors that nobody caught, each a bug."),
     _gauge(
@@ -175,6 +179,12 @@ METRICS: tuple[Metric, ...] = (
         "byoc_admission_reviews_total",
         "Labelled Secrets that the API server asked about, by outcome.",
         outcome=OUTCOMES,
+    ),
+    _counter(
+        "byoc_events_dropped_total",
+        "Events that were not posted: too many waited, one waited too long, the API server refused it, the process "
+        "ended, or a bug.",
+        cause=DROPPED,
     ),
     _counter("byoc_sweeps_total", "Sweeps over all numbers.", result=("done", "failed")),
     _counter("byoc_sweep_bugs_total", "Parts of sweeps that failed by a bug, and were left out.", part=SWEEP_PARTS),

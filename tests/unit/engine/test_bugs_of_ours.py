@@ -73,7 +73,7 @@ async def test_a_bug_in_reading_livekits_lists_is_told_and_tried_again(caplog: p
 class Deaf(World):
     """The function that posts Events about the installation raises."""
 
-    async def _hear(self, reason: str, note: str) -> None:
+    def _hear(self, reason: str, note: str) -> None:
         raise TypeError(reason + note)
 
 

@@ -20,7 +20,7 @@ async def test_a_created_number_costs_two_writes_and_three_calls() -> None:
     await world.apply()
     assert world.api_writes() == [FINALIZER_PATCH, STATUS_PATCH]
     assert [(method, kind) for method, kind, _ in world.livekit.calls] == CREATES
-    assert world.event_reasons() == []
+    assert world.event_reasons() == ["Synced"]
 
 
 @in_virtual_time

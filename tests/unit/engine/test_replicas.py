@@ -111,6 +111,7 @@ async def test_an_engine_that_does_not_lead_any_more_tells_users_nothing() -> No
     one, _ = await replicas()
     one.api.edit_lease(SYSTEM, LEASE, holderIdentity="somebody else")
     await one.elapse(5)
+    one.forget_counts()
     before = one.status()
     one.api.edit(NAMESPACE, NAME, friendlyName="Support")
     await one.elapse(1)

@@ -66,7 +66,7 @@ async def test_nothing_is_said_where_nothing_is_retained(limit: int | None) -> N
     assert "RetainNotAllowed" not in codes(world)
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
-    assert world.event_reasons() == []
+    assert world.event_reasons() == ["Synced"]
 
 
 @pytest.mark.parametrize("restarts", [True, False])

@@ -70,5 +70,5 @@ class Standby(Alone):
         await asyncio.Event().wait()
 
 
-async def nobody_hears(_reason: str, _note: str) -> None:
+def nobody_hears(_reason: str, _note: str) -> None:
     """An Event that no test asks for."""

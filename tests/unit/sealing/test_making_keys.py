@@ -22,7 +22,7 @@ async def made_by(api: FakeApi, *, in_use: bool = False, may_create: bool = True
     """Keys after a look at them, and which Events that gave."""
     told: list[str] = []
 
-    async def say(reason: str, _note: str) -> None:
+    def say(reason: str, _note: str) -> None:
         told.append(reason)
 
     keys = SealingKeys(api, SYSTEM, asyncio.get_running_loop().time)
