@@ -69,6 +69,7 @@ GOOD: dict[str, Spec] = {
             "allowedCallers": ["+15551230000"],
             "aliases": ["9876543210", "100", "+0119876543210"],
             "authentication": "Digest",
+            "credentialsSecretRef": {"name": "carrier-calls", "key": "sip.password_2"},
             "ringTimeoutSeconds": 60,
             "maxCallDurationSeconds": 86400,
             "noiseCancellation": True,
@@ -120,6 +121,9 @@ GOOD: dict[str, Spec] = {
     "Digest at a generic carrier": merged(BASE, {**GENERIC, **SECRET, "inbound": {"authentication": "Digest"}}),
     "Twilio's host, another carrier": merged(
         BASE, {**SECRET, "carrier": "Generic", "inbound": {"authentication": "Digest"}}
+    ),
+    "Digest with credentials of its own": merged(
+        BASE, {**GENERIC, "inbound": {"authentication": "Digest", "credentialsSecretRef": {"name": "carrier-calls"}}}
     ),
     "host that only sounds like Twilio": merged(
         BASE, {**SECRET, "terminationUri": "x.twilio.com.example.org", "inbound": {"authentication": "Digest"}}
@@ -293,6 +297,26 @@ BAD: list[BadManifest] = [
         }.items()
     ),
     _inbound("authentication", {"authentication": "digest"}, ".authentication", '"None", "Digest"'),
+    _inbound(
+        "credentials without Digest",
+        {"credentialsSecretRef": {"name": "calls"}},
+        ".credentialsSecretRef",
+        "must be absent unless inbound.authentication is Digest",
+    ),
+    *(
+        _inbound(
+            f"credentials {name}",
+            {"authentication": "Digest", "credentialsSecretRef": reference},
+            f".credentialsSecretRef.{field}",
+            *words,
+        )
+        for name, reference, field, words in (
+            ("no name", {"key": "password"}, "name", ("Required value",)),
+            ("name", {"name": "Calls"}, "name", ("must be the name of a Secret", "such as twilio-sip")),
+            ("key", {"name": "calls", "key": "pass word"}, "key", ("must be a key of a Secret",)),
+            ("user name", {"name": "calls", "key": "username"}, "key", ("must not be username", "another key")),
+        )
+    ),
     _inbound("no addresses", {"allowedAddresses": []}, ".allowedAddresses", "at least one entry", "allowAnyAddress"),
     _inbound("addresses", {"allowedAddresses": ["203.0.113.7"] * 65}, ".allowedAddresses", "Too many", "64"),
     _address("host", "sip.example.com", *ADDRESS_WORDS, "host names are not allowed"),

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from byoc_operator.api.characters import has_hidden
 from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.api.schema import PhoneNumberSpec
+from byoc_operator.api.secret_references import SIP_PASSWORD
 from byoc_operator.api.validation import parse_spec
-from byoc_operator.core.credentials import Credentials
+from byoc_operator.core.credentials import Credentials, Field
+from byoc_operator.core.credentials_in_use import CredentialsInUse
 from byoc_operator.core.desired import Desired, Installation, RecreateValues, desired
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owned, Owner, claim, owner_of, rule_name
@@ -90,12 +92,16 @@ def specs(draw: st.DrawFn) -> PhoneNumberSpec:
     return parsed
 
 
-CREDENTIALS = Credentials(MASK("user"), MASK("password"), "sip", "7", watched=True, changed_at=0.0)
+CREDENTIALS = Credentials(
+    {Field.USERNAME: MASK("user"), Field.PASSWORD: MASK("password")}, "sip", "7", watched=True, changed_at=0.0
+)
+IN_USE = CredentialsInUse({SIP_PASSWORD: CREDENTIALS})
+"""The credentials of a number with `sipPasswordSecretRef`."""
 
 
 def wanted(spec: PhoneNumberSpec, recreate: RecreateValues | None = None) -> Desired:
     """The LiveKit objects that `OWNER` should have, with credentials where the spec names a Secret."""
-    credentials = CREDENTIALS if spec.sip_password_secret_ref else None
+    credentials = IN_USE if spec.sip_password_secret_ref else CredentialsInUse()
     return desired(spec, OWNER, INSTALLATION, credentials, recreate or RecreateValues(), MASK)
 
 

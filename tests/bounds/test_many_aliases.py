@@ -2,7 +2,7 @@
 
 import sys
 from types import FrameType
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -32,7 +32,7 @@ class Calls:
         self.count += event == "call"
 
 
-def spec_of(index: int, *, shared: bool) -> dict[str, object]:
+def spec_of(index: int, *, shared: bool) -> dict[str, Any]:
     """The number of an object, and its aliases: its own, or those of all."""
     aliases = [str(100 + each) if shared else f"0{index:04}{each:02}" for each in range(ALIASES)]
     return {"phoneNumber": f"+1555{index:07}", "inbound": {"aliases": aliases}}

@@ -50,7 +50,7 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
             "_inbound(spec, mark(recreate.inbound), credentials, mask)",
         ),
         (
-            "def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None)",
+            "def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse)",
             "def _inbound(spec, mark, credentials, mask)",
         ),
     ),
@@ -73,6 +73,7 @@ from livekit.api import TwirpError
 from livekit.protocol.sip import SIPInboundTrunkInfo
 import byoc_operator
 from byoc_operator.api.validation import parse_spec
+from byoc_operator.core.credentials_in_use import CredentialsInUse
 from byoc_operator.core.desired import Desired, Installation, RecreateValues, desired
 from byoc_operator.core.fields import CREDENTIAL_PATHS, credentials
 from byoc_operator.core.masking import make_mask
@@ -93,7 +94,7 @@ spec = parse_spec({
     "inbound": {"attributesToHeaders": {"team": "X-Team"}, "authRealm": SECRET},
 })
 owner, installation = Owner("cluster", "voice", "main"), Installation(("cluster",), "livekit.example.com")
-want = desired(spec, owner, installation, None, RecreateValues(), MASK)
+want = desired(spec, owner, installation, CredentialsInUse(), RecreateValues(), MASK)
 trunk = want.inbound
 
 # The conversion round-trips.

@@ -89,8 +89,9 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- end -}}
 {{- end -}}
 {{- range $above, $fields := .rules.requiredWithin -}}
+{{- $there := (include "byoc-phone-numbers.at" (dict "in" $spec "field" $above) | fromJson).value -}}
 {{- range $field := $fields -}}
-{{- if and (hasKey $spec $above) (not (hasKey (get $spec $above) $field)) }}
+{{- if and (kindIs "map" $there) (not (hasKey ($there | default dict) $field)) }}
 {{ $path }}.{{ $above }}.{{ $field }}: must be set, here or in defaults
 {{- end -}}
 {{- end -}}
@@ -118,8 +119,14 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and $digest $carrierCannot }}
 {{ $path }}.{{ $rules.digestUnanswered.field }}: {{ $rules.digestUnanswered.message }}
 {{- end -}}
-{{- if and $digest (not $secret) }}
+{{- if and $digest (not $secret) (not $inbound.credentialsSecretRef) }}
 {{ $path }}.{{ $rules.digestWithoutSecret.field }}: {{ $rules.digestWithoutSecret.message }}
+{{- end -}}
+{{- range $name := list "credentialsSecretRef" -}}
+{{- $rule := get $rules (printf "%sWithoutDigest" $name) -}}
+{{- if and (get $inbound $name) (not $digest) }}
+{{ $path }}.{{ $rule.field }}: {{ $rule.message }}
+{{- end -}}
 {{- end -}}
 {{- $digits := list (trimPrefix "+" ($spec.phoneNumber | default "")) -}}
 {{- range $alias := $inbound.aliases -}}

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from .carriers import Carrier
-from .schema_types import ATOMIC, INT32, Address, Model, Phone, Value
+from .schema_types import ATOMIC, INT32, Address, Model, Phone, SecretKeyRef, Value
 
 MAX_CALL_DURATION_S = 86_400
 """24 hours: LiveKit SIP ends a call after that anyway (livekit/sip `pkg/sip/participant.go`, `maxCallDuration`)."""
@@ -64,18 +64,6 @@ class DeletionPolicy(StrEnum):
     RETAIN = "Retain"
 
 
-class SecretKeyRef(Model):
-    """Names one key of a Secret in the namespace of the object."""
-
-    name: str = Field(max_length=253, description="Name of the Secret. Example: twilio-sip")
-    key: str = Field(
-        default="password",
-        max_length=253,
-        description="Key of the Secret that holds the password. `username` is not allowed: that key is read as the "
-        "SIP user name.",
-    )
-
-
 class InboundSpec(Model):
     """Which calls LiveKit accepts for the number, and how."""
 
@@ -110,7 +98,13 @@ class InboundSpec(Model):
     authentication: Authentication = Field(
         default=Authentication.NONE,
         description="What a calling trunk must prove. None: nothing. Digest: it must answer a challenge with the "
-        "credentials of this number (needs `sipPasswordSecretRef`; Twilio's SIP trunks cannot).",
+        "credentials of `credentialsSecretRef`, else of this number (`sipPasswordSecretRef`); Twilio's SIP trunks "
+        "cannot.",
+    )
+    credentials_secret_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="Secret with the user name (key `username`) and the password that a calling trunk must prove, in "
+        "the same namespace; needs authentication Digest. Absent: the credentials of `sipPasswordSecretRef`.",
     )
     ring_timeout_seconds: int | None = Field(
         default=None,

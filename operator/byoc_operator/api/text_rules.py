@@ -6,7 +6,8 @@ from typing import Final
 from . import grammar
 from .characters import HIDDEN, HIDDEN_IN_TEXT
 from .grammar import matches
-from .rule import Entries, Rule, TextForm, cel_text, fits_cel, naming, pattern_rule, whole
+from .reference_rules import reference_rules
+from .rule import Entries, Rule, TextForm, cel_text, fits_cel, pattern_rule, whole
 from .rule_makers import (
     ONLY_WITHOUT_CONTROLS,
     VALUE_WITHOUT_CONTROLS_CEL,
@@ -18,6 +19,7 @@ from .rule_makers import (
     visible_rule,
     without_controls_rule,
 )
+from .secret_references import PATHS
 
 TEXT_RULES: Final = (
     without_controls_rule("friendlyName"),
@@ -32,28 +34,7 @@ TEXT_RULES: Final = (
         grammar.USER_NAME,
     ),
     visible_rule("sipUsername", HIDDEN),
-    naming(
-        pattern_rule(
-            "sipPasswordSecretRef.name",
-            "must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
-            grammar.DNS_SUBDOMAIN,
-        )
-    ),
-    naming(
-        pattern_rule(
-            "sipPasswordSecretRef.key",
-            "must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
-            grammar.DATA_KEY,
-        )
-    ),
-    Rule(
-        node="sipPasswordSecretRef.key",
-        message="must not be username, the key that is read as SIP user name; put the password under another key, "
-        "such as password",
-        cel='self != "username"',
-        holds=lambda key: key != "username",
-        form=TextForm(none=(whole("username"),)),
-    ),
+    *(rule for path in PATHS for rule in reference_rules(path)),
     Rule(
         node="outbound.destinationCountry",
         message="must be a country as two letters of ISO 3166-1, such as US or GB (not UK)",

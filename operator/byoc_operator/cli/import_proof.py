@@ -63,7 +63,8 @@ def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
     manifest = _manifest(key, spec, [each.id for each in found.objects])
     stored = {"uid": f"import:{key}", "resourceVersion": "0", "generation": 1}
     number = parse({**manifest, "metadata": {**manifest["metadata"], **stored}})
-    made = plan_of(number, _secret(said, key, secret), world)
+    seen = _secret(said, key, secret)
+    made = plan_of(number, {} if seen is None else {secret: seen}, world)
     if made.verdict is not None:
         raise NotSaid(f"{made.verdict.reason}: {made.verdict.message}"[:_MOST])
     told = list(_beyond(made.changes))

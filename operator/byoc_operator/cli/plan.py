@@ -125,8 +125,7 @@ async def _planned(target: Target, cluster: Cluster, subjects: list[Subject], ma
         if each.problems:
             found.append(_invalid(each))
             continue
-        seen = await secrets.of(each.number, around)
-        made = plan_of(each.number, seen, world)
+        made = plan_of(each.number, await secrets.of(each.number, around), world)
         found.append(Planned(each.number.key, each.number.phone_number, made, notes=each.notes))
     return found
 

@@ -1,7 +1,7 @@
 """What stands around a number and decides what becomes of it: the operator's settings, LiveKit, the other numbers."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..core.credentials import KEYS_SECRET, Field, Reading
 from ..core.desired import Installation
 from ..core.masking import make_mask
 from ..core.secret_facts import secret_facts
-from ..core.situation import secret_use
+from ..core.situation import secret_uses
 from ..core.snapshot import Snapshot
 from ..core.trunk import Mask
 from ..errors import OperatorError, Stalled
@@ -102,14 +102,19 @@ class Secrets:
         self._given = given
         self._opener: _Opener | None = None
 
-    async def of(self, number: PhoneNumber, around: Surroundings) -> SecretSeen | None:
-        """The Secret of a number as far as it can be read; None if the number names none."""
-        use = secret_use(number, around.mask)
-        if use is None:
-            return None
-        where = f"Secret {use.namespace}/{use.name}"
+    async def of(self, number: PhoneNumber, around: Surroundings) -> dict[str, SecretSeen]:
+        """The Secrets that a number uses, as far as they can be read, by name."""
+        used: dict[str, set[str]] = {}
+        for use in secret_uses(number, around.mask):
+            used.setdefault(use.name, set()).update(each.key for each in use.keys)
+        namespace = number.key.namespace
+        return {name: await self._seen(namespace, name, keys, around) for name, keys in used.items()}
+
+    async def _seen(self, namespace: str, name: str, used: Collection[str], around: Surroundings) -> SecretSeen:
+        """A Secret as far as it can be read. `used`: the keys that the number uses."""
+        where = f"Secret {namespace}/{name}"
         try:
-            raw = self._given.get((use.namespace, use.name)) or await self._cluster.secret(use.namespace, use.name)
+            raw = self._given.get((namespace, name)) or await self._cluster.secret(namespace, name)
         except OperatorError as exc:
             return SecretSeen(None, f"{where}: {why_not(exc)}")
         if raw is None:
@@ -117,8 +122,7 @@ class Secrets:
         opener = await self._opened_by()
         rules = around.installation.secret_rules
         facts = secret_facts(raw, Reading(around.mask, opener.open), labelled_only=rules.labelled_only)
-        used = {use.key} if use.username else {use.key, "username"}
-        if opener.why and used & facts.sealed:
+        if opener.why and facts.sealed.intersection(used):
             return SecretSeen(None, f"{where}: its values are sealed, and {opener.why}")
         return SecretSeen(facts)
 

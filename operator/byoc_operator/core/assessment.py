@@ -5,7 +5,7 @@ only listed in the status.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..api.conditions import Reason, Verdict
 from ..api.recorded_status import Finding, LeftBehind
@@ -15,7 +15,7 @@ from . import checks
 from .checks import Case, case_of
 from .claims import NAMED
 from .conflict import marked_elsewhere
-from .credentials import Credentials
+from .credentials_in_use import CredentialsInUse
 from .desired import Desired, Installation
 from .findings import Evidence, findings, left_behind
 from .foreign_rules import Intrusion, intrusion
@@ -40,7 +40,7 @@ class Assessment:
     changes: tuple[Change, ...] = ()
     pending: tuple[str, ...] = ()
     verdict: Verdict | None = None
-    credentials: Credentials | Verdict | None = None
+    credentials: CredentialsInUse = field(default_factory=CredentialsInUse)
     findings: tuple[Finding, ...] = ()
     left_behind: tuple[LeftBehind, ...] = ()
     needs_finalizer: bool = False
@@ -170,12 +170,12 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         blocked=case.blocked | {kind_of(each) for each in early.outbound},
         recreate=anew.due,
         refresh=number.refresh_due and verdict is None,
-        secret_changed=credentials is not None and _may_be_new(number, credentials),
+        secret_changed=_may_be_new(number, credentials),
     )
     changes = (*plan(want, owned, terms), *teardown(early))
     behind = left_behind(number, owned.ids, case.installation)
     evidence = Evidence(
-        credentials,
+        tuple(credentials.usable.values()),
         _intrusion(situation, spec, want),
         behind,
         number.requested.unclear,
@@ -222,10 +222,14 @@ def _intrusion(situation: Situation, spec: PhoneNumberSpec, want: Desired) -> In
     return intrusion(spec.phone_number, want.inbound, ours, situation.foreign_rules)
 
 
-def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
-    """Whether the credentials may differ from those that were last written to LiveKit."""
-    written = number.status.credentials
-    return written is None or written.resource_version != credentials.resource_version or not number.is_current
+def _may_be_new(number: PhoneNumber, credentials: CredentialsInUse) -> bool:
+    """Whether some credentials may differ from those that were last written to LiveKit."""
+    usable, written = credentials.usable, number.status.written
+    if not number.is_current:
+        return bool(usable)
+    return any(
+        path not in written or written[path].resource_version != each.resource_version for path, each in usable.items()
+    )
 
 
 def _other_installations(situation: Situation, installation: Installation) -> tuple[str, ...]:

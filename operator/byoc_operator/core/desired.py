@@ -8,8 +8,10 @@ from ..api.carriers import CREDENTIAL_HEADERS, Preset, preset_for
 from ..api.grammar import REMEMBERED, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
+from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
 from .agent_job import as_metadata, inbound_job
 from .credentials import Credentials, SecretRules
+from .credentials_in_use import CredentialsInUse
 from .ownership import Mark, Owner, rule_name
 from .trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
 
@@ -82,11 +84,11 @@ def desired(
     spec: PhoneNumberSpec,
     owner: Owner,
     installation: Installation,
-    credentials: Credentials | None,
+    credentials: CredentialsInUse,
     recreate: RecreateValues,
     mask: Mask,
 ) -> Desired:
-    """The LiveKit objects for a valid spec. `credentials`: None if the spec names none, or if they are unusable."""
+    """The LiveKit objects for a valid spec. `credentials`: those of the spec's Secrets."""
     # Where Retain is limited, only an allowed deletion writes Retain into the marks. Otherwise the trunks of an object
     # that lost its finalizer would count as retained and not as orphans.
     policy = spec.deletion_policy if installation.retained_at_most is None else DeletionPolicy.DELETE
@@ -94,7 +96,7 @@ def desired(
     def mark(recreate: str) -> str:
         return Mark(owner, spec.outbound_agent_id, recreate, str(policy)).dump()
 
-    outbound = _outbound(spec, mark(recreate.outbound), credentials, mask)
+    outbound = _outbound(spec, mark(recreate.outbound), credentials.at(SIP_PASSWORD), mask)
     if not spec.inbound_agent_id:
         return Desired(outbound, None, None)
     return Desired(
@@ -139,9 +141,16 @@ def _headers(
     return headers
 
 
-def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None) -> InboundTrunk:
+def asks_with(spec: PhoneNumberSpec) -> str:
+    """The path of the reference whose credentials a calling trunk must prove; empty if LiveKit asks for none."""
+    if not spec.inbound_agent_id or spec.inbound.authentication is not Authentication.DIGEST:
+        return ""
+    return SIP_PASSWORD if spec.inbound.credentials_secret_ref is None else INBOUND_CREDENTIALS
+
+
+def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse) -> InboundTrunk:
     inbound = spec.inbound
-    challenged = credentials if inbound.authentication is Authentication.DIGEST else None
+    challenged = credentials.at(asks_with(spec))
     return InboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,

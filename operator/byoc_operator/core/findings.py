@@ -101,12 +101,12 @@ The texts are fixed, so that changes of foreign objects in LiveKit do not rewrit
 class Evidence:
     """What the findings are made of, beside the spec.
 
-    `credentials`: those in use, None for none. `intrusion`: what foreign rules do. `left_behind`: see `left_behind`.
+    `credentials`: those in use. `intrusion`: what foreign rules do. `left_behind`: see `left_behind`.
     `unclear`: as in `AnnotationRequests`. `retain_refused`: whether deletionPolicy is Retain and is not allowed.
     `absent`: as in `Adoption`. `other_installations`: the trunks that other installations have for the same object.
     """
 
-    credentials: Credentials | None = None
+    credentials: tuple[Credentials, ...] = ()
     intrusion: Intrusion = field(default_factory=Intrusion)
     left_behind: tuple[LeftBehind, ...] = ()
     unclear: tuple[str, ...] = ()
@@ -163,12 +163,17 @@ def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
     }
 
 
-def _in_credentials(credentials: Credentials | None, limit_s: float, now_s: float) -> _Found:
-    """`limit_s`: the age from which credentials are old; 0: none."""
+def _in_credentials(credentials: Collection[Credentials], limit_s: float, now_s: float) -> _Found:
+    """`limit_s`: the age from which credentials are old; 0: none. Of several Secrets, the message names those meant."""
+    names = {each.secret_name for each in credentials}
+
+    def of(meant: Collection[Credentials]) -> str | None:
+        return _listed(sorted({each.secret_name for each in meant})) if len(names) > 1 else _if(bool(meant))
+
     return {
-        Code.CREDENTIALS_NOT_WATCHED: _if(credentials is not None and not credentials.watched),
-        Code.CREDENTIALS_PLAIN_TEXT: _if(credentials is not None and not credentials.sealed),
-        Code.CREDENTIALS_OLD: _if(credentials is not None and 0 < limit_s < now_s - credentials.changed_at),
+        Code.CREDENTIALS_NOT_WATCHED: of([each for each in credentials if not each.watched]),
+        Code.CREDENTIALS_PLAIN_TEXT: of([each for each in credentials if not each.sealed]),
+        Code.CREDENTIALS_OLD: of([each for each in credentials if 0 < limit_s < now_s - each.changed_at]),
     }
 
 

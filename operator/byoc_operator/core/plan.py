@@ -1,14 +1,13 @@
 """Plans the changes that turn the present LiveKit objects into the wanted ones, in order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from .credentials import Credentials
 from .desired import Desired, RecreateValues
 from .fields import FIELDS, Shape, filled
 from .ownership import Owned, owner_of, parse_mark
-from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, Kind, SipObject, Trunk, kind_of
+from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, Kind, Masked, SipObject, Trunk, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +197,10 @@ def needs_credentials(changes: Iterable[Change]) -> bool:
     return any(isinstance(change, Create | Replace) and _carries_credential(change.wanted) for change in changes)
 
 
-def with_texts(changes: Iterable[Change], credentials: Credentials) -> tuple[Change, ...]:
-    """The changes with the texts of these credentials in place of their digests, ready to be written."""
-    texts = {each.digest: each for each in (credentials.username, credentials.password)}
+def with_texts(changes: Iterable[Change], known: Mapping[str, Masked]) -> tuple[Change, ...]:
+    """The changes with the texts of credentials in place of their digests. `known`: the credentials by digest."""
     return tuple(
-        replace(change, wanted=filled(change.wanted, texts)) if isinstance(change, Create | Replace) else change
+        replace(change, wanted=filled(change.wanted, known)) if isinstance(change, Create | Replace) else change
         for change in changes
     )
 

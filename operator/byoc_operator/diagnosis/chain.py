@@ -16,7 +16,7 @@ from .call import Question, explain
 from .check import Check, State
 from .facts import Facts
 from .found import Found, View
-from .judgement import credentials, judged
+from .judgement import judged, secret_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,9 @@ CHAIN: Final = (
 def chain(facts: Facts, mask: Mask) -> tuple[Check, ...]:
     """The checks of all links, of the network and of the call, in order.
 
-    `mask`: the one with which the Secret and LiveKit's lists were read.
+    `mask`: the one with which the Secrets and LiveKit's lists were read.
     """
-    view = View(facts, judged(facts, mask), credentials(facts, mask))
+    view = View(facts, judged(facts, mask), secret_views(facts, mask))
     broken: dict[str, str] = {}
     checks = [_looked(link, view, broken) for link in CHAIN]
     checks += facts.network

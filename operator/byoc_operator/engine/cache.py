@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ..api.recorded_status import RecordedStatus
 from ..api.resource import Key, PhoneNumber, parse
+from ..api.secret_references import secret_names
 from ..core.claims import begins_to_claim
 from .per_object import PerObject
 
@@ -31,7 +32,7 @@ class Sighting:
 
 
 class Cache:
-    """All objects, by name, by phone number and by the Secret that they use. `wall`: epoch seconds.
+    """All objects, by name, by phone number and by the Secrets that they use. `wall`: epoch seconds.
 
     Each function in `forgotten` is called with the UID of an object that is gone. For one value per object, use
     `per_object`, which needs no such function. Each function in `let_go` is called with numbers that an object does not
@@ -116,7 +117,7 @@ class Cache:
         return self._findings
 
     def users_of(self, namespace: str, name: str) -> list[PhoneNumber]:
-        """Every object that takes its credentials from this Secret."""
+        """Every object that takes credentials from this Secret."""
         return [self._numbers[key] for key in self._by_secret.get((namespace, name), ())]
 
     def secrets(self) -> list[tuple[str, str]]:
@@ -194,8 +195,7 @@ class Cache:
                 index.setdefault(phone, {})[number.key] = None
         if before is not None:
             self._tell_let_go(_names(before) - _names(number))
-        secret = _secret_of(number)
-        if secret:
+        for secret in _secrets_of(number):
             self._by_secret.setdefault(secret, set()).add(number.key)
 
     def _tell_let_go(self, phones: frozenset[str]) -> None:
@@ -215,18 +215,11 @@ class Cache:
         for index, phones in ((self._by_alias, number.aliases), (self._by_kept_alias, number.status.aliases)):
             for phone in dict.fromkeys(phones):
                 _drop(index, phone, number.key)
-        secret = _secret_of(number)
-        if secret:
+        for secret in _secrets_of(number):
             users = self._by_secret[secret]
             users.discard(number.key)
             if not users:
                 del self._by_secret[secret]
-
-
-def _secret_of(number: PhoneNumber) -> tuple[str, str] | None:
-    if number.spec is None or number.spec.sip_password_secret_ref is None:
-        return None
-    return number.key.namespace, number.spec.sip_password_secret_ref.name
 
 
 def _names(number: PhoneNumber) -> frozenset[str]:
@@ -240,3 +233,10 @@ def _drop(index: dict[str, dict[Key, None]], phone: str, key: Key) -> None:
     del found[key]
     if not found:
         del index[phone]
+
+
+def _secrets_of(number: PhoneNumber) -> list[tuple[str, str]]:
+    """Namespace and name of each Secret that an object uses, each once."""
+    if number.spec is None:
+        return []
+    return [(number.key.namespace, name) for name in secret_names(number.spec)]

@@ -67,7 +67,7 @@ class Here(FakeLiveKit):
         ring = self.cluster.ring
         facts = secret_facts(raw, Reading(mask, ring.open))
         installation = Installation(("cluster-a",), "livekit.example.com", sip_uri="sip.example.org")
-        situation = situation_of(number, Snapshot(), ClusterFacts(secret=facts), installation, mask)
+        situation = situation_of(number, Snapshot(), ClusterFacts({"sip": facts}), installation, mask)
         for each in assess(situation, installation, mask, 0.0).changes:
             assert isinstance(each, Create)
             match each.wanted:

@@ -93,6 +93,15 @@ def test_old_and_new_are_told(site: Site) -> None:
     assert [each["path"] for each in inbound["fields"]] == ["inboundTrunk.mediaEncryption"]
 
 
+def test_several_documents_in_json_and_yaml_with_braces_are_read(site: Site) -> None:
+    site.objects = [*IN_STEP]
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}}
+    several = f"{json.dumps(stated())}\n---\n{json.dumps(other)}"
+    for text in (several, yaml.safe_dump(stated(), default_flow_style=True)):
+        result = site.ask("plan", "-f", "-", stdin=text)
+        assert (result.exit_code, "1 unchanged" in result.stdout) == (0, True), result.output
+
+
 def test_a_credential_is_never_shown(site: Site) -> None:
     site.objects = [outbound(password=known("another-password")), INBOUND, RULE]
     (change,) = one(site, NAME)["changes"]

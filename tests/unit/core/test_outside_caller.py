@@ -48,7 +48,7 @@ def judged(
     """What `kubectl byoc plan` would show."""
     snapshot = Snapshot.holding(listed)
     allocation = allocation_of(PHONE, [phone, *others], snapshot, INSTALLATION)
-    cluster = ClusterFacts(secret=facts, claimed=allocation.verdict(phone))
+    cluster = ClusterFacts({"sip": facts}, claimed=allocation.verdict(phone))
     return assess(situation_of(phone, snapshot, cluster, INSTALLATION, MASK), INSTALLATION, MASK, now_s=0.0)
 
 
