@@ -157,7 +157,7 @@ async def engine_of(base: Foundation) -> Engine:
     def announce(reason: str, note: str) -> None:
         events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
-    cache, inventory = Cache(), Inventory(guard)
+    cache, inventory = Cache(), Inventory(guard, keeps=installation.keeps_unknown_fields)
     unreadable = UnreadableObjects(events, base.metrics.count_unreadable)
     ports = Ports(
         cache=cache,

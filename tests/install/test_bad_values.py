@@ -70,6 +70,7 @@ WRONG: list[tuple[str, object, str]] = [
     ("namespaces", ["voice", "voice"], "/namespaces"),
     ("namespacedNumbersEverywhere", "yes", "/namespacedNumbersEverywhere"),
     ("refusedHosts", "Drop", "/refusedHosts"),
+    ("unknownFields", "keep", "/unknownFields"),
     ("terminationHosts", ["*.*.twilio.com"], "/terminationHosts/0"),
     ("terminationHosts", ["twilio.com:5061"], "/terminationHosts/0"),
     ("terminationHosts", ["https://twilio.com"], "/terminationHosts/0"),

@@ -43,7 +43,10 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     ),
     "google": tuple(
         f"livekit_sip.{each}"
-        for each in ("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map", "rooms")
+        for each in (
+            *("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map", "rooms"),
+            *("remainder", "wire"),
+        )
     ),
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),

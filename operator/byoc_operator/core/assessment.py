@@ -20,9 +20,9 @@ from .desired import Desired, Installation
 from .findings import Evidence, findings, left_behind
 from .foreign_rules import Intrusion, intrusion
 from .ownership import Owned, owner_of
-from .plan import Change, Create, Terms, paths, plan, recreation, retention, teardown, verbs
+from .plan import Change, Create, Delete, Terms, paths, plan, recreation, retention, teardown, verbs
 from .situation import Situation
-from .trunk import Mask, kind_of
+from .trunk import CREATE_ORDER, Mask, kept_settings, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +171,7 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         recreate=anew.due,
         refresh=number.refresh_due and verdict is None,
         secret_changed=_may_be_new(number, credentials),
+        keeps=case.installation.keeps_unknown_fields,
     )
     changes = (*plan(want, owned, terms), *teardown(early))
     behind = left_behind(number, owned.ids, case.installation)
@@ -182,6 +183,7 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         situation.retain_refused,
         situation.adoption.absent,
         () if case.conflict else _other_installations(situation, case.installation),
+        _kept(owned, want, changes) if case.installation.keeps_unknown_fields else (),
     )
     noted = findings(spec, case.installation, evidence, now_s)
     partly = situation.aliases.verdict(number)
@@ -236,6 +238,13 @@ def _other_installations(situation: Situation, installation: Installation) -> tu
     """The trunks that other installations marked for an object of this namespace and name: `INSTALLATION: TRUNK`."""
     trunks = (each for each in situation.foreign if marked_elsewhere(each, situation.number, installation))
     return tuple(sorted(f"{owner.installation}: {each.id}" for each in trunks if (owner := owner_of(each))))
+
+
+def _kept(owned: Owned, want: Desired, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """The paths of the settings that the operator keeps in the LiveKit objects that stay."""
+    gone = {change.id for change in changes if isinstance(change, Delete)}
+    stay = (each for kind in CREATE_ORDER if want.of(kind) for each in owned.of(kind)[:1] if each.id not in gone)
+    return tuple(f"{each.kind}.{path}" for each in stay for path in kept_settings(each))
 
 
 def _changes_pending(changes: tuple[Change, ...]) -> Verdict | None:

@@ -72,7 +72,7 @@ def case_of(situation: Situation, installation: Installation, mask: Mask) -> Cas
     if number.spec is None or not adoption.taken or number.requested.adopt_by_force:
         return case
     want = case.wanted(number.spec, RecreateValues())  # a mark is never counted as erased
-    return replace(case, erased=erased_by(want, adoption.taken))
+    return replace(case, erased=erased_by(want, adoption.taken, keeps=case.installation.keeps_unknown_fields))
 
 
 def paused(case: Case) -> Verdict | None:

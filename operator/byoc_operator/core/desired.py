@@ -27,7 +27,7 @@ class Installation:
     with another host loses its outbound trunk. `secret_rules`: which Secrets may be used. `credentials_max_age_days`: 0
     for no limit. `reservation_s`: seconds for which a released number stays reserved for its last namespace, 0 for no
     reservation. `retained_at_most`: how many numbers of a namespace may stay in LiveKit by deletionPolicy Retain, None
-    for any.
+    for any. `keeps_unknown_fields`: whether a replace carries over the settings that the API has no word for.
     """
 
     ids: tuple[str, ...]
@@ -42,6 +42,7 @@ class Installation:
     adoption_allowed: bool = False
     reservation_s: float = 300.0
     retained_at_most: int | None = None
+    keeps_unknown_fields: bool = False
 
     @property
     def retain_setting(self) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import phonenumbers
 
 from ..api.addresses import lets_everybody_in
-from ..api.names import ADOPT, WATCH_LABEL
+from ..api.names import ADOPT, RECREATE, WATCH_LABEL
 from ..api.recorded_status import MAX_HOST, MAX_ID, MAX_LEFT_HOSTS, MAX_LEFT_IDS, Finding, LeftBehind
 from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
@@ -20,6 +20,7 @@ from .origination import origination_uri, others_port
 
 _DAY_S = 86_400
 _SHOWN = 4
+_PATHS_SHOWN = 8
 
 
 class Code(StrEnum):
@@ -46,6 +47,7 @@ class Code(StrEnum):
     RETAIN_NOT_ALLOWED = "RetainNotAllowed"
     ADOPTED_ID_ABSENT = "AdoptedIdAbsent"
     OTHER_INSTALLATION = "OtherInstallation"
+    UNKNOWN_FIELDS_KEPT = "UnknownFieldsKept"
 
 
 MESSAGES: Mapping[Code, str] = {
@@ -90,6 +92,9 @@ MESSAGES: Mapping[Code, str] = {
     "has all that it needs. Take them out of the annotation, or correct them.",
     Code.OTHER_INSTALLATION: "Another installation of the operator has trunks with this number in LiveKit too, for an "
     "object of this namespace and name; let only one of the two manage it, or delete the other's.",
+    Code.UNKNOWN_FIELDS_KEPT: "LiveKit has settings of this number that a ByocPhoneNumber has no field for; the "
+    "operator keeps them (BYOC_UNKNOWN_FIELDS=Keep). `unknown` is a field that is newer than the operator. The "
+    f"annotation {RECREATE} takes them away.",
 }
 """The message of each finding. `findings` appends a few IDs at most.
 
@@ -104,6 +109,7 @@ class Evidence:
     `credentials`: those in use. `intrusion`: what foreign rules do. `left_behind`: see `left_behind`.
     `unclear`: as in `AnnotationRequests`. `retain_refused`: whether deletionPolicy is Retain and is not allowed.
     `absent`: as in `Adoption`. `other_installations`: the trunks that other installations have for the same object.
+    `kept`: the paths of the settings that the operator keeps in LiveKit and the API has no word for.
     """
 
     credentials: tuple[Credentials, ...] = ()
@@ -113,6 +119,7 @@ class Evidence:
     retain_refused: bool = False
     absent: tuple[str, ...] = ()
     other_installations: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def findings(
@@ -187,7 +194,14 @@ def _in_livekit(evidence: Evidence) -> _Found:
         Code.LEFT_BEHIND: _listed([str(each) for each in evidence.left_behind], "; "),
         Code.ADOPTED_ID_ABSENT: _listed(evidence.absent),
         Code.OTHER_INSTALLATION: _listed(evidence.other_installations[:_SHOWN], "; "),
+        Code.UNKNOWN_FIELDS_KEPT: _listed(_first(evidence.kept)),
     }
+
+
+def _first(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The first paths, and how many more there are."""
+    more = len(paths) - _PATHS_SHOWN
+    return (*paths[:_PATHS_SHOWN], f"and {more} more") if more > 0 else paths
 
 
 def _misplaced_ports(spec: PhoneNumberSpec, uri: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 A written message is complete, because LiveKit replaces whole objects; the ID stands in the request, beside the message.
 A value that was read never has the text of a credential. Its `extra` names the fields that are set in LiveKit and that
-our value does not have, so that a change of such a field counts as drift too.
+our value does not have, so that a change of such a field counts as drift too. `unknown` says which of them are settings
+that a replace may carry over (`remainder`).
 
 Each field is one `Row`. The type of its attribute decides how the field is converted and whether it is a credential
 (`core.trunk.FIELDS`). A field that is not a plain text, list or flag in LiveKit has a `FieldForm` of its own. Messages:
@@ -21,9 +22,10 @@ from livekit.protocol.sip import SIPDispatchRuleInfo, SIPInboundTrunkInfo, SIPOu
 
 from ..api.carriers import CREDENTIAL_HEADERS
 from ..core.fields import FIELDS, SECRET, WITHHELD, Shape, credentials
-from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject
+from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject, UnknownFields
 from . import forms
 from .forms import FieldForm, digest
+from .remainder import UNKNOWN, Parts, Remainder
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """A usable ID. LiveKit's IDs are like `ST_4fEsJ2PbsEvk`. Others do not fit into the status or an annotation."""
@@ -60,8 +62,13 @@ class Conversion(Generic[_Object, _Info]):
         id_field: str,
         rows: tuple[Row, ...],
         beside: Mapping[str, _Beside[_Info]] = MappingProxyType({}),
+        never_kept: tuple[str, ...] = (),
     ) -> None:
-        """`beside`: how attributes that are not compared are read. Raises ValueError if a field has no row."""
+        """`beside`: how attributes that are not compared are read. Raises ValueError if a field has no row.
+
+        `never_kept`: fields that the operator never sets and no replace carries over, because they decide which calls
+        come in, or contradict a field of the API.
+        """
         shapes = {each.attribute: each.shape for each in FIELDS[of.kind]}
         if sorted(shapes) != sorted(row.attribute for row in rows):
             raise ValueError(f"the rows of {of.__name__} are not its fields")
@@ -88,9 +95,14 @@ class Conversion(Generic[_Object, _Info]):
         named = {id_field, *_BOOKKEEPING, *also, *(row.field for row in rows)}
         # The set has the field descriptors, because a comparison of names takes twice as long.
         self._named = frozenset(field for field in info.DESCRIPTOR.fields if field.name in named)
+        decided = (path for row in rows for path in ((row.form.parts if row.form else ()) or (row.field,)))
+        self._parts = Parts(info, (id_field, *_BOOKKEEPING, *never_kept, *decided))
 
-    def to_proto(self, sip_object: _Object) -> _Info:
-        """The message, without its ID. Raises ValueError with the field's name if a credential has no text."""
+    def to_proto(self, sip_object: _Object, remainder: Remainder | None = None) -> _Info:
+        """The message, without its ID. Raises ValueError with the field's name if a credential has no text.
+
+        `remainder`: what the message carries over from the object that it replaces, None for nothing.
+        """
         demand_texts(sip_object)
         values = dict(zip(self._fields, self._values_of(sip_object), strict=True))
         for field, write in self._writers:
@@ -98,14 +110,36 @@ class Conversion(Generic[_Object, _Info]):
         info = self._message(**values)
         for attribute, field, form in self._forms:
             form.write(info, field, getattr(sip_object, attribute))
+        if remainder is not None:
+            self._parts.carry_over(remainder, info)
         return info
+
+    def remainder(self, info: _Info) -> Remainder:
+        """What a message has beside our fields, without what no replace carries over."""
+        return self._parts.remainder(info)
 
     def from_proto(self, info: _Info, mask: Mask, *, lists_passwords: bool = True) -> _Object:
         """The value of a listed object. `lists_passwords`: whether an empty password means that none is set."""
+        extra: set[str] = set()
+        values = self._read(info, mask, extra)
+        if self._withholds and not lists_passwords:
+            values["password_listed"] = values["password"] is not None or values["username"] is None
+        names = tuple(sorted(extra)) if extra else ()
+        unknown = self._behind(info, mask) if extra else None
+        return self._of(**values, id=usable_id(self.id_of(info)), extra=names, unknown=unknown)
+
+    def _behind(self, info: _Info, mask: Mask) -> UnknownFields:
+        """What is behind the names in `extra`. What is noted without the remainder too is in our own fields."""
+        contradicting: set[str] = set()
+        self._read(self._parts.own(info), mask, contradicting)
+        return UnknownFields(self._parts.settings(info), tuple(sorted(contradicting)))
+
+    def _read(self, info: _Info, mask: Mask, extra: set[str]) -> dict[str, Any]:
+        """The values of the attributes. Adds the names of fields with other settings to `extra`."""
         named = self._named
-        extra = {field.name for field, _ in info.ListFields() if field not in named}
+        extra.update([field.name for field, _ in info.ListFields() if field not in named])
         if len(UnknownFieldSet(info)):
-            extra.add("unknown")
+            extra.add(UNKNOWN)
         values = dict(zip(self._attributes, self._raw_of(info), strict=True))
         for attribute, copy in self._copiers:
             values[attribute] = copy(values[attribute])
@@ -115,10 +149,7 @@ class Conversion(Generic[_Object, _Info]):
             values[attribute] = form.read(info, field, extra)
         for attribute, read in self._beside:
             values[attribute] = read(info, mask, extra)
-        if self._withholds and not lists_passwords:
-            values["password_listed"] = values["password"] is not None or values["username"] is None
-        names = tuple(sorted(extra)) if extra else ()
-        return self._of(**values, id=usable_id(self.id_of(info)), extra=names)
+        return values
 
 
 def usable_id(text: str) -> str:
@@ -220,4 +251,6 @@ RULE = Conversion(
         Row("agent_metadata", "room_config", forms.AGENT_METADATA),
     ),
     {"selection": forms.selection},
+    # `media` and `media_encryption` would override those of the trunk; the numbers say for which calls the rule is.
+    never_kept=("inbound_numbers", "numbers", "media", "media_encryption"),
 )

@@ -39,11 +39,13 @@ class FieldForm(NamedTuple):
 
     `write`: sets a field of a message to our value. `read`: returns our value of a field of a message, and adds to the
     set the names of fields with settings that our value does not have. `also`: other LiveKit fields that `read` reads.
+    `parts`: what our value has of LiveKit's message, as paths such as `media.encryption`; empty: the whole field.
     """
 
     write: Callable[[Any, str, Any], None]
     read: Callable[[Any, str, set[str]], object]
     also: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
 
 def _write_transport(info: SIPOutboundTrunkInfo, field: str, transport: str) -> None:
@@ -177,7 +179,9 @@ def digest(text: str, mask: Mask) -> Masked | None:
 
 TRANSPORT = FieldForm(_write_transport, _read_transport)
 SECONDS = FieldForm(_write_seconds, _read_seconds)
-ENCRYPTION = FieldForm(_write_encryption, _read_encryption, also=("media",))
+ENCRYPTION = FieldForm(
+    _write_encryption, _read_encryption, also=("media",), parts=("media.encryption", "media_encryption")
+)
 ROOM = FieldForm(_write_room, _read_room, also=("media",))
-AGENT_NAME = FieldForm(_write_agent_name, _read_agent_name)
-AGENT_METADATA = FieldForm(_write_agent_metadata, _read_agent_metadata)
+AGENT_NAME = FieldForm(_write_agent_name, _read_agent_name, parts=("room_config.agents.agent_name",))
+AGENT_METADATA = FieldForm(_write_agent_metadata, _read_agent_metadata, parts=("room_config.agents.metadata",))

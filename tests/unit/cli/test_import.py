@@ -29,6 +29,7 @@ from byoc_operator.core.trunk import (
     RoomForm,
     Selection,
     SipObject,
+    UnknownFields,
 )
 from byoc_operator.livekit_sip.list_files import objects_in
 from judged_site import Site, known
@@ -313,6 +314,14 @@ def test_the_agent_of_all_numbers(site: Site) -> None:
     site = Site(BYOC_AGENT_NAME="router")
     site.objects = [OUT, IN, replace(RULE, agent_name="router")]
     assert manifests(site.ask("import", "--all").stdout)[0]["spec"]["inboundAgentId"] == "agent_support"
+
+
+def test_fields_that_stay_are_no_reason_to_leave_a_number() -> None:
+    site = Site(BYOC_UNKNOWN_FIELDS="Keep")
+    site.objects = [OUT, IN, replace(RULE, extra=("room_preset",), unknown=UnknownFields(("room_preset",)))]
+    result = site.ask("import", "--all")
+    assert "imported 1, left 0" in result.stderr
+    assert site.ask("plan", "-f", "-", stdin=result.stdout).exit_code == 6
 
 
 @given(st.lists(st.tuples(st.text(max_size=80), st.sampled_from([PHONE, "+4930123456"])), max_size=8))
