@@ -134,10 +134,10 @@ def test_a_renamed_rule_gets_its_name_back(scene: Scene) -> None:
 
 def test_a_duplicate_with_our_mark_is_removed_and_ours_is_kept(scene: Scene) -> None:
     phone, held = _in_step(scene)
-    twin = SIPOutboundTrunkInfo()
-    twin.CopyFrom(held.outbound[0])
-    twin.sip_trunk_id = ""
-    double = scene.sip.create_outbound(twin)
+    copy = SIPOutboundTrunkInfo()
+    copy.CopyFrom(held.outbound[0])
+    copy.sip_trunk_id = ""
+    double = scene.sip.create_outbound(copy)
     scene.until(lambda: double not in scene.held(phone).ids, "the duplicate is gone")
     assert scene.held(phone).bytes == held.bytes
     assert recorded(scene.get()) == held.ids

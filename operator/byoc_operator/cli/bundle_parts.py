@@ -211,7 +211,7 @@ class Reader:
 async def sip_objects(access: LiveKitAccess) -> list[SipObject]:
     """All trunks and rules of LiveKit. Raises OperatorError."""
     from ..livekit_sip.client import LiveKitClient  # noqa: PLC0415 - its libraries take longer to load than a help text
-    from ..livekit_sip.session import Endpoint, is_cloud  # noqa: PLC0415 - as above
+    from ..livekit_sip.endpoint import Endpoint, is_cloud  # noqa: PLC0415 - as above
 
     endpoint = Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url))
     client = LiveKitClient(endpoint, make_mask(secrets.token_bytes(32)), lambda *_: None)
