@@ -47,7 +47,13 @@ def full_outbound(number: str, mask: Mask) -> OutboundTrunk:
         username=mask("user"),
         password=mask("pass word"),
         headers={"X-Telnyx-Username": mask("user"), "X-Team": "voice"},
+        headers_to_attributes={"X-Call-Ref": "carrierCallId"},
+        attributes_to_headers={"outcome": "X-Outcome"},
+        include_headers="XHeaders",
         media_encryption="Required",
+        codecs=("PCMU", "opus/48000"),
+        only_listed_codecs=True,
+        media_timeout_s=30,
         from_host="voice.example.com",
         destination_country="us",
     )
@@ -62,10 +68,18 @@ def full_inbound(number: str, mask: Mask) -> InboundTrunk:
         username=mask("user"),
         password=mask("pass word"),
         headers_to_attributes={"X-Call": "call"},
+        attributes_to_headers={"outcome": "X-Outcome"},
+        include_headers="All",
+        response_headers={"X-Answered-By": "agent"},
+        realm="sip.example.com",
+        ringing_status=480,
         ringing_timeout_s=60,
         max_call_duration_s=3600,
         noise_cancellation=True,
         media_encryption="Allowed",
+        codecs=("G722",),
+        only_listed_codecs=True,
+        media_timeout_s=600,
     )
 
 

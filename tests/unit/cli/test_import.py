@@ -91,6 +91,23 @@ def test_a_number_becomes_an_object_and_a_sealed_secret(site: Site) -> None:
     assert result.stderr == "imported 1, left 0 objects; 0 have an owner\n"
 
 
+def test_settings_of_headers_media_and_ringing_are_in_the_spec(site: Site) -> None:
+    media: dict[str, Any] = {"codecs": ("PCMU", "opus/48000"), "only_listed_codecs": True, "media_timeout_s": 30}
+    maps: dict[str, Any] = {
+        "attributes_to_headers": {"a": "X-A"},
+        "headers_to_attributes": {"X-B": "b"},
+        "include_headers": "All",
+    }
+    answers: dict[str, Any] = {"response_headers": {"X-C": "c"}, "ringing_status": 480}
+    site.objects = [replace(OUT, **media, **maps), replace(IN, **media, **maps, **answers), RULE]
+    number, _ = manifests(site.ask("import", "--all").stdout)
+    said = {"attributesToHeaders": {"a": "X-A"}, "headersToAttributes": {"X-B": "b"}, "includeHeaders": "All"}
+    spec = number["spec"]
+    assert spec["media"] == {"codecs": ["PCMU", "opus/48000"], "onlyListedCodecs": True, "mediaTimeoutSeconds": 30}
+    assert said.items() <= spec["outbound"].items()
+    assert (said | {"responseHeaders": {"X-C": "c"}, "ringStatus": 480}).items() <= spec["inbound"].items()
+
+
 def test_the_plan_of_what_was_imported_is_names_and_marks(site: Site) -> None:
     text = site.ask("import", "--all").stdout
     plan = site.ask("plan", "-o", "json", "-f", "-", stdin=text)
@@ -423,6 +440,8 @@ _outs = st.builds(
     media_encryption=st.sampled_from(["Disabled", "Allowed", "Required"]),
     from_host=st.sampled_from(["", "voice.example.com", "2001:db8::1"]),
     destination_country=st.sampled_from(["", "US", "Mars"]),
+    codecs=st.sampled_from([(), ("PCMU",), ("no codec",)]),
+    attributes_to_headers=st.sampled_from([{}, {"a": "X-A"}, {"a": "Via"}]),
     extra=st.sampled_from([(), (), ("include_headers",)]),
     password_listed=st.booleans(),
 )
@@ -439,6 +458,9 @@ _ins = st.builds(
     noise_cancellation=st.booleans(),
     media_encryption=st.sampled_from(["Disabled", "Allowed", "Required"]),
     headers_to_attributes=st.sampled_from([{}, {"X-A": "a"}]),
+    codecs=st.sampled_from([(), ("PCMU",)]),
+    realm=st.sampled_from(["", "sip.example.com"]),
+    ringing_status=st.sampled_from([0, 480, 200]),
 )
 _rules = st.builds(
     DispatchRule,
