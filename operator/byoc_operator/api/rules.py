@@ -13,6 +13,7 @@ from typing import Any, Final
 from . import grammar
 from .carriers import PRESETS, Carrier, preset_for
 from .characters import named, named_cel
+from .room_rules import ROOM_RULES
 from .rule import (
     Rule,
     TextForm,
@@ -232,6 +233,7 @@ def _digest_only_rule(name: str, is_absent: str, means: str) -> Rule:
 
 _DIGEST_ONLY_RULES: Final = (
     _digest_only_rule("credentialsSecretRef", "!has(self.credentialsSecretRef)", "what a calling trunk must prove"),
+    _digest_only_rule("authRealm", '!has(self.authRealm) || self.authRealm == ""', "the realm of the challenge"),
 )
 
 DEPENDENCE_RULES: Final = (
@@ -254,6 +256,15 @@ DEPENDENCE_RULES: Final = (
             spec.get("mediaEncryption", "Required") != "Required" or spec.get("transport", "TLS") == "TLS"
         ),
         form=Together("encryptionInClear"),
+    ),
+    Rule(
+        node="media",
+        field="codecs",
+        reason="FieldValueRequired",
+        message="must be set when media.onlyListedCodecs is true: without a codec every call would fail",
+        cel="!self.onlyListedCodecs || has(self.codecs)",
+        holds=lambda media: not media.get("onlyListedCodecs") or bool(media.get("codecs")),
+        form=Together("onlyListedWithoutCodecs"),
     ),
     Rule(
         node="",
@@ -285,5 +296,5 @@ DEPENDENCE_RULES: Final = (
     *_DIGEST_ONLY_RULES,
 )
 
-RULES: Final = (*NUMBER_RULES, *HOST_RULES, *DEPENDENCE_RULES, *TEXT_RULES, *HEADER_RULES)
+RULES: Final = (*NUMBER_RULES, *HOST_RULES, *DEPENDENCE_RULES, *TEXT_RULES, *HEADER_RULES, *ROOM_RULES)
 """All rules, in the order in which their refusals are shown."""
