@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from . import grammar
+from .alias_rules import ALIAS_RULES
 from .built_in_carriers import BUILT_IN
 from .carriers import Carrier
 from .characters import named, named_cel
@@ -78,6 +79,7 @@ NUMBER_RULES: Final = (
     not_empty_rule(
         "inbound.allowedCallers", "must have at least one number; leave allowedCallers out to accept every caller"
     ),
+    *ALIAS_RULES,
 )
 
 # --- hosts and addresses -------------------------------------------------------------------------------------------

@@ -185,7 +185,7 @@ def _inbound(
     return InboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,
-        numbers=(spec.phone_number,),
+        numbers=(spec.phone_number, *(inbound.aliases or ())),
         allowed_addresses=allowed_addresses(spec, preset),
         allowed_numbers=tuple(inbound.allowed_callers or ()),
         username=challenged.username if challenged else None,
