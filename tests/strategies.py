@@ -51,11 +51,47 @@ _inbound = st.fixed_dictionaries(
     optional={
         "allowedAddresses": st.lists(_addresses, min_size=1, max_size=3),
         "allowedCallers": st.just(["+15551230000"]),
+        "aliases": st.lists(st.sampled_from(["100", "+200", "0987654321"]), unique=True),
         "authentication": st.sampled_from(["None", "Digest"]),
         "ringTimeoutSeconds": st.integers(1, 600),
         "noiseCancellation": st.booleans(),
         "headersToAttributes": st.just({"X-Customer-Id": "customerId"}),
+        "attributesToHeaders": st.just({"outcome": "X-Outcome"}),
+        "includeHeaders": st.sampled_from(["None", "XHeaders", "All"]),
+        "responseHeaders": st.just({"X-Answered-By": "agent"}),
+        "ringStatus": st.integers(400, 699),
         "agentMetadata": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
+        "additionalAgentIds": st.lists(st.sampled_from(["agent_a", "agent_b"]), unique=True),
+        "attributes": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
+        "hideCallerNumber": st.booleans(),
+        "room": st.fixed_dictionaries(
+            {},
+            optional={
+                "prefix": _plain,
+                "emptyTimeoutSeconds": st.integers(1, 86_400),
+                "departureTimeoutSeconds": st.integers(1, 86_400),
+                "maxParticipants": st.integers(1, 1_000),
+                "metadata": _plain,
+                "tags": st.dictionaries(st.sampled_from(["team", "queue"]), _plain),
+            },
+        ),
+    },
+)
+
+
+_outbound_specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "headersToAttributes": st.just({"X-Call-Ref": "carrierCallId"}),
+        "attributesToHeaders": st.just({"outcome": "X-Outcome"}),
+        "includeHeaders": st.sampled_from(["None", "XHeaders", "All"]),
+    },
+)
+_media = st.fixed_dictionaries(
+    {},
+    optional={
+        "codecs": st.lists(st.sampled_from(["PCMU", "PCMA/8000", "opus/48000"]), min_size=1, max_size=3),
+        "mediaTimeoutSeconds": st.integers(1, 600),
     },
 )
 
@@ -73,6 +109,8 @@ def raw_specs(draw: st.DrawFn) -> dict[str, Any]:
         "transport": transport,
         "mediaEncryption": media,
         "inbound": draw(_inbound),
+        "outbound": draw(_outbound_specs),
+        "media": draw(_media),
         "deletionPolicy": draw(st.sampled_from(["Delete", "Retain"])),
     }
     if draw(st.booleans()):

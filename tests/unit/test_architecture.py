@@ -29,7 +29,8 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
     "installation_settings": ("setting_forms", "core", "api", "errors"),
     "settings": ("installation_settings", "api", "errors"),
     "mounted_key": ("livekit_sip", "settings", "errors"),
-    "installation": ("cluster", "installation_settings", "core", "errors"),
+    "mounted_carriers": ("core", "api", "errors"),
+    "installation": ("cluster", "installation_settings", "core", "api", "errors"),
     "diagnosis": ("diagnosis", "core", "api"),
     "cli": ("cli", "diagnosis", "livekit_sip", "cluster", "sealing", "installation_settings", "core", "api", "errors"),
     "generate": ("generate", "cluster", "core", "api", "settings", "telemetry"),
@@ -39,13 +40,14 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
 LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
     "livekit": tuple(
-        f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "error_map", "rooms")
+        f"livekit_sip.{each}"
+        for each in ("client", "convert", "forms", "kinds", "session", "error_map", "room_config", "rooms")
     ),
     "google": tuple(
         f"livekit_sip.{each}"
         for each in (
             *("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map", "rooms"),
-            *("remainder", "wire"),
+            *("remainder", "room_config", "wire"),
         )
     ),
     "kubernetes": ("cluster.api",),

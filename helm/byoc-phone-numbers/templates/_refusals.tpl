@@ -112,6 +112,10 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and (eq ($spec.mediaEncryption | default "Required") "Required") (ne ($spec.transport | default "TLS") "TLS") }}
 {{ $path }}.{{ $rules.encryptionInClear.field }}: {{ $rules.encryptionInClear.message }}
 {{- end -}}
+{{- $media := $spec.media | default dict -}}
+{{- if and $media.onlyListedCodecs (not $media.codecs) }}
+{{ $path }}.{{ $rules.onlyListedWithoutCodecs.field }}: {{ $rules.onlyListedWithoutCodecs.message }}
+{{- end -}}
 {{- $carrierCannot := regexMatch $rules.digestUnanswered.hosts ($spec.terminationUri | default "") -}}
 {{- if $spec.carrier -}}
 {{- $carrierCannot = has $spec.carrier $rules.digestUnanswered.carriers -}}
@@ -122,11 +126,35 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and $digest (not $secret) (not $inbound.credentialsSecretRef) }}
 {{ $path }}.{{ $rules.digestWithoutSecret.field }}: {{ $rules.digestWithoutSecret.message }}
 {{- end -}}
-{{- range $name := list "credentialsSecretRef" -}}
+{{- $agents := list ($spec.inboundAgentId | default "") -}}
+{{- $agentTwice := false -}}
+{{- range $agent := $inbound.additionalAgentIds -}}
+{{- $agentTwice = or $agentTwice (has $agent $agents) -}}
+{{- $agents = append $agents $agent -}}
+{{- end -}}
+{{- if $agentTwice }}
+{{ $path }}.{{ $rules.agentTwice.field }}: {{ $rules.agentTwice.message }}
+{{- end -}}
+{{- range $name := list "credentialsSecretRef" "authRealm" -}}
 {{- $rule := get $rules (printf "%sWithoutDigest" $name) -}}
 {{- if and (get $inbound $name) (not $digest) }}
 {{ $path }}.{{ $rule.field }}: {{ $rule.message }}
 {{- end -}}
+{{- end -}}
+{{- $digits := list (trimPrefix "+" ($spec.phoneNumber | default "")) -}}
+{{- range $alias := $inbound.aliases -}}
+{{- $digits = append $digits (trimPrefix "+" $alias) -}}
+{{- end -}}
+{{- $twice := list -}}
+{{- range $alias := $inbound.aliases -}}
+{{- $same := 0 -}}
+{{- range $digits }}{{ if eq . (trimPrefix "+" $alias) }}{{ $same = add1 $same }}{{ end }}{{ end -}}
+{{- if gt (int $same) 1 -}}
+{{- $twice = append $twice (quote $alias) -}}
+{{- end -}}
+{{- end -}}
+{{- if $twice }}
+{{ $path }}.{{ $rules.aliasTwice.field }}: {{ $rules.aliasTwice.message }}; wrong: [{{ join ", " $twice }}]
 {{- end -}}
 {{- $wide := list -}}
 {{- range $address := $inbound.allowedAddresses -}}

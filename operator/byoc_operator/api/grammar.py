@@ -17,6 +17,10 @@ REMEMBERED = 4096
 E164: Final = r"\+[1-9][0-9]{1,14}"
 """ITU-T E.164: a country code that does not begin with 0, 15 digits at most."""
 
+DIGITS: Final = r"[0-9]{1,32}"
+ALIAS: Final = rf"\+?{DIGITS}"
+"""Another spelling of a number. LiveKit compares such texts by their digits; 32 leave room for a carrier's prefix."""
+
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOST_NAME: Final = rf"(?:{_LABEL}\.)*[A-Za-z](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?\.?"
 """`hostname` of RFC 3261 section 25.1: the last label begins with a letter, so a mistyped IPv4 address is refused."""
@@ -74,6 +78,9 @@ _ENDPOINT_WITHIN: Final = re.compile(
 MAX_HOST_LENGTH: Final = 253
 MAX_HOST_AND_PORT_LENGTH: Final = MAX_HOST_LENGTH + len(":65535")
 MAX_LABEL_LENGTH: Final = 63
+CODEC: Final = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}(?:/[1-9][0-9]{3,5})?"
+"""A codec as SDP names it (RFC 8866 section 6.6, `rtpmap`): the encoding name, or the name and the clock rate in Hz."""
+
 MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024
 
@@ -82,7 +89,10 @@ HEADER_NAME: Final = r"[A-Za-z0-9.!%*_+`'~-]+"
 
 WITHOUT_CONTROLS: Final = rf"[^{CONTROLS}]*"
 _EDGE: Final = rf"[^{CONTROLS}{BLANKS}]"
-WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{_EDGE}(?:[^{CONTROLS}]*{_EDGE})?)?"
+NAME: Final = rf"{_EDGE}(?:[^{CONTROLS}]*{_EDGE})?"
+"""A text that is not empty, without control characters, and without blanks at its ends."""
+
+WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{NAME})?"
 _NOT_QUOTED: Final = r"\x22\x5c:"
 _USER_EDGE: Final = rf"[^{CONTROLS}{BLANKS}{_NOT_QUOTED}]"
 USER_NAME: Final = rf"(?:{_USER_EDGE}(?:[^{CONTROLS}{_NOT_QUOTED}]*{_USER_EDGE})?)?"
@@ -216,3 +226,11 @@ def transport_meant(text: str) -> str:
     if not named and lower.strip().startswith("sips:"):
         return "TLS"
     return named[0] if named else ""
+
+
+def alias_number(alias: str) -> str:
+    """The digits of an alias with one plus in front: LiveKit takes `100` and `+100` for the same number.
+
+    `core.trunk.normalised` gives the same for every text that fits `ALIAS`.
+    """
+    return "+" + alias.removeprefix("+")

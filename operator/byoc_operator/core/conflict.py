@@ -12,7 +12,7 @@ from .trunk import InboundTrunk, Kind, Trunk
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class NumberConflict:
     """The verdict for the user, and the kinds of LiveKit object that the operator neither creates nor changes."""
 
     verdict: Verdict
@@ -21,7 +21,7 @@ class Conflict:
 
 def conflict(
     number: PhoneNumber, owned: Owned, foreign: tuple[Trunk, ...], adoption: Adoption, installation: Installation
-) -> Conflict | None:
+) -> NumberConflict | None:
     """The conflict with foreign trunks of the number, None if there is none. `foreign`: see `Situation`.
 
     LiveKit accepts some writes although another inbound trunk has the number (its check is incomplete), and then
@@ -43,7 +43,7 @@ def conflict(
         blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
     if not blocked:
         return None
-    return Conflict(_verdict(number, [*inbound, *elsewhere], adoption, installation), frozenset(blocked))
+    return NumberConflict(_verdict(number, [*inbound, *elsewhere], adoption, installation), frozenset(blocked))
 
 
 def marked_elsewhere(trunk: Trunk, number: PhoneNumber, installation: Installation) -> bool:
@@ -72,12 +72,12 @@ def _each(ids: list[str]) -> str:
 
 def _remedy(trunk: Trunk, number: PhoneNumber, installation: Installation) -> str:
     """What is wrong with a foreign trunk and what the user can do, as the end of a sentence."""
-    owner, phone = owner_of(trunk), number.phone_number
+    owner = owner_of(trunk)
     if owner is not None and owner.installation not in installation.ids:
         return of_another_installation(owner, number, installation)
     if owner is not None:
         return "carries the mark of another object of this operator"
-    others = other_numbers(trunk, phone)
+    others = other_numbers(trunk, number)
     if others:
         return f"{others}; it serves the other numbers"
     adopted = f", or take it over with the annotation {ADOPT}={trunk.id}" if installation.adoption_allowed else ""

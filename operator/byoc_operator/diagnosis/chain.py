@@ -48,6 +48,7 @@ CHAIN: Final = (
     Link("Last sweep", operator_links.swept, (LEADER,)),
     Link("Namespace", operator_links.watched, (OBJECT, OPERATOR)),
     Link(LIVEKIT, livekit_links.reached),
+    Link("Operator's LiveKit", livekit_links.same),
     Link(KEY, livekit_links.key, (LIVEKIT,)),
     Link(SERVICE, livekit_links.sip_service, (KEY,)),
     Link(VERSION, livekit_links.version, (SERVICE,)),
@@ -110,7 +111,12 @@ def _call(view: View, broken: dict[str, str]) -> Iterator[Check]:
         call = replace(call, caller=judged.spec.inbound.allowed_callers[0])
     call = replace(call, called=call.called or judged.spec.phone_number)
     question = Question(
-        call, judged.spec.phone_number, judged.owned, judged.trunks, judged.rules, preset_of(judged.spec)
+        call,
+        judged.spec.phone_number,
+        judged.owned,
+        judged.trunks,
+        judged.rules,
+        preset_of(judged.spec, judged.installation.carriers),
     )
     explained = explain(question)
     for check in explained.checks:
