@@ -75,6 +75,17 @@ GOOD: dict[str, Spec] = {
             "noiseCancellation": True,
             "headersToAttributes": {"X-Customer-Id": "customerId", "From": "from"},
             "agentMetadata": {"tenant": "acme"},
+            "additionalAgentIds": ["transcriber", "Büro 2"],
+            "attributes": {"queue": "support", "Größe": "sip.8"},
+            "hideCallerNumber": True,
+            "room": {
+                "prefix": "acme support-",
+                "emptyTimeoutSeconds": 30,
+                "departureTimeoutSeconds": 86400,
+                "maxParticipants": 1000,
+                "metadata": '{"tenant": "acme"}',
+                "tags": {"team": "support"},
+            },
         },
         "outbound": {
             "headers": {"X-Account": "4711", "P-Asserted-Identity": "<sip:+19876543210@example.com>"},
@@ -166,6 +177,12 @@ GOOD: dict[str, Spec] = {
             "inbound": {"agentMetadata": {"greeting": "\u260e\ufe0f \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"}},
         },
     ),
+    "rooms without a prefix": merged(BASE, {"inbound": {"room": {"prefix": "", "metadata": "", "tags": {}}}}),
+    "attributes that only sound like LiveKit's": merged(
+        BASE, {"inbound": {"attributes": {"sip": "a", "sipx.a": "b", "SIP.a": "c", "lkx": "d", "a.lk.b": "e"}}}
+    ),
+    "more agents without a first": merged(BASE, {"inboundAgentId": None, "inbound": {"additionalAgentIds": ["a"]}}),
+    "eight more agents": merged(BASE, {"inbound": {"additionalAgentIds": [f"agent_{i}" for i in range(8)]}}),
     "sixteen headers": merged(BASE, {"outbound": {"headers": {f"X-{i}": "é" * 512 for i in range(16)}}}),
 }
 
@@ -176,6 +193,7 @@ ADDRESS_WORDS = ("must be a CIDR such as 54.172.60.0/30 or an IP address",)
 NAME_WORDS = ("must have header names of 1 to 255", "such as X-Customer-Id")
 UNSEEN = ("must not have characters that cannot be seen, such as a zero width space",)
 MAP_UNSEEN = ("with characters that cannot be seen", "U+200B to U+200F")
+AGENT_WORDS = ("must be the name of an agent: not empty", "such as transcriber")
 FROM_WORDS = ("must be a host name or an IP address, such as voice.example.com",)
 
 
@@ -189,6 +207,10 @@ def _endpoint(name: str, uri: str, *words: str) -> BadManifest:
 
 def _inbound(name: str, inbound: Spec, field: str, *words: str) -> BadManifest:
     return BadManifest(f"inbound {name}", {**GENERIC, "inbound": inbound}, f"spec.inbound{field}", words)
+
+
+def _room(name: str, room: Spec, field: str, *words: str) -> BadManifest:
+    return _inbound(f"room {name}", {"room": room}, f".room{field}", *words)
 
 
 def _address(name: str, address: str, *words: str) -> BadManifest:
@@ -395,6 +417,38 @@ BAD: list[BadManifest] = [
     _inbound("attribute hidden", {"headersToAttributes": {"X-Id": "a\u2060b"}}, ".headersToAttributes", *MAP_UNSEEN),
     _inbound("metadata key hidden", {"agentMetadata": {"k\u200b": "v"}}, ".agentMetadata", *MAP_UNSEEN),
     _inbound("metadata value turned", {"agentMetadata": {"k": "\u202eabc"}}, ".agentMetadata", *MAP_UNSEEN, '["k"]'),
+    *(
+        _inbound(f"attribute {name}", {"attributes": {name: "x"}}, ".attributes", "belong to LiveKit", f'["{name}"]')
+        for name in ("sip.", "sip.phoneNumber", "lk.agent.state")
+    ),
+    _inbound("no attribute name", {"attributes": {"": "x"}}, ".attributes", "keys of 1 to 253 characters"),
+    _inbound("attribute break", {"attributes": {"a": "x\ny"}}, ".attributes", "control characters", '["a"]'),
+    _inbound("attribute unseen", {"attributes": {"a\u200b": "x"}}, ".attributes", *MAP_UNSEEN),
+    _inbound("attributes", {"attributes": {f"a{i}": "" for i in range(17)}}, ".attributes", "Too many", "16"),
+    *(
+        _inbound(f"agents {name}", {"additionalAgentIds": agents}, ".additionalAgentIds", "must name each agent once")
+        for name, agents in {"twice": ["a", "b", "a"], "first again": ["a", "agent_support"]}.items()
+    ),
+    *(
+        _inbound(f"agent {agent!a}", {"additionalAgentIds": ["a", agent]}, ".additionalAgentIds[1]", *AGENT_WORDS)
+        for agent in ("", " b", "b\u3000", "b\tc")
+    ),
+    _inbound("agent unseen", {"additionalAgentIds": ["a\u200b"]}, ".additionalAgentIds[0]", *UNSEEN, "U+200B"),
+    _inbound("agents", {"additionalAgentIds": [f"a{i}" for i in range(9)]}, ".additionalAgentIds", "Too many", "8"),
+    _inbound("hidden", {"hideCallerNumber": "yes"}, ".hideCallerNumber", "must be of type boolean"),
+    _room("prefix", {"prefix": "call- "}, ".prefix", "must not begin or end with a blank"),
+    _room("long prefix", {"prefix": "c" * 65}, ".prefix", "Too long", "64"),
+    _room("prefix unseen", {"prefix": "call\u200b-"}, ".prefix", *UNSEEN, "U+200B"),
+    _room("empty 0", {"emptyTimeoutSeconds": 0}, ".emptyTimeoutSeconds", "greater than or equal to 1"),
+    _room("departure", {"departureTimeoutSeconds": 86401}, ".departureTimeoutSeconds", "less than or equal to 86400"),
+    _room("nobody", {"maxParticipants": 0}, ".maxParticipants", "greater than or equal to 1"),
+    _room("crowd", {"maxParticipants": 1001}, ".maxParticipants", "less than or equal to 1000"),
+    _room("metadata", {"metadata": "{\n}"}, ".metadata", "must not have control characters such as line breaks"),
+    _room("metadata unseen", {"metadata": "a\u202eb"}, ".metadata", *UNSEEN, "U+202E"),
+    _room("long metadata", {"metadata": "m" * 1025}, ".metadata", "Too long", "1024"),
+    _room("tag", {"tags": {"": "x"}}, ".tags", "keys of 1 to 253 characters"),
+    _room("tag unseen", {"tags": {"a": "\ufeff"}}, ".tags", *MAP_UNSEEN, '["a"]'),
+    _room("tags", {"tags": {f"a{i}": "" for i in range(17)}}, ".tags", "Too many", "16"),
     _inbound("metadata entries", {"agentMetadata": {f"k{i}": "" for i in range(17)}}, ".agentMetadata", "Too many"),
     *(
         _outbound(f"header {name}", {"headers": {name: "x"}}, "headers", "must not have From, To", f'wrong: ["{name}"]')

@@ -57,6 +57,20 @@ _inbound = st.fixed_dictionaries(
         "noiseCancellation": st.booleans(),
         "headersToAttributes": st.just({"X-Customer-Id": "customerId"}),
         "agentMetadata": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
+        "additionalAgentIds": st.lists(st.sampled_from(["agent_a", "agent_b"]), unique=True),
+        "attributes": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
+        "hideCallerNumber": st.booleans(),
+        "room": st.fixed_dictionaries(
+            {},
+            optional={
+                "prefix": _plain,
+                "emptyTimeoutSeconds": st.integers(1, 86_400),
+                "departureTimeoutSeconds": st.integers(1, 86_400),
+                "maxParticipants": st.integers(1, 1_000),
+                "metadata": _plain,
+                "tags": st.dictionaries(st.sampled_from(["team", "queue"]), _plain),
+            },
+        ),
     },
 )
 

@@ -79,6 +79,8 @@ WORST: dict[str, list[Text]] = {
     "setting_forms:_BLANK": [again("a")],
     "diagnosis.sip_message:_STATUS_LINE": [again("a", "\r", "SIP/2.0 200 "), again("SIP/2.0 200 "), again(" ")],
     "diagnosis.sip_message:_REQUEST_LINE": [again("A"), again("a", "", "OPTIONS "), again("A ", " SIP/2.0")],
+    "api.grammar:ALIAS": [again("1", "!"), again("1", "", "+"), again("+1")],
+    "api.grammar:DIGITS": [again("1", "!")],
     "api.grammar:_OCTET": ADDRESSES,
     "api.grammar:IPV4": ADDRESSES,
     "api.grammar:_GROUP": ADDRESSES,
@@ -103,6 +105,7 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:HOST_NAME": LABELS,
     "api.grammar:IPV4_AND_PORT": PORTS,
     "api.grammar:IPV6_AND_PORT": [again(":", "!", "["), again("a", "]", "["), again("a:", ":", "["), again("[:]:1")],
+    "api.grammar:NAME": EDGES,
     "api.grammar:PORT": PORTS,
     "api.grammar:USER_NAME": [*EDGES, again("a", ":")],
     "api.grammar:WITHOUT_CONTROLS": EDGES,
@@ -115,6 +118,7 @@ WORST: dict[str, list[Text]] = {
     "core.credentials:_SURROGATES": [again("a"), again("\ufffd")],
     "core.credentials:_NOT_IN_USERNAME": [again("a"), again("'")],
     "api.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
+    "api.room_rules:_LIVEKITS_ATTRIBUTE": [again("sip"), again("sip.")],
     "core.matching:_IGNORED_IN_ADDRESSES": [again("a"), again(":"), again(":/")],
     "core.matching:_LENGTH": [again("1")],
     "core.orphans:_ID": [again("A", "", "ST_"), again("ST_"), again("SDR_")],
@@ -306,11 +310,14 @@ def spec_of(text: str) -> object:
     return problems({"phoneNumber": text, "terminationUri": text, "outbound": {"headers": {text: text}}})
 
 
+MAPS = ("inbound.headersToAttributes", "inbound.agentMetadata", "inbound.attributes", "inbound.room.tags")
+
+
 def rules_of(text: str) -> object:
     """Each rule on its own: in the reconcile a size that is wrong hides them."""
     for rule in RULES:
         if rule.holds is not None and rule.node.rpartition(".")[2] not in ("", "inbound", "headers"):
-            value: Any = {text: text} if rule.node.endswith(("headersToAttributes", "agentMetadata")) else text
+            value: Any = {text: text} if rule.node in MAPS else text
             if not rule.holds(value):
                 rule.hint(value)
     return None

@@ -113,6 +113,32 @@ async def test_a_rule_comes_back_as_it_was_sent(gateway: SipGateway) -> None:
     assert by_id(await gateway.list_all(DispatchRule), made.id) == sent
 
 
+def full_rule(*trunk_ids: str) -> DispatchRule:
+    return rule(
+        *trunk_ids,
+        additional_agents=("agent_notes", "agent_quality"),
+        attributes={"queue": "support", "größe": "8"},
+        hide_caller_number=True,
+        empty_timeout_s=30,
+        departure_timeout_s=5,
+        max_participants=3,
+        room_metadata='{"tenant": "acme"}',
+        room_tags={"team": "support"},
+    )
+
+
+async def test_a_rule_with_every_setting_comes_back_as_it_was_sent(gateway: SipGateway) -> None:
+    made = await gateway.create(full_rule("ST_nowhere"))
+    assert made == full_rule("ST_nowhere")
+    assert by_id(await gateway.list_all(DispatchRule), made.id) == full_rule("ST_nowhere")
+
+
+async def test_a_replace_clears_the_settings_of_a_rule(gateway: SipGateway) -> None:
+    made = await gateway.create(full_rule("ST_nowhere"))
+    await gateway.replace(rule("ST_nowhere", id=made.id))
+    assert by_id(await gateway.list_all(DispatchRule), made.id) == rule("ST_nowhere")
+
+
 async def test_ids_are_made_by_the_server(gateway: SipGateway, number: str) -> None:
     made = await gateway.create(outbound(number, id="ST_mine"))
     made_rule = await gateway.create(rule("ST_nowhere", id="SDR_mine"))

@@ -146,6 +146,15 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and $digest (not $secret) (not $inbound.credentialsSecretRef) }}
 {{ $path }}.{{ $rules.digestWithoutSecret.field }}: {{ $rules.digestWithoutSecret.message }}
 {{- end -}}
+{{- $agents := list ($spec.inboundAgentId | default "") -}}
+{{- $agentTwice := false -}}
+{{- range $agent := $inbound.additionalAgentIds -}}
+{{- $agentTwice = or $agentTwice (has $agent $agents) -}}
+{{- $agents = append $agents $agent -}}
+{{- end -}}
+{{- if $agentTwice }}
+{{ $path }}.{{ $rules.agentTwice.field }}: {{ $rules.agentTwice.message }}
+{{- end -}}
 {{- range $name := list "credentialsSecretRef" -}}
 {{- $rule := get $rules (printf "%sWithoutDigest" $name) -}}
 {{- if and (get $inbound $name) (not $digest) }}

@@ -86,7 +86,10 @@ HEADER_NAME: Final = r"[A-Za-z0-9.!%*_+`'~-]+"
 
 WITHOUT_CONTROLS: Final = rf"[^{CONTROLS}]*"
 _EDGE: Final = rf"[^{CONTROLS}{BLANKS}]"
-WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{_EDGE}(?:[^{CONTROLS}]*{_EDGE})?)?"
+NAME: Final = rf"{_EDGE}(?:[^{CONTROLS}]*{_EDGE})?"
+"""A text that is not empty, without control characters, and without blanks at its ends."""
+
+WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{NAME})?"
 _NOT_QUOTED: Final = r"\x22\x5c:"
 _USER_EDGE: Final = rf"[^{CONTROLS}{BLANKS}{_NOT_QUOTED}]"
 USER_NAME: Final = rf"(?:{_USER_EDGE}(?:[^{CONTROLS}{_NOT_QUOTED}]*{_USER_EDGE})?)?"

@@ -14,6 +14,7 @@ from . import grammar
 from .alias_rules import ALIAS_RULES
 from .carriers import PRESETS, Carrier, preset_for
 from .characters import named, named_cel
+from .room_rules import ROOM_RULES
 from .rule import (
     Rule,
     TextForm,
@@ -287,5 +288,5 @@ DEPENDENCE_RULES: Final = (
     *_DIGEST_ONLY_RULES,
 )
 
-RULES: Final = (*NUMBER_RULES, *HOST_RULES, *DEPENDENCE_RULES, *TEXT_RULES, *HEADER_RULES)
+RULES: Final = (*NUMBER_RULES, *HOST_RULES, *DEPENDENCE_RULES, *TEXT_RULES, *HEADER_RULES, *ROOM_RULES)
 """All rules, in the order in which their refusals are shown."""

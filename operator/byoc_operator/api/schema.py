@@ -11,7 +11,8 @@ from enum import StrEnum
 from pydantic import Field
 
 from .carriers import Carrier
-from .schema_types import ATOMIC, INT32, Address, Model, Phone, SecretKeyRef, Value
+from .schema_room import ADDITIONAL_AGENTS, PLAIN_ROOM, RoomSpec
+from .schema_types import ATOMIC, INT32, Address, AgentId, Model, Phone, SecretKeyRef, Value
 
 MAX_CALL_DURATION_S = 86_400
 """24 hours: LiveKit SIP ends a call after that anyway (livekit/sip `pkg/sip/participant.go`, `maxCallDuration`)."""
@@ -137,6 +138,28 @@ class InboundSpec(Model):
         description="More keys for the JSON metadata that the agent receives. `agentId`, `phoneNumber`, `direction`, "
         "`namespace` and `name` are set by the operator. Visible to participants, so nothing secret.",
     )
+    additional_agent_ids: tuple[AgentId, ...] = Field(
+        default=(),
+        max_length=ADDITIONAL_AGENTS,
+        json_schema_extra=ATOMIC,
+        description="More agents that join each call, by the names under which they are registered at LiveKit, at most "
+        "8. Each gets the same metadata as the agent of `inboundAgentId`. Example: [transcriber]",
+    )
+    attributes: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Attributes that the caller has in the room from the start, at most 16. Names that begin with "
+        "`sip.` or `lk.` belong to LiveKit. Visible to participants, so nothing secret. Example: {queue: support}",
+    )
+    hide_caller_number: bool = Field(
+        default=False,
+        description="Keeps the caller's number out of the room: LiveKit sets no attributes with the numbers of the "
+        "call and the caller's host, and a hash takes the place of the number in the caller's identity. The last four "
+        "digits stay in the caller's name and in the name of the room. Anyone can compute the hash of a number, so "
+        "the hash tells whether a known number called. `headersToAttributes` shows the number again if it names From "
+        "or a like header.",
+    )
+    room: RoomSpec = Field(default_factory=lambda: PLAIN_ROOM, description="The room that LiveKit opens for each call.")
 
 
 class OutboundSpec(Model):

@@ -22,6 +22,7 @@ class Model(BaseModel):
 Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that our rule refuses "+1 (202) 555-0123"
 Address = Annotated[str, Field(max_length=64)]
 Value = Annotated[str, Field(max_length=1024)]
+AgentId = Annotated[str, Field(max_length=128)]
 
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 INT32: dict[str, Any] = {"format": "int32"}

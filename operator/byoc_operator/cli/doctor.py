@@ -77,7 +77,7 @@ async def doctor(target: Target, name: str, caller: str, source: str, called: st
     with working("looking at the cluster, LiveKit and the network"):
         async with target.reached() as cluster:
             looked = await look(target, cluster, name, call, mask)
-            rung = (await ring(target, cluster, looked.facts.number, looked.operator),) if ring_agent else ()
+            rung = await ring(target, cluster, looked.facts.number, looked.operator) if ring_agent else ()
     report = _report(looked, (*chain(looked.facts, mask), *rung))
     _show(report, target.output)
     return ExitCode.SOMETHING_BAD if report.broken else ExitCode.OK

@@ -65,7 +65,7 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
     if inbound is not None and found.rule is not None:
         agent, metadata = _agent(found.rule, installation)
         spec["inboundAgentId"] = agent
-        calls_in = _inbound(inbound, preset, metadata)
+        calls_in = _inbound(inbound, preset, metadata) | _call(found.rule, installation)
         if calls_in:
             spec["inbound"] = calls_in
     return Stated(spec, username, password)
@@ -125,6 +125,31 @@ def _inbound(inbound: InboundTrunk, preset: Preset, metadata: Mapping[str, str])
         "agentMetadata": dict(metadata),
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _call(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
+    """What a rule says of the caller and of the room."""
+    told = {
+        "additionalAgentIds": list(rule.additional_agents),
+        "attributes": dict(rule.attributes),
+        "hideCallerNumber": rule.hide_caller_number,
+        "room": _room(rule, installation),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _room(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
+    told = {
+        "emptyTimeoutSeconds": rule.empty_timeout_s,
+        "departureTimeoutSeconds": rule.departure_timeout_s,
+        "maxParticipants": rule.max_participants,
+        "metadata": rule.room_metadata,
+        "tags": dict(rule.room_tags),
+    }
+    room: dict[str, Any] = {name: value for name, value in told.items() if value}
+    if rule.room_prefix != installation.room_prefix:
+        room["prefix"] = rule.room_prefix  # an empty one too
+    return room
 
 
 def _is_wide(entry: str) -> bool:

@@ -187,13 +187,29 @@ def _network(entry: str) -> str:
 
 
 def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> DispatchRule:
+    inbound, room = spec.inbound, spec.inbound.room
+    agent, *more = agent_names(spec, installation)
     return DispatchRule(
         name=rule_name(owner),
         trunk_ids=(),
-        room_prefix=installation.room_prefix,
-        agent_name=installation.agent_name or spec.inbound_agent_id,
+        room_prefix=installation.room_prefix if room.prefix is None else room.prefix,
+        agent_name=agent,
         agent_metadata=as_metadata(inbound_job(spec, Key(owner.namespace, owner.name))),
+        additional_agents=tuple(more),
+        attributes=dict(inbound.attributes),
+        hide_caller_number=inbound.hide_caller_number,
+        empty_timeout_s=room.empty_timeout_seconds or 0,
+        departure_timeout_s=room.departure_timeout_seconds or 0,
+        max_participants=room.max_participants or 0,
+        room_metadata=room.metadata,
+        room_tags=dict(room.tags),
     )
+
+
+def agent_names(spec: PhoneNumberSpec, installation: Installation) -> tuple[str, ...]:
+    """The names in LiveKit of the agents of a call that comes in, each once; the agent of the number is the first."""
+    first = installation.agent_name or spec.inbound_agent_id
+    return tuple(dict.fromkeys((first, *spec.inbound.additional_agent_ids)))
 
 
 def preset_of(spec: PhoneNumberSpec) -> Preset:

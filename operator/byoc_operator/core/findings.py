@@ -19,6 +19,11 @@ from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
 
 _DAY_S = 86_400
+_NAMES_THE_CALLER = frozenset(
+    {"contact", "diversion", "f", "from", "m", "p-asserted-identity", "p-preferred-identity", "remote-party-id"}
+)
+"""Headers that have the caller's number, in lower case (RFC 3261, RFC 3325, RFC 5806)."""
+
 _SHOWN = 4
 _PATHS_SHOWN = 8
 
@@ -44,6 +49,7 @@ class Code(StrEnum):
     LEFT_BEHIND = "LeftBehind"
     ANNOTATION_IGNORED = "AnnotationIgnored"
     METADATA_KEY_IGNORED = "MetadataKeyIgnored"
+    CALLER_NUMBER_NOT_HIDDEN = "CallerNumberNotHidden"
     RETAIN_NOT_ALLOWED = "RetainNotAllowed"
     ADOPTED_ID_ABSENT = "AdoptedIdAbsent"
     OTHER_INSTALLATION = "OtherInstallation"
@@ -85,6 +91,8 @@ MESSAGES: Mapping[Code, str] = {
     "take it away.",
     Code.METADATA_KEY_IGNORED: "The agent does not get a key of spec.inbound.agentMetadata that the operator sets "
     "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
+    Code.CALLER_NUMBER_NOT_HIDDEN: "spec.inbound.hideCallerNumber is true, but headers that name the caller become "
+    "attributes in the room; take them out of spec.inbound.headersToAttributes.",
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
     "Retain: the operator allows no (more) retained numbers in this namespace. Set deletionPolicy to Delete, or ask "
     "whoever runs the operator to allow it.",
@@ -167,7 +175,14 @@ def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
             inbound and not uri, _no_uri_for(spec.transport) if installation.sip_uri else ""
         ),
         Code.METADATA_KEY_IGNORED: _listed(reserved) if inbound else None,
+        Code.CALLER_NUMBER_NOT_HIDDEN: _listed(_shown_callers(spec)) if inbound else None,
     }
+
+
+def _shown_callers(spec: PhoneNumberSpec) -> list[str]:
+    """The headers that show a caller who should be hidden."""
+    headers = spec.inbound.headers_to_attributes if spec.inbound.hide_caller_number else ()
+    return sorted(name for name in headers if name.lower() in _NAMES_THE_CALLER)
 
 
 def _in_credentials(credentials: Collection[Credentials], limit_s: float, now_s: float) -> _Found:

@@ -187,9 +187,11 @@ OUR_SELECTION = Selection()
 
 @dataclass(frozen=True, slots=True)
 class DispatchRule:
-    """What LiveKit does with an accepted call: a room of its own (`room_prefix`) and one agent with JSON metadata.
+    """What LiveKit does with an accepted call: a room of its own (`room_prefix`) and agents.
 
     `trunk_ids`: empty for a rule that takes the calls of every trunk and of none; the operator never creates one.
+    `agent_metadata`: JSON, the same for all agents. `attributes`: of the caller. Timeouts are whole seconds. 0 means
+    LiveKit's default, for `max_participants` any number.
     `selection`: not compared, because `extra` names the settings that differ from ours. A rule of ours has no numbers,
     and LiveKit lists every field of a rule.
     """
@@ -203,6 +205,14 @@ class DispatchRule:
     room_prefix: str = field(metadata=_shown_as("roomPrefix"))
     agent_name: str = field(metadata=_shown_as("agentName"))
     agent_metadata: str = field(metadata=_shown_as("agentMetadata"))
+    additional_agents: tuple[str, ...] = field(default=(), metadata=_shown_as("additionalAgents"))
+    attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("attributes"))
+    hide_caller_number: bool = field(default=False, metadata=_shown_as("hideCallerNumber"))
+    empty_timeout_s: int = field(default=0, metadata=_shown_as("room.emptyTimeout"))
+    departure_timeout_s: int = field(default=0, metadata=_shown_as("room.departureTimeout"))
+    max_participants: int = field(default=0, metadata=_shown_as("room.maxParticipants"))
+    room_metadata: str = field(default="", metadata=_shown_as("room.metadata"))
+    room_tags: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("room.tags"))
     extra: tuple[str, ...] = ()
     unknown: UnknownFields | None = field(default=None, compare=False)
     selection: Selection = field(default=OUR_SELECTION, compare=False)

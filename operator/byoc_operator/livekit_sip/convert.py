@@ -6,8 +6,8 @@ our value does not have, so that a change of such a field counts as drift too. `
 that a replace may carry over (`remainder`).
 
 Each field is one `Row`. The type of its attribute decides how the field is converted and whether it is a credential
-(`core.trunk.FIELDS`). A field that is not a plain text, list or flag in LiveKit has a `FieldForm` of its own. Messages:
-livekit/protocol `protobufs/livekit_sip.proto`.
+(`core.trunk.FIELDS`). A field that is not a plain text, list or flag in LiveKit has a `FieldForm` of its own. Fields
+of one inner message are a `Group`. Messages: livekit/protocol `protobufs/livekit_sip.proto`.
 """
 
 import re
@@ -24,8 +24,9 @@ from ..api.carriers import CREDENTIAL_HEADERS
 from ..core.fields import FIELDS, SECRET, WITHHELD, Shape, credentials
 from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject, UnknownFields
 from . import forms
-from .forms import FieldForm, digest
+from .forms import FieldForm, Group, digest
 from .remainder import UNKNOWN, Parts, Remainder
+from .room_config import ROOM_CONFIG
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 """A usable ID. LiveKit's IDs are like `ST_4fEsJ2PbsEvk`. Others do not fit into the status or an annotation."""
@@ -47,6 +48,16 @@ class Row(NamedTuple):
     field: str
     form: FieldForm | None = None
 
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """As in `Group`."""
+        return (self.attribute,)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """As in `Group`."""
+        return (self.form.parts if self.form else ()) or (self.field,)
+
 
 _Beside = Callable[[_Info, Mask, set[str]], object]
 """Reads an attribute that is not compared. Adds to the set the fields with settings that our value does not have."""
@@ -60,17 +71,18 @@ class Conversion(Generic[_Object, _Info]):
         of: type[_Object],
         info: type[_Info],
         id_field: str,
-        rows: tuple[Row, ...],
+        fields: tuple[Row | Group, ...],
         beside: Mapping[str, _Beside[_Info]] = MappingProxyType({}),
         never_kept: tuple[str, ...] = (),
     ) -> None:
-        """`beside`: how attributes that are not compared are read. Raises ValueError if a field has no row.
+        """`beside`: how attributes that are not compared are read.
 
         `never_kept`: fields that the operator never sets and no replace carries over, because they decide which calls
-        come in, or contradict a field of the API.
+        come in, or contradict a field of the API. Raises ValueError if a field has neither a row nor a group.
         """
+        rows = [each for each in fields if isinstance(each, Row)]
         shapes = {each.attribute: each.shape for each in FIELDS[of.kind]}
-        if sorted(shapes) != sorted(row.attribute for row in rows):
+        if sorted(shapes) != sorted(attribute for each in fields for attribute in each.attributes):
             raise ValueError(f"the rows of {of.__name__} are not its fields")
         self.info = info
         self.id_of: Callable[[_Info], str] = attrgetter(id_field)
@@ -78,24 +90,22 @@ class Conversion(Generic[_Object, _Info]):
         self._of: Callable[..., _Object] = of
         self._withholds = bool(WITHHELD[of.kind])
         self._beside = tuple(beside.items())
+        self._groups = [each for each in fields if isinstance(each, Group)]
         self._forms = [(row.attribute, row.field, row.form) for row in rows if row.form is not None]
         plain = [row for row in rows if row.form is None]
         self._attributes, self._fields = [row.attribute for row in plain], [row.field for row in plain]
         self._values_of, self._raw_of = attrgetter(*self._attributes), attrgetter(*self._fields)
-        self._writers = [
-            (row.field, _WRITERS[shapes[row.attribute]]) for row in plain if shapes[row.attribute] in SECRET
-        ]
-        self._maskers = [
-            (row.attribute, _MASKERS[shapes[row.attribute]]) for row in plain if shapes[row.attribute] in SECRET
-        ]
+        secret = [(row, shapes[row.attribute]) for row in plain if shapes[row.attribute] in SECRET]
+        self._writers = [(row.field, _WRITERS[shape]) for row, shape in secret]
+        self._maskers = [(row.attribute, _MASKERS[shape]) for row, shape in secret]
         self._copiers = [
             (row.attribute, _COPIERS[shapes[row.attribute]]) for row in plain if shapes[row.attribute] in _COPIERS
         ]
         also = {name for _, _, form in self._forms for name in form.also}
-        named = {id_field, *_BOOKKEEPING, *also, *(row.field for row in rows)}
+        named = {id_field, *_BOOKKEEPING, *also, *(each.field for each in fields)}
         # The set has the field descriptors, because a comparison of names takes twice as long.
         self._named = frozenset(field for field in info.DESCRIPTOR.fields if field.name in named)
-        decided = (path for row in rows for path in ((row.form.parts if row.form else ()) or (row.field,)))
+        decided = (path for each in fields for path in each.parts)
         self._parts = Parts(info, (id_field, *_BOOKKEEPING, *never_kept, *decided))
 
     def to_proto(self, sip_object: _Object, remainder: Remainder | None = None) -> _Info:
@@ -110,6 +120,8 @@ class Conversion(Generic[_Object, _Info]):
         info = self._message(**values)
         for attribute, field, form in self._forms:
             form.write(info, field, getattr(sip_object, attribute))
+        for group in self._groups:
+            group.write(info, sip_object)
         if remainder is not None:
             self._parts.carry_over(remainder, info)
         return info
@@ -147,6 +159,8 @@ class Conversion(Generic[_Object, _Info]):
             values[attribute] = masked(values[attribute], mask)
         for attribute, field, form in self._forms:
             values[attribute] = form.read(info, field, extra)
+        for group in self._groups:
+            group.read(info, values, extra)
         for attribute, read in self._beside:
             values[attribute] = read(info, mask, extra)
         return values
@@ -247,8 +261,9 @@ RULE = Conversion(
         Row("name", "name"),
         Row("trunk_ids", "trunk_ids"),
         Row("room_prefix", "rule", forms.ROOM),
-        Row("agent_name", "room_config", forms.AGENT_NAME),
-        Row("agent_metadata", "room_config", forms.AGENT_METADATA),
+        Row("attributes", "attributes"),
+        Row("hide_caller_number", "hide_phone_number"),
+        ROOM_CONFIG,
     ),
     {"selection": forms.selection},
     # `media` and `media_encryption` would override those of the trunk; the numbers say for which calls the rule is.

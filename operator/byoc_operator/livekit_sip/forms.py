@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.sip import (
     SIPDispatchRuleInfo,
     SIPInboundTrunkInfo,
@@ -48,6 +47,21 @@ class FieldForm(NamedTuple):
     parts: tuple[str, ...] = ()
 
 
+class Group(NamedTuple):
+    """How fields are written and read that stand together in one message inside LiveKit's message.
+
+    `attributes`: of our value. `field`: LiveKit's field with the inner message. `write`: sets it from our value.
+    `read`: puts the values by attribute into the dictionary, perhaps without those that have their default, and adds to
+    the set the names of fields with settings that our value does not have. `parts`: as in `FieldForm`.
+    """
+
+    attributes: tuple[str, ...]
+    field: str
+    parts: tuple[str, ...]
+    write: Callable[[Any, Any], None]
+    read: Callable[[Any, dict[str, Any], set[str]], None]
+
+
 def _write_transport(info: SIPOutboundTrunkInfo, field: str, transport: str) -> None:
     setattr(info, field, _TRANSPORTS[transport])
 
@@ -71,7 +85,7 @@ def _read_seconds(info: SIPInboundTrunkInfo, field: str, extra: set[str]) -> int
     duration = getattr(info, field)
     if duration.nanos:
         extra.add(field)
-    _note_unknown(extra, duration)
+    note_unknown(extra, duration)
     seconds: int = duration.seconds
     return seconds
 
@@ -90,7 +104,7 @@ def _read_encryption(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, e
     # 0 in the old field means unset: LiveKit then uses only `media` (livekit/protocol `livekit/sip.go`, `UpgradeWith`).
     if (is_new and old not in (0, new)) or old not in _ENCRYPTION_NAMES:
         extra.add("media_encryption")
-    _note_unknown(extra, media)
+    note_unknown(extra, media)
     return _ENCRYPTION_NAMES.get(new if is_new else old, "Disabled")
 
 
@@ -105,43 +119,15 @@ def _read_room(info: SIPDispatchRuleInfo, field: str, extra: set[str]) -> str:
     individual = info.rule.dispatch_rule_individual
     if not info.rule.HasField("dispatch_rule_individual") or individual.pin or individual.no_randomness:
         extra.add(field)
-    _note_unknown(extra, info.rule, individual)
+    note_unknown(extra, info.rule, individual)
     return individual.room_prefix
-
-
-def _agent_written(info: SIPDispatchRuleInfo) -> RoomAgentDispatch:
-    agents = info.room_config.agents
-    return agents[0] if agents else agents.add()
-
-
-def _write_agent_name(info: SIPDispatchRuleInfo, _: str, name: str) -> None:
-    _agent_written(info).agent_name = name
-
-
-def _write_agent_metadata(info: SIPDispatchRuleInfo, _: str, metadata: str) -> None:
-    _agent_written(info).metadata = metadata
-
-
-def _read_agent_name(info: SIPDispatchRuleInfo, field: str, extra: set[str]) -> str:
-    """The name of the first agent; more agents and other settings of the room are put into `extra`."""
-    room = info.room_config
-    agents = room.agents
-    if len(agents) > 1 or len(room.ListFields()) > bool(agents) or (agents and _has_more(agents[0])):
-        extra.add(field)
-    _note_unknown(extra, room, *agents)
-    return agents[0].agent_name if agents else ""
-
-
-def _read_agent_metadata(info: SIPDispatchRuleInfo, _: str, __: set[str]) -> str:
-    agents = info.room_config.agents
-    return agents[0].metadata if agents else ""
 
 
 def selection(info: SIPDispatchRuleInfo, mask: Mask, extra: set[str]) -> Selection:
     """Which calls a rule is for. `room` is empty for an individual rule, whose room `room_prefix` names."""
     if info.media.ListFields():  # a create adds an empty `media` by itself
         extra.add("media")
-    _note_unknown(extra, info.media)
+    note_unknown(extra, info.media)
     rule = info.rule
     match rule.WhichOneof("rule"):
         case "dispatch_rule_individual":
@@ -157,15 +143,7 @@ def selection(info: SIPDispatchRuleInfo, mask: Mask, extra: set[str]) -> Selecti
     return Selection(form, room, digest(pin, mask), tuple(info.inbound_numbers), tuple(info.numbers))
 
 
-_AGENT_FIELDS = frozenset(RoomAgentDispatch.DESCRIPTOR.fields_by_name[name] for name in ("agent_name", "metadata"))
-
-
-def _has_more(agent: RoomAgentDispatch) -> bool:
-    """Whether an agent has settings beside name and metadata."""
-    return not _AGENT_FIELDS.issuperset([field for field, _ in agent.ListFields()])
-
-
-def _note_unknown(extra: set[str], *messages: Message) -> None:
+def note_unknown(extra: set[str], *messages: Message) -> None:
     """Adds `unknown` to `extra` if a message has fields that our version of the protocol does not have."""
     for message in messages:
         if len(UnknownFieldSet(message)):
@@ -183,5 +161,3 @@ ENCRYPTION = FieldForm(
     _write_encryption, _read_encryption, also=("media",), parts=("media.encryption", "media_encryption")
 )
 ROOM = FieldForm(_write_room, _read_room, also=("media",))
-AGENT_NAME = FieldForm(_write_agent_name, _read_agent_name, parts=("room_config.agents.agent_name",))
-AGENT_METADATA = FieldForm(_write_agent_metadata, _read_agent_metadata, parts=("room_config.agents.metadata",))

@@ -4,6 +4,7 @@ The remainder is what a `ByocPhoneNumber` has no field for, at every depth. Fiel
 not have belong to it: protobuf keeps their bytes.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -64,7 +65,7 @@ class Parts:
         """The paths of the remainder of a message, sorted. None has a key of a map or any other value."""
         found: set[str] = set()
         _name(info, self._tree, "", found)
-        return tuple(sorted(found))
+        return tuple(sorted(map(sys.intern, found)))  # thousands of objects may have the same paths
 
     def own(self, info: _Info) -> _Info:
         """A copy of a message without its remainder."""

@@ -152,7 +152,8 @@ def test_a_number_without_calls_in_and_without_credentials(site: Site) -> None:
         ([OUT, IN, replace(RULE, selection=Selection(RoomForm.UNKNOWN))], "in a way that is not known"),
         ([OUT, IN, replace(RULE, selection=Selection(pin=Masked("1")))], "asks for a PIN"),
         ([OUT, IN, replace(RULE, selection=Selection(callers=("+1",)))], "for some callers or called numbers only"),
-        ([OUT, IN, replace(RULE, room_prefix="room-")], "dispatchRule.roomPrefix: room- → call-"),
+        ([OUT, IN, replace(RULE, room_prefix="room ")], "spec.inbound.room.prefix must not have control characters"),
+        ([OUT, IN, replace(RULE, extra=("room_config",))], "would erase fields that st"),
         ([OUT, IN, replace(RULE, agent_name="")], "names no agent"),
         ([OUT, IN, replace(RULE, agent_metadata="plain text")], "is no JSON object of texts"),
         ([OUT, IN, replace(RULE, agent_metadata='{"name": "me"}')], "dispatchRule.agentMetadata"),
@@ -342,6 +343,36 @@ def test_settings_without_a_url_are_completed_by_the_environment() -> None:
     assert site.ask("plan", "-f", "-", stdin=result.stdout).exit_code == 6
 
 
+def test_what_a_rule_says_of_caller_and_room_stands_in_the_spec(site: Site) -> None:
+    rule = replace(
+        RULE,
+        room_prefix="",
+        additional_agents=("agent_notes",),
+        attributes={"queue": "support"},
+        hide_caller_number=True,
+        empty_timeout_s=30,
+        departure_timeout_s=5,
+        max_participants=3,
+        room_metadata="{}",
+        room_tags={"team": "support"},
+    )
+    site.objects = [OUT, IN, rule]
+    inbound = manifests(site.ask("import", "--all").stdout)[0]["spec"]["inbound"]
+    assert {name: inbound[name] for name in ("additionalAgentIds", "attributes", "hideCallerNumber", "room")} == {
+        "additionalAgentIds": ["agent_notes"],
+        "attributes": {"queue": "support"},
+        "hideCallerNumber": True,
+        "room": {
+            "emptyTimeoutSeconds": 30,
+            "departureTimeoutSeconds": 5,
+            "maxParticipants": 3,
+            "metadata": "{}",
+            "tags": {"team": "support"},
+            "prefix": "",
+        },
+    }
+
+
 def test_the_agent_of_all_numbers(site: Site) -> None:
     site = Site(BYOC_AGENT_NAME="router")
     site.objects = [OUT, IN, replace(RULE, agent_name="router")]
@@ -407,6 +438,12 @@ _rules = st.builds(
     room_prefix=st.sampled_from(["call-", "call-", "room-"]),
     agent_name=st.sampled_from(["agent", "agent", ""]),
     agent_metadata=st.sampled_from(["", '{"agentId":"agent","a":"b"}', "text", '{"agentId":"other"}', '{"a":1}']),
+    additional_agents=st.sampled_from([(), ("other",), ("agent",), ("other", "other")]),
+    attributes=st.sampled_from([{}, {"a": "b"}, {"sip.a": "b"}]),
+    hide_caller_number=st.booleans(),
+    empty_timeout_s=st.sampled_from([0, 30, 99_999]),
+    room_metadata=st.sampled_from(["", "{}", "a\nb"]),
+    room_tags=st.sampled_from([{}, {"a": "b"}]),
     selection=st.sampled_from([Selection(), Selection(), Selection(RoomForm.DIRECT, "x")]),
 )
 

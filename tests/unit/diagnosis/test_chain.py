@@ -276,6 +276,11 @@ FAULTS: Mapping[str, tuple[Fault, str, str]] = {
     "rule drifted": (changed(DispatchRule, room_prefix="other-"), "Dispatch rule", "dispatchRule.roomPrefix"),
     "agent name empty": (changed(DispatchRule, agent_name=""), "Agent", "agent_support"),
     "another agent": (changed(DispatchRule, agent_name="agent_sales"), "Agent", "agent_sales"),
+    "agents that nobody asked for": (
+        changed(DispatchRule, additional_agents=("agent_notes",)),
+        "Agent",
+        "agent_support, agent_notes in place of agent_support",
+    ),
     "foreign wildcard rule": (beside(wildcard()), "Rules of others", "SDR_theirs"),
     "outbound trunk missing": (without(OutboundTrunk), "Outbound trunk", "no outbound trunk"),
     "outbound trunk drifted": (changed(OutboundTrunk, address="elsewhere"), "Outbound trunk", "outboundTrunk.address"),

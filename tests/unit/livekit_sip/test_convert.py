@@ -12,7 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
-from livekit.protocol.room import RoomConfiguration
+from livekit.protocol.egress import AutoTrackEgress
+from livekit.protocol.room import RoomConfiguration, RoomEgress
 from livekit.protocol.sip import (
     SIPCodec,
     SIPDispatchRule,
@@ -43,6 +44,7 @@ _Info = TypeVar("_Info", SIPOutboundTrunkInfo, SIPInboundTrunkInfo, SIPDispatchR
 texts = st.text(max_size=20)
 credentials = st.none() | st.text(min_size=1, max_size=20).map(MASK)
 text_tuples = st.lists(texts, max_size=3).map(tuple)
+pairs = st.dictionaries(texts, texts, max_size=3)
 encryptions = st.sampled_from(["Disabled", "Allowed", "Required"])
 plain_headers = st.dictionaries(st.sampled_from(["X-Team", "X-Call", "User-to-User"]), texts)
 user_headers = st.dictionaries(st.sampled_from(["X-Telnyx-Username", "x-telnyx-username"]), texts.map(MASK), max_size=1)
@@ -84,6 +86,14 @@ rules = st.builds(
     room_prefix=texts,
     agent_name=texts,
     agent_metadata=texts,
+    additional_agents=text_tuples,
+    attributes=pairs,
+    hide_caller_number=st.booleans(),
+    empty_timeout_s=st.integers(0, 2**32 - 1),
+    departure_timeout_s=st.integers(0, 2**32 - 1),
+    max_participants=st.integers(0, 2**32 - 1),
+    room_metadata=texts,
+    room_tags=pairs,
     extra=st.just(()),
 )
 
@@ -162,11 +172,9 @@ def test_what_we_never_set_on_inbound_trunks_is_seen(field: str, value: Any) -> 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("hide_phone_number", True),
         ("inbound_numbers", ["+1"]),
         ("numbers", ["+1"]),
         ("metadata", "m"),
-        ("attributes", {"a": "b"}),
         ("room_preset", "preset"),
         ("krisp_enabled", True),
         ("media_encryption", ALLOW),
@@ -175,8 +183,9 @@ def test_what_we_never_set_on_inbound_trunks_is_seen(field: str, value: Any) -> 
         ("rule", SIPDispatchRule(dispatch_rule_individual=SIPDispatchRuleIndividual(no_randomness=True))),
         ("rule", SIPDispatchRule(dispatch_rule_direct=SIPDispatchRuleDirect(room_name="room"))),
         ("rule", SIPDispatchRule(dispatch_rule_callee=SIPDispatchRuleCallee(room_prefix="call-"))),
-        ("room_config", RoomConfiguration(metadata="m")),
-        ("room_config", RoomConfiguration(agents=[RoomAgentDispatch(agent_name="second")])),
+        ("room_config", RoomConfiguration(name="room")),
+        ("room_config", RoomConfiguration(min_playout_delay=1)),
+        ("room_config", RoomConfiguration(egress=RoomEgress(tracks=AutoTrackEgress(filepath="f")))),
     ],
 )
 def test_what_we_never_set_on_rules_is_seen(field: str, value: Any) -> None:
@@ -193,10 +202,30 @@ def assert_seen(
     assert after.extra == (field,)
 
 
-def test_other_settings_of_our_agent_are_seen() -> None:
-    info = convert.RULE.to_proto(RULE)
-    info.room_config.agents[0].attributes["a"] = "b"
+@pytest.mark.parametrize("agent", [0, 1])
+def test_other_settings_of_an_agent_are_seen(agent: int) -> None:
+    info = convert.RULE.to_proto(replace(RULE, additional_agents=("second",)))
+    info.room_config.agents[agent].attributes["a"] = "b"
     assert read_rule(info).extra == ("room_config",)
+
+
+def test_agents_with_different_metadata_are_seen() -> None:
+    info = convert.RULE.to_proto(replace(RULE, additional_agents=("second",)))
+    info.room_config.agents[1].metadata = "another"
+    assert read_rule(info).extra == ("room_config",)
+
+
+def test_every_agent_gets_the_same_metadata() -> None:
+    info = convert.RULE.to_proto(replace(RULE, additional_agents=("second", "third")))
+    told = [(agent.agent_name, agent.metadata) for agent in info.room_config.agents]
+    assert told == [("agent", "{}"), ("second", "{}"), ("third", "{}")]
+
+
+@given(rules)
+def test_a_room_of_its_own_settings_shows_no_other_setting(rule: DispatchRule) -> None:
+    """What a rule has is read from the message alone: a second write of what was read gives the same message."""
+    sent = convert.RULE.to_proto(rule)
+    assert convert.RULE.to_proto(read_rule(sent)) == sent
 
 
 def test_a_rule_without_a_kind_is_not_ours() -> None:

@@ -184,6 +184,11 @@ def test_settings_are_named_by_their_paths() -> None:
         assert behind(with_settings(kind)) == UnknownFields(("media.unknown", "unknown"))
 
 
+def test_objects_with_the_same_settings_share_the_paths() -> None:
+    first, second = (behind(with_settings(SIPDispatchRuleInfo)).settings for _ in range(2))
+    assert [id(path) for path in first] == [id(path) for path in second]
+
+
 def test_settings_and_fields_newer_than_the_protocol_stay_at_every_depth() -> None:
     after = replaced(with_settings(SIPDispatchRuleInfo), replace(RULE, agent_metadata='{"a": 1}', room_prefix="ring-"))
     room = after.room_config
