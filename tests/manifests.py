@@ -63,6 +63,7 @@ GOOD: dict[str, Spec] = {
         "carrier": "Generic",
         "transport": "TLS",
         "mediaEncryption": "Required",
+        "media": {"codecs": ["PCMU", "PCMA/8000", "opus/48000"], "onlyListedCodecs": True, "mediaTimeoutSeconds": 600},
         "inbound": {
             "allowedAddresses": ["54.172.60.0/30", "203.0.113.7", "2001:db8::/32", "2001:db8::1"],
             "allowAnyAddress": False,
@@ -70,10 +71,15 @@ GOOD: dict[str, Spec] = {
             "aliases": ["9876543210", "100", "+0119876543210"],
             "authentication": "Digest",
             "credentialsSecretRef": {"name": "carrier-calls", "key": "sip.password_2"},
+            "authRealm": "sip.example.com",
             "ringTimeoutSeconds": 60,
+            "ringStatus": 480,
             "maxCallDurationSeconds": 86400,
             "noiseCancellation": True,
             "headersToAttributes": {"X-Customer-Id": "customerId", "From": "from"},
+            "attributesToHeaders": {"outcome": "X-Outcome"},
+            "includeHeaders": "XHeaders",
+            "responseHeaders": {"X-Answered-By": "agent"},
             "agentMetadata": {"tenant": "acme"},
             "additionalAgentIds": ["transcriber", "Büro 2"],
             "attributes": {"queue": "support", "Größe": "sip.8"},
@@ -89,6 +95,9 @@ GOOD: dict[str, Spec] = {
         },
         "outbound": {
             "headers": {"X-Account": "4711", "P-Asserted-Identity": "<sip:+19876543210@example.com>"},
+            "headersToAttributes": {"X-Call-Ref": "carrierCallId"},
+            "attributesToHeaders": {"outcome": "X-Outcome"},
+            "includeHeaders": "All",
             "fromHost": "voice.example.com",
             "destinationCountry": "us",
         },
@@ -103,6 +112,7 @@ GOOD: dict[str, Spec] = {
             "outboundAgentId": "",
             "sipUsername": "",
             "inbound": {},
+            "media": {"onlyListedCodecs": False},
             "outbound": {"headers": {}, "fromHost": "", "destinationCountry": ""},
         },
     ),
@@ -480,6 +490,71 @@ BAD: list[BadManifest] = [
     _secret("long name", {"name": "a" * 254}, ".name", "Too long", "253"),
     _secret("key", {"name": "s", "key": "pass word"}, ".key", "must be a key of a Secret", "such as password"),
     _secret("user name", {"name": "s", "key": "username"}, ".key", "must not be username", "another key"),
+    *(
+        BadManifest(f"media {name}", {"media": media}, f"spec.media{field}", words)
+        for name, media, field, words in (
+            ("no codecs", {"codecs": []}, ".codecs", ("at least one codec", "leave codecs out")),
+            ("codecs", {"codecs": ["PCMU"] * 17}, ".codecs", ("Too many", "16")),
+            ("codec with blanks", {"codecs": ["PCMU 8000"]}, ".codecs[0]", ("must be a codec", "such as PCMU")),
+            ("codec with a rate of nothing", {"codecs": ["opus/"]}, ".codecs[0]", ("name/clock rate",)),
+            ("codec with channels", {"codecs": ["opus/48000/2"]}, ".codecs[0]", ("name/clock rate",)),
+            (
+                "only listed, none listed",
+                {"onlyListedCodecs": True},
+                ".codecs",
+                ("must be set", "every call would fail"),
+            ),
+            ("timeout", {"mediaTimeoutSeconds": 601}, ".mediaTimeoutSeconds", ("less than or equal to 600",)),
+        )
+    ),
+    *(
+        BadManifest(f"{side} {name}", {**GENERIC, side: changes}, f"spec.{side}.{field}", words)
+        for side in ("inbound", "outbound")
+        for name, changes, field, words in (
+            ("included", {"includeHeaders": "X"}, "includeHeaders", ('"None", "XHeaders", "All"',)),
+            (
+                "header of an attribute",
+                {"attributesToHeaders": {"outcome": "X Outcome"}},
+                "attributesToHeaders",
+                ("must map to header names of 1 to 255", '["outcome"]'),
+            ),
+            (
+                "reserved header of an attribute",
+                {"attributesToHeaders": {"outcome": "Via"}},
+                "attributesToHeaders",
+                ("must not map to From, To", '["outcome"]'),
+            ),
+            (
+                "no attribute to send",
+                {"attributesToHeaders": {"": "X-A"}},
+                "attributesToHeaders",
+                ("keys of 1 to 253",),
+            ),
+            ("hidden attribute", {"attributesToHeaders": {"a\u200b": "X-A"}}, "attributesToHeaders", MAP_UNSEEN),
+        )
+    ),
+    _outbound("attribute name", {"headersToAttributes": {"X Id": "id"}}, "headersToAttributes", *NAME_WORDS),
+    _outbound("no attribute", {"headersToAttributes": {"X-Id": ""}}, "headersToAttributes", "not empty", '["X-Id"]'),
+    _outbound("attribute hidden", {"headersToAttributes": {"X-Id": "a\u2060b"}}, "headersToAttributes", *MAP_UNSEEN),
+    _inbound("answer header", {"responseHeaders": {"Contact": "x"}}, ".responseHeaders", "must not have From, To"),
+    _inbound("answer header name", {"responseHeaders": {"X:Id": "x"}}, ".responseHeaders", *NAME_WORDS),
+    _inbound("answer header break", {"responseHeaders": {"X-Id": "a\r\nb"}}, ".responseHeaders", "at most 1024 bytes"),
+    _inbound("answer header hidden", {"responseHeaders": {"X-Id": "a\u200bb"}}, ".responseHeaders", *MAP_UNSEEN),
+    _inbound("ring status", {"ringStatus": 302}, ".ringStatus", "greater than or equal to 400"),
+    _inbound("ring status of nothing", {"ringStatus": 700}, ".ringStatus", "less than or equal to 699"),
+    _inbound("realm without Digest", {"authRealm": "a"}, ".authRealm", "must be absent unless", "Digest"),
+    BadManifest(
+        "realm with a quote",
+        {**GENERIC, **SECRET, "inbound": {"authentication": "Digest", "authRealm": 'a"b'}},
+        "spec.inbound.authRealm",
+        ("must not have control characters, quotes",),
+    ),
+    BadManifest(
+        "realm hidden",
+        {**GENERIC, **SECRET, "inbound": {"authentication": "Digest", "authRealm": "a\u200bb"}},
+        "spec.inbound.authRealm",
+        UNSEEN,
+    ),
     _text("sipUsername", "user\n", "must not have control characters"),
     _text("sipUsername", "user ", "must not begin or end with a blank"),
     _text("sipUsername", "\xa0user", "must not begin or end with a blank"),

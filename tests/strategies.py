@@ -56,6 +56,10 @@ _inbound = st.fixed_dictionaries(
         "ringTimeoutSeconds": st.integers(1, 600),
         "noiseCancellation": st.booleans(),
         "headersToAttributes": st.just({"X-Customer-Id": "customerId"}),
+        "attributesToHeaders": st.just({"outcome": "X-Outcome"}),
+        "includeHeaders": st.sampled_from(["None", "XHeaders", "All"]),
+        "responseHeaders": st.just({"X-Answered-By": "agent"}),
+        "ringStatus": st.integers(400, 699),
         "agentMetadata": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
         "additionalAgentIds": st.lists(st.sampled_from(["agent_a", "agent_b"]), unique=True),
         "attributes": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
@@ -75,6 +79,23 @@ _inbound = st.fixed_dictionaries(
 )
 
 
+_outbound_specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "headersToAttributes": st.just({"X-Call-Ref": "carrierCallId"}),
+        "attributesToHeaders": st.just({"outcome": "X-Outcome"}),
+        "includeHeaders": st.sampled_from(["None", "XHeaders", "All"]),
+    },
+)
+_media = st.fixed_dictionaries(
+    {},
+    optional={
+        "codecs": st.lists(st.sampled_from(["PCMU", "PCMA/8000", "opus/48000"]), min_size=1, max_size=3),
+        "mediaTimeoutSeconds": st.integers(1, 600),
+    },
+)
+
+
 @st.composite
 def raw_specs(draw: st.DrawFn) -> dict[str, Any]:
     """A spec as in the cluster that breaks no rule."""
@@ -88,6 +109,8 @@ def raw_specs(draw: st.DrawFn) -> dict[str, Any]:
         "transport": transport,
         "mediaEncryption": media,
         "inbound": draw(_inbound),
+        "outbound": draw(_outbound_specs),
+        "media": draw(_media),
         "deletionPolicy": draw(st.sampled_from(["Delete", "Retain"])),
     }
     if draw(st.booleans()):

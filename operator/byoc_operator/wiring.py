@@ -38,10 +38,10 @@ from .engine.unreadable_objects import UnreadableObjects
 from .errors import CannotRun, NotLeading
 from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
+from .livekit_sip.endpoint import Endpoint, is_cloud
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.pacing import AdaptiveLimit
-from .livekit_sip.session import Endpoint, is_cloud
 from .mounted_key import MountedKey
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog

@@ -29,6 +29,7 @@ from byoc_operator.api.carriers import preset_for
 from byoc_operator.api.encoding import from_base64
 from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.api.resource import parse
+from byoc_operator.api.rule import Entries, Together
 from byoc_operator.api.rules import RULES
 from byoc_operator.api.validation import problems
 from byoc_operator.cluster.json_bounds import Bounds, decoded
@@ -94,6 +95,7 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:_EDGE": EDGES,
     "api.grammar:_USER_EDGE": EDGES,
     "api.grammar:COUNTRY": [again("A")],
+    "api.grammar:CODEC": [again("a", "!"), again("1", "!", "a/")],
     "api.grammar:DATA_KEY": [again("a.", "!"), again("a", "!")],
     "api.grammar:DNS_LABEL": LABELS,
     "api.grammar:DNS_SUBDOMAIN": LABELS,
@@ -310,14 +312,11 @@ def spec_of(text: str) -> object:
     return problems({"phoneNumber": text, "terminationUri": text, "outbound": {"headers": {text: text}}})
 
 
-MAPS = ("inbound.headersToAttributes", "inbound.agentMetadata", "inbound.attributes", "inbound.room.tags")
-
-
 def rules_of(text: str) -> object:
     """Each rule on its own: in the reconcile a size that is wrong hides them."""
     for rule in RULES:
-        if rule.holds is not None and rule.node.rpartition(".")[2] not in ("", "inbound", "headers"):
-            value: Any = {text: text} if rule.node in MAPS else text
+        if rule.holds is not None and not isinstance(rule.form, Together):
+            value: Any = {text: text} if isinstance(rule.form, Entries) else text
             if not rule.holds(value):
                 rule.hint(value)
     return None

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import InboundTrunk, normalised
 from operated import NAMESPACE, PHONE, SWEEP_S, manifest
-from rivals import ELSEWHERE, RESERVED_S, Rivals, of
+from two_claims import ELSEWHERE, RESERVED_S, TwoClaims, of
 from virtual_time import in_virtual_time
 
 NUMBERS = {"mine": PHONE, "twin": "+15550100002", "theirs": "+15550100003"}
 PLACES = {"mine": NAMESPACE, "twin": NAMESPACE, "theirs": ELSEWHERE}
 ALIASES = [(), ("100",), ("+100", "200"), ("200",), *((number.removeprefix("+"),) for number in NUMBERS.values())]
-Act = Callable[[Rivals], Any]
+Act = Callable[[TwoClaims], Any]
 
 
 def _there(name: str, act: Act) -> Act:
@@ -37,7 +37,7 @@ def _pause(name: str, paused: str | None) -> Act:
     return _there(name, lambda world: world.api.annotate(PLACES[name], name, paused=paused))
 
 
-def _flush(world: Rivals) -> None:
+def _flush(world: TwoClaims) -> None:
     """LiveKit loses all its objects."""
     for each in world.livekit.objects():
         world.livekit.drop(each.id)
@@ -68,7 +68,7 @@ def test_a_number_is_on_one_inbound_trunk_whether_as_number_or_as_alias(history:
 
 @in_virtual_time
 async def _played(history: list[tuple[str, float]]) -> None:
-    world = await Rivals.begun()
+    world = await TwoClaims.begun()
     for name in NUMBERS:
         _apply(name, ("100",))(world)
     await world.settle()
@@ -87,17 +87,17 @@ async def _played(history: list[tuple[str, float]]) -> None:
     assert (world.api_writes(), world.livekit_writes()) == ([], [])
 
 
-def _trunks(world: Rivals) -> list[InboundTrunk]:
+def _trunks(world: TwoClaims) -> list[InboundTrunk]:
     return [each for each in world.livekit.objects() if isinstance(each, InboundTrunk)]
 
 
-def _alone(world: Rivals) -> None:
+def _alone(world: TwoClaims) -> None:
     """No two inbound trunks have the same number, however it is written."""
     counts = Counter(number for trunk in _trunks(world) for number in {normalised(each) for each in trunk.numbers})
     assert not [number for number, count in counts.items() if count > 1]
 
 
-def _judge(world: Rivals) -> None:
+def _judge(world: TwoClaims) -> None:
     """An object in step has all its aliases; its status tells the aliases that its trunk has."""
     numbers = {owner.name: trunk.numbers for trunk in _trunks(world) if (owner := owner_of(trunk)) is not None}
     for raw in world.api.numbers():

@@ -125,7 +125,12 @@ def test_a_new_object_has_defaults_and_a_status_that_is_not_healthy(crd: Bed, na
         **BASE,
         "transport": "TLS",
         "mediaEncryption": "Required",
-        "inbound": {"allowAnyAddress": False, "authentication": "None", "noiseCancellation": False},
+        "inbound": {
+            "allowAnyAddress": False,
+            "authentication": "None",
+            "noiseCancellation": False,
+            "hideCallerNumber": False,
+        },
         "sipPasswordSecretRef": {"name": "s", "key": "password"},
         "managementPolicy": "Manage",
         "deletionPolicy": "Delete",

@@ -136,6 +136,10 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and (eq ($spec.mediaEncryption | default "Required") "Required") (ne ($spec.transport | default "TLS") "TLS") }}
 {{ $path }}.{{ $rules.encryptionInClear.field }}: {{ $rules.encryptionInClear.message }}
 {{- end -}}
+{{- $media := $spec.media | default dict -}}
+{{- if and $media.onlyListedCodecs (not $media.codecs) }}
+{{ $path }}.{{ $rules.onlyListedWithoutCodecs.field }}: {{ $rules.onlyListedWithoutCodecs.message }}
+{{- end -}}
 {{- $carrierCannot := regexMatch $rules.digestUnanswered.hosts ($spec.terminationUri | default "") -}}
 {{- if $spec.carrier -}}
 {{- $carrierCannot = has $spec.carrier $rules.digestUnanswered.carriers -}}
@@ -155,7 +159,7 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if $agentTwice }}
 {{ $path }}.{{ $rules.agentTwice.field }}: {{ $rules.agentTwice.message }}
 {{- end -}}
-{{- range $name := list "credentialsSecretRef" -}}
+{{- range $name := list "credentialsSecretRef" "authRealm" -}}
 {{- $rule := get $rules (printf "%sWithoutDigest" $name) -}}
 {{- if and (get $inbound $name) (not $digest) }}
 {{ $path }}.{{ $rule.field }}: {{ $rule.message }}

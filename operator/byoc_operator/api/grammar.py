@@ -78,6 +78,9 @@ _ENDPOINT_WITHIN: Final = re.compile(
 MAX_HOST_LENGTH: Final = 253
 MAX_HOST_AND_PORT_LENGTH: Final = MAX_HOST_LENGTH + len(":65535")
 MAX_LABEL_LENGTH: Final = 63
+CODEC: Final = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}(?:/[1-9][0-9]{3,5})?"
+"""A codec as SDP names it (RFC 8866 section 6.6, `rtpmap`): the encoding name, or the name and the clock rate in Hz."""
+
 MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024
 

@@ -235,6 +235,7 @@ def _digest_only_rule(name: str, is_absent: str, means: str) -> Rule:
 
 _DIGEST_ONLY_RULES: Final = (
     _digest_only_rule("credentialsSecretRef", "!has(self.credentialsSecretRef)", "what a calling trunk must prove"),
+    _digest_only_rule("authRealm", '!has(self.authRealm) || self.authRealm == ""', "the realm of the challenge"),
 )
 
 DEPENDENCE_RULES: Final = (
@@ -257,6 +258,15 @@ DEPENDENCE_RULES: Final = (
             spec.get("mediaEncryption", "Required") != "Required" or spec.get("transport", "TLS") == "TLS"
         ),
         form=Together("encryptionInClear"),
+    ),
+    Rule(
+        node="media",
+        field="codecs",
+        reason="FieldValueRequired",
+        message="must be set when media.onlyListedCodecs is true: without a codec every call would fail",
+        cel="!self.onlyListedCodecs || has(self.codecs)",
+        holds=lambda media: not media.get("onlyListedCodecs") or bool(media.get("codecs")),
+        form=Together("onlyListedWithoutCodecs"),
     ),
     Rule(
         node="",

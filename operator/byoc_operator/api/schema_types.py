@@ -21,6 +21,7 @@ class Model(BaseModel):
 
 Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that our rule refuses "+1 (202) 555-0123"
 Address = Annotated[str, Field(max_length=64)]
+Codec = Annotated[str, Field(max_length=64)]
 Value = Annotated[str, Field(max_length=1024)]
 AgentId = Annotated[str, Field(max_length=128)]
 

@@ -31,6 +31,7 @@ from .livekit_access import NoLiveKit, livekit_access
 from .naming import NUMBER, SECRET, named
 from .operator_finder import Operator, operator_of, why_not
 from .options import Target
+from .surroundings import with_users_url
 from .terminal import tell
 
 
@@ -47,7 +48,7 @@ async def look(target: Target, cluster: Cluster, name: str, call: Call, mask: Ma
     """Read everything. Raises OperatorError if the object itself cannot be read, though it may be there."""
     number, absent = await _number(cluster, name)
     operator = await operator_of(cluster, target.operator_namespace)
-    installation = _installation(operator)
+    installation = _installation(with_users_url(operator, target))
     livekit, network, secrets, swept_s = await asyncio.gather(
         _livekit(target, cluster, operator, mask),
         _network(target, number, installation),
@@ -107,8 +108,7 @@ async def _livekit(target: Target, cluster: Cluster, operator: Operator, mask: M
     access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
     if isinstance(access, NoLiveKit):
         return Unseen(access.why)
-    from_cluster = access.url == (operator.settings or {}).get("LIVEKIT_URL", "")
-    return await livekit_seen(access, mask, target.outside.livekit, from_cluster=from_cluster)
+    return await livekit_seen(access, mask, target.outside.livekit, operator.livekit_url)
 
 
 async def _secrets(

@@ -7,7 +7,7 @@ says that it does not.
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..api.conditions import Reason, Verdict
+from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy
 from ..core.assessment import Assessment, assess
@@ -16,7 +16,8 @@ from ..core.credentials import SecretFacts
 from ..core.credentials_in_use import SecretsByName
 from ..core.desired import Installation
 from ..core.field_changes import ObjectChange, credential_paths, object_changes
-from ..core.holders import allocation_of, refused_aliases
+from ..core.holders import Listed
+from ..core.outside_view import claimed_by_another, refused_aliases
 from ..core.plan import Change, Replace
 from ..core.situation import ClusterFacts, Situation, secret_uses, situation_of
 from ..core.snapshot import Snapshot
@@ -54,7 +55,7 @@ class World:
     """What one number is judged by. `numbers`: every object of the cluster, None if they are not known."""
 
     snapshot: Snapshot
-    numbers: tuple[PhoneNumber, ...] | None
+    numbers: Listed | None
     installation: Installation
     mask: Mask
     now_s: float = 0.0
@@ -64,7 +65,9 @@ def plan_of(number: PhoneNumber, seen: Mapping[str, SecretSeen], world: World) -
     """What the operator would do with a number. `seen`: the Secrets that the number uses, by name."""
     managed = _as_managed(number)
     assumed = "; ".join(each.unknown for each in seen.values() if each.unknown)
-    claimed = _claimed(number, world)
+    claimed = None
+    if not number.deleting:
+        claimed = claimed_by_another(number, world.numbers, world.snapshot, world.installation)
     secrets: dict[str, SecretFacts | None] = {name: each.facts for name, each in seen.items()}
     if assumed:
         unknown = {name for name, each in seen.items() if each.unknown}
@@ -82,8 +85,7 @@ def plan_of(number: PhoneNumber, seen: Mapping[str, SecretSeen], world: World) -
 
 
 def _situation(number: PhoneNumber, secrets: SecretsByName, claimed: Verdict | None, world: World) -> Situation:
-    others = None if world.numbers is None else _with(number, world.numbers)
-    aliases = refused_aliases(number, others, world.snapshot, world.installation)
+    aliases = refused_aliases(number, world.numbers, world.snapshot, world.installation)
     cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
     return situation_of(number, world.snapshot, cluster, world.installation, world.mask)
 
@@ -99,25 +101,6 @@ def _held(number: PhoneNumber, assessment: Assessment) -> str:
     if number.deleting or not (assessment.changes or assessment.pending):
         return ""
     return _PAUSED if number.requested.paused else _OBSERVES if number.observes else ""
-
-
-def _with(number: PhoneNumber, numbers: Iterable[PhoneNumber]) -> list[PhoneNumber]:
-    """All objects, with this one as it would be."""
-    return [*(each for each in numbers if each.key != number.key), number]
-
-
-def _claimed(number: PhoneNumber, world: World) -> Verdict | None:
-    """Why the number is another object's. Who may not see all objects is told what the status says."""
-    if number.deleting:
-        return None
-    if world.numbers is not None:
-        listed = _with(number, world.numbers)
-        allocation = allocation_of(number.phone_number, listed, world.snapshot, world.installation)
-        return allocation.verdict(number)
-    ready = number.status.ready
-    if number.is_current and ready.reason == Reason.NUMBER_CLAIMED:
-        return Verdict(Reason.NUMBER_CLAIMED, ready.message)
-    return None
 
 
 def _as_in_livekit(

@@ -26,13 +26,15 @@ DEFAULT_PORT = 8080
 class Pod:
     """A pod of the operator. `waiting`: why its container does not run, empty if it does; `restarts`: of all time.
 
-    `container`: the operator's own, among others that a cluster may add; `port`: of its metrics and probes.
+    `container`: the operator's own, among others that a cluster may add; `restarted`: whether that one ran before in
+    this pod, so that the log of then is there. `port`: of its metrics and probes.
     """
 
     name: str
     ready: bool
     waiting: str = ""
     restarts: int = 0
+    restarted: bool = False
     started_at: str = ""
     container: str = ""
     port: int = DEFAULT_PORT
@@ -70,9 +72,20 @@ class Operator:
         names = [each.strip() for each in self.settings.get("BYOC_NAMESPACES", "").split(",")]
         return namespace in names or not any(names)
 
+    @property
+    def livekit_url(self) -> str:
+        """Where its LiveKit is, empty if that is not known."""
+        return (self.settings or {}).get("LIVEKIT_URL", "")
+
+    @property
+    def leader_pod(self) -> Pod | None:
+        """The leader's pod, None if it is not known. A host name is a pod's name, cut to 63 characters."""
+        host = (self.leader or "").partition("_")[0]
+        return next((each for each in self.pods or () if host in (each.name, each.name[:63].rstrip("-."))), None)
+
     def installation(self) -> Installation | None:
         """What it adds to every number; None: `unknown` says why. Raises CannotRun for a wrong setting."""
-        if self.settings is None:
+        if self.settings is None or not self.settings.get("LIVEKIT_URL"):
             return None
         settings = installation_settings(self.settings)
         if not (settings.installation_id or self.cluster_id):
@@ -116,6 +129,8 @@ async def operator_of(cluster: Cluster, namespace: str) -> Operator:
     await _read_pods(cluster, namespace, found)
     await _read_lease(cluster, namespace, found)
     await _read_cluster_id(cluster, found)
+    if "settings" in found and not found["settings"].get("LIVEKIT_URL"):
+        found.unknown["LIVEKIT_URL"] = "the settings that you may read do not have it; set it in your environment"
     return Operator(namespace=namespace, unknown=found.unknown, **found)
 
 
@@ -221,11 +236,13 @@ def _pod(raw: Mapping[str, Any]) -> Pod:
     waiting = [_text(_at(each, "state", "waiting", "reason")) for each in containers]
     restarts = [each["restartCount"] for each in containers if isinstance(each.get("restartCount"), int)]
     container = _container_of(_at(raw, "spec", "containers"))
+    own = next((each for each in containers if each.get("name") == container.get("name")), {})
     return Pod(
         name=str(raw["metadata"]["name"]),
         ready=conditions.get("Ready") == "True",
         waiting=next(filter(None, waiting), ""),
         restarts=sum(restarts),
+        restarted=bool(_at(own, "lastState", "terminated")),
         started_at=_text(_at(raw, "status", "startTime")),
         container=_text(container.get("name")),
         port=_port(container),

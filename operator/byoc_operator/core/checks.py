@@ -11,7 +11,7 @@ from ..api.resource import PhoneNumber
 from ..api.schema import PhoneNumberSpec
 from ..api.termination_hosts import refused_host, trunk_of_refused_host
 from .adoption import erased_by, erasure
-from .conflict import Conflict, conflict
+from .conflict import NumberConflict, conflict
 from .credentials_in_use import CredentialsInUse
 from .desired import Desired, Installation, RecreateValues, desired
 from .situation import Situation, secret_uses
@@ -29,7 +29,7 @@ class Case:
     situation: Situation
     installation: Installation
     mask: Mask
-    conflict: Conflict | None = None
+    conflict: NumberConflict | None = None
     erased: tuple[str, ...] = ()
 
     @property

@@ -1,6 +1,7 @@
 """The LiveKit objects that an object should have."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -8,6 +9,7 @@ from ..api.carriers import CREDENTIAL_HEADERS, Preset, preset_for
 from ..api.grammar import REMEMBERED, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
+from ..api.schema_media import IncludeHeaders
 from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
 from .agent_job import as_metadata, inbound_job
 from .credentials import Credentials, SecretRules
@@ -102,7 +104,7 @@ def desired(
         return Desired(outbound, None, None)
     return Desired(
         outbound,
-        _inbound(spec, mark(recreate.inbound), credentials),
+        _inbound(spec, mark(recreate.inbound), credentials, mask),
         _rule(spec, owner, installation),
     )
 
@@ -117,7 +119,13 @@ def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None,
         username=credentials.username if credentials else None,
         password=credentials.password if credentials else None,
         headers=_headers(spec, preset_of(spec), credentials, mask),
+        headers_to_attributes=dict(spec.outbound.headers_to_attributes),
+        attributes_to_headers=dict(spec.outbound.attributes_to_headers),
+        include_headers=_included(spec.outbound.include_headers),
         media_encryption=str(spec.media_encryption),
+        codecs=tuple(spec.media.codecs or ()),
+        only_listed_codecs=spec.media.only_listed_codecs,
+        media_timeout_s=spec.media.media_timeout_seconds or 0,
         from_host=_bracketed(spec.outbound.from_host),
         destination_country=spec.outbound.destination_country,
     )
@@ -132,14 +140,20 @@ def _headers(
     spec: PhoneNumberSpec, preset: Preset, credentials: Credentials | None, mask: Mask
 ) -> dict[str, str | Masked]:
     """The headers of the spec, and the carrier's header for the user name unless the spec has that header."""
-    headers: dict[str, str | Masked] = {
-        name: mask(value) if name.lower() in CREDENTIAL_HEADERS else value
-        for name, value in spec.outbound.headers.items()
-    }
+    headers = _masked(spec.outbound.headers, mask)
     given = {name.lower() for name in headers}
     if preset.username_header and credentials and preset.username_header.lower() not in given:
         headers[preset.username_header] = credentials.username
     return headers
+
+
+def _masked(headers: Mapping[str, str], mask: Mask) -> dict[str, str | Masked]:
+    """SIP headers of a spec; one that names the user has a masked value."""
+    return {name: mask(value) if name.lower() in CREDENTIAL_HEADERS else value for name, value in headers.items()}
+
+
+def _included(headers: IncludeHeaders | None) -> str:
+    return "" if headers in (None, IncludeHeaders.NONE) else str(headers)
 
 
 def asks_with(spec: PhoneNumberSpec) -> str:
@@ -149,7 +163,7 @@ def asks_with(spec: PhoneNumberSpec) -> str:
     return SIP_PASSWORD if spec.inbound.credentials_secret_ref is None else INBOUND_CREDENTIALS
 
 
-def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse) -> InboundTrunk:
+def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse, mask: Mask) -> InboundTrunk:
     inbound = spec.inbound
     challenged = credentials.at(asks_with(spec))
     return InboundTrunk(
@@ -161,10 +175,18 @@ def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse) ->
         username=challenged.username if challenged else None,
         password=challenged.password if challenged else None,
         headers_to_attributes=dict(inbound.headers_to_attributes),
+        attributes_to_headers=dict(inbound.attributes_to_headers),
+        include_headers=_included(inbound.include_headers),
+        response_headers=_masked(inbound.response_headers, mask),
+        realm=inbound.auth_realm,
+        ringing_status=inbound.ring_status or 0,
         ringing_timeout_s=inbound.ring_timeout_seconds or 0,
         max_call_duration_s=inbound.max_call_duration_seconds or 0,
         noise_cancellation=inbound.noise_cancellation,
         media_encryption=str(spec.media_encryption),
+        codecs=tuple(spec.media.codecs or ()),
+        only_listed_codecs=spec.media.only_listed_codecs,
+        media_timeout_s=spec.media.media_timeout_seconds or 0,
     )
 
 

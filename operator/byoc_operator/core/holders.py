@@ -4,18 +4,48 @@ The operator also remembers who had a number before (`engine.claims`). `allocati
 memory, such as `kubectl byoc`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ..api.conditions import Reason
 from ..api.resource import Key, PhoneNumber
-from .aliases import refusals
 from .claims import Allocation, LeftTrunks, claims, first, holds_by_status, keeps_alias, may_claim_alias, oldest
 from .desired import Installation
 from .ownership import Owner, is_retained
 from .situation import owned_of
 from .snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A complete list of the cluster's objects, each of which could be read: by name, by phone number and by alias."""
+
+    by_key: Mapping[Key, PhoneNumber]
+    by_phone: Mapping[str, Sequence[PhoneNumber]]
+    by_alias: Mapping[str, Sequence[PhoneNumber]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, numbers: Iterable[PhoneNumber]) -> "Listed":
+        """From the objects; of several with one name the last one counts."""
+        by_key = {each.key: each for each in numbers}
+        by_phone: dict[str, list[PhoneNumber]] = {}
+        by_alias: dict[str, list[PhoneNumber]] = {}
+        for each in by_key.values():
+            by_phone.setdefault(each.phone_number, []).append(each)
+            for alias in dict.fromkeys((*each.aliases, *each.status.aliases)):
+                by_alias.setdefault(alias, []).append(each)
+        return cls(by_key, by_phone, by_alias)
+
+    def naming(self, phone: str, number: PhoneNumber) -> list[PhoneNumber]:
+        """The objects with this number; `number` stands in for the object of its name."""
+        others = [each for each in self.by_phone.get(phone, ()) if each.key != number.key]
+        return [*others, number] if number.phone_number == phone else others
+
+    def aliased(self, phone: str, number: PhoneNumber) -> list[PhoneNumber]:
+        """The objects with this alias, in spec or status; `number` stands in for the object of its name."""
+        others = [each for each in self.by_alias.get(phone, ()) if each.key != number.key]
+        return [*others, number] if phone in (*number.aliases, *number.status.aliases) else others
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,70 +62,58 @@ class Objects:
     is_retained_unmarked: Callable[[str], bool]
 
     @classmethod
-    def listed(cls, numbers: Iterable[PhoneNumber]) -> "Objects":
-        """From a complete list of the cluster's objects, each of which could be read."""
-        by_key = {each.key: each for each in numbers}
+    def listed(cls, listed: Listed, number: PhoneNumber) -> "Objects":
+        """From a complete list, in which `number` stands in for the object of its name."""
+
+        def named(owner: Owner) -> PhoneNumber | None:
+            key = Key(owner.namespace, owner.name)
+            return number if key == number.key else listed.by_key.get(key)
+
         return cls(
-            named=lambda owner: by_key.get(Key(owner.namespace, owner.name)),
+            named=named,
             is_unread=lambda _: False,
             is_retained_unmarked=lambda _: False,
         )
 
 
 def allocation_of(
-    phone_number: str, numbers: Iterable[PhoneNumber], snapshot: Snapshot, installation: Installation
+    phone: str, number: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation
 ) -> Allocation:
-    """The allocation of a phone number, without reservations: only the operator remembers them.
+    """The allocation of the number or an alias of an object, without reservations: only the operator remembers them.
 
-    `numbers`: all objects of the cluster. `Allocation.verdict(number)` is the value of
-    `situation.ClusterFacts.claimed`.
+    `number` need not be in `listed`, and stands in for the object of its name. For its own number,
+    `Allocation.verdict(number)` is the value of `situation.ClusterFacts.claimed`.
     """
-    listed = list(numbers)
-    objects = Objects.listed(listed)
-    holder = holder_in(snapshot, phone_number, objects, installation)
+    objects = Objects.listed(listed, number)
+    holder = holder_in(snapshot, phone, objects, installation)
     if holder is not None:
         return Allocation(holder=holder)
-    left = left_trunks(snapshot, phone_number, objects, installation)
+    left = left_trunks(snapshot, phone, objects, installation)
     allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
-    contenders = [each for each in listed if each.names(phone_number)]
-    past = Past(lambda each: each.created_at)
-    own = next_holder(
-        (each for each in contenders if each.phone_number == phone_number), allocation, installation, past
-    )
-    kept = oldest(each for each in contenders if keeps_alias(each, phone_number))
+    aliased, past = listed.aliased(phone, number), Past(lambda each: each.created_at)
+    own = next_holder(listed.naming(phone, number), allocation, installation, past)
+    kept = oldest(each for each in aliased if keeps_alias(each, phone))
     holder = kept if kept is not None and not (own and holds_by_status(own)) else own
     if holder is None:
-        has_own = partial(_has_own_number, listed=listed, snapshot=snapshot, installation=installation)
-        holder = next_alias_holder(phone_number, contenders, allocation, installation, replace(past, has_own=has_own))
+        has_own = partial(_has_own_number, asking=number, listed=listed, snapshot=snapshot, installation=installation)
+        holder = next_alias_holder(phone, aliased, allocation, installation, replace(past, has_own=has_own))
     return allocation if holder is None else Allocation(holder=holder)
 
 
-def refused_aliases(
-    number: PhoneNumber, numbers: Iterable[PhoneNumber] | None, snapshot: Snapshot, installation: Installation
-) -> Mapping[str, str]:
-    """`aliases.refusals` for callers without the memory of the operator, such as `kubectl byoc`.
-
-    `numbers`: the objects of the cluster. If they are not known (None), the status says which aliases are refused.
-    """
-    if numbers is not None:
-        listed = list(numbers)
-        return refusals(number, lambda phone: allocation_of(phone, listed, snapshot, installation))
-    if not number.is_current or number.status.ready.reason != Reason.ALIAS_UNAVAILABLE:
-        return {}
-    return dict.fromkeys(set(number.aliases) - set(number.status.aliases), "is not this object's (see its status)")
-
-
 def _has_own_number(
-    number: PhoneNumber, listed: Iterable[PhoneNumber], snapshot: Snapshot, installation: Installation
+    number: PhoneNumber, asking: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation
 ) -> bool:
-    """Whether an object has its own number. Aliases of other objects count only if they are in LiveKit."""
-    objects = Objects.listed(listed)
-    holder = holder_in(snapshot, number.phone_number, objects, installation)
+    """Whether an object has its own number. Aliases of other objects count only if they are in LiveKit.
+
+    `asking`: stands in for the object of its name.
+    """
+    phone, objects = number.phone_number, Objects.listed(listed, asking)
+    holder = holder_in(snapshot, phone, objects, installation)
     if holder is None:
-        left = left_trunks(snapshot, number.phone_number, objects, installation)
+        left = left_trunks(snapshot, phone, objects, installation)
         allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
-        contenders = [each for each in listed if each.phone_number == number.phone_number]
-        holder = next_holder(contenders, allocation, installation, Past(lambda each: each.created_at))
+        past = Past(lambda each: each.created_at)
+        holder = next_holder(listed.naming(phone, asking), allocation, installation, past)
     return holder is not None and holder.key == number.key
 
 

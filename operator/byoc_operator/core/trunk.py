@@ -100,9 +100,10 @@ class OutboundTrunk:
     """How LiveKit places calls at the carrier. `address`: `host` or `host:port`. `transport`: TLS, TCP, UDP or AUTO.
 
     `headers`: SIP headers of the INVITE, name to value; a header with the user name has a `Masked` value. `password`:
-    None if none is set, or if the server does not list passwords (`password_listed` is then False). `extra`: names of
-    fields that are set in LiveKit and that the operator never sets. `unknown`: what is behind them; None: all of them
-    contradict ours.
+    None if none is set, or if the server does not list passwords (`password_listed` is then False). `include_headers`:
+    XHeaders, All or empty. `codecs`: `NAME` or `NAME/RATE`. `media_timeout_s`: whole seconds, 0 for LiveKit's default.
+    `extra`: names of fields that are set in LiveKit and that the operator never sets. `unknown`: what is behind them;
+    None: all of them contradict ours.
     """
 
     kind: ClassVar = Kind.OUTBOUND_TRUNK
@@ -116,7 +117,13 @@ class OutboundTrunk:
     username: Masked | None = field(default=None, metadata=_shown_as("username"))
     password: Masked | None = field(default=None, metadata=_shown_as("password", withheld=True))
     headers: Mapping[str, str | Masked] = field(default_factory=dict, metadata=_shown_as("headers"))
+    headers_to_attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("headersToAttributes"))
+    attributes_to_headers: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("attributesToHeaders"))
+    include_headers: str = field(default="", metadata=_shown_as("includeHeaders"))
     media_encryption: str = field(default="Disabled", metadata=_shown_as("mediaEncryption"))
+    codecs: tuple[str, ...] = field(default=(), metadata=_shown_as("media.codecs"))
+    only_listed_codecs: bool = field(default=False, metadata=_shown_as("media.onlyListedCodecs"))
+    media_timeout_s: int = field(default=0, metadata=_shown_as("media.mediaTimeout"))
     from_host: str = field(default="", metadata=_shown_as("fromHost"))
     destination_country: str = field(default="", metadata=_shown_as("destinationCountry"))
     extra: tuple[str, ...] = ()
@@ -129,8 +136,8 @@ class OutboundTrunk:
 class InboundTrunk:
     """Which calls LiveKit accepts. `allowed_addresses`: CIDRs. `allowed_numbers`: callers. Both are empty for any.
 
-    Durations are whole seconds; 0 means LiveKit's default. `extra`, `unknown` and `password_listed`: as in
-    `OutboundTrunk`.
+    Durations are whole seconds; 0 means LiveKit's default, also for `ringing_status`, a SIP status. `response_headers`:
+    SIP headers of the 200 OK. The other fields: as in `OutboundTrunk`.
     """
 
     kind: ClassVar = Kind.INBOUND_TRUNK
@@ -144,10 +151,18 @@ class InboundTrunk:
     username: Masked | None = field(default=None, metadata=_shown_as("username"))
     password: Masked | None = field(default=None, metadata=_shown_as("password", withheld=True))
     headers_to_attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("headersToAttributes"))
+    attributes_to_headers: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("attributesToHeaders"))
+    include_headers: str = field(default="", metadata=_shown_as("includeHeaders"))
+    response_headers: Mapping[str, str | Masked] = field(default_factory=dict, metadata=_shown_as("responseHeaders"))
+    realm: str = field(default="", metadata=_shown_as("authRealm"))
     ringing_timeout_s: int = field(default=0, metadata=_shown_as("ringingTimeout"))
+    ringing_status: int = field(default=0, metadata=_shown_as("ringingTimeoutStatus"))
     max_call_duration_s: int = field(default=0, metadata=_shown_as("maxCallDuration"))
     noise_cancellation: bool = field(default=False, metadata=_shown_as("noiseCancellation"))
     media_encryption: str = field(default="Disabled", metadata=_shown_as("mediaEncryption"))
+    codecs: tuple[str, ...] = field(default=(), metadata=_shown_as("media.codecs"))
+    only_listed_codecs: bool = field(default=False, metadata=_shown_as("media.onlyListedCodecs"))
+    media_timeout_s: int = field(default=0, metadata=_shown_as("media.mediaTimeout"))
     extra: tuple[str, ...] = ()
     unknown: UnknownFields | None = field(default=None, compare=False)
     password_listed: bool = field(default=True, compare=False)

@@ -48,6 +48,7 @@ CHAIN: Final = (
     Link("Last sweep", operator_links.swept, (LEADER,)),
     Link("Namespace", operator_links.watched, (OBJECT, OPERATOR)),
     Link(LIVEKIT, livekit_links.reached),
+    Link("Operator's LiveKit", livekit_links.same),
     Link(KEY, livekit_links.key, (LIVEKIT,)),
     Link(SERVICE, livekit_links.sip_service, (KEY,)),
     Link(VERSION, livekit_links.version, (SERVICE,)),

@@ -64,6 +64,7 @@ class LiveKitSeen:
 
     `problem`: why it has not told its lists, None if it has. `inside`: whether its URL has a meaning in the cluster
     only. `too_old`: what is missing in its version, empty if nothing is. `unreadable`: objects that nobody can read.
+    `same`: whether its URL is the operator's; `operators`: host and port of the operator's, empty if not known.
     """
 
     host: str
@@ -73,6 +74,8 @@ class LiveKitSeen:
     inside: bool = False
     too_old: str = ""
     unreadable: int = 0
+    same: bool = True
+    operators: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from ..core.assumed_secrets import assumed_secret
 from ..core.credentials import Credentials, SecretFacts, SecretRules, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.field_changes import credential_paths
-from ..core.holders import allocation_of, refused_aliases
+from ..core.holders import Listed
+from ..core.outside_view import claimed_by_another, refused_aliases
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
 from ..core.situation import ClusterFacts, owned_of, secret_uses, situation_of
@@ -70,7 +71,7 @@ class Judged:
         """Paths of the fields that are otherwise than they should be."""
         found = [path for each in self.changes(kind) if isinstance(each, Replace) for path in each.fields]
         found += [f"{kind}.metadata" for each in self.changes(kind) if isinstance(each, Remark)]
-        return tuple(path for path in found if not (self.assumed and path in _CREDENTIAL_PATHS))
+        return tuple(path for path in found if not (self.assumed and path in credential_paths()))
 
     def missing(self, kind: Kind) -> bool:
         """Whether LiveKit lacks an object that should be there."""
@@ -119,10 +120,11 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
     snapshot = Snapshot.holding(livekit.objects)
     managed = _as_managed(number)
     owned = owned_of(managed, snapshot, installation)
-    secrets, assumed = _secrets(facts, number, mask, owned)
-    claimed = _claimed(facts, number, snapshot, installation)
-    others = None if isinstance(facts.numbers, Unseen) else facts.numbers
-    aliases = refused_aliases(number, others, snapshot, installation)
+    listed = None if isinstance(facts.numbers, Unseen) else Listed.of(facts.numbers)
+    claimed = claimed_by_another(number, listed, snapshot, installation)
+    unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
+    secrets, assumed = _secrets(facts, number, mask, unread.owned + unread.adoption.taken)
+    aliases = refused_aliases(number, listed, snapshot, installation)
     cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
     situation = situation_of(managed, snapshot, cluster, installation, mask)
     return Judged(
@@ -142,16 +144,6 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
 def _as_managed(number: PhoneNumber) -> PhoneNumber:
     requested = replace(number.requested, paused=False, refresh="", recreate="")
     return replace(number, deleting=False, management_policy=ManagementPolicy.MANAGE, requested=requested)
-
-
-def _claimed(facts: Facts, number: PhoneNumber, snapshot: Snapshot, installation: Installation) -> Verdict | None:
-    """Why the number is another's. Who may not see all namespaces is told what the status says."""
-    if not isinstance(facts.numbers, Unseen):
-        return allocation_of(number.phone_number, facts.numbers, snapshot, installation).verdict(number)
-    ready = number.status.ready
-    if number.is_current and ready.reason == Reason.NUMBER_CLAIMED:
-        return Verdict(Reason.NUMBER_CLAIMED, ready.message)
-    return None
 
 
 def _secrets(facts: Facts, number: PhoneNumber, mask: Mask, owned: Owned) -> tuple[dict[str, SecretFacts | None], bool]:

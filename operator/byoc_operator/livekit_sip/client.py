@@ -26,6 +26,7 @@ from ..core.trunk import Kind, Mask, SipObject
 from ..errors import Gone, Unavailable
 from . import convert
 from .bounds import ListBudget
+from .endpoint import Endpoint
 from .error_map import LIBRARY_ERRORS, ReplyTooLong, from_library
 from .kinds import KINDS, LiveKitKind, in_livekit
 from .listing import (
@@ -43,7 +44,7 @@ from .listing import (
 )
 from .remainder import Remainder
 from .server_made import ServerMade
-from .session import Endpoint, SignedSession
+from .session import SignedSession
 
 _Result = TypeVar("_Result")
 _Object = TypeVar("_Object", bound=SipObject)

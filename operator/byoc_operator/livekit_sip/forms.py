@@ -6,10 +6,12 @@ If a message has settings that our value does not have, the name of LiveKit's fi
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from livekit.protocol.sip import (
     SIPDispatchRuleInfo,
+    SIPHeaderOptions,
     SIPInboundTrunkInfo,
     SIPMediaEncryption,
     SIPOutboundTrunkInfo,
@@ -31,6 +33,13 @@ _ENCRYPTIONS = {
     "Required": SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE,
 }
 _ENCRYPTION_NAMES = {value: name for name, value in _ENCRYPTIONS.items()}
+
+_INCLUDED = {
+    "": SIPHeaderOptions.SIP_NO_HEADERS,
+    "XHeaders": SIPHeaderOptions.SIP_X_HEADERS,
+    "All": SIPHeaderOptions.SIP_ALL_HEADERS,
+}
+_INCLUDED_NAMES = {value: name for name, value in _INCLUDED.items()}
 
 
 class FieldForm(NamedTuple):
@@ -82,7 +91,10 @@ def _read_seconds(info: SIPInboundTrunkInfo, field: str, extra: set[str]) -> int
     """A duration in whole seconds; a fraction puts the field into `extra`."""
     if not info.HasField(field):
         return 0
-    duration = getattr(info, field)
+    return _whole_seconds(getattr(info, field), field, extra)
+
+
+def _whole_seconds(duration: Duration, field: str, extra: set[str]) -> int:
     if duration.nanos:
         extra.add(field)
     note_unknown(extra, duration)
@@ -96,16 +108,62 @@ def _write_encryption(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, 
 
 
 def _read_encryption(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, extra: set[str]) -> str:
-    """The encryption in force. `extra` gets other settings of media, unknown values, and two values that contradict."""
+    """The encryption in force. `extra` gets unknown values and two values that contradict."""
     media, old = info.media, info.media_encryption
     new, is_new = media.encryption, media.HasField("encryption")
-    if len(media.ListFields()) > is_new or new not in _ENCRYPTION_NAMES:
+    if new not in _ENCRYPTION_NAMES:
         extra.add("media")
     # 0 in the old field means unset: LiveKit then uses only `media` (livekit/protocol `livekit/sip.go`, `UpgradeWith`).
     if (is_new and old not in (0, new)) or old not in _ENCRYPTION_NAMES:
         extra.add("media_encryption")
     note_unknown(extra, media)
     return _ENCRYPTION_NAMES.get(new if is_new else old, "Disabled")
+
+
+def _write_codecs(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, codecs: tuple[str, ...]) -> None:
+    for codec in codecs:
+        name, _, rate = codec.partition("/")
+        info.media.codecs.add(name=name, rate=int(rate or 0))
+
+
+def _read_codecs(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, extra: set[str]) -> tuple[str, ...]:
+    """Each codec as `NAME`, or as `NAME/RATE` if LiveKit has a rate."""
+    codecs = info.media.codecs
+    if not codecs:
+        return ()
+    note_unknown(extra, *codecs)
+    return tuple(f"{each.name}/{each.rate}" if each.rate else each.name for each in codecs)
+
+
+def _write_only_listed(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, only: bool) -> None:  # noqa: FBT001 - a form's shape
+    info.media.only_listed_codecs = only
+
+
+def _read_only_listed(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, __: set[str]) -> bool:
+    return info.media.only_listed_codecs
+
+
+def _write_media_timeout(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, seconds: int) -> None:
+    if seconds:
+        info.media.media_timeout.seconds = seconds
+
+
+def _read_media_timeout(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, field: str, extra: set[str]) -> int:
+    """Whole seconds; a fraction puts `media` into `extra`."""
+    if not info.media.HasField("media_timeout"):
+        return 0
+    return _whole_seconds(info.media.media_timeout, field, extra)
+
+
+def _write_included(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, field: str, headers: str) -> None:
+    setattr(info, field, _INCLUDED[headers])
+
+
+def _read_included(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, field: str, extra: set[str]) -> str:
+    headers = _INCLUDED_NAMES.get(info.include_headers)
+    if headers is None:
+        extra.add(field)
+    return headers or ""
 
 
 def _write_room(info: SIPDispatchRuleInfo, _: str, prefix: str) -> None:
@@ -157,6 +215,10 @@ def digest(text: str, mask: Mask) -> Masked | None:
 
 TRANSPORT = FieldForm(_write_transport, _read_transport)
 SECONDS = FieldForm(_write_seconds, _read_seconds)
+CODECS = FieldForm(_write_codecs, _read_codecs, parts=("media.codecs",))
+ONLY_LISTED_CODECS = FieldForm(_write_only_listed, _read_only_listed, parts=("media.only_listed_codecs",))
+MEDIA_TIMEOUT = FieldForm(_write_media_timeout, _read_media_timeout, parts=("media.media_timeout",))
+INCLUDED_HEADERS = FieldForm(_write_included, _read_included)
 ENCRYPTION = FieldForm(
     _write_encryption, _read_encryption, also=("media",), parts=("media.encryption", "media_encryption")
 )

@@ -13,7 +13,7 @@ class SipGateway(Protocol):
 
     A fault of the whole server raises `Unavailable(LiveKitUnavailable | LiveKitRateLimited)` or
     `Stalled(LiveKitUnauthorized | LiveKitMisconfigured | LiveKitTooOld, server_wide=True)`. A refused object raises
-    `Stalled(RejectedByLiveKit)` or `Conflict`. `remainder` and `replace` raise `Gone` for an object that no longer
+    `Stalled(RejectedByLiveKit)` or `Occupied`. `remainder` and `replace` raise `Gone` for an object that no longer
     exists.
     """
 

@@ -17,7 +17,7 @@ from ..core.fields import completed
 from ..core.ownership import Owner
 from ..core.snapshot import Snapshot
 from ..core.trunk import CLASSES, DELETE_ORDER, InboundTrunk, Kind, OutboundTrunk, SipObject
-from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
+from ..errors import Gone, Occupied, OperatorError, Stalled, Unavailable
 from .gateway import SipGateway
 
 log = logging.getLogger(__name__)
@@ -239,5 +239,5 @@ class Inventory:
             self._journal.append(stored)
 
     def _invalidate_after(self, exc: OperatorError) -> None:
-        if isinstance(exc, Gone | Conflict) or (isinstance(exc, Unavailable) and exc.outcome_unknown):
+        if isinstance(exc, Gone | Occupied) or (isinstance(exc, Unavailable) and exc.outcome_unknown):
             self.invalidate()

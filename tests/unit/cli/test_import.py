@@ -2,6 +2,8 @@
 
 import json
 import stat
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from byoc_operator.cli.import_sets import import_sets
 from byoc_operator.cli.import_spec import NotSaid
 from byoc_operator.cli.judging import World
 from byoc_operator.core.desired import Installation
+from byoc_operator.core.holders import Listed
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import (
@@ -86,6 +89,23 @@ def test_a_number_becomes_an_object_and_a_sealed_secret(site: Site) -> None:
     assert secret["metadata"]["labels"] == {"byoc.talkifai.dev/sip-credentials": "true"}
     assert all(text.startswith("fernet:") for text in secret["stringData"].values())
     assert result.stderr == "imported 1, left 0 objects; 0 have an owner\n"
+
+
+def test_settings_of_headers_media_and_ringing_are_in_the_spec(site: Site) -> None:
+    media: dict[str, Any] = {"codecs": ("PCMU", "opus/48000"), "only_listed_codecs": True, "media_timeout_s": 30}
+    maps: dict[str, Any] = {
+        "attributes_to_headers": {"a": "X-A"},
+        "headers_to_attributes": {"X-B": "b"},
+        "include_headers": "All",
+    }
+    answers: dict[str, Any] = {"response_headers": {"X-C": "c"}, "ringing_status": 480}
+    site.objects = [replace(OUT, **media, **maps), replace(IN, **media, **maps, **answers), RULE]
+    number, _ = manifests(site.ask("import", "--all").stdout)
+    said = {"attributesToHeaders": {"a": "X-A"}, "headersToAttributes": {"X-B": "b"}, "includeHeaders": "All"}
+    spec = number["spec"]
+    assert spec["media"] == {"codecs": ["PCMU", "opus/48000"], "onlyListedCodecs": True, "mediaTimeoutSeconds": 30}
+    assert said.items() <= spec["outbound"].items()
+    assert (said | {"responseHeaders": {"X-C": "c"}, "ringStatus": 480}).items() <= spec["inbound"].items()
 
 
 def test_the_plan_of_what_was_imported_is_names_and_marks(site: Site) -> None:
@@ -397,6 +417,44 @@ def test_names_are_labels_and_never_twice(asked: list[tuple[str, str]]) -> None:
     assert all(len(each) <= 253 and matches(DNS_LABEL, each) for each in made)
 
 
+@pytest.mark.parametrize(
+    "id_", ["ST_x\n---\nkind: Evil\n#", "ST_x\x1b[2J", "ST_out,ST_theirs", "force", "ST_x\u2028", "S" * 65]
+)
+@pytest.mark.parametrize("of", [OUT, IN])
+def test_an_id_that_would_say_something_else_in_a_manifest_is_not_imported(site: Site, of: SipObject, id_: str) -> None:
+    rule = replace(RULE, trunk_ids=(id_,)) if of is IN else RULE
+    site.objects = [*(each for each in (OUT, IN) if each is not of), replace(of, id=id_), rule]
+    result = site.ask("import", "--all")
+    assert (result.stdout, "the ID of one of its objects" in result.stderr) == ("", True)
+    assert set(result.output) <= set(map(chr, range(32, 127))) | {"\n", "…"}
+
+
+def steps(run: Callable[[], object]) -> int:
+    """How many lines of Python a call runs."""
+    count = 0
+
+    def trace(_frame: object, event: str, _arg: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+@pytest.mark.parametrize("number", ["+1{:010}", "no digits"])
+def test_a_name_costs_the_same_whatever_how_many_trunks_have_it(number: str) -> None:
+    def named(count: int) -> Callable[[], object]:
+        names = Names(())
+        return lambda: [names.secret_for(names.of("Office", number.format(each))) for each in range(count)]
+
+    assert steps(named(2000)) < 25 * steps(named(100))
+
+
 PHONES = (PHONE, "+4930123456", "+15550100000")
 _numbers = st.sampled_from([(PHONES[0],), (PHONES[1],), (PHONES[2],), (PHONES[0], PHONES[1]), ()])
 _metadata = st.sampled_from(["", "theirs", Mark(Owner("cluster-a", NAMESPACE, "x")).dump()])
@@ -414,6 +472,8 @@ _outs = st.builds(
     media_encryption=st.sampled_from(["Disabled", "Allowed", "Required"]),
     from_host=st.sampled_from(["", "voice.example.com", "2001:db8::1"]),
     destination_country=st.sampled_from(["", "US", "Mars"]),
+    codecs=st.sampled_from([(), ("PCMU",), ("no codec",)]),
+    attributes_to_headers=st.sampled_from([{}, {"a": "X-A"}, {"a": "Via"}]),
     extra=st.sampled_from([(), (), ("include_headers",)]),
     password_listed=st.booleans(),
 )
@@ -430,6 +490,9 @@ _ins = st.builds(
     noise_cancellation=st.booleans(),
     media_encryption=st.sampled_from(["Disabled", "Allowed", "Required"]),
     headers_to_attributes=st.sampled_from([{}, {"X-A": "a"}]),
+    codecs=st.sampled_from([(), ("PCMU",)]),
+    realm=st.sampled_from(["", "sip.example.com"]),
+    ringing_status=st.sampled_from([0, 480, 200]),
 )
 _rules = st.builds(
     DispatchRule,
@@ -459,7 +522,7 @@ def test_every_object_is_imported_with_an_empty_plan_or_listed(
         *(replace(each, id=f"SDR_{index}") for index, each in enumerate(rules)),
     ]
     found = import_sets(objects)
-    world = World(Snapshot.holding(objects), (), Installation(("cluster-a",), "livekit"), MASK)
+    world = World(Snapshot.holding(objects), Listed.of(()), Installation(("cluster-a",), "livekit"), MASK)
     seen, reasons = [each.found.id for each in found.left], [each.why for each in found.left]
     for index, each in enumerate(found.sets):
         seen += [one.id for one in each.objects]

@@ -255,8 +255,8 @@ def _texts_of(changes: tuple[Any, ...]) -> set[Any]:
 
 
 def test_the_mark_of_another_installation_keeps_an_object_from_being_made_twice() -> None:
-    twin = OutboundTrunk(
-        "twin", Mark(Owner("cluster-z", "voice", "main")).dump(), "sip.example.com", "TLS", (PHONE,), id="ST_twin"
+    foreign = OutboundTrunk(
+        "foreign", Mark(Owner("cluster-z", "voice", "main")).dump(), "sip.example.com", "TLS", (PHONE,), id="ST_foreign"
     )
-    found = assess(Situation(number(), Owned(), (twin,), credentials=IN_USE), INSTALLATION, MASK, 0.0)
+    found = assess(Situation(number(), Owned(), (foreign,), credentials=IN_USE), INSTALLATION, MASK, 0.0)
     assert (found.verdict and found.verdict.reason, found.changes) == (Reason.NUMBER_CONFLICT, ())

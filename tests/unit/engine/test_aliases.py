@@ -7,7 +7,7 @@ import pytest
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import InboundTrunk
 from operated import NAME, NAMESPACE, PHONE, World, manifest
-from rivals import ELSEWHERE, RESERVED_S, RIVAL, Rivals, of
+from two_claims import CLAIMANT, ELSEWHERE, RESERVED_S, TwoClaims, of
 from virtual_time import in_virtual_time
 
 OTHER = "+15550100002"
@@ -44,9 +44,9 @@ def kept(world: World, name: str = NAME, namespace: str = NAMESPACE) -> list[str
     return list(raw["status"].get("aliases", ()))
 
 
-async def both(mine: dict[str, Any], theirs: dict[str, Any]) -> Rivals:
+async def both(mine: dict[str, Any], theirs: dict[str, Any]) -> TwoClaims:
     """A world with two objects, the first of which was there first."""
-    world = await Rivals.begun()
+    world = await TwoClaims.begun()
     world.api.apply(mine)
     await world.settle()
     world.api.apply(theirs)
@@ -97,17 +97,17 @@ async def test_the_second_object_gets_all_but_the_alias(spelling: str) -> None:
 
 @in_virtual_time
 async def test_a_message_names_no_object_of_another_namespace() -> None:
-    world = await both(manifest(inbound=inbound("100")), other("100", name=RIVAL, namespace=ELSEWHERE))
-    message = told(world, RIVAL, ELSEWHERE)[2]
+    world = await both(manifest(inbound=inbound("100")), other("100", name=CLAIMANT, namespace=ELSEWHERE))
+    message = told(world, CLAIMANT, ELSEWHERE)[2]
     assert "100 is held by an object in another namespace" in message
     assert NAME not in message.split("100", 1)[1].replace("aliases", "")
 
 
 @in_virtual_time
 async def test_an_alias_that_is_the_number_of_another_object_takes_no_calls_from_it() -> None:
-    world = await both(manifest(), other(PHONE.removeprefix("+"), name=RIVAL, namespace=ELSEWHERE))
+    world = await both(manifest(), other(PHONE.removeprefix("+"), name=CLAIMANT, namespace=ELSEWHERE))
     assert (numbers(world), numbers(world, OTHER)) == ((PHONE,), (OTHER,))
-    assert "is held by an object in another namespace as its number" in told(world, RIVAL, ELSEWHERE)[2]
+    assert "is held by an object in another namespace as its number" in told(world, CLAIMANT, ELSEWHERE)[2]
     assert told(world)[:2] == SYNCED
 
 
@@ -126,7 +126,7 @@ async def test_a_number_that_another_object_has_as_an_alias_is_claimed() -> None
 
 @in_virtual_time
 async def test_objects_that_name_each_others_number_as_an_alias_keep_their_own() -> None:
-    world = await Rivals.begun()
+    world = await TwoClaims.begun()
     world.api.apply(manifest(inbound=inbound(OTHER)))
     world.api.apply(other(PHONE))
     await world.settle()
@@ -136,7 +136,7 @@ async def test_objects_that_name_each_others_number_as_an_alias_keep_their_own()
 
 @in_virtual_time
 async def test_objects_of_one_moment_never_share_an_alias() -> None:
-    world = await Rivals.begun()
+    world = await TwoClaims.begun()
     phones = [f"+1555010{index:04}" for index in range(12)]
     for index, phone in enumerate(phones):
         world.api.apply(other("100", name=f"n{index}", phoneNumber=phone))
@@ -158,30 +158,30 @@ async def test_an_alias_that_is_taken_out_goes_to_the_next_object_of_the_namespa
 @in_virtual_time
 @pytest.mark.parametrize("let_go", ["taken out", "deleted"])
 async def test_an_alias_stays_reserved_for_the_namespace_that_had_it(let_go: str) -> None:
-    world = await both(manifest(inbound=inbound("100")), other("100", name=RIVAL, namespace=ELSEWHERE))
+    world = await both(manifest(inbound=inbound("100")), other("100", name=CLAIMANT, namespace=ELSEWHERE))
     if let_go == "deleted":
         world.api.delete(NAMESPACE, NAME)
     else:
         world.api.edit(NAMESPACE, NAME, inbound=inbound())
     await world.elapse(RESERVED_S - 5)
-    assert "is reserved for a while" in told(world, RIVAL, ELSEWHERE)[2]
+    assert "is reserved for a while" in told(world, CLAIMANT, ELSEWHERE)[2]
     assert numbers(world, OTHER) == (OTHER,)
     await world.elapse(10)
     assert numbers(world, OTHER) == (OTHER, "100")
-    assert told(world, RIVAL, ELSEWHERE)[:2] == SYNCED
+    assert told(world, CLAIMANT, ELSEWHERE)[:2] == SYNCED
 
 
 @in_virtual_time
 @pytest.mark.parametrize("lost", ["nothing", "all"])
 async def test_a_restart_changes_no_holder_even_if_livekit_lost_all(lost: str) -> None:
-    world = await both(manifest(inbound=inbound("100")), other("100", name=RIVAL, namespace=ELSEWHERE))
+    world = await both(manifest(inbound=inbound("100")), other("100", name=CLAIMANT, namespace=ELSEWHERE))
     await world.crash()
     if lost == "all":
         for each in world.livekit.objects():
             world.livekit.drop(each.id)
     await world.start()
     assert (numbers(world), numbers(world, OTHER)) == ((PHONE, "100"), (OTHER,))
-    assert told(world, RIVAL, ELSEWHERE)[:2] == UNAVAILABLE
+    assert told(world, CLAIMANT, ELSEWHERE)[:2] == UNAVAILABLE
 
 
 @in_virtual_time
