@@ -24,6 +24,15 @@ async def test_a_created_number_costs_two_writes_and_three_calls() -> None:
 
 
 @in_virtual_time
+async def test_aliases_cost_no_further_write_and_no_further_call() -> None:
+    world = await World.running()
+    world.forget_counts()
+    await world.apply(inbound={"aliases": ["100", "200"]})
+    assert world.api_writes() == [FINALIZER_PATCH, STATUS_PATCH]
+    assert [(method, kind) for method, kind, _ in world.livekit.calls] == CREATES
+
+
+@in_virtual_time
 async def test_a_number_that_comes_with_the_finalizer_costs_one_write() -> None:
     world = await World.running()
     world.forget_counts()
