@@ -15,6 +15,7 @@ from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
 from .admission.webhook_configuration import WebhookConfiguration
+from .api.carriers import Catalogue
 from .cluster.api import ClusterApi, connect
 from .cluster.events import Announce, Events
 from .cluster.lease import LeaseApi
@@ -42,6 +43,7 @@ from .livekit_sip.endpoint import Endpoint, is_cloud
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.pacing import AdaptiveLimit
+from .mounted_carriers import MountedCarriers, carriers_in
 from .mounted_key import MountedKey
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
@@ -69,7 +71,10 @@ WATCHED_KINDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """The parts that need no answer of the API server. `closing`: closes at the end whatever was opened."""
+    """The parts that need no answer of the API server. `closing`: closes at the end whatever was opened.
+
+    `carriers`: the presets at the start.
+    """
 
     settings: Settings
     api: ClusterApi
@@ -79,6 +84,7 @@ class Foundation:
     watches: Watches
     keys: SealingKeys
     refusals: Refusals
+    carriers: Catalogue
     closing: AsyncExitStack
 
 
@@ -93,7 +99,7 @@ class Ports:
     keeper: Keeper
     numbers: NumberApi
     events: Events
-    installation: Installation
+    carriers: MountedCarriers
     mask: Mask
     metrics: Metrics
     unreadable: UnreadableObjects
@@ -104,9 +110,15 @@ class Ports:
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 
+    @property
+    def installation(self) -> Installation:
+        """The settings of the installation, with the presets as last read."""
+        return self.carriers.installation
+
 
 async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Foundation:
-    """Make the parts that need no answer of the API server."""
+    """Make the parts that need no answer of the API server. Raises CannotRun if the file of presets is wrong."""
+    carriers = carriers_in(settings.carriers_file)
     metrics = Metrics()
     refusals = Refusals()
     api = await connect(metrics.kubernetes_request, refusals.answered)
@@ -117,7 +129,7 @@ async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closin
     metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
     metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
     vitals.add(Vital(watches.dead))
-    return Foundation(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
+    return Foundation(settings, api, metrics, watchdog, vitals, watches, keys, refusals, carriers, closing)
 
 
 async def webhook_of(base: Foundation) -> Webhook | None:
@@ -147,7 +159,7 @@ async def webhook_of(base: Foundation) -> Webhook | None:
 async def engine_of(base: Foundation) -> Engine:
     """Make the engine with its real parts. This waits for the API server; kopf's startup handler starts the engine."""
     settings = base.settings
-    installation = await installation_of(settings, base.api)
+    installation = await installation_of(settings, base.api, base.carriers)
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     leader = _leadership(base, identity)
     mask = make_mask(secrets.token_bytes(32))
@@ -167,7 +179,7 @@ async def engine_of(base: Foundation) -> Engine:
         keeper=_keeper(base, announce),
         numbers=NumberApi(base.api, settings.namespaces),
         events=events,
-        installation=installation,
+        carriers=MountedCarriers(settings.carriers_file, installation),
         mask=mask,
         metrics=base.metrics,
         unreadable=unreadable,

@@ -25,7 +25,7 @@ import byoc_operator
 from byoc_operator.admission.request import BOUNDS, NotAReview, request_in
 from byoc_operator.admission.review import review
 from byoc_operator.api import grammar
-from byoc_operator.api.carriers import preset_for
+from byoc_operator.api.built_in_carriers import BUILT_IN
 from byoc_operator.api.encoding import from_base64
 from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.api.resource import parse
@@ -80,6 +80,8 @@ WORST: dict[str, list[Text]] = {
     "setting_forms:_BLANK": [again("a")],
     "diagnosis.sip_message:_STATUS_LINE": [again("a", "\r", "SIP/2.0 200 "), again("SIP/2.0 200 "), again(" ")],
     "diagnosis.sip_message:_REQUEST_LINE": [again("A"), again("a", "", "OPTIONS "), again("A ", " SIP/2.0")],
+    "api.grammar:ALIAS": [again("1", "!"), again("1", "", "+"), again("+1")],
+    "api.grammar:DIGITS": [again("1", "!")],
     "api.grammar:_OCTET": ADDRESSES,
     "api.grammar:IPV4": ADDRESSES,
     "api.grammar:_GROUP": ADDRESSES,
@@ -347,7 +349,7 @@ PARSERS: dict[str, tuple[Callable[[str], object], list[Text]]] = {
     "an address": (grammar.is_address.__wrapped__, HOSTS),
     "a range": (grammar.is_cidr.__wrapped__, HOSTS),
     "a wide range": (grammar.is_wide.__wrapped__, HOSTS),
-    "a carrier": (lambda text: preset_for(None, text), HOSTS),
+    "a carrier": (lambda text: BUILT_IN.preset_for(None, text), HOSTS),
     "a mark": (lambda text: parse_mark('{"managedBy":"byoc-operator","owner":"' + text), [*JSONS, again("/")]),
     "annotations": (number, LISTS),
     "a status": (lambda text: number(status=text), [again("; "), again(" ("), again(": ")]),

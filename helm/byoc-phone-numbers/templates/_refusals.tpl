@@ -6,6 +6,12 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- $rules := .Files.Get "files/rules.yaml" | fromYaml -}}
 {{- $defaults := .Values.defaults -}}
 {{- $holders := dict -}}
+{{- $named := dict -}}
+{{- range $name, $number := .Values.numbers -}}
+{{- with $number -}}
+{{- $_ := set $named (trimPrefix "+" .phoneNumber) (dict "path" (printf "numbers.%s" $name) "as" "number") -}}
+{{- end -}}
+{{- end -}}
 {{- include "byoc-phone-numbers.refusals.fields" (dict "path" "defaults" "part" $defaults "rules" $rules) -}}
 {{- range $name, $number := .Values.numbers -}}
 {{- if $number -}}
@@ -21,6 +27,24 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- $spec := include "byoc-phone-numbers.spec" (dict "defaults" $defaults "number" $number) | fromJson -}}
 {{- include "byoc-phone-numbers.refusals.fields" (dict "path" $path "part" $number "rules" $rules) -}}
 {{- include "byoc-phone-numbers.refusals.together" (dict "path" $path "spec" $spec "rules" $rules) -}}
+{{- include "byoc-phone-numbers.refusals.shared" (dict "path" $path "spec" $spec "named" $named) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Aliases that another number of the release has. `named`: by digits who has them, filled here. */}}
+{{- define "byoc-phone-numbers.refusals.shared" -}}
+{{- $path := .path -}}
+{{- $named := .named -}}
+{{- $aliases := (.spec.inbound | default dict).aliases | default list -}}
+{{- range $alias := ternary $aliases list (not (empty .spec.inboundAgentId)) -}}
+{{- $digits := trimPrefix "+" $alias -}}
+{{- $holder := get $named $digits | default dict -}}
+{{- if and $holder (ne $holder.path $path) }}
+{{ $path }}.inbound.aliases: must be of this number alone; {{ $alias }} is already {{ eq $holder.as "number" | ternary "the" "an" }} {{ $holder.as }} of {{ $holder.path }}
+{{- end -}}
+{{- if not $holder -}}
+{{- $_ := set $named $digits (dict "path" $path "as" "alias") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -140,6 +164,21 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and (get $inbound $name) (not $digest) }}
 {{ $path }}.{{ $rule.field }}: {{ $rule.message }}
 {{- end -}}
+{{- end -}}
+{{- $digits := list (trimPrefix "+" ($spec.phoneNumber | default "")) -}}
+{{- range $alias := $inbound.aliases -}}
+{{- $digits = append $digits (trimPrefix "+" $alias) -}}
+{{- end -}}
+{{- $twice := list -}}
+{{- range $alias := $inbound.aliases -}}
+{{- $same := 0 -}}
+{{- range $digits }}{{ if eq . (trimPrefix "+" $alias) }}{{ $same = add1 $same }}{{ end }}{{ end -}}
+{{- if gt (int $same) 1 -}}
+{{- $twice = append $twice (quote $alias) -}}
+{{- end -}}
+{{- end -}}
+{{- if $twice }}
+{{ $path }}.{{ $rules.aliasTwice.field }}: {{ $rules.aliasTwice.message }}; wrong: [{{ join ", " $twice }}]
 {{- end -}}
 {{- $wide := list -}}
 {{- range $address := $inbound.allowedAddresses -}}

@@ -54,6 +54,7 @@ CHAIN: Final = (
     Link(VERSION, livekit_links.version, (SERVICE,)),
     Link(HOLDER, trunk_links.holder, (SPEC, SERVICE)),
     Link(INBOUND, trunk_links.inbound, (HOLDER,)),
+    Link("Aliases", trunk_links.aliases, (HOLDER,)),
     Link(RULE, trunk_links.rule, (INBOUND,)),
     Link(AGENT, trunk_links.agent, (RULE,)),
     Link("Rules of others", trunk_links.intruders, (HOLDER,)),
@@ -111,7 +112,12 @@ def _call(view: View, broken: dict[str, str]) -> Iterator[Check]:
         call = replace(call, caller=judged.spec.inbound.allowed_callers[0])
     call = replace(call, called=call.called or judged.spec.phone_number)
     question = Question(
-        call, judged.spec.phone_number, judged.owned, judged.trunks, judged.rules, preset_of(judged.spec)
+        call,
+        judged.spec.phone_number,
+        judged.owned,
+        judged.trunks,
+        judged.rules,
+        preset_of(judged.spec, judged.installation.carriers),
     )
     explained = explain(question)
     for check in explained.checks:

@@ -9,13 +9,14 @@ from ..api.conditions import Reason, Verdict
 from ..api.recorded_status import Finding
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy, PhoneNumberSpec
+from ..core.aliases import Unavailable
 from ..core.assessment import Assessment, assess
 from ..core.assumed_secrets import assumed_secret
 from ..core.credentials import Credentials, SecretFacts, SecretRules, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.field_changes import credential_paths
 from ..core.holders import Listed
-from ..core.outside_view import claimed_by_another
+from ..core.outside_view import claimed_by_another, refused_aliases
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
 from ..core.situation import ClusterFacts, owned_of, secret_uses, situation_of
@@ -47,7 +48,8 @@ class SecretView:
 class Judged:
     """What follows. `claimed`: why the number is another object's; `owned`: what is this object's in LiveKit.
 
-    `assumed`: whether LiveKit's credentials were taken for right, as those of a Secret are not known.
+    `assumed`: whether LiveKit's credentials were taken for right, as those of a Secret are not known. `aliases`: those
+    that others have.
     """
 
     number: PhoneNumber
@@ -59,6 +61,7 @@ class Judged:
     rules: tuple[DispatchRule, ...]
     claimed: Verdict | None
     assumed: bool
+    aliases: Unavailable
 
     def changes(self, kind: Kind) -> tuple[Change, ...]:
         """What the operator would change in the objects of one kind."""
@@ -121,7 +124,8 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
     claimed = claimed_by_another(number, listed, snapshot, installation)
     unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
     secrets, assumed = _secrets(facts, number, mask, unread.owned + unread.adoption.taken)
-    cluster = ClusterFacts(secrets, claimed=claimed)
+    aliases = refused_aliases(number, listed, snapshot, installation)
+    cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
     situation = situation_of(managed, snapshot, cluster, installation, mask)
     return Judged(
         number=number,
@@ -133,6 +137,7 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
         rules=tuple(each for each in livekit.objects if isinstance(each, DispatchRule)),
         claimed=claimed,
         assumed=assumed,
+        aliases=situation.aliases,
     )
 
 

@@ -90,6 +90,11 @@ class Engine:
         """The state of LiveKit in the last sweep."""
         return self._sweeper.state
 
+    @property
+    def carriers_problem(self) -> str:
+        """Why the file of presets cannot be used now, empty if it can."""
+        return self._ports.carriers.problem
+
     def problems(self) -> list[str]:
         """The problems that /readyz lists, one line each; empty if the engine is ready."""
         return self._health.problems()
@@ -146,6 +151,7 @@ class Engine:
         """Run the number of a deleted orphan or retained trunk: a claimant may get the number now."""
         if released:
             self._reconciler.claims.forget(phone)
+        self.intake.let_go([phone])
         if self._role.leading:
             self.queue.add(phone, Priority.SWEEP)
 
