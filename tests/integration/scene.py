@@ -175,7 +175,7 @@ class Scene:
         """The number, once it is in step."""
         return self.told("Synced", name, within_s)
 
-    def all_ready(self, count: int, within_s: float = 30) -> list[Json]:
+    def all_ready(self, count: int, within_s: float = 120) -> list[Json]:
         """All numbers, once `count` of them are in step."""
 
         def probe() -> list[Json] | None:
