@@ -41,6 +41,7 @@ from .livekit_sip.client import LiveKitClient
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.pacing import AdaptiveLimit
+from .livekit_sip.route import route_to
 from .livekit_sip.session import Endpoint, is_cloud
 from .mounted_key import MountedKey
 from .process.vitals import Vital, Vitals
@@ -205,6 +206,7 @@ def _livekit(base: Foundation, mask: Mask, leader: Leadership) -> tuple[LiveKitC
         timeout_s=settings.livekit_timeout_s,
         concurrency=settings.livekit_concurrency,
         paged=is_cloud(settings.livekit_url),
+        route=route_to(settings.livekit_url, settings.livekit_ca_file, settings.proxy_variables),
     )
     client = LiveKitClient(endpoint, mask, base.metrics.livekit_request)
     base.closing.push_async_callback(client.aclose)

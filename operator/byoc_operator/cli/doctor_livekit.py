@@ -40,7 +40,9 @@ async def livekit_seen(access: LiveKitAccess, mask: Mask, opened: Open, *, from_
     """What LiveKit answers. `from_cluster`: whether its URL is that of the operator's settings."""
     host = urlsplit(access.url).hostname or ""
     inside = from_cluster and _is_inside(host)
-    client = opened(Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url)), mask)
+    client = opened(
+        Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url), route=access.route), mask
+    )
     try:
         objects, too_old = await _asked(client)
     except Failure as exc:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import cast
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 from google.protobuf.message import Message
@@ -15,6 +15,7 @@ from livekit.api.twirp_client import TwirpClient
 from pydantic import SecretStr
 
 from .error_map import NotLiveKit, Redirected, ReplyTooLong, Throttled
+from .route import DIRECT, Proxy, Route
 
 _TOKEN_LIFE_S = 300.0
 """Short, because a token is enough to manage all SIP objects; long enough that signing costs little."""
@@ -39,7 +40,8 @@ class Endpoint:
     """The address of LiveKit and the parameters of the calls.
 
     `url`: http, https, ws or wss; a base path is kept. `timeout_s`: seconds for one call, without the wait for a slot.
-    `concurrency`: calls at once. `paged`: whether lists come in pages and may lack passwords (`is_cloud`).
+    `concurrency`: calls at once. `paged`: whether lists come in pages and may lack passwords (`is_cloud`). `route`: the
+    authorities and the proxy; variables of the environment count only where the route was made from them.
     """
 
     url: str
@@ -48,6 +50,7 @@ class Endpoint:
     timeout_s: float = 10.0
     concurrency: int = 8
     paged: bool = False
+    route: Route = DIRECT
 
 
 def is_cloud(url: str) -> bool:
@@ -96,8 +99,10 @@ class SignedSession:
         self._api: LiveKitAPI | None = None
         self._signed = ""
         self._renew_at = 0.0
+        route, proxy = endpoint.route, endpoint.route.proxy
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=endpoint.concurrency),
+            connector=aiohttp.TCPConnector(limit=endpoint.concurrency, ssl=route.authorities or True),
+            proxy=_url(proxy) if proxy else None,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             raise_for_status=_check,
@@ -159,6 +164,12 @@ async def _check(response: aiohttp.ClientResponse) -> None:
         raise NotLiveKit("the reply is not protobuf")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise NotLiveKit("the reply is compressed")
+
+
+def _url(proxy: Proxy) -> str:
+    """The proxy with its credentials, which aiohttp takes out of the URL and sends to the proxy only."""
+    login = f"{quote(proxy.user, safe='')}:{quote(proxy.password.get_secret_value(), safe='')}@" if proxy.user else ""
+    return f"http://{login}{proxy.place}"
 
 
 def _retry_after_s(header: str) -> float | None:
