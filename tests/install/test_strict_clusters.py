@@ -59,7 +59,7 @@ def test_it_runs_as_the_user_that_openshift_chooses(
         pod.wait_ready()
         assert user_of(pod.pid) == (OPENSHIFT_USER, 0)
         cluster.number(voice)
-        cluster.ready(voice)
+        cluster.ready(voice, within_s=60)
 
 
 def test_it_runs_as_the_user_of_the_values(cluster: Cluster, node: Kubelet, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_it_trusts_a_private_authority_and_finds_livekit_by_an_alias(
             upgraded(cluster, place, tmp_path, values)
             node.start(place, NAME).wait_ready()
             phone = cluster.number(voice)
-            cluster.ready(voice)
+            cluster.ready(voice, within_s=60)
             assert cluster.sip.of(phone).counts == (1, 1, 1)
             assert livekit.forwarded["CreateSIPOutboundTrunk"] == 1
 
@@ -99,7 +99,7 @@ def test_a_wrong_file_of_authorities_stops_the_start_with_one_line(
     values = {"livekit": {"certificateAuthority": {"configMap": "ca"}}}
     with released(cluster, tmp_path, values) as place:
         pod = node.start(place, NAME)
-        assert pod.wait_ended(40) == 1
+        assert pod.wait_ended(120) == 1
         assert "BYOC_LIVEKIT_CA_FILE: /etc/byoc/livekit-ca/ca.crt has no certificate in PEM form" in pod.log_text()
 
 
@@ -124,7 +124,7 @@ def test_it_reaches_livekit_through_a_proxy_and_the_api_server_without(
             pod = node.start(place, NAME)
             pod.wait_ready()
             cluster.number(voice)
-            cluster.ready(voice)
+            cluster.ready(voice, within_s=60)
             assert set(proxy.tunnels) == {f"127.0.0.1:{livekit.port}"}
             assert proxy.refused == []
             assert f"through the proxy 127.0.0.1:{proxy.port}" in pod.log_text()
@@ -189,7 +189,7 @@ def test_an_account_that_somebody_else_has_created_gets_the_rights(
         assert not cluster.get("serviceaccount", NAME, "-n", place)
         node.start(place, NAME).wait_ready()
         cluster.number(voice)
-        cluster.ready(voice)
+        cluster.ready(voice, within_s=60)
 
 
 def test_helm_test_tells_whether_a_replica_is_ready(cluster: Cluster, node: Kubelet, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ class Pod:
         secure = asked.get("scheme") == "HTTPS"
         return get(self.host_port(asked["port"]), asked["path"], any_certificate=secure).status
 
-    def wait_ready(self, timeout_s: float = 40) -> None:
+    def wait_ready(self, timeout_s: float = 120) -> None:
         """Wait until the readiness probe says 200. Raises NotReady, at once if it ended."""
         deadline = time.monotonic() + timeout_s
         while self.probe("readiness") != 200:
