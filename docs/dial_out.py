@@ -27,15 +27,18 @@ import urllib3
 from google.protobuf.json_format import MessageToDict
 from kubernetes import client, config
 from livekit import api
-from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.models import ParticipantInfo
-from livekit.protocol.room import DeleteRoomRequest, ListParticipantsRequest
+from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListParticipantsRequest
 from livekit.protocol.sip import CreateSIPParticipantRequest
 
 KIND = ("byoc.talkifai.dev", "v1alpha1", "byocphonenumbers")
 API_SERVER_S = 10
 AGENT_S = 15.0
 """How long an agent may take to join the room. An agent that runs needs a second or two."""
+
+EMPTY_S = 30
+"""After so many seconds LiveKit itself closes the room if nobody is in it."""
 
 LOOK_S = 0.25
 INTERRUPTED = 130
@@ -61,9 +64,12 @@ class CannotDial(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """Two requests to LiveKit: the agent comes into the room, then the phone rings."""
+    """Two requests to LiveKit: a room with its agent, then the phone rings.
 
-    agent: CreateAgentDispatchRequest
+    A room that is created without its agent also starts the workers that are registered without a name.
+    """
+
+    room: CreateRoomRequest
     phone: CreateSIPParticipantRequest
 
 
@@ -127,8 +133,11 @@ def plan_call(number: dict[str, Any], to: str, agent_name: str = "") -> Call:
         "name": number["metadata"]["name"],
         "to": to,
     }
+    agent = {"agent_name": agent_name or agent_id, "metadata": json.dumps(metadata)}
     return Call(
-        agent=CreateAgentDispatchRequest(agent_name=agent_name or agent_id, room=room, metadata=json.dumps(metadata)),
+        room=CreateRoomRequest(
+            name=room, empty_timeout=EMPTY_S, departure_timeout=EMPTY_S, agents=[RoomAgentDispatch(**agent)]
+        ),
         phone=CreateSIPParticipantRequest(
             sip_trunk_id=trunk_id,
             sip_call_to=to,
@@ -146,7 +155,7 @@ async def dial(call: Call, agent_s: float = AGENT_S) -> str:
     """
     async with api.LiveKitAPI() as livekit:
         try:
-            await livekit.agent_dispatch.create_dispatch(call.agent)  # creates the room too
+            await livekit.room.create_room(call.room)
             await _agent_is_there(livekit, call, agent_s)
             return (await livekit.sip.create_sip_participant(call.phone)).sip_call_id
         except BaseException as error:  # also after Ctrl-C the phone must stop ringing
@@ -167,7 +176,7 @@ async def _agent_is_there(livekit: api.LiveKitAPI, call: Call, within_s: float) 
         if any(each.kind == ParticipantInfo.Kind.AGENT for each in found):
             return
         await asyncio.sleep(LOOK_S)
-    name = call.agent.agent_name
+    name = call.room.agents[0].agent_name
     raise CannotDial(f"no agent came within {within_s:g} s: does a worker run that is registered as {name}?")
 
 
@@ -209,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         number = find_number(client.CustomObjectsApi(), wanted.number, wanted.namespace)
         call = plan_call(number, wanted.to, wanted.agent_name)
         if wanted.dry_run:
-            requests = {"agentDispatch": MessageToDict(call.agent), "sipParticipant": MessageToDict(call.phone)}
+            requests = {"room": MessageToDict(call.room), "sipParticipant": MessageToDict(call.phone)}
             sys.stdout.write(json.dumps(requests, indent=2) + "\n")
         else:
             sys.stdout.write(f"answered: {asyncio.run(dial(call, wanted.agent_timeout))}\n")

@@ -18,7 +18,7 @@ from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Failure
 from byoc_operator.livekit_sip.client import LiveKitClient
-from byoc_operator.livekit_sip.session import Endpoint
+from byoc_operator.livekit_sip.endpoint import Endpoint
 
 MASK = make_mask(secrets.token_bytes(32))
 SECRET = "a secret that is longer than 32 characters"

@@ -63,19 +63,40 @@ GOOD: dict[str, Spec] = {
         "carrier": "Generic",
         "transport": "TLS",
         "mediaEncryption": "Required",
+        "media": {"codecs": ["PCMU", "PCMA/8000", "opus/48000"], "onlyListedCodecs": True, "mediaTimeoutSeconds": 600},
         "inbound": {
             "allowedAddresses": ["54.172.60.0/30", "203.0.113.7", "2001:db8::/32", "2001:db8::1"],
             "allowAnyAddress": False,
             "allowedCallers": ["+15551230000"],
             "authentication": "Digest",
+            "credentialsSecretRef": {"name": "carrier-calls", "key": "sip.password_2"},
+            "authRealm": "sip.example.com",
             "ringTimeoutSeconds": 60,
+            "ringStatus": 480,
             "maxCallDurationSeconds": 86400,
             "noiseCancellation": True,
             "headersToAttributes": {"X-Customer-Id": "customerId", "From": "from"},
+            "attributesToHeaders": {"outcome": "X-Outcome"},
+            "includeHeaders": "XHeaders",
+            "responseHeaders": {"X-Answered-By": "agent"},
             "agentMetadata": {"tenant": "acme"},
+            "additionalAgentIds": ["transcriber", "Büro 2"],
+            "attributes": {"queue": "support", "Größe": "sip.8"},
+            "hideCallerNumber": True,
+            "room": {
+                "prefix": "acme support-",
+                "emptyTimeoutSeconds": 30,
+                "departureTimeoutSeconds": 86400,
+                "maxParticipants": 1000,
+                "metadata": '{"tenant": "acme"}',
+                "tags": {"team": "support"},
+            },
         },
         "outbound": {
             "headers": {"X-Account": "4711", "P-Asserted-Identity": "<sip:+19876543210@example.com>"},
+            "headersToAttributes": {"X-Call-Ref": "carrierCallId"},
+            "attributesToHeaders": {"outcome": "X-Outcome"},
+            "includeHeaders": "All",
             "fromHost": "voice.example.com",
             "destinationCountry": "us",
         },
@@ -90,6 +111,7 @@ GOOD: dict[str, Spec] = {
             "outboundAgentId": "",
             "sipUsername": "",
             "inbound": {},
+            "media": {"onlyListedCodecs": False},
             "outbound": {"headers": {}, "fromHost": "", "destinationCountry": ""},
         },
     ),
@@ -115,6 +137,9 @@ GOOD: dict[str, Spec] = {
     "Digest at a generic carrier": merged(BASE, {**GENERIC, **SECRET, "inbound": {"authentication": "Digest"}}),
     "Twilio's host, another carrier": merged(
         BASE, {**SECRET, "carrier": "Generic", "inbound": {"authentication": "Digest"}}
+    ),
+    "Digest with credentials of its own": merged(
+        BASE, {**GENERIC, "inbound": {"authentication": "Digest", "credentialsSecretRef": {"name": "carrier-calls"}}}
     ),
     "host that only sounds like Twilio": merged(
         BASE, {**SECRET, "terminationUri": "x.twilio.com.example.org", "inbound": {"authentication": "Digest"}}
@@ -157,6 +182,12 @@ GOOD: dict[str, Spec] = {
             "inbound": {"agentMetadata": {"greeting": "\u260e\ufe0f \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"}},
         },
     ),
+    "rooms without a prefix": merged(BASE, {"inbound": {"room": {"prefix": "", "metadata": "", "tags": {}}}}),
+    "attributes that only sound like LiveKit's": merged(
+        BASE, {"inbound": {"attributes": {"sip": "a", "sipx.a": "b", "SIP.a": "c", "lkx": "d", "a.lk.b": "e"}}}
+    ),
+    "more agents without a first": merged(BASE, {"inboundAgentId": None, "inbound": {"additionalAgentIds": ["a"]}}),
+    "eight more agents": merged(BASE, {"inbound": {"additionalAgentIds": [f"agent_{i}" for i in range(8)]}}),
     "sixteen headers": merged(BASE, {"outbound": {"headers": {f"X-{i}": "é" * 512 for i in range(16)}}}),
 }
 
@@ -167,6 +198,7 @@ ADDRESS_WORDS = ("must be a CIDR such as 54.172.60.0/30 or an IP address",)
 NAME_WORDS = ("must have header names of 1 to 255", "such as X-Customer-Id")
 UNSEEN = ("must not have characters that cannot be seen, such as a zero width space",)
 MAP_UNSEEN = ("with characters that cannot be seen", "U+200B to U+200F")
+AGENT_WORDS = ("must be the name of an agent: not empty", "such as transcriber")
 FROM_WORDS = ("must be a host name or an IP address, such as voice.example.com",)
 
 
@@ -180,6 +212,10 @@ def _endpoint(name: str, uri: str, *words: str) -> BadManifest:
 
 def _inbound(name: str, inbound: Spec, field: str, *words: str) -> BadManifest:
     return BadManifest(f"inbound {name}", {**GENERIC, "inbound": inbound}, f"spec.inbound{field}", words)
+
+
+def _room(name: str, room: Spec, field: str, *words: str) -> BadManifest:
+    return _inbound(f"room {name}", {"room": room}, f".room{field}", *words)
 
 
 def _address(name: str, address: str, *words: str) -> BadManifest:
@@ -288,6 +324,26 @@ BAD: list[BadManifest] = [
         }.items()
     ),
     _inbound("authentication", {"authentication": "digest"}, ".authentication", '"None", "Digest"'),
+    _inbound(
+        "credentials without Digest",
+        {"credentialsSecretRef": {"name": "calls"}},
+        ".credentialsSecretRef",
+        "must be absent unless inbound.authentication is Digest",
+    ),
+    *(
+        _inbound(
+            f"credentials {name}",
+            {"authentication": "Digest", "credentialsSecretRef": reference},
+            f".credentialsSecretRef.{field}",
+            *words,
+        )
+        for name, reference, field, words in (
+            ("no name", {"key": "password"}, "name", ("Required value",)),
+            ("name", {"name": "Calls"}, "name", ("must be the name of a Secret", "such as twilio-sip")),
+            ("key", {"name": "calls", "key": "pass word"}, "key", ("must be a key of a Secret",)),
+            ("user name", {"name": "calls", "key": "username"}, "key", ("must not be username", "another key")),
+        )
+    ),
     _inbound("no addresses", {"allowedAddresses": []}, ".allowedAddresses", "at least one entry", "allowAnyAddress"),
     _inbound("addresses", {"allowedAddresses": ["203.0.113.7"] * 65}, ".allowedAddresses", "Too many", "64"),
     _address("host", "sip.example.com", *ADDRESS_WORDS, "host names are not allowed"),
@@ -354,6 +410,38 @@ BAD: list[BadManifest] = [
     _inbound("attribute hidden", {"headersToAttributes": {"X-Id": "a\u2060b"}}, ".headersToAttributes", *MAP_UNSEEN),
     _inbound("metadata key hidden", {"agentMetadata": {"k\u200b": "v"}}, ".agentMetadata", *MAP_UNSEEN),
     _inbound("metadata value turned", {"agentMetadata": {"k": "\u202eabc"}}, ".agentMetadata", *MAP_UNSEEN, '["k"]'),
+    *(
+        _inbound(f"attribute {name}", {"attributes": {name: "x"}}, ".attributes", "belong to LiveKit", f'["{name}"]')
+        for name in ("sip.", "sip.phoneNumber", "lk.agent.state")
+    ),
+    _inbound("no attribute name", {"attributes": {"": "x"}}, ".attributes", "keys of 1 to 253 characters"),
+    _inbound("attribute break", {"attributes": {"a": "x\ny"}}, ".attributes", "control characters", '["a"]'),
+    _inbound("attribute unseen", {"attributes": {"a\u200b": "x"}}, ".attributes", *MAP_UNSEEN),
+    _inbound("attributes", {"attributes": {f"a{i}": "" for i in range(17)}}, ".attributes", "Too many", "16"),
+    *(
+        _inbound(f"agents {name}", {"additionalAgentIds": agents}, ".additionalAgentIds", "must name each agent once")
+        for name, agents in {"twice": ["a", "b", "a"], "first again": ["a", "agent_support"]}.items()
+    ),
+    *(
+        _inbound(f"agent {agent!a}", {"additionalAgentIds": ["a", agent]}, ".additionalAgentIds[1]", *AGENT_WORDS)
+        for agent in ("", " b", "b\u3000", "b\tc")
+    ),
+    _inbound("agent unseen", {"additionalAgentIds": ["a\u200b"]}, ".additionalAgentIds[0]", *UNSEEN, "U+200B"),
+    _inbound("agents", {"additionalAgentIds": [f"a{i}" for i in range(9)]}, ".additionalAgentIds", "Too many", "8"),
+    _inbound("hidden", {"hideCallerNumber": "yes"}, ".hideCallerNumber", "must be of type boolean"),
+    _room("prefix", {"prefix": "call- "}, ".prefix", "must not begin or end with a blank"),
+    _room("long prefix", {"prefix": "c" * 65}, ".prefix", "Too long", "64"),
+    _room("prefix unseen", {"prefix": "call\u200b-"}, ".prefix", *UNSEEN, "U+200B"),
+    _room("empty 0", {"emptyTimeoutSeconds": 0}, ".emptyTimeoutSeconds", "greater than or equal to 1"),
+    _room("departure", {"departureTimeoutSeconds": 86401}, ".departureTimeoutSeconds", "less than or equal to 86400"),
+    _room("nobody", {"maxParticipants": 0}, ".maxParticipants", "greater than or equal to 1"),
+    _room("crowd", {"maxParticipants": 1001}, ".maxParticipants", "less than or equal to 1000"),
+    _room("metadata", {"metadata": "{\n}"}, ".metadata", "must not have control characters such as line breaks"),
+    _room("metadata unseen", {"metadata": "a\u202eb"}, ".metadata", *UNSEEN, "U+202E"),
+    _room("long metadata", {"metadata": "m" * 1025}, ".metadata", "Too long", "1024"),
+    _room("tag", {"tags": {"": "x"}}, ".tags", "keys of 1 to 253 characters"),
+    _room("tag unseen", {"tags": {"a": "\ufeff"}}, ".tags", *MAP_UNSEEN, '["a"]'),
+    _room("tags", {"tags": {f"a{i}": "" for i in range(17)}}, ".tags", "Too many", "16"),
     _inbound("metadata entries", {"agentMetadata": {f"k{i}": "" for i in range(17)}}, ".agentMetadata", "Too many"),
     *(
         _outbound(f"header {name}", {"headers": {name: "x"}}, "headers", "must not have From, To", f'wrong: ["{name}"]')
@@ -385,6 +473,71 @@ BAD: list[BadManifest] = [
     _secret("long name", {"name": "a" * 254}, ".name", "Too long", "253"),
     _secret("key", {"name": "s", "key": "pass word"}, ".key", "must be a key of a Secret", "such as password"),
     _secret("user name", {"name": "s", "key": "username"}, ".key", "must not be username", "another key"),
+    *(
+        BadManifest(f"media {name}", {"media": media}, f"spec.media{field}", words)
+        for name, media, field, words in (
+            ("no codecs", {"codecs": []}, ".codecs", ("at least one codec", "leave codecs out")),
+            ("codecs", {"codecs": ["PCMU"] * 17}, ".codecs", ("Too many", "16")),
+            ("codec with blanks", {"codecs": ["PCMU 8000"]}, ".codecs[0]", ("must be a codec", "such as PCMU")),
+            ("codec with a rate of nothing", {"codecs": ["opus/"]}, ".codecs[0]", ("name/clock rate",)),
+            ("codec with channels", {"codecs": ["opus/48000/2"]}, ".codecs[0]", ("name/clock rate",)),
+            (
+                "only listed, none listed",
+                {"onlyListedCodecs": True},
+                ".codecs",
+                ("must be set", "every call would fail"),
+            ),
+            ("timeout", {"mediaTimeoutSeconds": 601}, ".mediaTimeoutSeconds", ("less than or equal to 600",)),
+        )
+    ),
+    *(
+        BadManifest(f"{side} {name}", {**GENERIC, side: changes}, f"spec.{side}.{field}", words)
+        for side in ("inbound", "outbound")
+        for name, changes, field, words in (
+            ("included", {"includeHeaders": "X"}, "includeHeaders", ('"None", "XHeaders", "All"',)),
+            (
+                "header of an attribute",
+                {"attributesToHeaders": {"outcome": "X Outcome"}},
+                "attributesToHeaders",
+                ("must map to header names of 1 to 255", '["outcome"]'),
+            ),
+            (
+                "reserved header of an attribute",
+                {"attributesToHeaders": {"outcome": "Via"}},
+                "attributesToHeaders",
+                ("must not map to From, To", '["outcome"]'),
+            ),
+            (
+                "no attribute to send",
+                {"attributesToHeaders": {"": "X-A"}},
+                "attributesToHeaders",
+                ("keys of 1 to 253",),
+            ),
+            ("hidden attribute", {"attributesToHeaders": {"a\u200b": "X-A"}}, "attributesToHeaders", MAP_UNSEEN),
+        )
+    ),
+    _outbound("attribute name", {"headersToAttributes": {"X Id": "id"}}, "headersToAttributes", *NAME_WORDS),
+    _outbound("no attribute", {"headersToAttributes": {"X-Id": ""}}, "headersToAttributes", "not empty", '["X-Id"]'),
+    _outbound("attribute hidden", {"headersToAttributes": {"X-Id": "a\u2060b"}}, "headersToAttributes", *MAP_UNSEEN),
+    _inbound("answer header", {"responseHeaders": {"Contact": "x"}}, ".responseHeaders", "must not have From, To"),
+    _inbound("answer header name", {"responseHeaders": {"X:Id": "x"}}, ".responseHeaders", *NAME_WORDS),
+    _inbound("answer header break", {"responseHeaders": {"X-Id": "a\r\nb"}}, ".responseHeaders", "at most 1024 bytes"),
+    _inbound("answer header hidden", {"responseHeaders": {"X-Id": "a\u200bb"}}, ".responseHeaders", *MAP_UNSEEN),
+    _inbound("ring status", {"ringStatus": 302}, ".ringStatus", "greater than or equal to 400"),
+    _inbound("ring status of nothing", {"ringStatus": 700}, ".ringStatus", "less than or equal to 699"),
+    _inbound("realm without Digest", {"authRealm": "a"}, ".authRealm", "must be absent unless", "Digest"),
+    BadManifest(
+        "realm with a quote",
+        {**GENERIC, **SECRET, "inbound": {"authentication": "Digest", "authRealm": 'a"b'}},
+        "spec.inbound.authRealm",
+        ("must not have control characters, quotes",),
+    ),
+    BadManifest(
+        "realm hidden",
+        {**GENERIC, **SECRET, "inbound": {"authentication": "Digest", "authRealm": "a\u200bb"}},
+        "spec.inbound.authRealm",
+        UNSEEN,
+    ),
     _text("sipUsername", "user\n", "must not have control characters"),
     _text("sipUsername", "user ", "must not begin or end with a blank"),
     _text("sipUsername", "\xa0user", "must not begin or end with a blank"),

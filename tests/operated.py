@@ -160,7 +160,7 @@ class World:
         events = Events(api, "operator-1", metrics.event_dropped, clock)
         refusals = Refusals(clock)
         api.answered = refusals.answered
-        cache, inventory = Cache(now_s), Inventory(guard, clock)
+        cache, inventory = Cache(now_s), Inventory(guard, clock, keeps=self.installation.keeps_unknown_fields)
         unreadable = UnreadableObjects(events, metrics.count_unreadable)
         self._ports = Ports(
             cache=cache,
@@ -298,7 +298,7 @@ class World:
 
     def livekit_writes(self) -> list[tuple[str, Kind]]:
         """Calls that change LiveKit, so far."""
-        return [(method, kind) for method, kind, _ in self.livekit.calls if method != "list"]
+        return [(method, kind) for method, kind, _ in self.livekit.calls if method not in ("list", "remainder")]
 
     def event_reasons(self) -> list[str]:
         """Reasons of the Events, in order."""

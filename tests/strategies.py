@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from byoc_operator.api.characters import has_hidden
 from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.api.schema import PhoneNumberSpec
+from byoc_operator.api.secret_references import SIP_PASSWORD
 from byoc_operator.api.validation import parse_spec
-from byoc_operator.core.credentials import Credentials
+from byoc_operator.core.credentials import Credentials, Field
+from byoc_operator.core.credentials_in_use import CredentialsInUse
 from byoc_operator.core.desired import Desired, Installation, RecreateValues, desired
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owned, Owner, claim, owner_of, rule_name
@@ -53,7 +55,42 @@ _inbound = st.fixed_dictionaries(
         "ringTimeoutSeconds": st.integers(1, 600),
         "noiseCancellation": st.booleans(),
         "headersToAttributes": st.just({"X-Customer-Id": "customerId"}),
+        "attributesToHeaders": st.just({"outcome": "X-Outcome"}),
+        "includeHeaders": st.sampled_from(["None", "XHeaders", "All"]),
+        "responseHeaders": st.just({"X-Answered-By": "agent"}),
+        "ringStatus": st.integers(400, 699),
         "agentMetadata": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
+        "additionalAgentIds": st.lists(st.sampled_from(["agent_a", "agent_b"]), unique=True),
+        "attributes": st.dictionaries(st.sampled_from(["tier", "queue"]), _plain),
+        "hideCallerNumber": st.booleans(),
+        "room": st.fixed_dictionaries(
+            {},
+            optional={
+                "prefix": _plain,
+                "emptyTimeoutSeconds": st.integers(1, 86_400),
+                "departureTimeoutSeconds": st.integers(1, 86_400),
+                "maxParticipants": st.integers(1, 1_000),
+                "metadata": _plain,
+                "tags": st.dictionaries(st.sampled_from(["team", "queue"]), _plain),
+            },
+        ),
+    },
+)
+
+
+_outbound_specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "headersToAttributes": st.just({"X-Call-Ref": "carrierCallId"}),
+        "attributesToHeaders": st.just({"outcome": "X-Outcome"}),
+        "includeHeaders": st.sampled_from(["None", "XHeaders", "All"]),
+    },
+)
+_media = st.fixed_dictionaries(
+    {},
+    optional={
+        "codecs": st.lists(st.sampled_from(["PCMU", "PCMA/8000", "opus/48000"]), min_size=1, max_size=3),
+        "mediaTimeoutSeconds": st.integers(1, 600),
     },
 )
 
@@ -71,6 +108,8 @@ def raw_specs(draw: st.DrawFn) -> dict[str, Any]:
         "transport": transport,
         "mediaEncryption": media,
         "inbound": draw(_inbound),
+        "outbound": draw(_outbound_specs),
+        "media": draw(_media),
         "deletionPolicy": draw(st.sampled_from(["Delete", "Retain"])),
     }
     if draw(st.booleans()):
@@ -89,12 +128,16 @@ def specs(draw: st.DrawFn) -> PhoneNumberSpec:
     return parsed
 
 
-CREDENTIALS = Credentials(MASK("user"), MASK("password"), "sip", "7", watched=True, changed_at=0.0)
+CREDENTIALS = Credentials(
+    {Field.USERNAME: MASK("user"), Field.PASSWORD: MASK("password")}, "sip", "7", watched=True, changed_at=0.0
+)
+IN_USE = CredentialsInUse({SIP_PASSWORD: CREDENTIALS})
+"""The credentials of a number with `sipPasswordSecretRef`."""
 
 
 def wanted(spec: PhoneNumberSpec, recreate: RecreateValues | None = None) -> Desired:
     """The LiveKit objects that `OWNER` should have, with credentials where the spec names a Secret."""
-    credentials = CREDENTIALS if spec.sip_password_secret_ref else None
+    credentials = IN_USE if spec.sip_password_secret_ref else CredentialsInUse()
     return desired(spec, OWNER, INSTALLATION, credentials, recreate or RecreateValues(), MASK)
 
 

@@ -59,8 +59,11 @@ class Gone(Waiting):
 
 
 @dataclass(eq=False)
-class Conflict(Waiting):
-    """LiveKit refuses a request because of another object, as `message` tells; the snapshot may be out of date."""
+class Occupied(Waiting):
+    """LiveKit refuses a request because another object has its place: the number, or the trunk of a rule.
+
+    `message` names the other object. The snapshot may be out of date.
+    """
 
 
 @dataclass(eq=False)

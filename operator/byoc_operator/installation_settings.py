@@ -49,6 +49,13 @@ Names = tuple[str, ...]
 """A comma-separated list in the environment."""
 
 
+class UnknownFieldsPolicy(StrEnum):
+    """What a replace does with the settings in LiveKit that the API has no word for."""
+
+    ERASE = "Erase"
+    KEEP = "Keep"
+
+
 class InstallationSettings(BaseModel):
     """What every number depends on or its users must know, by environment name. None of it is secret."""
 
@@ -121,6 +128,13 @@ class InstallationSettings(BaseModel):
         0, ge=0, alias="BYOC_CREDENTIALS_MAX_AGE_DAYS", description="Older SIP passwords give a finding. 0: never."
     )
 
+    unknown_fields: UnknownFieldsPolicy = Field(
+        UnknownFieldsPolicy.ERASE,
+        alias="BYOC_UNKNOWN_FIELDS",
+        description="What happens with settings of our LiveKit objects that a `ByocPhoneNumber` has no field for: "
+        "`Erase` takes them away, `Keep` carries them over, with a finding.",
+    )
+
     @field_validator(*LISTS, mode="before", check_fields=False)
     @classmethod
     def _listed(cls, value: object) -> object:
@@ -190,6 +204,7 @@ class InstallationSettings(BaseModel):
             adoption_allowed=self.adoption is AdoptionPolicy.ALLOW,
             reservation_s=self.reservation_s,
             retained_at_most=at_most(self.retain),
+            keeps_unknown_fields=self.unknown_fields is UnknownFieldsPolicy.KEEP,
         )
 
 

@@ -38,11 +38,11 @@ from .engine.unreadable_objects import UnreadableObjects
 from .errors import CannotRun, NotLeading
 from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
+from .livekit_sip.endpoint import Endpoint, is_cloud
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.pacing import AdaptiveLimit
 from .livekit_sip.route import route_to
-from .livekit_sip.session import Endpoint, is_cloud
 from .mounted_key import MountedKey
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
@@ -158,7 +158,7 @@ async def engine_of(base: Foundation) -> Engine:
     def announce(reason: str, note: str) -> None:
         events.about_lease(settings.operator_namespace, settings.lease_name, reason, note)
 
-    cache, inventory = Cache(), Inventory(guard)
+    cache, inventory = Cache(), Inventory(guard, keeps=installation.keeps_unknown_fields)
     unreadable = UnreadableObjects(events, base.metrics.count_unreadable)
     ports = Ports(
         cache=cache,

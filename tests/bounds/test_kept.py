@@ -75,6 +75,8 @@ LARGEST_SPEC = SPEC | {
         "allowedCallers": ["+15550100001"] * 100,
         "headersToAttributes": TEXTS,
         "agentMetadata": TEXTS,
+        "attributes": TEXTS,
+        "room": {"metadata": WIDEST * 1024, "tags": TEXTS},
     },
     "outbound": {"headers": TEXTS},
 }

@@ -266,11 +266,11 @@ async def test_the_memory_of_gone_objects_is_given_back() -> None:
     for count in range(30):
         name = f"n{count}"
         world.api.apply(manifest(name, phoneNumber=f"+155501000{count:02}", annotations={"adopt": "ST_x" * 50}))
-        world.api.apply(manifest(f"twin{count}", phoneNumber=f"+155501000{count:02}"))
+        world.api.apply(manifest(f"claimant{count}", phoneNumber=f"+155501000{count:02}"))
     await world.elapse(90)
     for count in range(30):
         world.api.delete(NAMESPACE, f"n{count}")
-        world.api.delete(NAMESPACE, f"twin{count}")
+        world.api.delete(NAMESPACE, f"claimant{count}")
     await world.sweep()
     await world.sweep()
     reconciler = world.engine._reconciler

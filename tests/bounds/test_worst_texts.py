@@ -29,6 +29,7 @@ from byoc_operator.api.carriers import preset_for
 from byoc_operator.api.encoding import from_base64
 from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.api.resource import parse
+from byoc_operator.api.rule import Entries, Together
 from byoc_operator.api.rules import RULES
 from byoc_operator.api.validation import problems
 from byoc_operator.cluster.json_bounds import Bounds, decoded
@@ -92,6 +93,7 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:_EDGE": EDGES,
     "api.grammar:_USER_EDGE": EDGES,
     "api.grammar:COUNTRY": [again("A")],
+    "api.grammar:CODEC": [again("a", "!"), again("1", "!", "a/")],
     "api.grammar:DATA_KEY": [again("a.", "!"), again("a", "!")],
     "api.grammar:DNS_LABEL": LABELS,
     "api.grammar:DNS_SUBDOMAIN": LABELS,
@@ -103,6 +105,7 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:HOST_NAME": LABELS,
     "api.grammar:IPV4_AND_PORT": PORTS,
     "api.grammar:IPV6_AND_PORT": [again(":", "!", "["), again("a", "]", "["), again("a:", ":", "["), again("[:]:1")],
+    "api.grammar:NAME": EDGES,
     "api.grammar:PORT": PORTS,
     "api.grammar:USER_NAME": [*EDGES, again("a", ":")],
     "api.grammar:WITHOUT_CONTROLS": EDGES,
@@ -115,6 +118,7 @@ WORST: dict[str, list[Text]] = {
     "core.credentials:_SURROGATES": [again("a"), again("\ufffd")],
     "core.credentials:_NOT_IN_USERNAME": [again("a"), again("'")],
     "api.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
+    "api.room_rules:_LIVEKITS_ATTRIBUTE": [again("sip"), again("sip.")],
     "core.matching:_IGNORED_IN_ADDRESSES": [again("a"), again(":"), again(":/")],
     "core.matching:_LENGTH": [again("1")],
     "core.orphans:_ID": [again("A", "", "ST_"), again("ST_"), again("SDR_")],
@@ -309,8 +313,8 @@ def spec_of(text: str) -> object:
 def rules_of(text: str) -> object:
     """Each rule on its own: in the reconcile a size that is wrong hides them."""
     for rule in RULES:
-        if rule.holds is not None and rule.node.rpartition(".")[2] not in ("", "inbound", "headers"):
-            value: Any = {text: text} if rule.node.endswith(("headersToAttributes", "agentMetadata")) else text
+        if rule.holds is not None and not isinstance(rule.form, Together):
+            value: Any = {text: text} if isinstance(rule.form, Entries) else text
             if not rule.holds(value):
                 rule.hint(value)
     return None

@@ -15,9 +15,9 @@ from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk
 from byoc_operator.errors import Stalled
 from byoc_operator.livekit_sip.client import LiveKitClient
+from byoc_operator.livekit_sip.endpoint import Endpoint
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.gateway import SipGateway
-from byoc_operator.livekit_sip.session import Endpoint
 from contract.clusters import Cluster, FakeSide, real_side
 from testbed.bed import Bed
 

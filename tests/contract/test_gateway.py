@@ -9,7 +9,7 @@ from livekit.api import LiveKitAPI, ServerError
 from livekit.protocol.sip import CreateSIPDispatchRuleRequest, SIPDispatchRule, SIPDispatchRuleIndividual
 
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject
-from byoc_operator.errors import Conflict, Gone, Stalled
+from byoc_operator.errors import Gone, Occupied, Stalled
 from byoc_operator.livekit_sip.gateway import SipGateway
 
 _Object = TypeVar("_Object", bound=SipObject)
@@ -47,7 +47,13 @@ def full_outbound(number: str, mask: Mask) -> OutboundTrunk:
         username=mask("user"),
         password=mask("pass word"),
         headers={"X-Telnyx-Username": mask("user"), "X-Team": "voice"},
+        headers_to_attributes={"X-Call-Ref": "carrierCallId"},
+        attributes_to_headers={"outcome": "X-Outcome"},
+        include_headers="XHeaders",
         media_encryption="Required",
+        codecs=("PCMU", "opus/48000"),
+        only_listed_codecs=True,
+        media_timeout_s=30,
         from_host="voice.example.com",
         destination_country="us",
     )
@@ -62,10 +68,18 @@ def full_inbound(number: str, mask: Mask) -> InboundTrunk:
         username=mask("user"),
         password=mask("pass word"),
         headers_to_attributes={"X-Call": "call"},
+        attributes_to_headers={"outcome": "X-Outcome"},
+        include_headers="All",
+        response_headers={"X-Answered-By": "agent"},
+        realm="sip.example.com",
+        ringing_status=480,
         ringing_timeout_s=60,
         max_call_duration_s=3600,
         noise_cancellation=True,
         media_encryption="Allowed",
+        codecs=("G722",),
+        only_listed_codecs=True,
+        media_timeout_s=600,
     )
 
 
@@ -96,6 +110,32 @@ async def test_a_rule_comes_back_as_it_was_sent(gateway: SipGateway) -> None:
     made = await gateway.create(sent)
     assert made == sent
     assert by_id(await gateway.list_all(DispatchRule), made.id) == sent
+
+
+def full_rule(*trunk_ids: str) -> DispatchRule:
+    return rule(
+        *trunk_ids,
+        additional_agents=("agent_notes", "agent_quality"),
+        attributes={"queue": "support", "größe": "8"},
+        hide_caller_number=True,
+        empty_timeout_s=30,
+        departure_timeout_s=5,
+        max_participants=3,
+        room_metadata='{"tenant": "acme"}',
+        room_tags={"team": "support"},
+    )
+
+
+async def test_a_rule_with_every_setting_comes_back_as_it_was_sent(gateway: SipGateway) -> None:
+    made = await gateway.create(full_rule("ST_nowhere"))
+    assert made == full_rule("ST_nowhere")
+    assert by_id(await gateway.list_all(DispatchRule), made.id) == full_rule("ST_nowhere")
+
+
+async def test_a_replace_clears_the_settings_of_a_rule(gateway: SipGateway) -> None:
+    made = await gateway.create(full_rule("ST_nowhere"))
+    await gateway.replace(rule("ST_nowhere", id=made.id))
+    assert by_id(await gateway.list_all(DispatchRule), made.id) == rule("ST_nowhere")
 
 
 async def test_ids_are_made_by_the_server(gateway: SipGateway, number: str) -> None:
@@ -138,14 +178,14 @@ async def test_a_credential_known_by_digest_only_cannot_be_written(
 
 async def test_a_second_inbound_trunk_with_the_number_is_refused(gateway: SipGateway, number: str) -> None:
     first = await gateway.create(inbound(number))
-    with pytest.raises(Conflict, match=f"NumberConflict: .*{first.id}"):
+    with pytest.raises(Occupied, match=f"NumberConflict: .*{first.id}"):
         await gateway.create(inbound(number))
 
 
 async def test_inbound_numbers_are_compared_normalised(gateway: SipGateway, number: str) -> None:
     await gateway.create(inbound(number))
     spelled = f"{number[1:2]} ({number[2:5]}) {number[5:]}"
-    with pytest.raises(Conflict):
+    with pytest.raises(Occupied):
         await gateway.create(inbound(spelled))
 
 
@@ -153,7 +193,7 @@ async def test_inbound_trunks_for_different_callers_may_share_a_number(gateway: 
     await gateway.create(inbound(number, allowed_numbers=("+15550000001",)))
     await gateway.create(inbound(number, allowed_numbers=("+15550000002",)))
     await gateway.create(inbound(number))
-    with pytest.raises(Conflict):
+    with pytest.raises(Occupied):
         await gateway.create(inbound(number, allowed_numbers=("+15550000002", "+15550000003")))
 
 
@@ -177,7 +217,7 @@ async def test_a_trunk_open_to_everybody_is_rejected(gateway: SipGateway) -> Non
 async def test_a_second_rule_for_a_trunk_is_refused(gateway: SipGateway, number: str) -> None:
     trunk = await gateway.create(inbound(number))
     first = await gateway.create(rule(trunk.id))
-    with pytest.raises(Conflict, match=f"NumberConflict: .*{first.id}"):
+    with pytest.raises(Occupied, match=f"NumberConflict: .*{first.id}"):
         await gateway.create(rule(trunk.id, name="second"))
 
 
@@ -185,7 +225,7 @@ async def test_conflicting_rules_of_others_do_not_block_ours(gateway: SipGateway
     await make_conflicting_pair(gateway, number)
     ours = await gateway.create(rule(f"ST_ours_{number}"))
     assert by_id(await gateway.list_all(DispatchRule), ours.id) == ours
-    with pytest.raises(Conflict):
+    with pytest.raises(Occupied):
         await gateway.create(rule(f"ST_ours_{number}"))
 
 

@@ -10,9 +10,9 @@ from byoc_operator.cli.agent_ring import ring_agent
 from byoc_operator.cli.outside import Outside
 from byoc_operator.diagnosis.check import State
 from byoc_operator.errors import Stalled
+from byoc_operator.livekit_sip.endpoint import Endpoint
 from byoc_operator.livekit_sip.room_port import AgentRequest, NotConnected, PhoneCall
 from byoc_operator.livekit_sip.rooms import RoomClient
-from byoc_operator.livekit_sip.session import Endpoint
 from testbed.agent_worker import Worker, working
 from testbed.livekit_parts import LiveKit
 

@@ -19,13 +19,13 @@ from strategies import INSTALLATION, MASK, PHONE, QUICK
 OPEN = replace(INSTALLATION, adoption_allowed=True)
 OWN = Owner("cluster-a", "voice", "main")
 FREE = (None, Owner("cluster-a", "voice", "gone"), Owner("cluster-old", "voice", "gone"))
-TWIN = Owner("cluster-z", "voice", "main")
+FOREIGN = Owner("cluster-z", "voice", "main")
 OWNERS = (
     *FREE,
     OWN,
     Owner("cluster-a", "voice", "living"),
     Owner("cluster-a", "other", "gone"),
-    TWIN,
+    FOREIGN,
 )
 OUTBOUND, INBOUND, RULES = ("ST_o1", "ST_o2", "ST_o3"), ("ST_i1", "ST_i2"), ("SDR_r1", "SDR_r2")
 numbers = st.sampled_from([(PHONE,), (PHONE,), (PHONE,), (PHONE, "+15550100000"), ("+15550100000",), ()])
@@ -71,7 +71,7 @@ def judged(phone: PhoneNumber, by_id: dict[str, SipObject]) -> tuple[Owned, Adop
         each
         for each in by_id.values()
         if not isinstance(each, DispatchRule) and PHONE in each.numbers and each.id not in ours
-        if isinstance(each, InboundTrunk) or owner_of(each) == TWIN
+        if isinstance(each, InboundTrunk) or owner_of(each) == FOREIGN
     )
     return owned, adoption, assess(Situation(phone, owned, foreign, adoption=adoption), OPEN, MASK, 0.0)
 

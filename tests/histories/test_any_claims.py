@@ -11,13 +11,13 @@ from byoc_operator.core.ownership import owner_of
 from byoc_operator.core.trunk import DispatchRule
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PHONE, SWEEP_S, manifest
-from rivals import ELSEWHERE, RESERVED_S, RIVAL, RIVAL_SPEC, Rivals, asks, namespaces_with, of
+from two_claims import CLAIMANT, CLAIMANT_SPEC, ELSEWHERE, RESERVED_S, TwoClaims, asks, namespaces_with, of
 from virtual_time import in_virtual_time
 
 DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
-TWIN = "twin"
-OBJECTS = {"mine": (NAMESPACE, NAME), "my twin": (NAMESPACE, TWIN), "theirs": (ELSEWHERE, RIVAL)}
-Act = Callable[[Rivals], Any]
+SECOND = "second"
+OBJECTS = {"mine": (NAMESPACE, NAME), "my second": (NAMESPACE, SECOND), "theirs": (ELSEWHERE, CLAIMANT)}
+Act = Callable[[TwoClaims], Any]
 
 
 def _there(at: tuple[str, str], act: Act) -> Act:
@@ -25,7 +25,7 @@ def _there(at: tuple[str, str], act: Act) -> Act:
 
 
 def _apply(at: tuple[str, str], **changes: Any) -> Act:
-    spec = RIVAL_SPEC if at[0] == ELSEWHERE else {}
+    spec = CLAIMANT_SPEC if at[0] == ELSEWHERE else {}
     return lambda world: world.api.apply(of(at[0], manifest(at[1], **{**spec, **changes})))
 
 
@@ -44,24 +44,24 @@ def _delete(at: tuple[str, str]) -> Act:
 def _lose(at: tuple[str, str]) -> Act:
     """Without its finalizer the object goes at once, and its LiveKit objects stay."""
 
-    def act(world: Rivals) -> None:
+    def act(world: TwoClaims) -> None:
         world.api.strip_finalizer(*at)
         _delete(at)(world)
 
     return _there(at, act)
 
 
-def _flush(world: Rivals) -> None:
+def _flush(world: TwoClaims) -> None:
     """LiveKit loses all its objects."""
     for each in world.livekit.objects():
         world.livekit.drop(each.id)
 
 
-def _down(world: Rivals) -> None:
+def _down(world: TwoClaims) -> None:
     world.livekit.always = DOWN
 
 
-def _up(world: Rivals) -> None:
+def _up(world: TwoClaims) -> None:
     world.livekit.always = None
 
 
@@ -105,7 +105,7 @@ def test_nobody_gets_a_number_that_another_namespace_had_before_it_let_go_for_go
 
 @in_virtual_time
 async def _played(history: list[tuple[str, float]]) -> None:
-    world = await Rivals.begun()
+    world = await TwoClaims.begun()
     _apply(OBJECTS["mine"])(world)
     await world.settle()
     _apply(OBJECTS["theirs"])(world)
@@ -123,7 +123,7 @@ async def _played(history: list[tuple[str, float]]) -> None:
     await _rest(world)
 
 
-async def _rest(world: Rivals) -> None:
+async def _rest(world: TwoClaims) -> None:
     """LiveKit answers, a reservation passes, and everything must hold."""
     _up(world)
     await world.elapse(RESERVED_S + 2.5 * SWEEP_S)
@@ -135,7 +135,7 @@ async def _rest(world: Rivals) -> None:
     assert (world.api_writes(), world.livekit_writes()) == ([], [])
 
 
-def _settled(world: Rivals) -> None:
+def _settled(world: TwoClaims) -> None:
     """`NumberClaimed` means no LiveKit objects; two namespaces never both have a trunk of the number."""
     assert len(namespaces_with(world.livekit.objects())) <= 1
     if world.livekit.always is not None:
@@ -148,7 +148,7 @@ def _settled(world: Rivals) -> None:
             assert (metadata["namespace"], metadata["name"]) not in marked
 
 
-def _judge(world: Rivals) -> None:
+def _judge(world: TwoClaims) -> None:
     """A claimant has the number, unless a holder that does not claim it keeps it, or a gone object left trunks."""
     reasons = {_key(raw): _reason(raw) for raw in world.api.numbers()}
     asking = [_key(raw) for raw in world.api.numbers() if asks(raw)]

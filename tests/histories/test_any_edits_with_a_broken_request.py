@@ -13,7 +13,7 @@ from byoc_operator.core.trunk import InboundTrunk, OutboundTrunk
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, SWEEP_S, USER, World, manifest
 from virtual_time import in_virtual_time
 
-TWIN = "twin"
+SECOND = "second"
 FOREIGN = OutboundTrunk("theirs", "{}", "sip.example.net", "TCP", (PHONE,), id="ST_foreign_out")
 FOREIGN_IN = InboundTrunk("theirs", "{}", ("+15550109999",), id="ST_foreign_in")
 
@@ -44,7 +44,7 @@ def _wipe(world: World) -> None:
 
 ACTIONS: dict[str, Callable[[World], Any]] = {
     "apply": lambda world: world.api.apply(manifest()),
-    "apply twin": lambda world: world.api.apply(manifest(TWIN)),
+    "apply second": lambda world: world.api.apply(manifest(SECOND)),
     "move": _if_there(NAME, lambda world: world.api.edit(NAMESPACE, NAME, terminationUri="sip2.example.com")),
     "move back": _if_there(NAME, lambda world: world.api.edit(NAMESPACE, NAME, terminationUri="sip.example.com")),
     "no agent": _if_there(NAME, lambda world: world.api.edit(NAMESPACE, NAME, inboundAgentId=None)),
@@ -54,7 +54,7 @@ ACTIONS: dict[str, Callable[[World], Any]] = {
     "pause": _if_there(NAME, lambda world: world.api.annotate(NAMESPACE, NAME, paused="true")),
     "go on": _if_there(NAME, lambda world: world.api.annotate(NAMESPACE, NAME, paused=None)),
     "delete": _if_there(NAME, lambda world: world.api.delete(NAMESPACE, NAME)),
-    "delete twin": _if_there(TWIN, lambda world: world.api.delete(NAMESPACE, TWIN)),
+    "delete second": _if_there(SECOND, lambda world: world.api.delete(NAMESPACE, SECOND)),
     "wipe the status": _if_there(NAME, _wipe),
     "bad password": lambda world: world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": "x\n"}),
     "good password": lambda world: world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD}),

@@ -22,12 +22,10 @@ from byoc_operator.livekit_sip.faults import Hang
 from operated import LEASE, NAME, NAMESPACE, PASSWORD, PHONE, SWEEP_S, SYSTEM, USER, World, candidate, manifest
 from virtual_time import VirtualTimeLoop, in_virtual_time
 
-TWIN, OTHER = "twin", "other"
-PHONES = {NAME: PHONE, TWIN: PHONE, OTHER: "+15550100001"}
+SECOND, OTHER = "second", "other"
+PHONES = {NAME: PHONE, SECOND: PHONE, OTHER: "+15550100001"}
 NEW_PASSWORD = "another-secret-text"
-DOWN = Unavailable(
-    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
-)
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL.")
 WRONG_KEY = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
 FOREIGN_OUT = OutboundTrunk("theirs", "{}", "sip.example.net", "TCP", (PHONE,), id="ST_foreign_out")
 FOREIGN_IN = InboundTrunk("theirs", "{}", ("+15550109999",), id="ST_foreign_in")

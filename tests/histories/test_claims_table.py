@@ -11,12 +11,12 @@ from byoc_operator.api.conditions import Reason
 from byoc_operator.engine.in_steps import STEPS
 from byoc_operator.errors import Unavailable
 from operated import NAME, NAMESPACE, PHONE, World, manifest
-from rivals import ELSEWHERE, RESERVED_S, RIVAL, Rivals, namespaces_with, rival
+from two_claims import CLAIMANT, ELSEWHERE, RESERVED_S, TwoClaims, claimant, namespaces_with
 from virtual_time import in_virtual_time
 
 SYNCED = ("True", "Synced")
 DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
-Step = Callable[[Rivals], Any]
+Step = Callable[[TwoClaims], Any]
 
 
 def edit(**fields: Any) -> Step:
@@ -39,51 +39,51 @@ def wait(seconds: float) -> Step:
     return lambda world: world.elapse(seconds)
 
 
-def strip(world: Rivals) -> None:
+def strip(world: TwoClaims) -> None:
     """Remove the finalizer and delete the object: its LiveKit objects stay."""
     world.api.strip_finalizer(NAMESPACE, NAME)
     world.api.delete(NAMESPACE, NAME)
 
 
-def flush(world: Rivals) -> None:
+def flush(world: TwoClaims) -> None:
     """LiveKit loses all its objects."""
     for each in world.livekit.objects():
         world.livekit.drop(each.id)
 
 
-def wipe(world: Rivals) -> None:
+def wipe(world: TwoClaims) -> None:
     """Every status is emptied, as by a restore."""
     world.api.wipe_status(NAMESPACE, NAME)
 
 
-async def crash(world: Rivals) -> None:
+async def crash(world: TwoClaims) -> None:
     await world.crash()
 
 
-async def start(world: Rivals) -> None:
+async def start(world: TwoClaims) -> None:
     await world.start()
 
 
-async def restart(world: Rivals) -> None:
+async def restart(world: TwoClaims) -> None:
     await world.restart()
 
 
-def down(world: Rivals) -> None:
+def down(world: TwoClaims) -> None:
     world.livekit.always = DOWN
 
 
-def up(world: Rivals) -> None:
+def up(world: TwoClaims) -> None:
     world.livekit.always = None
 
 
-async def sweep(world: Rivals) -> None:
+async def sweep(world: TwoClaims) -> None:
     await world.sweep()
 
 
 def installation(**changes: Any) -> Step:
     """A restart with other settings."""
 
-    async def act(world: Rivals) -> None:
+    async def act(world: TwoClaims) -> None:
         await world.crash()
         world.installation = replace(world.installation, **changes)
         await world.start()
@@ -91,16 +91,16 @@ def installation(**changes: Any) -> Step:
     return act
 
 
-def deaf(world: Rivals) -> None:
+def deaf(world: TwoClaims) -> None:
     """The watch breaks, and does not report later changes."""
     world.api.watch_numbers.clear()
 
 
-def hears(world: Rivals) -> None:
+def hears(world: TwoClaims) -> None:
     world.api.watch_numbers.append(world.engine.intake.number_event)
 
 
-def move(world: Rivals) -> None:
+def move(world: TwoClaims) -> None:
     """Helm renames: the new object comes first."""
     world.api.apply(manifest("renamed"))
     world.api.delete(NAMESPACE, NAME)
@@ -119,12 +119,12 @@ COMES_BACK: dict[str, tuple[Step, ...]] = {
     "an invalid spec and back": (edit(terminationUri="sip:x"), sweep, edit(terminationUri="sip.example.com")),
     "invalid over a restart": (edit(terminationUri="sip:x"), restart, sweep, edit(terminationUri="sip.example.com")),
     "its host is allowed no longer, and again": (
-        installation(termination_hosts=("rival.example",)),
+        installation(termination_hosts=("claimant.example",)),
         sweep,
         installation(termination_hosts=()),
     ),
     "its host is allowed no longer, its outbound trunk goes, and it is allowed again": (
-        installation(termination_hosts=("rival.example",), removes_refused=True),
+        installation(termination_hosts=("claimant.example",), removes_refused=True),
         sweep,
         installation(termination_hosts=()),
     ),
@@ -138,7 +138,7 @@ COMES_BACK: dict[str, tuple[Step, ...]] = {
     "made anew as Observe, then Manage": (delete(), wait(9), apply(managementPolicy="Observe"), wait(9), MANAGE),
     "made anew under another name": (delete(), wait(20), apply("renamed")),
     "renamed, the new one first": (move,),
-    "its twin in the namespace takes over": (apply("twin"), delete()),
+    "a second object in the namespace takes over": (apply("second"), delete()),
     "Retain, deleted, made anew": (RETAIN, delete(), wait(5), apply()),
     "Retain, made anew much later": (RETAIN, delete(), wait(3 * RESERVED_S), apply()),
     "Retain, made anew after a restart": (RETAIN, delete(), restart, wait(2 * RESERVED_S), restart, apply()),
@@ -187,55 +187,55 @@ COMES_BACK: dict[str, tuple[Step, ...]] = {
 }
 
 
-async def waits_from_later(world: Rivals) -> None:
+async def waits_from_later(world: TwoClaims) -> None:
     """The ordinary claimant: made after the holder."""
     world.api.apply(manifest())
     await world.settle()
     await world.elapse(5)
-    world.api.apply(rival())
+    world.api.apply(claimant())
 
 
-async def wants_to_call_only(world: Rivals) -> None:
+async def wants_to_call_only(world: TwoClaims) -> None:
     """A claimant without an inbound agent: a foreign inbound trunk does not block it."""
     world.api.apply(manifest())
     await world.settle()
     await world.elapse(5)
-    world.api.apply(rival(inboundAgentId=None))
+    world.api.apply(claimant(inboundAgentId=None))
 
 
-async def sleeps_observing(world: Rivals) -> None:
+async def sleeps_observing(world: TwoClaims) -> None:
     """An older one, which observed until now."""
-    world.api.apply(rival(managementPolicy="Observe"))
+    world.api.apply(claimant(managementPolicy="Observe"))
     await world.elapse(5)
     world.api.apply(manifest())
     await world.elapse(5)
-    world.api.edit(ELSEWHERE, RIVAL, managementPolicy="Manage")
+    world.api.edit(ELSEWHERE, CLAIMANT, managementPolicy="Manage")
 
 
-async def sleeps_paused(world: Rivals) -> None:
+async def sleeps_paused(world: TwoClaims) -> None:
     """An older one, which was paused until now."""
-    world.api.apply(rival(annotations={"paused": "true"}))
+    world.api.apply(claimant(annotations={"paused": "true"}))
     await world.elapse(5)
     world.api.apply(manifest())
     await world.elapse(5)
-    world.api.annotate(ELSEWHERE, RIVAL, paused=None)
+    world.api.annotate(ELSEWHERE, CLAIMANT, paused=None)
 
 
-WAITERS: dict[str, Callable[[Rivals], Awaitable[None]]] = {
+WAITERS: dict[str, Callable[[TwoClaims], Awaitable[None]]] = {
     each.__name__: each for each in (waits_from_later, wants_to_call_only, sleeps_observing, sleeps_paused)
 }
 
 
-async def begun(waiter: str) -> Rivals:
-    world = await Rivals.begun()
+async def begun(waiter: str) -> TwoClaims:
+    world = await TwoClaims.begun()
     await WAITERS[waiter](world)
     await world.settle()
-    assert (world.ready(), world.told_rival()[0]) == (SYNCED, "NumberClaimed")
-    world.rival_has_nothing()
+    assert (world.ready(), world.told_claimant()[0]) == (SYNCED, "NumberClaimed")
+    world.claimant_has_nothing()
     return world
 
 
-async def played(world: Rivals, steps: tuple[Step, ...]) -> None:
+async def played(world: TwoClaims, steps: tuple[Step, ...]) -> None:
     for step in steps:
         done = step(world)
         if asyncio.iscoroutine(done):
@@ -260,8 +260,8 @@ async def _comes_back(steps: tuple[Step, ...], waiter: str) -> None:
     (name,) = [raw["metadata"]["name"] for raw in world.api.numbers() if raw["metadata"]["namespace"] == NAMESPACE]
     assert world.ready(name) == SYNCED
     assert namespaces_with(world.livekit.objects()) == {NAMESPACE}
-    assert world.told_rival()[0] == "NumberClaimed"
-    world.rival_has_nothing()
+    assert world.told_claimant()[0] == "NumberClaimed"
+    world.claimant_has_nothing()
     world.forget_counts()
     await world.sweep()
     assert (world.api_writes(), world.livekit_writes()) == ([], [])
@@ -287,13 +287,13 @@ def test_whoever_waits_has_the_number_once_the_reservation_is_over(steps: tuple[
 async def _goes(steps: tuple[Step, ...], waiter: str) -> None:
     world = await begun(waiter)
     await played(world, steps)
-    world.rival_has_nothing()
-    reason, message = world.told_rival()
+    world.claimant_has_nothing()
+    reason, message = world.told_claimant()
     assert reason == "NumberClaimed"
     assert "reserved for a while" in message
     assert NAMESPACE not in message
     await world.elapse(RESERVED_S + 10)
-    assert world.told_rival()[0] == "Synced"
+    assert world.told_claimant()[0] == "Synced"
     assert namespaces_with(world.livekit.objects()) == {ELSEWHERE}
 
 
@@ -319,21 +319,21 @@ async def _kept(steps: tuple[Step, ...], waiter: str) -> None:
     await played(world, steps)
     await world.elapse(3 * RESERVED_S)
     kept = [each.id for each in world.livekit.objects() if each.id.startswith("ST_")]
-    reason, message = world.told_rival()
+    reason, message = world.told_claimant()
     assert reason == "NumberClaimed"
     assert all(each in message for each in kept)
     assert "kubectl byoc release" in message
     assert NAMESPACE not in message
-    world.rival_has_nothing()
-    world.api.delete(ELSEWHERE, RIVAL)  # a new object finds the same
+    world.claimant_has_nothing()
+    world.api.delete(ELSEWHERE, CLAIMANT)  # a new object finds the same
     await world.settle()
-    world.api.apply(rival())
+    world.api.apply(claimant())
     await world.elapse(30)
-    assert world.told_rival()[0] == "NumberClaimed"
-    world.rival_has_nothing()
+    assert world.told_claimant()[0] == "NumberClaimed"
+    world.claimant_has_nothing()
     flush(world)
     await world.elapse(3 * RESERVED_S)
-    assert world.told_rival()[0] == "Synced"
+    assert world.told_claimant()[0] == "Synced"
 
 
 # The same namespace
@@ -342,17 +342,17 @@ async def _kept(steps: tuple[Step, ...], waiter: str) -> None:
 @in_virtual_time
 async def test_without_a_reservation_whoever_waits_takes_over_at_once() -> None:
     world = World()
-    world = await Rivals.begun(installation=replace(world.installation, reservation_s=0.0))
+    world = await TwoClaims.begun(installation=replace(world.installation, reservation_s=0.0))
     await waits_from_later(world)
     await world.settle()
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
-    assert world.told_rival()[0] == "Synced"
+    assert world.told_claimant()[0] == "Synced"
 
 
 @in_virtual_time
 async def test_a_new_number_waits_for_nobody_after_a_restart() -> None:
-    world = await Rivals.begun()
+    world = await TwoClaims.begun()
     await world.restart()
     await world.apply()
     assert world.ready() == SYNCED
@@ -361,23 +361,23 @@ async def test_a_new_number_waits_for_nobody_after_a_restart() -> None:
 @in_virtual_time
 async def test_two_that_fall_asleep_and_wake_up_keep_their_order() -> None:
     """The age counts from the first claim: an object that observed for years is the younger claimant."""
-    world = await Rivals.begun()
-    world.api.apply(rival(managementPolicy="Observe"))
+    world = await TwoClaims.begun()
+    world.api.apply(claimant(managementPolicy="Observe"))
     await world.elapse(50)
     missing = {"sipPasswordSecretRef": {"name": "not-yet", "key": "password"}, "inboundAgentId": None}
     world.api.apply(manifest("a", **missing))  # holds the number, and has nothing in LiveKit yet
     await world.elapse(50)
-    world.api.edit(ELSEWHERE, RIVAL, managementPolicy="Manage")
+    world.api.edit(ELSEWHERE, CLAIMANT, managementPolicy="Manage")
     await world.elapse(50)
-    assert (world.ready("a"), world.told_rival()[0]) == (("False", "SecretNotFound"), "NumberClaimed")
+    assert (world.ready("a"), world.told_claimant()[0]) == (("False", "SecretNotFound"), "NumberClaimed")
     await world.restart()
     await world.sweep()
-    assert (world.ready("a"), world.told_rival()[0]) == (("False", "SecretNotFound"), "NumberClaimed")
+    assert (world.ready("a"), world.told_claimant()[0]) == (("False", "SecretNotFound"), "NumberClaimed")
 
 
 @in_virtual_time
 async def test_a_foreign_trunk_that_goes_leaves_the_number_to_its_first_claimant() -> None:
-    world = await Rivals.begun()
+    world = await TwoClaims.begun()
     await waits_from_later(world)
     for each in world.livekit.objects():
         if hasattr(each, "metadata"):
@@ -386,11 +386,11 @@ async def test_a_foreign_trunk_that_goes_leaves_the_number_to_its_first_claimant
     world.api.wipe_status(NAMESPACE, NAME)
     await world.start()
     await world.sweep()
-    assert (world.ready(), world.told_rival()[0]) == (("False", "NumberConflict"), "NumberClaimed")
+    assert (world.ready(), world.told_claimant()[0]) == (("False", "NumberConflict"), "NumberClaimed")
     assert world.ids()[:2] == ("", "")
     flush(world)
     await world.sweep()
-    assert (world.ready(), world.told_rival()[0]) == (SYNCED, "NumberClaimed")
+    assert (world.ready(), world.told_claimant()[0]) == (SYNCED, "NumberClaimed")
     assert PHONE in world.outbound()[0].numbers
 
 

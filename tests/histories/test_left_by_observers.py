@@ -88,12 +88,12 @@ async def test_what_observe_left_keeps_its_number_is_counted_and_can_be_released
     await world.sweep()
     await world.sweep()
     assert (world.engine.orphans.retained_count, world.engine.orphans.count) == (1, 0)
-    await world.apply("rival")
-    assert world.ready("rival") == ("False", "NumberClaimed")
-    assert "left on purpose (Observe" in world.message("rival")
+    await world.apply("claimant")
+    assert world.ready("claimant") == ("False", "NumberClaimed")
+    assert "left on purpose (Observe" in world.message("claimant")
     world.engine.releases.asked(",".join(each.id for each in world.outbound() + world.inbound()))
     await world.elapse(30)
-    assert world.ready("rival") == SYNCED
+    assert world.ready("claimant") == SYNCED
 
 
 @in_virtual_time

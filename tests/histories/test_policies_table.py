@@ -20,9 +20,7 @@ from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest
 from virtual_time import in_virtual_time
 
 FINALIZER = "byoc.talkifai.dev/finalizer"
-DOWN = Unavailable(
-    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
-)
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL.")
 EVERYTHING = frozenset(Kind)
 INBOUND_SIDE = frozenset({Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE})
 TRUNKS = frozenset({Kind.INBOUND_TRUNK, Kind.OUTBOUND_TRUNK})

@@ -11,7 +11,7 @@ from leaving import DELETE, MANAGE, OBSERVE, REPORT, Step, away, edit, left, pla
 from operated import NAME, NAMESPACE, World
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached; the operator tries again by itself.")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
 
 
 def annotate(**wishes: str | None) -> Step:

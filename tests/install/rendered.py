@@ -36,6 +36,7 @@ EVERYTHING: Json = {
     "terminationHosts": [".twilio.com", "sip.telnyx.com"],
     "refusedHosts": "Remove",
     "adoption": "Allow",
+    "unknownFields": "Keep",
     "orphans": "Delete",
     "retain": 20,
     "numberReservationSeconds": 60,

@@ -260,7 +260,7 @@ def test_what_an_alert_says_holds_its_values(tmp_path: Path) -> None:
             "description": "3 numbers have had the reason NumberClaimed for 15 minutes. `kubectl get bpn -A` "
             "shows which, "
             "and their Ready condition what to do.",
-            "runbook_url": f"{RUNBOOKS}#byocnumbersstalled",
+            "runbook": f"{RUNBOOKS}#byocnumbersstalled",
         },
     }
     test = {"interval": "1m", "input_series": _inputs(case.series)}

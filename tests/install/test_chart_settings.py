@@ -36,6 +36,7 @@ def test_every_value_reaches_its_setting() -> None:
         "termination_hosts": (".twilio.com", "sip.telnyx.com"),
         "refused_hosts": "Remove",
         "adoption": "Allow",
+        "unknown_fields": "Keep",
         "orphans": "Delete",
         "retain": 20,
         "reservation_s": 60.0,

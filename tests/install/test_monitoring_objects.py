@@ -7,6 +7,7 @@ import pytest
 
 from byoc_operator.api.conditions import REMEDIES
 from byoc_operator.generate.alerts import ALERTS, groups
+from byoc_operator.generate.alerts import RUNBOOKS as PAGE
 from byoc_operator.generate.dashboard import DATA_KEY, PANELS, dashboard
 from byoc_operator.telemetry.table import BY_NAME
 from install.rendered import DEFAULTS, EVERYTHING, NAME, Json
@@ -29,8 +30,13 @@ def test_nothing_of_it_is_there_unless_wanted() -> None:
 
 def test_the_rules_are_the_alerts_with_the_links_of_the_values() -> None:
     rule = rendered(EVERYTHING, "PrometheusRule")
-    assert rule["spec"] == groups("https://git.example/r.md")
+    assert rule["spec"] == groups("https://git.example/r.md", "runbook_url")
     assert rule["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_without_a_url_the_alerts_have_no_link() -> None:
+    rule = rendered({**DEFAULTS, "metrics": {"prometheusRule": {"enabled": True}}}, "PrometheusRule")
+    assert rule["spec"] == groups(PAGE, "runbook")
 
 
 def test_scraping_is_as_the_values_say() -> None:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def installed(bed: Bed) -> Bed:
     """The bed with everything of deploy/base."""
-    bed.kubectl("apply", "-k", str(ROOT / "deploy/base"))
+    bed.kubectl("apply", "-k", str(ROOT / "deploy/base"), timeout_s=120)
     bed.wait_for_crd()
     return bed
 

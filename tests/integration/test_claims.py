@@ -53,18 +53,18 @@ def test_a_holder_in_another_namespace_is_not_named(scene: Scene) -> None:
         scene.bed.kubectl("delete", "namespace", other, "--wait=false")
 
 
-def test_twins_made_in_the_same_second_do_not_block_each_other(scene: Scene) -> None:
+def test_claimants_made_in_the_same_second_do_not_block_each_other(scene: Scene) -> None:
     phones = [fresh_number() for _ in range(5)]
     items = [
         manifest(f"{name}{index}", scene.namespace, {**BASE, "phoneNumber": phone})
-        for name in ("twin", "other")
+        for name in ("claimant", "other")
         for index, phone in enumerate(phones)
     ]
     scene.kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
 
     def settled() -> bool:
         reasons = {number["metadata"]["name"]: condition(number)["reason"] for number in scene.all()}
-        pairs = [{reasons[f"twin{index}"], reasons[f"other{index}"]} for index in range(5)]
+        pairs = [{reasons[f"claimant{index}"], reasons[f"other{index}"]} for index in range(5)]
         return pairs == [{"Synced", "NumberClaimed"}] * 5
 
     scene.until(settled, "of each pair one has the number")

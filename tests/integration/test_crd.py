@@ -72,6 +72,13 @@ def _largest(letter: str, char: str, address: str) -> dict[str, Any]:
         "authentication": "Digest",
         "headersToAttributes": dict.fromkeys(names, char * 1024),
         "agentMetadata": dict.fromkeys((name[:253] for name in names), char * 1024),
+        "additionalAgentIds": [f"{index}" + "é" * 127 for index in range(8)],
+        "attributes": dict.fromkeys((name[:253] for name in names), char * 1024),
+        "room": {
+            "prefix": "é" * 64,
+            "metadata": char * 1024,
+            "tags": dict.fromkeys((name[:253] for name in names), char * 1024),
+        },
     }
     return {
         "phoneNumber": "+123456789012345",
@@ -117,7 +124,12 @@ def test_a_new_object_has_defaults_and_a_status_that_is_not_healthy(crd: Bed, na
         **BASE,
         "transport": "TLS",
         "mediaEncryption": "Required",
-        "inbound": {"allowAnyAddress": False, "authentication": "None", "noiseCancellation": False},
+        "inbound": {
+            "allowAnyAddress": False,
+            "authentication": "None",
+            "noiseCancellation": False,
+            "hideCallerNumber": False,
+        },
         "sipPasswordSecretRef": {"name": "s", "key": "password"},
         "managementPolicy": "Manage",
         "deletionPolicy": "Delete",

@@ -16,7 +16,6 @@ import yaml
 from kubernetes.client import CustomObjectsApi
 from kubernetes.config import new_client_from_config
 from livekit import api
-from livekit.protocol.agent_dispatch import CreateAgentDispatchRequest
 from livekit.protocol.room import ListRoomsRequest
 from livekit.protocol.sip import CreateSIPParticipantRequest
 
@@ -154,7 +153,8 @@ def test_the_example_reads_trunk_and_agent_and_would_send_the_right_requests(
         participant_identity=f"sip_{_TO}",
         wait_until_answered=True,
     )
-    assert json.loads(call.agent.metadata) == {
+    (agent,) = call.room.agents
+    assert json.loads(agent.metadata) == {
         "agentId": "agent_sales",
         "phoneNumber": phone,
         "direction": "outbound",
@@ -162,8 +162,7 @@ def test_the_example_reads_trunk_and_agent_and_would_send_the_right_requests(
         "name": "a",
         "to": _TO,
     }
-    call.agent.metadata = ""
-    assert call.agent == CreateAgentDispatchRequest(agent_name="agent_sales", room=room)
+    assert (call.room.name, agent.agent_name) == (room, "agent_sales")
 
 
 def test_the_example_calls_nobody_while_no_agent_comes(
@@ -200,7 +199,7 @@ def test_the_dry_run_of_the_example_shows_the_requests(scene: Scene) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     shown = json.loads(done.stdout)
     assert shown["sipParticipant"]["sipTrunkId"] == number["status"]["outboundTrunkId"]
-    assert shown["agentDispatch"]["agentName"] == "everyone"
+    assert shown["room"]["agents"][0]["agentName"] == "everyone"
 
 
 def test_the_example_says_why_there_is_no_call(scene: Scene) -> None:
@@ -228,11 +227,11 @@ def test_a_number_of_another_namespace_is_never_dialled(scene: Scene, dial_out: 
         dial_out.main(["--from", phone, "--to", _TO, "--dry-run"])
 
 
-def test_a_waiting_twin_changes_nothing_for_the_look_ups(scene: Scene) -> None:
+def test_a_claimant_changes_nothing_for_the_look_ups(scene: Scene) -> None:
     phone = scene.number(outboundAgentId="agent_sales")
     trunk = scene.ready()["status"]["outboundTrunkId"]
-    scene.number("twin", phoneNumber=phone, outboundAgentId="agent_other")
-    scene.told("NumberClaimed", "twin")
+    scene.number("claimant", phoneNumber=phone, outboundAgentId="agent_other")
+    scene.told("NumberClaimed", "claimant")
     shown = json.loads(_dial_out(scene, "--from", phone, "--to", _TO, "--dry-run").stdout)
     assert shown["sipParticipant"]["sipTrunkId"] == trunk
     looked_up = _look_up(scene, phone)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from livekit.protocol.sip import (
@@ -19,6 +19,7 @@ from integration.scene import GOOD_SECRET, Scene, condition, findings, livekit_w
 from integration.sip import Held, plain
 
 REF = {"name": "sip"}
+_Trunk = TypeVar("_Trunk", SIPOutboundTrunkInfo, SIPInboundTrunkInfo)
 
 
 def _in_step(scene: Scene, **spec: Any) -> tuple[str, Held]:
@@ -96,7 +97,56 @@ def test_an_edited_inbound_trunk_is_put_right(scene: Scene) -> None:
     edited.headers["X-Foreign"] = "1"
     scene.sip.put_inbound(edited)
     scene.until(lambda: plain(scene.held(phone).inbound[0]) == plain(held.inbound[0]), "it is as it was")
-    _repaired(scene, "inboundTrunk.allowedAddresses, inboundTrunk.mediaEncryption, inboundTrunk.headers")
+    _repaired(scene, "inboundTrunk.allowedAddresses, inboundTrunk.responseHeaders, inboundTrunk.mediaEncryption")
+
+
+OPTIONAL: dict[str, Any] = {
+    "media": {"codecs": ["PCMU", "opus/48000"], "onlyListedCodecs": True, "mediaTimeoutSeconds": 30},
+    "inbound": {
+        "attributesToHeaders": {"outcome": "X-Outcome"},
+        "includeHeaders": "XHeaders",
+        "responseHeaders": {"X-Answered-By": "agent"},
+        "ringStatus": 480,
+    },
+    "outbound": {
+        "attributesToHeaders": {"outcome": "X-Outcome"},
+        "headersToAttributes": {"X-Call-Ref": "carrierCallId"},
+        "includeHeaders": "All",
+    },
+}
+ERASED = (
+    "attributes_to_headers",
+    "include_headers",
+    "headers_to_attributes",
+    "headers",
+    "ringing_timeout_status",
+)
+
+
+def _without_optional(trunk: _Trunk) -> _Trunk:
+    """A trunk as the operator writes it for a spec without the fields of `OPTIONAL`."""
+    edited = type(trunk).FromString(trunk.SerializeToString())
+    for field in ERASED:
+        if field in edited.DESCRIPTOR.fields_by_name:
+            edited.ClearField(field)
+    del edited.media.codecs[:]
+    edited.media.only_listed_codecs = False
+    edited.media.ClearField("media_timeout")
+    return edited
+
+
+def test_optional_fields_are_put_right_and_go_with_the_spec(scene: Scene) -> None:
+    phone, held = _in_step(scene, **OPTIONAL)
+    outbound, inbound = _without_optional(held.outbound[0]), _without_optional(held.inbound[0])
+    scene.sip.put_outbound(outbound)
+    scene.sip.put_inbound(inbound)
+    scene.until(
+        lambda: plain(scene.held(phone).outbound[0]) == plain(held.outbound[0]), "the outbound trunk is as it was"
+    )
+    scene.until(lambda: plain(scene.held(phone).inbound[0]) == plain(held.inbound[0]), "the inbound trunk is as it was")
+    scene.change(media=None, inbound=None, outbound=None)
+    scene.until(lambda: plain(scene.held(phone).outbound[0]) == plain(outbound), "the outbound trunk has none of them")
+    scene.until(lambda: plain(scene.held(phone).inbound[0]) == plain(inbound), "the inbound trunk has none of them")
 
 
 def test_an_edited_rule_is_put_right(scene: Scene) -> None:
@@ -134,10 +184,10 @@ def test_a_renamed_rule_gets_its_name_back(scene: Scene) -> None:
 
 def test_a_duplicate_with_our_mark_is_removed_and_ours_is_kept(scene: Scene) -> None:
     phone, held = _in_step(scene)
-    twin = SIPOutboundTrunkInfo()
-    twin.CopyFrom(held.outbound[0])
-    twin.sip_trunk_id = ""
-    double = scene.sip.create_outbound(twin)
+    copy = SIPOutboundTrunkInfo()
+    copy.CopyFrom(held.outbound[0])
+    copy.sip_trunk_id = ""
+    double = scene.sip.create_outbound(copy)
     scene.until(lambda: double not in scene.held(phone).ids, "the duplicate is gone")
     assert scene.held(phone).bytes == held.bytes
     assert recorded(scene.get()) == held.ids

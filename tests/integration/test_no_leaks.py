@@ -23,7 +23,20 @@ OPENED = "Op6-password-out-of-a-sealed-value"
 LOST_RING = KeyRing.generate()
 REFUSED = 'Rf5-password-"that\\LiveKit-quotes'
 DIGEST = "Dg2-password-of-both-trunks"
-TEXTS = (USER, GOOD, CHANGED, NEWLINE.strip(), "Ct3-password", OPENED, REFUSED, DIGEST)
+CALLING_USER, CALLING, CALLING_BAD = "ottilie-the-caller", "Cl8-password-that-callers-prove", "Cb5-password-\x07calls"
+TEXTS = (
+    USER,
+    GOOD,
+    CHANGED,
+    NEWLINE.strip(),
+    "Ct3-password",
+    OPENED,
+    REFUSED,
+    DIGEST,
+    CALLING_USER,
+    CALLING,
+    "Cb5-password",
+)
 
 
 def _forms(text: str) -> set[str]:
@@ -39,6 +52,11 @@ def _play(scene: Scene) -> None:
     scene.secret({"username": USER, "password": DIGEST}, name="digest", labelled=False)
     both = {"terminationUri": "sip.example.com", "inbound": {"authentication": "Digest"}}
     scene.number("digest", **both, sipPasswordSecretRef={"name": "digest"})
+    scene.secret({"username": CALLING_USER, "password": CALLING}, name="calls")
+    scene.secret({"username": CALLING_USER, "password": CALLING_BAD}, name="bad-calls")
+    for name, calls in (("calls", "calls"), ("bad-calls", "bad-calls")):
+        own = {"authentication": "Digest", "credentialsSecretRef": {"name": calls}}
+        scene.number(name, terminationUri="sip.example.com", inbound=own, sipPasswordSecretRef={"name": "digest"})
     lost = LOST_RING.seal(GOOD, scene.namespace, Field.PASSWORD)
     for name, password in (("newline", NEWLINE), ("control", CONTROL), ("sealed", lost)):
         scene.secret({"username": USER, "password": password}, name=name)
@@ -53,6 +71,8 @@ def _play(scene: Scene) -> None:
     scene.number("opened", sipPasswordSecretRef={"name": "opened"})
     scene.ready("good")
     scene.ready("digest")
+    scene.ready("calls")
+    scene.told("SecretInvalid", "bad-calls")
     scene.until(lambda: _password(scene, "opened") == OPENED, "the sealed value is opened")
     _refuse(scene)
     version = scene.secret({"username": USER, "password": CHANGED}, name="good")

@@ -43,6 +43,10 @@ def _agents(allowed: str, inbound: str, outbound: str, *refused: str) -> Row:
     return Row({**FREE, "agents": allowed}, {"inboundAgentId": inbound, "outboundAgentId": outbound}, refused)
 
 
+def _more_agents(allowed: str, *agents: str, refused: tuple[str, ...] = ()) -> Row:
+    return Row({**FREE, "agents": allowed}, {"inbound": {"additionalAgentIds": [*agents]}}, refused)
+
+
 NOTHING = "allows: nothing"
 MANY = ",".join(f"+1303555{index:04}" for index in range(4000))
 ROWS = {
@@ -99,6 +103,10 @@ ROWS = {
     "an agent that begins alike": _agents("agent", "agent_support", "", "allows: agent"),
     "agents of one beginning": _agents("acme-*", "acme-a", "acme-"),
     "agents of another beginning": _agents("acme-*", "acme", "", "allows: acme-*"),
+    "more agents": _more_agents("agent_*, acme", "acme", "agent_b"),
+    "one of more agents": _more_agents(
+        "agent_*", "agent_b", "acme", refused=("spec.inbound.additionalAgentIds: acme is not", "allows: agent_*")
+    ),
     "a star that is not at the end": _agents("*-acme", "x-acme", "", "allows: *-acme"),
 }
 

@@ -84,6 +84,11 @@ class ApiServer(Part):
 
     def choose_ports(self) -> None:
         self.port = free_port()
+        self.pod_network_port = free_port()
+
+    def environment(self) -> dict[str, str]:
+        """With a proxy for plain HTTP: so the API server reaches the ports of pods, which `played_node` plays."""
+        return {**super().environment(), "HTTP_PROXY": f"http://127.0.0.1:{self.pod_network_port}"}
 
     @property
     def url(self) -> str:

@@ -15,51 +15,42 @@ ROOT = Path(__file__).parents[2]
 SECRET = "r3alm-s3cret"
 
 AGENT_METADATA = "    agent_metadata: Mapping[str, Value] = Field("
-RINGING = '    ringing_timeout_s: int = field(default=0, metadata=_shown_as("ringingTimeout"))'
-RINGING_WANTED = "        ringing_timeout_s=inbound.ring_timeout_seconds or 0,"
-RINGING_ROW = '        Row("ringing_timeout_s", "ringing_timeout", forms.SECONDS),'
+AGENT = '    agent_metadata: str = field(metadata=_shown_as("agentMetadata"))'
+AGENT_WANTED = "        agent_metadata=as_metadata(inbound_job(spec, Key(owner.namespace, owner.name))),"
+HIDING_ROW = '        Row("hide_caller_number", "hide_phone_number"),'
 
 EDITS: dict[str, tuple[tuple[str, str], ...]] = {
     "api/schema.py": (
         (
             AGENT_METADATA,
-            "    attributes_to_headers: Mapping[str, Value] = Field(\n"
-            '        default_factory=dict, max_length=16, description="Attributes that become SIP headers."\n'
-            "    )\n"
-            '    auth_realm: str = Field(default="", max_length=64, description="A realm that nobody may see.")\n'
+            '    rule_note: str = Field(default="", max_length=64, description="A note on the rule.")\n'
+            '    room_preset: str = Field(default="", max_length=64, description="A preset that nobody may see.")\n'
             + AGENT_METADATA,
         ),
     ),
     "core/trunk.py": (
         (
-            RINGING,
-            "    attributes_to_headers: Mapping[str, str] = field(\n"
-            '        default_factory=dict, metadata=_shown_as("attributesToHeaders")\n'
-            "    )\n"
-            '    realm: Masked | None = field(default=None, metadata=_shown_as("authRealm"))\n' + RINGING,
+            AGENT,
+            AGENT
+            + '\n    note: str = field(default="", metadata=_shown_as("ruleNote"))\n'
+            + '    preset: Masked | None = field(default=None, metadata=_shown_as("roomPreset"))',
         ),
     ),
     "core/desired.py": (
         (
-            RINGING_WANTED,
-            "        attributes_to_headers=dict(inbound.attributes_to_headers),\n"
-            "        realm=mask(inbound.auth_realm) if inbound.auth_realm else None,\n" + RINGING_WANTED,
+            AGENT_WANTED,
+            AGENT_WANTED
+            + "\n        note=spec.inbound.rule_note,\n"
+            + "        preset=mask(spec.inbound.room_preset) if spec.inbound.room_preset else None,",
         ),
+        ("_rule(spec, owner, installation),", "_rule(spec, owner, installation, mask),"),
         (
-            "_inbound(spec, mark(recreate.inbound), credentials)",
-            "_inbound(spec, mark(recreate.inbound), credentials, mask)",
-        ),
-        (
-            "def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None)",
-            "def _inbound(spec, mark, credentials, mask)",
+            "def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation)",
+            "def _rule(spec, owner, installation, mask)",
         ),
     ),
     "livekit_sip/convert.py": (
-        (
-            RINGING_ROW,
-            '        Row("attributes_to_headers", "attributes_to_headers"),\n        Row("realm", "auth_realm"),\n'
-            + RINGING_ROW,
-        ),
+        (HIDING_ROW, HIDING_ROW + '\n        Row("note", "metadata"),\n        Row("preset", "room_preset"),'),
     ),
 }
 """By file of the package: what stands there, and what takes its place."""
@@ -70,17 +61,18 @@ sys.path.insert(0, sys.argv[1])
 logging.basicConfig(level=logging.DEBUG)
 from dataclasses import replace
 from livekit.api import TwirpError
-from livekit.protocol.sip import SIPInboundTrunkInfo
+from livekit.protocol.sip import SIPDispatchRuleInfo
 import byoc_operator
 from byoc_operator.api.validation import parse_spec
+from byoc_operator.core.credentials_in_use import CredentialsInUse
 from byoc_operator.core.desired import Desired, Installation, RecreateValues, desired
 from byoc_operator.core.fields import CREDENTIAL_PATHS, credentials
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Owned, Owner
 from byoc_operator.core.plan import Replace, Terms, differences, losses, needs_credentials, paths, plan, verbs
-from byoc_operator.core.trunk import InboundTrunk
+from byoc_operator.core.trunk import DispatchRule
 from byoc_operator.livekit_sip.bounds import bounded
-from byoc_operator.livekit_sip.convert import INBOUND, credential_texts
+from byoc_operator.livekit_sip.convert import RULE, credential_texts
 from byoc_operator.livekit_sip.error_map import from_library
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 
@@ -90,58 +82,58 @@ assert byoc_operator.__file__.startswith(sys.argv[1])
 
 spec = parse_spec({
     "phoneNumber": "+19876543210", "terminationUri": "sip.example.com", "inboundAgentId": "agent",
-    "inbound": {"attributesToHeaders": {"team": "X-Team"}, "authRealm": SECRET},
+    "inbound": {"ruleNote": "a note", "roomPreset": SECRET},
 })
 owner, installation = Owner("cluster", "voice", "main"), Installation(("cluster",), "livekit.example.com")
-want = desired(spec, owner, installation, None, RecreateValues(), MASK)
-trunk = want.inbound
+want = desired(spec, owner, installation, CredentialsInUse(), RecreateValues(), MASK)
+rule = replace(want.rule, trunk_ids=("ST_in",))
 
 # The conversion round-trips.
-info = SIPInboundTrunkInfo.FromString(INBOUND.to_proto(trunk).SerializeToString())
-assert (info.auth_realm, dict(info.attributes_to_headers)) == (SECRET, {"team": "X-Team"})
-read = INBOUND.from_proto(info, MASK)
-assert read == trunk and read.extra == ()
+info = SIPDispatchRuleInfo.FromString(RULE.to_proto(rule).SerializeToString())
+assert (info.room_preset, info.metadata) == (SECRET, "a note")
+read = RULE.from_proto(info, MASK)
+assert read == rule and read.extra == ()
 
 # Drift is detected, and told by paths.
-info.auth_realm, info.attributes_to_headers["team"] = "another", "X-Other"
-drifted = INBOUND.from_proto(info, MASK)
-told = differences(trunk, drifted)
-assert told == ("inboundTrunk.attributesToHeaders", "inboundTrunk.authRealm"), told
-bare = replace(trunk, realm=None, attributes_to_headers={})
+info.room_preset, info.metadata = "another", "another note"
+drifted = RULE.from_proto(info, MASK)
+told = differences(rule, drifted)
+assert told == ("dispatchRule.ruleNote", "dispatchRule.roomPreset"), told
+bare = replace(rule, preset=None, note="")
 assert losses(bare, drifted) == told
-assert CREDENTIAL_PATHS & set(told) == {"inboundTrunk.authRealm"}
+assert CREDENTIAL_PATHS & set(told) == {"dispatchRule.roomPreset"}
 
 # What is read back has no text; what is sent has one, which errors do not show.
-assert credential_texts(trunk) == [SECRET] and credential_texts(read) == []
-error = from_library(TwirpError("invalid_argument", f"bad realm {SECRET}", status=400), credential_texts(trunk))
-assert len(bounded(replace(read, attributes_to_headers={"x": "y" * 9999})).attributes_to_headers["x"]) < 2000
+assert credential_texts(rule) == [SECRET] and credential_texts(read) == []
+error = from_library(TwirpError("invalid_argument", f"bad preset {SECRET}", status=400), credential_texts(rule))
+assert len(bounded(replace(read, note="y" * 9999)).note) < 2000
 
 
 async def on_a_server():
     livekit = FakeLiveKit()
-    made = await livekit.create(trunk)
-    assert made == trunk and credential_texts(made) == []
+    made = await livekit.create(rule)
+    assert made == rule and credential_texts(made) == []
     try:
         await livekit.replace(made)
     except ValueError as exc:
-        assert str(exc).startswith("realm: only a digest is known"), exc
+        assert str(exc).startswith("preset: only a digest is known"), exc
     else:
         raise AssertionError("a digest was written")
-    have = lambda: Owned((replace(want.outbound, id="ST_out"),), (listed(),), ())
+    have = lambda: Owned((replace(want.outbound, id="ST_out"),), (replace(want.inbound, id="ST_in"),), (listed(),))
     listed = lambda: next(each for each in livekit.objects() if each.id == made.id)
-    wanted = Desired(want.outbound, want.inbound, None)
+    wanted = Desired(want.outbound, want.inbound, want.rule)
     assert plan(wanted, have(), Terms()) == ()
-    livekit.edit(made.id, realm=MASK("another"))
-    assert await livekit.list_all(InboundTrunk) == [listed()]
+    livekit.edit(made.id, preset=MASK("another"))
+    assert await livekit.list_all(DispatchRule) == [listed()]
     changes = plan(wanted, have(), Terms())
-    assert changes == (Replace(replace(trunk, id=made.id), ("inboundTrunk.authRealm",)),), changes
+    assert changes == (Replace(replace(rule, id=made.id), ("dispatchRule.roomPreset",)),), changes
     assert needs_credentials(changes)
     await livekit.replace(changes[0].wanted)
     assert plan(wanted, have(), Terms()) == ()
     return changes
 
 changes = asyncio.run(on_a_server())
-shown = [trunk, read, drifted, want, changes, verbs(changes), paths(changes), list(credentials(trunk)), error]
+shown = [rule, read, drifted, want, changes, verbs(changes), paths(changes), list(credentials(rule)), error]
 for each in shown:
     logging.getLogger("probe").warning("%s %r", each, each)
 """
@@ -182,7 +174,7 @@ def test_an_added_field_and_credential_work_and_the_credential_shows_nowhere(cop
     assert done.returncode == 0, shown.replace(SECRET, "[the credential]")
     assert SECRET not in shown
     assert "Masked(***)" in shown
-    assert "replace the inboundTrunk (inboundTrunk.authRealm)" in shown
+    assert "replace the dispatchRule (dispatchRule.roomPreset)" in shown
 
 
 GENERATE = """
@@ -190,7 +182,7 @@ import sys; sys.path.insert(0, sys.argv[1])
 from byoc_operator.generate.command import generated_files
 files = generated_files()
 for name in ("crds/byoc.talkifai.dev_byocphonenumbers.yaml", "docs/reference.md"):
-    assert "attributesToHeaders" in files[name] and "authRealm" in files[name], name
+    assert "ruleNote" in files[name] and "roomPreset" in files[name], name
 """
 
 
@@ -219,4 +211,4 @@ def test_a_field_without_its_row_does_not_start(copy: Path, tmp_path: Path) -> N
     )
     done = run(tmp_path, "import sys; sys.path.insert(0, sys.argv[1])\nimport byoc_operator.livekit_sip.convert")
     assert done.returncode == 1
-    assert "the rows of InboundTrunk are not its fields" in done.stderr
+    assert "the rows of DispatchRule are not its fields" in done.stderr

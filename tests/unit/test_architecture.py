@@ -39,11 +39,15 @@ ALLOWED_OF_OURS: dict[str, tuple[str, ...]] = {
 LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
     "livekit": tuple(
-        f"livekit_sip.{each}" for each in ("client", "convert", "forms", "kinds", "session", "error_map", "rooms")
+        f"livekit_sip.{each}"
+        for each in ("client", "convert", "forms", "kinds", "session", "error_map", "room_config", "rooms")
     ),
     "google": tuple(
         f"livekit_sip.{each}"
-        for each in ("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map", "rooms")
+        for each in (
+            *("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map", "rooms"),
+            *("remainder", "room_config", "wire"),
+        )
     ),
     "kubernetes": ("cluster.api",),
     "prometheus_client": ("telemetry.metrics", "telemetry.health"),

@@ -2,7 +2,6 @@
 
 import asyncio
 import importlib.util
-import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -13,9 +12,10 @@ from types import ModuleType
 import pytest
 from aiohttp import web
 from google.protobuf.message import Message
-from livekit.protocol.agent_dispatch import AgentDispatch, CreateAgentDispatchRequest
+from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.models import ParticipantInfo
-from livekit.protocol.room import DeleteRoomResponse, ListParticipantsResponse
+from livekit.protocol.models import Room as RoomInfo
+from livekit.protocol.room import CreateRoomRequest, DeleteRoomResponse, ListParticipantsResponse
 from livekit.protocol.sip import CreateSIPParticipantRequest, SIPParticipantInfo
 
 _DIAL_OUT = Path(__file__).parents[2] / "docs" / "dial_out.py"
@@ -45,14 +45,16 @@ class Room:
     refusal: tuple[str, str, dict[str, str]] | None = None
     rings: bool = False
     asked: list[str] = field(default_factory=list)
+    created: CreateRoomRequest | None = None
     ringing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def answer(self, request: web.Request) -> web.Response:
         method = request.path.rpartition("/")[2]
         self.asked.append(method)
         match method:
-            case "CreateDispatch":
-                return _protobuf(AgentDispatch(id="AD_1"))
+            case "CreateRoom":
+                self.created = CreateRoomRequest.FromString(await request.read())
+                return _protobuf(RoomInfo(name=self.created.name))
             case "ListParticipants":
                 there = self.agent_comes_at and self.asked.count(method) >= self.agent_comes_at
                 found = [ParticipantInfo(identity="agent", kind=ParticipantInfo.Kind.AGENT)] if there else []
@@ -96,7 +98,7 @@ async def _served(room: Room, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 def _call(dial_out: ModuleType) -> object:
     return dial_out.Call(
-        agent=CreateAgentDispatchRequest(agent_name="agent_sales", room="outbound-1", metadata=json.dumps({})),
+        room=CreateRoomRequest(name="outbound-1", agents=[RoomAgentDispatch(agent_name="agent_sales", metadata="{}")]),
         phone=CreateSIPParticipantRequest(
             sip_trunk_id="ST_1", sip_call_to="+442079460123", room_name="outbound-1", wait_until_answered=True
         ),
@@ -109,7 +111,9 @@ async def test_the_phone_rings_only_once_the_agent_is_there(
     room = Room(agent_comes_at=3)
     async with _served(room, monkeypatch):
         assert await dial_out.dial(_call(dial_out)) == "SCL_1"
-    assert room.asked == ["CreateDispatch", *["ListParticipants"] * 3, "CreateSIPParticipant"]
+    assert room.asked == ["CreateRoom", *["ListParticipants"] * 3, "CreateSIPParticipant"]
+    assert room.created is not None
+    assert [each.agent_name for each in room.created.agents] == ["agent_sales"]
 
 
 async def test_without_an_agent_nobody_is_called(dial_out: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ ALL = {
     "BYOC_SEALING": "Require",
     "BYOC_CREDENTIALS_MAX_AGE_DAYS": "90",
     "BYOC_ADOPTION": "Allow",
+    "BYOC_UNKNOWN_FIELDS": "Keep",
     "BYOC_NUMBER_RESERVATION_SECONDS": "60",
     "BYOC_RETAIN": "20",
 }
@@ -42,6 +43,7 @@ def test_a_mapping_says_all_that_an_installation_adds() -> None:
         adoption_allowed=True,
         reservation_s=60.0,
         retained_at_most=20,
+        keeps_unknown_fields=True,
     )
 
 

@@ -100,6 +100,7 @@ def test_defaults() -> None:
         ("LIVEKIT_API_SECRET", " sekrit-value"),
         ("BYOC_SIP_ADDRESSES", "203.0.113.10,sip.example.com"),
         ("BYOC_SIP_ADDRESSES", "203.0.113.0/33"),
+        ("BYOC_UNKNOWN_FIELDS", "keep"),
         ("BYOC_RETAIN", "allow"),
         ("BYOC_RETAIN", "0"),
         ("BYOC_RETAIN", "-1"),

@@ -27,6 +27,7 @@ BYOC_TERMINATION_HOSTS: {{ join "," . | quote }}
 {{- end }}
 BYOC_REFUSED_HOSTS: {{ .Values.refusedHosts | quote }}
 BYOC_ADOPTION: {{ .Values.adoption | quote }}
+BYOC_UNKNOWN_FIELDS: {{ .Values.unknownFields | quote }}
 BYOC_ORPHANS: {{ .Values.orphans | quote }}
 BYOC_RETAIN: {{ .Values.retain | toString | quote }}
 BYOC_NUMBER_RESERVATION_SECONDS: {{ .Values.numberReservationSeconds | int | quote }}

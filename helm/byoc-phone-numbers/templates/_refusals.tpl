@@ -89,8 +89,9 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- end -}}
 {{- end -}}
 {{- range $above, $fields := .rules.requiredWithin -}}
+{{- $there := (include "byoc-phone-numbers.at" (dict "in" $spec "field" $above) | fromJson).value -}}
 {{- range $field := $fields -}}
-{{- if and (hasKey $spec $above) (not (hasKey (get $spec $above) $field)) }}
+{{- if and (kindIs "map" $there) (not (hasKey ($there | default dict) $field)) }}
 {{ $path }}.{{ $above }}.{{ $field }}: must be set, here or in defaults
 {{- end -}}
 {{- end -}}
@@ -111,6 +112,10 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and (eq ($spec.mediaEncryption | default "Required") "Required") (ne ($spec.transport | default "TLS") "TLS") }}
 {{ $path }}.{{ $rules.encryptionInClear.field }}: {{ $rules.encryptionInClear.message }}
 {{- end -}}
+{{- $media := $spec.media | default dict -}}
+{{- if and $media.onlyListedCodecs (not $media.codecs) }}
+{{ $path }}.{{ $rules.onlyListedWithoutCodecs.field }}: {{ $rules.onlyListedWithoutCodecs.message }}
+{{- end -}}
 {{- $carrierCannot := regexMatch $rules.digestUnanswered.hosts ($spec.terminationUri | default "") -}}
 {{- if $spec.carrier -}}
 {{- $carrierCannot = has $spec.carrier $rules.digestUnanswered.carriers -}}
@@ -118,8 +123,23 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if and $digest $carrierCannot }}
 {{ $path }}.{{ $rules.digestUnanswered.field }}: {{ $rules.digestUnanswered.message }}
 {{- end -}}
-{{- if and $digest (not $secret) }}
+{{- if and $digest (not $secret) (not $inbound.credentialsSecretRef) }}
 {{ $path }}.{{ $rules.digestWithoutSecret.field }}: {{ $rules.digestWithoutSecret.message }}
+{{- end -}}
+{{- $agents := list ($spec.inboundAgentId | default "") -}}
+{{- $agentTwice := false -}}
+{{- range $agent := $inbound.additionalAgentIds -}}
+{{- $agentTwice = or $agentTwice (has $agent $agents) -}}
+{{- $agents = append $agents $agent -}}
+{{- end -}}
+{{- if $agentTwice }}
+{{ $path }}.{{ $rules.agentTwice.field }}: {{ $rules.agentTwice.message }}
+{{- end -}}
+{{- range $name := list "credentialsSecretRef" "authRealm" -}}
+{{- $rule := get $rules (printf "%sWithoutDigest" $name) -}}
+{{- if and (get $inbound $name) (not $digest) }}
+{{ $path }}.{{ $rule.field }}: {{ $rule.message }}
+{{- end -}}
 {{- end -}}
 {{- $wide := list -}}
 {{- range $address := $inbound.allowedAddresses -}}

@@ -74,6 +74,9 @@ _ENDPOINT_WITHIN: Final = re.compile(
 MAX_HOST_LENGTH: Final = 253
 MAX_HOST_AND_PORT_LENGTH: Final = MAX_HOST_LENGTH + len(":65535")
 MAX_LABEL_LENGTH: Final = 63
+CODEC: Final = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}(?:/[1-9][0-9]{3,5})?"
+"""A codec as SDP names it (RFC 8866 section 6.6, `rtpmap`): the encoding name, or the name and the clock rate in Hz."""
+
 MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024
 
@@ -82,7 +85,10 @@ HEADER_NAME: Final = r"[A-Za-z0-9.!%*_+`'~-]+"
 
 WITHOUT_CONTROLS: Final = rf"[^{CONTROLS}]*"
 _EDGE: Final = rf"[^{CONTROLS}{BLANKS}]"
-WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{_EDGE}(?:[^{CONTROLS}]*{_EDGE})?)?"
+NAME: Final = rf"{_EDGE}(?:[^{CONTROLS}]*{_EDGE})?"
+"""A text that is not empty, without control characters, and without blanks at its ends."""
+
+WITHOUT_CONTROLS_AND_EDGE_BLANKS: Final = rf"(?:{NAME})?"
 _NOT_QUOTED: Final = r"\x22\x5c:"
 _USER_EDGE: Final = rf"[^{CONTROLS}{BLANKS}{_NOT_QUOTED}]"
 USER_NAME: Final = rf"(?:{_USER_EDGE}(?:[^{CONTROLS}{_NOT_QUOTED}]*{_USER_EDGE})?)?"

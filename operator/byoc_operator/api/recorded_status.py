@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .conditions import Condition
+from .secret_references import SIP_PASSWORD
 from .status_bound import kept_status
 
 UNSEEN = -1
@@ -16,6 +17,9 @@ UNSEEN = -1
 
 MAX_CONDITIONS, MAX_FINDINGS, MAX_PATHS = 16, 32, 128
 """Entries of `conditions`, `findings` and `pendingChanges`, as the CRD bounds them."""
+
+MAX_OTHER_CREDENTIALS = 16
+"""Entries of `otherCredentials`, as the CRD bounds them."""
 
 MAX_HOST, MAX_ID = 512, 256
 """Characters of the host of a LiveKit server, and of a LiveKit ID."""
@@ -70,6 +74,8 @@ class RecordedCredentials:
 class RecordedStatus:
     """A status. Texts are empty where there are none.
 
+    `credentials`: those of `spec.sipPasswordSecretRef`; `other_credentials`: by the paths of the other references.
+
     `raw`: the JSON as stored, if it differs from what these fields say; else None. It differs if it has a field of
     another version of the operator or a value of the wrong type, or if it is empty. Such a status never equals a wanted
     one, so the operator writes the status anew.
@@ -85,6 +91,7 @@ class RecordedStatus:
     last_handled_recreate: str = ""
     last_handled_adopt: str = ""
     credentials: RecordedCredentials | None = None
+    other_credentials: Mapping[str, RecordedCredentials] = field(default_factory=dict)
     pending_changes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     left_behind: tuple[LeftBehind, ...] = ()
@@ -99,6 +106,12 @@ class RecordedStatus:
     def ready(self) -> Condition:
         """The Ready condition; its texts are empty if there is none."""
         return next((condition for condition in self.conditions if condition.type == "Ready"), _NOT_SAID)
+
+    @property
+    def written(self) -> Mapping[str, RecordedCredentials]:
+        """For each path of a reference to a Secret, the Secret whose credentials were last written to LiveKit."""
+        own = {} if self.credentials is None else {SIP_PASSWORD: self.credentials}
+        return {**own, **self.other_credentials}
 
     def finding(self, code: str) -> str:
         """The message of the finding with this code, empty if there is none."""
@@ -131,6 +144,7 @@ def recorded_status(stored: object) -> RecordedStatus:
         last_handled_recreate=_text(raw.get("lastHandledRecreate")),
         last_handled_adopt=_text(raw.get("lastHandledAdopt")),
         credentials=_credentials(raw.get("credentials")),
+        other_credentials=_other_credentials(raw.get("otherCredentials")),
         pending_changes=_texts(raw.get("pendingChanges"), MAX_PATHS),
         findings=_findings(raw.get("findings")),
         left_behind=_left_behind(raw.get("leftBehind")),
@@ -163,6 +177,11 @@ def _credentials(stored: object) -> RecordedCredentials | None:
     )
 
 
+def _other_credentials(stored: object) -> dict[str, RecordedCredentials]:
+    found = {_text(each.get("reference")): _credentials(each) for each in _objects(stored, MAX_OTHER_CREDENTIALS)}
+    return {path: each for path, each in found.items() if path and each is not None}
+
+
 def _findings(stored: object) -> tuple[Finding, ...]:
     return tuple(
         Finding(_text(each.get("code")), _text(each.get("message"))) for each in _objects(stored, MAX_FINDINGS)
@@ -190,6 +209,9 @@ def _json(status: RecordedStatus) -> dict[str, Any]:
         "lastHandledRecreate": status.last_handled_recreate,
         "lastHandledAdopt": status.last_handled_adopt,
         "credentials": _json_of_credentials(status.credentials),
+        "otherCredentials": [
+            {"reference": path, **(_json_of_credentials(each) or {})} for path, each in status.other_credentials.items()
+        ],
         "pendingChanges": list(status.pending_changes),
         "findings": [{"code": str(each.code), "message": each.message} for each in status.findings],
         "leftBehind": [{"liveKit": each.live_kit, "ids": list(each.ids)} for each in status.left_behind],

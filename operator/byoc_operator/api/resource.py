@@ -9,6 +9,7 @@ from .conditions import Reason, Verdict
 from .names import ADOPT, ANNOTATIONS, FINALIZER, FORCE_ORPHAN, GROUP, PAUSED, RECREATE, REFRESH
 from .recorded_status import RecordedStatus, recorded_status
 from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
+from .secret_references import stored_secret_names
 from .validation import parse_spec
 
 MAX_ANSWER = 253
@@ -88,8 +89,7 @@ class PhoneNumber:
     deletion needs them. `phone_number` is the text in the spec, valid or not (`namespace/name` if there is none).
     `status` is used for comparison, for the recorded IDs and for the handled annotations only. `created_at`: RFC 3339.
     `finalizers`: how many there are; `finalizer_at`: the index of the operator's own, None if it is not there.
-    `secret_name`: the Secret in the spec, valid or not (empty if there is none). `unread`: why the spec could not be
-    read, empty if it could.
+    `secret_names`: the Secrets in the spec, valid or not. `unread`: why the spec could not be read, empty if it could.
     """
 
     key: Key
@@ -102,7 +102,7 @@ class PhoneNumber:
     finalizers: int
     requested: AnnotationRequests
     phone_number: str
-    secret_name: str
+    secret_names: tuple[str, ...]
     unread: str
     spec: PhoneNumberSpec | None
     invalid: Verdict | None
@@ -201,7 +201,7 @@ def _of_spec(raw: Mapping[str, Any], judged: PhoneNumber | None, known: PhoneNum
             "spec": None,
             "invalid": Verdict(Reason.INVALID_SPEC, f"The object cannot be read: {unread}."),
             "phone_number": known.phone_number if known else str(key),
-            "secret_name": known.secret_name if known else "",
+            "secret_names": known.secret_names if known else (),
             "unread": unread,
             "management_policy": known.management_policy if known else ManagementPolicy.MANAGE,
             "deletion_policy": known.deletion_policy if known else DeletionPolicy.DELETE,
@@ -214,7 +214,7 @@ def _of_spec(raw: Mapping[str, Any], judged: PhoneNumber | None, known: PhoneNum
         "spec": parsed,
         "invalid": invalid,
         "phone_number": _bounded(_text(spec.get("phoneNumber"))) or str(key),
-        "secret_name": _bounded(_text(_mapping(spec.get("sipPasswordSecretRef")).get("name"))),
+        "secret_names": tuple(map(_bounded, stored_secret_names(spec))),
         "unread": "",
         "management_policy": ManagementPolicy.OBSERVE if observes else ManagementPolicy.MANAGE,
         "deletion_policy": DeletionPolicy.RETAIN if retains else DeletionPolicy.DELETE,

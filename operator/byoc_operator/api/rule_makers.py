@@ -48,7 +48,7 @@ def visible_rule(node: str, hidden: str) -> Rule:
     return naming(rule)
 
 
-_NAMES: Final = TextForm(
+HEADER_NAMES: Final = TextForm(
     all=(whole(grammar.HEADER_NAME), rf"^.{{1,{grammar.MAX_HEADER_NAME_LENGTH}}}$"),
 )
 ONLY_WITHOUT_CONTROLS: Final = (whole(grammar.WITHOUT_CONTROLS),)
@@ -137,5 +137,5 @@ def header_name_rule(node: str) -> Rule:
             f"k.size() > {grammar.MAX_HEADER_NAME_LENGTH} || !{fits_cel(grammar.HEADER_NAME, 'k')}",
             lambda name, _: len(name) > grammar.MAX_HEADER_NAME_LENGTH or not matches(grammar.HEADER_NAME, name),
         ),
-        Entries(keys=_NAMES),
+        Entries(keys=HEADER_NAMES),
     )

@@ -13,6 +13,7 @@ from typing import Any, Final
 from . import grammar
 from .carriers import PRESETS, Carrier, preset_for
 from .characters import named, named_cel
+from .room_rules import ROOM_RULES
 from .rule import (
     Rule,
     TextForm,
@@ -216,6 +217,25 @@ def _wants_digest(spec: Mapping[str, Any]) -> bool:
 
 _DIGEST_CEL = 'has(self.inbound) && self.inbound.authentication == "Digest"'
 
+
+def _digest_only_rule(name: str, is_absent: str, means: str) -> Rule:
+    """A rule for a field of `inbound` that has a meaning only with authentication Digest. `is_absent`: CEL."""
+    return Rule(
+        node="inbound",
+        field=name,
+        reason="FieldValueForbidden",
+        message=f"must be absent unless inbound.authentication is Digest: it is {means}",
+        cel=f'{is_absent} || self.authentication == "Digest"',
+        holds=lambda inbound: not inbound.get(name) or inbound.get("authentication") == "Digest",
+        form=Together(f"{name}WithoutDigest"),
+    )
+
+
+_DIGEST_ONLY_RULES: Final = (
+    _digest_only_rule("credentialsSecretRef", "!has(self.credentialsSecretRef)", "what a calling trunk must prove"),
+    _digest_only_rule("authRealm", '!has(self.authRealm) || self.authRealm == ""', "the realm of the challenge"),
+)
+
 DEPENDENCE_RULES: Final = (
     Rule(
         node="",
@@ -238,6 +258,15 @@ DEPENDENCE_RULES: Final = (
         form=Together("encryptionInClear"),
     ),
     Rule(
+        node="media",
+        field="codecs",
+        reason="FieldValueRequired",
+        message="must be set when media.onlyListedCodecs is true: without a codec every call would fail",
+        cel="!self.onlyListedCodecs || has(self.codecs)",
+        holds=lambda media: not media.get("onlyListedCodecs") or bool(media.get("codecs")),
+        form=Together("onlyListedWithoutCodecs"),
+    ),
+    Rule(
         node="",
         field="inbound.authentication",
         message=f"must be None with {_UNANSWERING_NAMES}, whose SIP trunks cannot answer a digest challenge; restrict "
@@ -255,12 +284,17 @@ DEPENDENCE_RULES: Final = (
         node="",
         field="sipPasswordSecretRef",
         reason="FieldValueRequired",
-        message="must be set when inbound.authentication is Digest: the caller is asked for those credentials",
-        cel=f"!({_DIGEST_CEL}) || has(self.sipPasswordSecretRef)",
-        holds=lambda spec: not _wants_digest(spec) or bool(spec.get("sipPasswordSecretRef")),
+        message="must be set when inbound.authentication is Digest and inbound.credentialsSecretRef is absent: the "
+        "caller is asked for those credentials",
+        cel=f"!({_DIGEST_CEL}) || has(self.sipPasswordSecretRef) || has(self.inbound.credentialsSecretRef)",
+        holds=lambda spec: (
+            not _wants_digest(spec)
+            or bool(spec.get("sipPasswordSecretRef") or spec["inbound"].get("credentialsSecretRef"))
+        ),
         form=Together("digestWithoutSecret"),
     ),
+    *_DIGEST_ONLY_RULES,
 )
 
-RULES: Final = (*NUMBER_RULES, *HOST_RULES, *DEPENDENCE_RULES, *TEXT_RULES, *HEADER_RULES)
+RULES: Final = (*NUMBER_RULES, *HOST_RULES, *DEPENDENCE_RULES, *TEXT_RULES, *HEADER_RULES, *ROOM_RULES)
 """All rules, in the order in which their refusals are shown."""

@@ -11,7 +11,9 @@ from enum import StrEnum
 from pydantic import Field
 
 from .carriers import Carrier
-from .schema_types import ATOMIC, INT32, Address, Model, Phone, Value
+from .schema_media import IncludeHeaders, MediaSpec
+from .schema_room import ADDITIONAL_AGENTS, PLAIN_ROOM, RoomSpec
+from .schema_types import ATOMIC, INT32, Address, AgentId, Model, Phone, SecretKeyRef, Value
 
 MAX_CALL_DURATION_S = 86_400
 """24 hours: LiveKit SIP ends a call after that anyway (livekit/sip `pkg/sip/participant.go`, `maxCallDuration`)."""
@@ -22,6 +24,10 @@ MAX_RING_TIMEOUT_S = 600
 A carrier's proxy gives up after its Timer C of more than three minutes unless it sees further provisional responses
 (RFC 3261 section 16.6, step 11). More than ten minutes is therefore a typing mistake.
 """
+
+
+MIN_RING_STATUS, MAX_RING_STATUS = 400, 699
+"""The final answers of SIP that are failures (RFC 3261 section 7.2). Redirections would need a Contact."""
 
 
 class Transport(StrEnum):
@@ -61,18 +67,6 @@ class DeletionPolicy(StrEnum):
     RETAIN = "Retain"
 
 
-class SecretKeyRef(Model):
-    """Names one key of a Secret in the namespace of the object."""
-
-    name: str = Field(max_length=253, description="Name of the Secret. Example: twilio-sip")
-    key: str = Field(
-        default="password",
-        max_length=253,
-        description="Key of the Secret that holds the password. `username` is not allowed: that key is read as the "
-        "SIP user name.",
-    )
-
-
 class InboundSpec(Model):
     """Which calls LiveKit accepts for the number, and how."""
 
@@ -98,7 +92,19 @@ class InboundSpec(Model):
     authentication: Authentication = Field(
         default=Authentication.NONE,
         description="What a calling trunk must prove. None: nothing. Digest: it must answer a challenge with the "
-        "credentials of this number (needs `sipPasswordSecretRef`; Twilio's SIP trunks cannot).",
+        "credentials of `credentialsSecretRef`, else of this number (`sipPasswordSecretRef`); Twilio's SIP trunks "
+        "cannot.",
+    )
+    credentials_secret_ref: SecretKeyRef | None = Field(
+        default=None,
+        description="Secret with the user name (key `username`) and the password that a calling trunk must prove, in "
+        "the same namespace; needs authentication Digest. Absent: the credentials of `sipPasswordSecretRef`.",
+    )
+    auth_realm: str = Field(
+        default="",
+        max_length=255,
+        description="Realm of the digest challenge, if the carrier wants one of its own; needs authentication Digest. "
+        "Absent: LiveKit's. Example: sip.example.com",
     )
     ring_timeout_seconds: int | None = Field(
         default=None,
@@ -107,6 +113,15 @@ class InboundSpec(Model):
         json_schema_extra=INT32,
         description="How long a caller hears ringing until an agent answers, in seconds. Absent: LiveKit's default "
         "(180). Example: 60",
+    )
+    ring_status: int | None = Field(
+        default=None,
+        ge=MIN_RING_STATUS,
+        le=MAX_RING_STATUS,
+        json_schema_extra=INT32,
+        description="SIP status that a caller gets if no agent answers in time: a final answer that is a failure, from "
+        "400 to 699. Many carriers go on to a second destination after 480 or 503, and not after 486 or 603. Absent: "
+        "LiveKit's default. Example: 480",
     )
     max_call_duration_seconds: int | None = Field(
         default=None,
@@ -125,12 +140,51 @@ class InboundSpec(Model):
         description="SIP headers of the call that become attributes of the caller in the room: header name to "
         "attribute name. Example: {X-Customer-Id: customerId}",
     )
+    attributes_to_headers: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Attributes of the caller in the room that become SIP headers of the BYE or REFER with which "
+        "LiveKit ends or transfers the call: attribute name to header name. Example: {outcome: X-Outcome}",
+    )
+    include_headers: IncludeHeaders | None = Field(
+        default=None,
+        description="Which SIP headers of the call become attributes `sip.h.NAME` of the caller. Absent, None: those "
+        "of `headersToAttributes` only. XHeaders: every header whose name begins with X-. All: every header.",
+    )
+    response_headers: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="SIP headers on the 200 OK with which LiveKit answers a call; the same rules as for "
+        "`outbound.headers`. Not for secrets. Example: {X-Answered-By: agent}",
+    )
     agent_metadata: Mapping[str, Value] = Field(
         default_factory=dict,
         max_length=16,
         description="More keys for the JSON metadata that the agent receives. `agentId`, `phoneNumber`, `direction`, "
         "`namespace` and `name` are set by the operator. Visible to participants, so nothing secret.",
     )
+    additional_agent_ids: tuple[AgentId, ...] = Field(
+        default=(),
+        max_length=ADDITIONAL_AGENTS,
+        json_schema_extra=ATOMIC,
+        description="More agents that join each call, by the names under which they are registered at LiveKit, at most "
+        "8. Each gets the same metadata as the agent of `inboundAgentId`. Example: [transcriber]",
+    )
+    attributes: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Attributes that the caller has in the room from the start, at most 16. Names that begin with "
+        "`sip.` or `lk.` belong to LiveKit. Visible to participants, so nothing secret. Example: {queue: support}",
+    )
+    hide_caller_number: bool = Field(
+        default=False,
+        description="Keeps the caller's number out of the room: LiveKit sets no attributes with the numbers of the "
+        "call and the caller's host, and a hash takes the place of the number in the caller's identity. The last four "
+        "digits stay in the caller's name and in the name of the room. Anyone can compute the hash of a number, so "
+        "the hash tells whether a known number called. `headersToAttributes` shows the number again if it names From "
+        "or a like header.",
+    )
+    room: RoomSpec = Field(default_factory=lambda: PLAIN_ROOM, description="The room that LiveKit opens for each call.")
 
 
 class OutboundSpec(Model):
@@ -141,6 +195,24 @@ class OutboundSpec(Model):
         max_length=16,
         description="More SIP headers on the INVITE, at most 16: names up to 255, values up to 1024 characters; not "
         "From, To, Via, Contact, Call-ID or CSeq. Not for secrets. Example: {X-Account: '4711'}",
+    )
+    headers_to_attributes: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="SIP headers of the 200 OK that become attributes of the called side in the room: header name to "
+        "attribute name. Example: {X-Call-Ref: carrierCallId}",
+    )
+    attributes_to_headers: Mapping[str, Value] = Field(
+        default_factory=dict,
+        max_length=16,
+        description="Attributes of the called side in the room that become SIP headers of the BYE or REFER with which "
+        "LiveKit ends or transfers the call: attribute name to header name. Example: {outcome: X-Outcome}",
+    )
+    include_headers: IncludeHeaders | None = Field(
+        default=None,
+        description="Which SIP headers of the 200 OK become attributes `sip.h.NAME` of the called side. Absent, "
+        "None: those of "
+        "`headersToAttributes` only. XHeaders: every header whose name begins with X-. All: every header.",
     )
     from_host: str = Field(
         default="",
@@ -208,6 +280,7 @@ class PhoneNumberSpec(Model):
         "switched off refuses them (488). Disabled: calls out do without, and a caller that insists on it hears "
         "silence.",
     )
+    media: MediaSpec = Field(default_factory=MediaSpec, description="How audio travels, in both directions.")
     inbound: InboundSpec = Field(
         default_factory=InboundSpec, description="Which calls are accepted, and how. Needs `inboundAgentId`."
     )

@@ -15,6 +15,7 @@ from .recorded_status import (
     MAX_ID,
     MAX_LEFT_HOSTS,
     MAX_LEFT_IDS,
+    MAX_OTHER_CREDENTIALS,
     MAX_PATHS,
 )
 from .schema_types import ATOMIC, Model
@@ -68,6 +69,14 @@ class CredentialsModel(Model):
     sealed: bool | None = Field(default=None, description="Whether what the number uses of the Secret is sealed.")
 
 
+class OtherCredentialsModel(CredentialsModel):
+    """Which credentials of another reference than `sipPasswordSecretRef` were last written to LiveKit."""
+
+    reference: str = Field(
+        max_length=128, description="Path of the reference in the spec. Example: inbound.credentialsSecretRef"
+    )
+
+
 class StatusModel(Model):
     """What the operator found and did; written by the operator only."""
 
@@ -102,7 +111,13 @@ class StatusModel(Model):
         default="", max_length=1024, description="IDs of the `adopt` annotation that was last carried out."
     )
     credentials: CredentialsModel | None = Field(
-        default=None, description="Which credentials were last written to LiveKit."
+        default=None, description="Which credentials of `sipPasswordSecretRef` were last written to LiveKit."
+    )
+    other_credentials: tuple[OtherCredentialsModel, ...] = Field(
+        default=(),
+        max_length=MAX_OTHER_CREDENTIALS,
+        json_schema_extra=_map_list("reference"),
+        description="The same for the other references of the spec to Secrets.",
     )
     pending_changes: tuple[Annotated[str, Field(max_length=256)], ...] = Field(
         default=(),

@@ -21,7 +21,26 @@ class Model(BaseModel):
 
 Phone = Annotated[str, Field(max_length=64)]  # longer than E.164, so that our rule refuses "+1 (202) 555-0123"
 Address = Annotated[str, Field(max_length=64)]
+Codec = Annotated[str, Field(max_length=64)]
 Value = Annotated[str, Field(max_length=1024)]
+AgentId = Annotated[str, Field(max_length=128)]
 
 ATOMIC: dict[str, Any] = {"x-kubernetes-list-type": "atomic"}
 INT32: dict[str, Any] = {"format": "int32"}
+
+
+class SecretRef(Model):
+    """Names a Secret in the namespace of the object. `api.secret_references` finds every field of such a type."""
+
+    name: str = Field(max_length=253, description="Name of the Secret. Example: twilio-sip")
+
+
+class SecretKeyRef(SecretRef):
+    """Names a Secret with a SIP user name in the key `username`, and the key of the password."""
+
+    key: str = Field(
+        default="password",
+        max_length=253,
+        description="Key of the Secret that holds the password. `username` is not allowed: that key is read as the "
+        "SIP user name.",
+    )

@@ -6,8 +6,10 @@ from typing import Final
 from . import grammar
 from .characters import HIDDEN, HIDDEN_IN_TEXT
 from .grammar import matches
-from .rule import Entries, Rule, TextForm, cel_text, fits_cel, naming, pattern_rule, whole
+from .reference_rules import reference_rules
+from .rule import Entries, Rule, TextForm, cel_text, fits_cel, not_empty_rule, pattern_rule, whole
 from .rule_makers import (
+    HEADER_NAMES,
     ONLY_WITHOUT_CONTROLS,
     VALUE_WITHOUT_CONTROLS_CEL,
     header_name_rule,
@@ -18,6 +20,7 @@ from .rule_makers import (
     visible_rule,
     without_controls_rule,
 )
+from .secret_references import PATHS
 
 TEXT_RULES: Final = (
     without_controls_rule("friendlyName"),
@@ -32,28 +35,19 @@ TEXT_RULES: Final = (
         grammar.USER_NAME,
     ),
     visible_rule("sipUsername", HIDDEN),
-    naming(
-        pattern_rule(
-            "sipPasswordSecretRef.name",
-            "must be the name of a Secret: lower-case letters, digits, dashes and dots, such as twilio-sip",
-            grammar.DNS_SUBDOMAIN,
-        )
+    *(rule for path in PATHS for rule in reference_rules(path)),
+    not_empty_rule("media.codecs", "must have at least one codec; leave codecs out for LiveKit's own"),
+    pattern_rule(
+        "media.codecs[]",
+        "must be a codec as SDP names it, its name or name/clock rate, such as PCMU or opus/48000",
+        grammar.CODEC,
     ),
-    naming(
-        pattern_rule(
-            "sipPasswordSecretRef.key",
-            "must be a key of a Secret: letters, digits, dashes, underscores and dots, such as password",
-            grammar.DATA_KEY,
-        )
+    pattern_rule(
+        "inbound.authRealm",
+        "must not have control characters, quotes, backslashes or colons and must not begin or end with a blank",
+        grammar.USER_NAME,
     ),
-    Rule(
-        node="sipPasswordSecretRef.key",
-        message="must not be username, the key that is read as SIP user name; put the password under another key, "
-        "such as password",
-        cel='self != "username"',
-        holds=lambda key: key != "username",
-        form=TextForm(none=(whole("username"),)),
-    ),
+    visible_rule("inbound.authRealm", HIDDEN),
     Rule(
         node="outbound.destinationCountry",
         message="must be a country as two letters of ISO 3166-1, such as US or GB (not UK)",
@@ -118,39 +112,87 @@ def is_reserved_metadata(key: str) -> bool:
     return re.fullmatch(RESERVED_METADATA_KEY, key) is not None
 
 
-HEADER_RULES: Final = (
-    header_name_rule("outbound.headers"),
-    map_rule(
-        "outbound.headers",
-        "must not have From, To, Via, Contact, Call-ID, CSeq or another header that LiveKit writes itself, nor their "
-        "one-letter forms; names such as X-Account are allowed",
-        (f"k.lowerAscii() in {_RESERVED_HEADERS_CEL}", lambda name, _: name.lower() in RESERVED_HEADERS),
-        Entries(keys=TextForm(none=(rf"(?i)^(?:{'|'.join(sorted(RESERVED_HEADERS))})$",))),
-    ),
-    map_rule(
-        "outbound.headers",
-        "must have values of at most 1024 bytes without control characters",
-        (
-            f"bytes(self[k]).size() > {grammar.MAX_HEADER_VALUE_BYTES} || !{VALUE_WITHOUT_CONTROLS_CEL}",
-            lambda _, value: (
-                len(value.encode(errors="surrogatepass")) > grammar.MAX_HEADER_VALUE_BYTES
-                or not matches(grammar.WITHOUT_CONTROLS, value)
+_RESERVED_HEADERS: Final = rf"(?i)^(?:{'|'.join(sorted(RESERVED_HEADERS))})$"
+_RESERVED_MESSAGE: Final = (
+    "From, To, Via, Contact, Call-ID, CSeq or another header that LiveKit writes itself, nor their one-letter forms; "
+    "names such as X-Account are allowed"
+)
+
+
+def _sent_headers_rules(node: str) -> tuple[Rule, ...]:
+    """The rules for headers that LiveKit sends: header name to value."""
+    return (
+        header_name_rule(node),
+        map_rule(
+            node,
+            f"must not have {_RESERVED_MESSAGE}",
+            (f"k.lowerAscii() in {_RESERVED_HEADERS_CEL}", lambda name, _: name.lower() in RESERVED_HEADERS),
+            Entries(keys=TextForm(none=(_RESERVED_HEADERS,))),
+        ),
+        map_rule(
+            node,
+            "must have values of at most 1024 bytes without control characters",
+            (
+                f"bytes(self[k]).size() > {grammar.MAX_HEADER_VALUE_BYTES} || !{VALUE_WITHOUT_CONTROLS_CEL}",
+                lambda _, value: (
+                    len(value.encode(errors="surrogatepass")) > grammar.MAX_HEADER_VALUE_BYTES
+                    or not matches(grammar.WITHOUT_CONTROLS, value)
+                ),
             ),
+            Entries(values=TextForm(all=ONLY_WITHOUT_CONTROLS, max_bytes=grammar.MAX_HEADER_VALUE_BYTES)),
         ),
-        Entries(values=TextForm(all=ONLY_WITHOUT_CONTROLS, max_bytes=grammar.MAX_HEADER_VALUE_BYTES)),
-    ),
-    visible_map_rule("outbound.headers", HIDDEN),
-    header_name_rule("inbound.headersToAttributes"),
-    map_rule(
-        "inbound.headersToAttributes",
-        "must have attribute names that are not empty and have no control characters",
-        (
-            f'self[k] == "" || !{VALUE_WITHOUT_CONTROLS_CEL}',
-            lambda _, attribute: not attribute or not matches(grammar.WITHOUT_CONTROLS, attribute),
+        visible_map_rule(node, HIDDEN),
+    )
+
+
+def _headers_to_attributes_rules(node: str) -> tuple[Rule, ...]:
+    """The rules for headers that become attributes: header name to attribute name."""
+    return (
+        header_name_rule(node),
+        map_rule(
+            node,
+            "must have attribute names that are not empty and have no control characters",
+            (
+                f'self[k] == "" || !{VALUE_WITHOUT_CONTROLS_CEL}',
+                lambda _, attribute: not attribute or not matches(grammar.WITHOUT_CONTROLS, attribute),
+            ),
+            Entries(values=TextForm(all=ONLY_WITHOUT_CONTROLS, none=("^$",))),
         ),
-        Entries(values=TextForm(all=ONLY_WITHOUT_CONTROLS, none=("^$",))),
-    ),
-    visible_map_rule("inbound.headersToAttributes", HIDDEN),
+        visible_map_rule(node, HIDDEN),
+    )
+
+
+def _attributes_to_headers_rules(node: str) -> tuple[Rule, ...]:
+    """The rules for attributes that become headers: attribute name to header name."""
+    name_cel = f"self[k].size() > {grammar.MAX_HEADER_NAME_LENGTH} || !{fits_cel(grammar.HEADER_NAME, 'self[k]')}"
+    return (
+        plain_map_rule(node),
+        map_rule(
+            node,
+            "must map to header names of 1 to 255 letters, digits and -.!%*_+`'~ only, such as X-Outcome",
+            (
+                name_cel,
+                lambda _, name: len(name) > grammar.MAX_HEADER_NAME_LENGTH or not matches(grammar.HEADER_NAME, name),
+            ),
+            Entries(values=HEADER_NAMES),
+        ),
+        map_rule(
+            node,
+            f"must not map to {_RESERVED_MESSAGE}",
+            (f"self[k].lowerAscii() in {_RESERVED_HEADERS_CEL}", lambda _, name: name.lower() in RESERVED_HEADERS),
+            Entries(values=TextForm(none=(_RESERVED_HEADERS,))),
+        ),
+        visible_map_rule(node, HIDDEN, keys=True),
+    )
+
+
+HEADER_RULES: Final = (
+    *_sent_headers_rules("outbound.headers"),
+    *_headers_to_attributes_rules("outbound.headersToAttributes"),
+    *_attributes_to_headers_rules("outbound.attributesToHeaders"),
+    *_sent_headers_rules("inbound.responseHeaders"),
+    *_headers_to_attributes_rules("inbound.headersToAttributes"),
+    *_attributes_to_headers_rules("inbound.attributesToHeaders"),
     map_rule(
         "inbound.agentMetadata",
         "must not have the keys agentId, phoneNumber, direction, namespace and name, which the operator sets, in upper "

@@ -1,5 +1,6 @@
 """`kubectl byoc doctor --ring-agent`: proves that an agent answers, by sending it into a room of its own."""
 
+import asyncio
 import uuid
 
 from ..api.resource import PhoneNumber
@@ -22,29 +23,31 @@ UNNAMED_S = 6.0
 """livekit-server 1.13 lists a job that a worker has taken only after it has asked all nodes for workers, up to 5 s."""
 
 
-def agent_of(number: PhoneNumber, agent_name: str) -> AgentRequest | None:
-    """The agent of a number with the metadata of a call and `probe`, None if the number has none.
+def agents_of(number: PhoneNumber, agent_name: str) -> tuple[AgentRequest, ...]:
+    """The agents of a number's calls with the metadata of a call and `probe`, none if the number has none.
 
     `agent_name`: BYOC_AGENT_NAME of the operator, empty if it is not set.
     """
     spec = number.spec
     if spec is None or not (spec.inbound_agent_id or spec.outbound_agent_id):
-        return None
-    job = inbound_job(spec, number.key) if spec.inbound_agent_id else outbound_job(spec, number.key, spec.phone_number)
-    return AgentRequest(agent_name or job["agentId"], as_metadata({**job, "probe": True}))
+        return ()
+    calls_in = bool(spec.inbound_agent_id)
+    job = inbound_job(spec, number.key) if calls_in else outbound_job(spec, number.key, spec.phone_number)
+    names = (agent_name or job["agentId"], *(spec.inbound.additional_agent_ids if calls_in else ()))
+    return tuple(AgentRequest(name, as_metadata({**job, "probe": True})) for name in dict.fromkeys(names))
 
 
-async def ring(target: Target, cluster: Cluster, number: PhoneNumber | None, operator: Operator) -> Check:
-    """What became of the agent of a number, whatever stood in the way of ringing it."""
-    agent = agent_of(number, (operator.settings or {}).get("BYOC_AGENT_NAME", "")) if number else None
-    if agent is None:
-        return not_rung("The number has no agent that could be rung.")
+async def ring(target: Target, cluster: Cluster, number: PhoneNumber | None, operator: Operator) -> tuple[Check, ...]:
+    """What became of each agent of a number, whatever stood in the way of ringing it."""
+    agents = agents_of(number, (operator.settings or {}).get("BYOC_AGENT_NAME", "")) if number else ()
+    if not agents:
+        return (not_rung("The number has no agent that could be rung."),)
     access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
     if isinstance(access, NoLiveKit):
-        return not_rung(f"The agent was not rung: {access.why}.")
+        return (not_rung(f"The agent was not rung: {access.why}."),)
     rooms = target.outside.rooms(access)
     try:
-        return await ring_agent(rooms, agent, target.outside)
+        return tuple(await asyncio.gather(*(ring_agent(rooms, agent, target.outside) for agent in agents)))
     finally:
         await rooms.aclose()
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from ..api.secret_references import stored_secret_names
 from ..core.credentials import KEYS_SECRET
 from ..core.fields import CREDENTIAL_PATHS
 from ..core.masking import make_mask
@@ -95,9 +96,8 @@ class Reader:
     def _referenced(self, numbers: list[Any]) -> list[tuple[str, str]]:
         found: dict[tuple[str, str], None] = {}
         for each in numbers:
-            reference = (each["spec"] if isinstance(each["spec"], Mapping) else {}).get("sipPasswordSecretRef")
-            if isinstance(reference, Mapping) and isinstance(reference.get("name"), str):
-                found[each["metadata"]["namespace"], reference["name"]] = None
+            for name in stored_secret_names(each["spec"]):
+                found[each["metadata"]["namespace"], name] = None
         return list(found)
 
     async def _operator_parts(self) -> None:
@@ -211,7 +211,7 @@ class Reader:
 async def sip_objects(access: LiveKitAccess) -> list[SipObject]:
     """All trunks and rules of LiveKit. Raises OperatorError."""
     from ..livekit_sip.client import LiveKitClient  # noqa: PLC0415 - its libraries take longer to load than a help text
-    from ..livekit_sip.session import Endpoint, is_cloud  # noqa: PLC0415 - as above
+    from ..livekit_sip.endpoint import Endpoint, is_cloud  # noqa: PLC0415 - as above
 
     endpoint = Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url), route=access.route)
     client = LiveKitClient(endpoint, make_mask(secrets.token_bytes(32)), lambda *_: None)

@@ -4,6 +4,7 @@ import ipaddress
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,12 +16,14 @@ from ..diagnosis.carrier_steps import Setup, Step, carrier_steps
 from ..diagnosis.chain import chain, first_break
 from ..diagnosis.check import Check, State
 from .agent_ring import ring
-from .doctor_facts import Looked, look
 from .exit_codes import ExitCode, Refused
 from .formats import Format
 from .options import Target, over_numbers, targeted, with_livekit, with_output
 from .output import Listing, show_listing
 from .terminal import Cell, show, tell, working
+
+if TYPE_CHECKING:
+    from .doctor_facts import Looked
 
 MAX_ADDRESS, MAX_USER = 64, 256
 """Characters of an address, and of the user part of a SIP address, that are taken."""
@@ -72,12 +75,14 @@ async def doctor(target: Target, name: str, caller: str, source: str, called: st
 
     Ends with 5 if something is bad.
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
+    from .doctor_facts import look  # noqa: PLC0415 - its libraries take longer to load than a help text
+
     call = _call(caller, source, called)
     mask = make_mask(secrets.token_bytes(32))
     with working("looking at the cluster, LiveKit and the network"):
         async with target.reached() as cluster:
             looked = await look(target, cluster, name, call, mask)
-            rung = (await ring(target, cluster, looked.facts.number, looked.operator),) if ring_agent else ()
+            rung = await ring(target, cluster, looked.facts.number, looked.operator) if ring_agent else ()
     report = _report(looked, (*chain(looked.facts, mask), *rung))
     _show(report, target.output)
     return ExitCode.SOMETHING_BAD if report.broken else ExitCode.OK
@@ -95,7 +100,7 @@ def _call(caller: str, source: str, called: str) -> Call:
     return Call(called, caller, source)
 
 
-def _report(looked: Looked, checks: tuple[Check, ...]) -> Report:
+def _report(looked: "Looked", checks: tuple[Check, ...]) -> Report:
     facts = looked.facts
     spec = facts.number.spec if facts.number else None
     if spec is None:
@@ -103,7 +108,7 @@ def _report(looked: Looked, checks: tuple[Check, ...]) -> Report:
     return Report(facts.where, checks, str(preset_of(spec).carrier), _steps(looked, spec))
 
 
-def _steps(looked: Looked, spec: PhoneNumberSpec) -> tuple[Step, ...]:
+def _steps(looked: "Looked", spec: PhoneNumberSpec) -> tuple[Step, ...]:
     installation = looked.facts.installation
     uri = installation.sip_uri if isinstance(installation, Installation) else ""
     return carrier_steps(Setup(spec, uri, looked.sip_addresses))

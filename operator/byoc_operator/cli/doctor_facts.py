@@ -1,15 +1,17 @@
 """Reads what `kubectl byoc doctor` judges: the cluster, LiveKit and the network. What cannot be read fails nothing."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..api.names import GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber, parse
+from ..api.secret_references import secret_names
 from ..api.termination_hosts import refused_host
 from ..cluster.answers import NotFound
 from ..core.claims import holds_by_status
-from ..core.credentials import Reading
+from ..core.credentials import Reading, SecretFacts
 from ..core.desired import Installation
 from ..core.matching import Call
 from ..core.secret_facts import secret_facts
@@ -29,6 +31,7 @@ from .livekit_access import NoLiveKit, livekit_access
 from .naming import NUMBER, PHONE, SECRET, named
 from .operator_finder import Operator, operator_of, why_not
 from .options import Target
+from .surroundings import with_users_url
 from .terminal import tell
 
 
@@ -45,11 +48,11 @@ async def look(target: Target, cluster: Cluster, name: str, call: Call, mask: Ma
     """Read everything. Raises OperatorError if the object itself cannot be read, though it may be there."""
     number, absent = await _number(cluster, name)
     operator = await operator_of(cluster, target.operator_namespace)
-    installation = _installation(operator)
-    livekit, network, secret, swept_s = await asyncio.gather(
+    installation = _installation(with_users_url(operator, target))
+    livekit, network, secrets, swept_s = await asyncio.gather(
         _livekit(target, cluster, operator, mask),
         _network(target, number, installation),
-        _secret(target, cluster, number, installation, mask),
+        _secrets(target, cluster, number, installation, mask),
         sweep_age(cluster, operator, target.outside.clock()),
     )
     facts = Facts(
@@ -58,7 +61,7 @@ async def look(target: Target, cluster: Cluster, name: str, call: Call, mask: Ma
         operator=operator_seen(operator, number, swept_s, target.outside.clock()),
         now_s=target.outside.clock(),
         absent=absent,
-        secret=secret,
+        secrets=secrets,
         installation=installation,
         livekit=livekit,
         numbers=await _claimants(target, cluster, number, livekit),
@@ -106,27 +109,39 @@ async def _livekit(target: Target, cluster: Cluster, operator: Operator, mask: M
     access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
     if isinstance(access, NoLiveKit):
         return Unseen(access.why)
-    from_cluster = access.url == (operator.settings or {}).get("LIVEKIT_URL", "")
-    return await livekit_seen(access, mask, target.outside.livekit, from_cluster=from_cluster)
+    return await livekit_seen(access, mask, target.outside.livekit, operator.livekit_url)
+
+
+async def _secrets(
+    target: Target, cluster: Cluster, number: PhoneNumber | None, installation: Installation | Unseen, mask: Mask
+) -> dict[str, SecretSeen | Unseen]:
+    """The Secrets that the number uses, or names if its spec is invalid, by name."""
+    if number is None:
+        return {}
+    keys = SealingKeys(cluster.api, target.operator_namespace)
+    labelled_only = isinstance(installation, Installation) and installation.secret_rules.labelled_only
+
+    def facts(raw: Mapping[str, Any]) -> SecretFacts:
+        return secret_facts(raw, Reading(mask, keys.open), labelled_only=labelled_only)
+
+    names = secret_names(number.spec) if number.spec else number.secret_names
+    return {name: await _secret(cluster, number.key.namespace, name, keys, facts) for name in names}
 
 
 async def _secret(
-    target: Target, cluster: Cluster, number: PhoneNumber | None, installation: Installation | Unseen, mask: Mask
-) -> SecretSeen | Unseen | None:
-    if number is None or not number.secret_name:
-        return None
-    if not SECRET.allows(number.secret_name):  # the name becomes part of a path
+    cluster: Cluster, namespace: str, name: str, keys: SealingKeys, facts: Callable[[Mapping[str, Any]], SecretFacts]
+) -> SecretSeen | Unseen:
+    """A Secret. `facts`: makes its facts with the sealing keys that `keys` has read."""
+    if not SECRET.allows(name):  # the name becomes part of a path
         return Unseen("its name is not the name of a Secret")
-    keys = SealingKeys(cluster.api, target.operator_namespace)
     try:
-        raw = await cluster.secret(number.key.namespace, number.secret_name)
+        raw = await cluster.secret(namespace, name)
     except OperatorError as exc:
         return Unseen(why_not(exc))
     if raw is None:
         return SecretSeen(None)
     unknown = await _load(keys)
-    labelled_only = isinstance(installation, Installation) and installation.secret_rules.labelled_only
-    return SecretSeen(secret_facts(raw, Reading(mask, keys.open), labelled_only=labelled_only), unknown)
+    return SecretSeen(facts(raw), unknown)
 
 
 async def _load(keys: SealingKeys) -> str:

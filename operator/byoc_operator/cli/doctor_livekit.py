@@ -9,8 +9,8 @@ from ..api.conditions import Reason, Verdict
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject
 from ..diagnosis.facts import LiveKitSeen
 from ..errors import Failure
+from ..livekit_sip.endpoint import Endpoint, is_cloud, same_server
 from ..livekit_sip.gateway import SipGateway
-from ..livekit_sip.session import Endpoint, is_cloud
 from .livekit_access import LiveKitAccess
 
 NOBODY = "ST_byocdoctornobody"
@@ -36,21 +36,30 @@ class ReadLiveKit(SipGateway, Protocol):
 Open = Callable[[Endpoint, Mask], ReadLiveKit]
 
 
-async def livekit_seen(access: LiveKitAccess, mask: Mask, opened: Open, *, from_cluster: bool) -> LiveKitSeen:
-    """What LiveKit answers. `from_cluster`: whether its URL is that of the operator's settings."""
+async def livekit_seen(access: LiveKitAccess, mask: Mask, opened: Open, operators_url: str) -> LiveKitSeen:
+    """What LiveKit answers. `operators_url`: of the LiveKit that the operator uses, empty if it is not known."""
     host = urlsplit(access.url).hostname or ""
-    inside = from_cluster and _is_inside(host)
-    client = opened(
-        Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url), route=access.route), mask
-    )
+    same = same_server(access.url, operators_url)
+    inside, operators_host = same and _is_inside(host), "" if same else _server_of(operators_url)
+    paged = is_cloud(access.url)
+    client = opened(Endpoint(access.url, access.key, access.secret, paged=paged, route=access.route), mask)
     try:
         objects, too_old = await _asked(client)
     except Failure as exc:
         problem = Verdict(exc.reason, exc.message)
-        return LiveKitSeen(host, access.source, problem=problem, inside=inside)
+        return LiveKitSeen(host, access.source, problem=problem, inside=inside, same=same, operators=operators_host)
     finally:
         await client.aclose()
-    return LiveKitSeen(host, access.source, objects, inside=inside, too_old=too_old, unreadable=client.unreadable)
+    return LiveKitSeen(
+        host,
+        access.source,
+        objects,
+        inside=inside,
+        too_old=too_old,
+        unreadable=client.unreadable,
+        same=same,
+        operators=operators_host,
+    )
 
 
 async def _asked(client: ReadLiveKit) -> tuple[tuple[SipObject, ...], str]:
@@ -65,6 +74,11 @@ async def _asked(client: ReadLiveKit) -> tuple[tuple[SipObject, ...], str]:
     else:
         too_old = ""
     return (*outbound, *inbound, *rules), too_old
+
+
+def _server_of(url: str) -> str:
+    """Host and port of a URL, without credentials that somebody may have put there."""
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _is_inside(host: str) -> bool:

@@ -34,7 +34,7 @@ def operator_seen(operator: Operator, number: PhoneNumber | None, swept_s: float
 
 async def sweep_age(cluster: Cluster, operator: Operator, now_s: float) -> float | None:
     """Seconds since the leader's last good sweep, None if its metrics cannot be read through the API server."""
-    pod = next((pod for pod in operator.pods or () if (operator.leader or "").startswith(pod.name)), None)
+    pod = operator.leader_pod
     if pod is None:
         return None
     path = f"/api/v1/namespaces/{operator.namespace}/pods/{pod.name}:{pod.port}/proxy/metrics"

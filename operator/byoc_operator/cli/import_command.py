@@ -1,23 +1,22 @@
 """`kubectl byoc import`: manifests of what LiveKit has and nobody owns. Nothing is written there or to the cluster."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from ..api.resource import Key
-from ..core.credentials import USERNAME_KEY
 from ..core.desired import Installation
+from ..core.holders import Listed
 from ..core.snapshot import Snapshot
 from ..core.trunk import Mask, Masked, SipObject, normalised
 from ..errors import OperatorError
-from ..livekit_sip.list_files import objects_in
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
-from .import_files import Written, plain_comment, show_all, stub_comment, write_all
+from .import_files import show_all, write_all
 from .import_names import Names
-from .import_proof import PASSWORD_KEY, Imported, imported
+from .import_proof import Imported, imported
 from .import_sets import Left, import_sets
 from .import_spec import NotSaid
 from .judging import World
@@ -27,7 +26,6 @@ from .manifests import read_bytes
 from .naming import PHONE, named
 from .operator_finder import Operator
 from .options import Target, in_namespace, targeted, with_livekit
-from .sealer import Sealer, sealer_for, sip_secret
 from .surroundings import all_numbers, new_mask, operator_around
 from .terminal import tell, working
 
@@ -68,6 +66,8 @@ async def import_(target: Target, *, everything: bool, **options: Any) -> int:
       kubectl byoc import --number +19876543210 -n voice > main.yaml
       kubectl byoc import --all --from-files inbound.json --from-files outbound.json --from-files rules.json
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
+    from .import_secrets import with_secrets  # noqa: PLC0415 - its libraries take longer to load than a help text
+
     wish = Options(**options)
     if everything == bool(wish.numbers):
         raise Refused("say which numbers: --all, or --number +…", ExitCode.USAGE)
@@ -80,9 +80,10 @@ async def import_(target: Target, *, everything: bool, **options: Any) -> int:
         numbers, blind = await all_numbers(target, cluster)
         if numbers is None:
             tell(f"the objects of the cluster: {blind}; whether one has a number already is not known", head="note:")
-        world = World(Snapshot.holding(objects), numbers, _installation(operator), mask, target.outside.clock())
+        listed = None if numbers is None else Listed.of(numbers)
+        world = World(Snapshot.holding(objects), listed, _installation(operator), mask, target.outside.clock())
         made, left, owned = await _imported(cluster, objects, wish.numbers, world)
-        written = await _with_secrets(target, cluster, made, plain=wish.plain)
+        written = await with_secrets(target, cluster, made, plain=wish.plain)
     if wish.directory is None:
         show_all(written)
     else:
@@ -110,6 +111,8 @@ async def _objects(
     target: Target, cluster: Cluster, operator: Operator, wish: Options, mask: Mask
 ) -> Sequence[SipObject]:
     if wish.files:
+        from ..livekit_sip.list_files import objects_in  # noqa: PLC0415 - as above
+
         try:
             return objects_in(((path, read_bytes(path)) for path in wish.files), mask)
         except ValueError as exc:
@@ -137,7 +140,8 @@ async def _imported(
     found = import_sets(objects)
     wanted = [each for each in found.sets if not numbers or each.phone_number in numbers]
     left = _asked(found.left, numbers)
-    names = Names([each.key.name for each in world.numbers or () if each.key.namespace == cluster.namespace])
+    taken = world.numbers.by_key if world.numbers else ()
+    names = Names([key.name for key in taken if key.namespace == cluster.namespace])
     made: list[Imported] = []
     for each in wanted:
         key = Key(cluster.namespace, names.of(each.outbound.name, each.phone_number))
@@ -175,46 +179,6 @@ async def _free_secret(cluster: Cluster, names: Names, name: str) -> str:
     except OperatorError:
         return secret
     return secret
-
-
-async def _with_secrets(target: Target, cluster: Cluster, made: list[Imported], *, plain: bool) -> list[Written]:
-    """The numbers with their Secrets: sealed, else in plain text where that is allowed, else without values."""
-    known = any(each.stated.has_credentials and not each.stated.unknown for each in made)
-    sealer, why = await _sealer(target, cluster) if known else (None, "")
-    if why:
-        tell(f"the credentials cannot be sealed: {why}", head="note:")
-    return [await _with_secret(each, sealer, why, plain=plain) for each in made]
-
-
-async def _sealer(target: Target, cluster: Cluster) -> tuple[Sealer | None, str]:
-    try:
-        return await sealer_for(cluster.api, target.operator_namespace), ""
-    except OperatorError as exc:
-        return None, exc.message
-
-
-async def _with_secret(each: Imported, sealer: Sealer | None, why: str, *, plain: bool) -> Written:
-    said, name, namespace = each.stated, each.secret, each.key.namespace
-    if not said.has_credentials:
-        return Written(each)
-    values = _texts(said.username, said.password)
-    if values is None:
-        why = "LiveKit does not list the password"
-    elif sealer is not None:
-        try:
-            return Written(each, sip_secret(namespace, name, await sealer.sealed(namespace, name, values)))
-        except OperatorError as exc:
-            why = exc.message
-    if values is not None and plain:
-        return Written(each, sip_secret(namespace, name, values), plain_comment(), plain=True)
-    empty = sip_secret(namespace, name, {USERNAME_KEY: "", PASSWORD_KEY: ""})
-    return Written(each, empty, stub_comment(" ".join(why.rstrip(".").split()), namespace, name))
-
-
-def _texts(username: Masked | None, password: Masked | None) -> Mapping[str, str] | None:
-    if username is None or password is None or username.text is None or password.text is None:
-        return None
-    return {USERNAME_KEY: username.text.get_secret_value(), PASSWORD_KEY: password.text.get_secret_value()}
 
 
 def _tell_left(left: Left) -> None:

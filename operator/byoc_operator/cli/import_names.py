@@ -13,6 +13,7 @@ class Names:
 
     def __init__(self, taken: Collection[str]) -> None:
         self._taken = set(taken)
+        self._tried: dict[str, int] = {}
 
     def of(self, trunk: str, number: str) -> str:
         """A DNS label. The trunk's name, else the number's digits; with the digits behind it if the name is taken."""
@@ -30,9 +31,10 @@ class Names:
         return self._first(f"{name}-sip", f"{name}-sip-import")
 
     def _first(self, base: str, numbered: str) -> str:
-        name, count = base, 1
+        name, count = base, self._tried.get(numbered, 1)
         while name in self._taken:
             name = numbered if count == 1 else f"{numbered}-{count}"
             count += 1
+        self._tried[numbered] = count  # thousands of trunks may have one name: what was taken once stays taken
         self._taken.add(name)
         return name

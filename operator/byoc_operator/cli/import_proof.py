@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..api.names import ADOPT, GROUP, KIND, VERSION
-from ..api.resource import Key, parse
+from ..api.resource import FORCE, Key, parse
 from ..api.text_rules import RESERVED_METADATA
 from ..api.validation import problems
 from ..core.credentials import USERNAME_KEY, SecretFacts
@@ -28,6 +28,9 @@ NAMES_AND_MARKS = frozenset(
 """What an import may change: the metadata of a trunk and the name of a rule are marks."""
 
 _AGENT_METADATA = "dispatchRule.agentMetadata"
+_LONGEST_ID = 64
+"""Characters. LiveKit's own have 16."""
+
 _MOST = 400
 """Characters of a reason that tells values."""
 
@@ -46,9 +49,11 @@ class Imported:
 
 def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
     """The set as a manifest. `secret`: name of its Secret. Raises `NotSaid` if the manifest would change anything."""
-    owner = next((each.key for each in world.numbers or () if each.phone_number == found.phone_number), None)
-    if owner is not None:
-        raise NotSaid(f"ByocPhoneNumber {owner} has its number already")
+    others = world.numbers.by_phone.get(found.phone_number) if world.numbers else None
+    if others:
+        raise NotSaid(f"ByocPhoneNumber {others[0].key} has its number already")
+    if not all(_is_id(each.id) for each in found.objects):
+        raise NotSaid("the ID of one of its objects is not of the form that LiveKit gives, such as ST_nG6hDFtQeq4C")
     world = replace(world, installation=replace(world.installation, adoption_allowed=True))
     said = stated(found, world.installation)
     spec = dict(said.spec)
@@ -63,13 +68,20 @@ def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
     manifest = _manifest(key, spec, [each.id for each in found.objects])
     stored = {"uid": f"import:{key}", "resourceVersion": "0", "generation": 1}
     number = parse({**manifest, "metadata": {**manifest["metadata"], **stored}})
-    made = plan_of(number, _secret(said, key, secret), world)
+    seen = _secret(said, key, secret)
+    made = plan_of(number, {} if seen is None else {secret: seen}, world)
     if made.verdict is not None:
         raise NotSaid(f"{made.verdict.reason}: {made.verdict.message}"[:_MOST])
     told = list(_beyond(made.changes))
     if told:
         raise NotSaid(f"it would change {'; '.join(told)}"[:_MOST])
     return Imported(found, key, manifest, said, secret, made)
+
+
+def _is_id(text: str) -> bool:
+    """Whether a text is made as an ID of LiveKit. A comma would name one more object to adopt, a line end more YAML."""
+    letters = text.isascii() and text.replace("_", "").isalnum()
+    return letters and len(text) <= _LONGEST_ID and text != FORCE
 
 
 def _manifest(key: Key, spec: Mapping[str, Any], ids: list[str]) -> dict[str, Any]:

@@ -59,13 +59,16 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
     name = outbound.name or (inbound.name if inbound else "")
     if name and name != found.phone_number:
         spec["friendlyName"] = name
+    media = _media(outbound)
+    if media:
+        spec["media"] = media
     calls_out = _outbound(outbound, preset)
     if calls_out:
         spec["outbound"] = calls_out
     if inbound is not None and found.rule is not None:
         agent, metadata = _agent(found.rule, installation)
         spec["inboundAgentId"] = agent
-        calls_in = _inbound(inbound, preset, metadata)
+        calls_in = _inbound(inbound, preset, metadata) | _call(found.rule, installation)
         if calls_in:
             spec["inbound"] = calls_in
     return Stated(spec, username, password)
@@ -99,13 +102,32 @@ def _outbound(outbound: OutboundTrunk, preset: Preset) -> dict[str, Any]:
     headers = dict(outbound.headers)
     if preset.username_header and outbound.username is not None:
         headers.pop(preset.username_header, None)  # the preset adds it
-    secret = [name for name, value in headers.items() if not isinstance(value, str)]
-    if secret:
-        raise NotSaid(f"the header {secret[0]} of its outbound trunk holds a credential, which a spec would show")
     told = {
-        "headers": headers,
+        "headers": _shown(headers, "outbound"),
+        "headersToAttributes": dict(outbound.headers_to_attributes),
+        "attributesToHeaders": dict(outbound.attributes_to_headers),
+        "includeHeaders": outbound.include_headers,
         "fromHost": outbound.from_host,
         "destinationCountry": outbound.destination_country,
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _shown(headers: Mapping[str, str | Masked], direction: str) -> dict[str, str]:
+    """Headers without credentials. Raises `NotSaid` for a header with one."""
+    shown = {name: value for name, value in headers.items() if isinstance(value, str)}
+    secret = [name for name in headers if name not in shown]
+    if secret:
+        raise NotSaid(f"the header {secret[0]} of its {direction} trunk holds a credential, which a spec would show")
+    return shown
+
+
+def _media(outbound: OutboundTrunk) -> dict[str, Any]:
+    """What the outbound trunk says of media; `import_proof` refuses a set whose inbound trunk says something else."""
+    told = {
+        "codecs": list(outbound.codecs),
+        "onlyListedCodecs": outbound.only_listed_codecs,
+        "mediaTimeoutSeconds": outbound.media_timeout_s,
     }
     return {name: value for name, value in told.items() if value}
 
@@ -117,13 +139,43 @@ def _inbound(inbound: InboundTrunk, preset: Preset, metadata: Mapping[str, str])
         "allowAnyAddress": any(map(_is_wide, addresses)) or (not addresses and bool(preset.signalling_ranges)),
         "allowedCallers": list(inbound.allowed_numbers),
         "authentication": "Digest" if inbound.username or inbound.password else "",
+        "authRealm": inbound.realm,
         "ringTimeoutSeconds": inbound.ringing_timeout_s,
+        "ringStatus": inbound.ringing_status,
         "maxCallDurationSeconds": inbound.max_call_duration_s,
         "noiseCancellation": inbound.noise_cancellation,
         "headersToAttributes": dict(inbound.headers_to_attributes),
+        "attributesToHeaders": dict(inbound.attributes_to_headers),
+        "includeHeaders": inbound.include_headers,
+        "responseHeaders": _shown(inbound.response_headers, "inbound"),
         "agentMetadata": dict(metadata),
     }
     return {name: value for name, value in told.items() if value}
+
+
+def _call(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
+    """What a rule says of the caller and of the room."""
+    told = {
+        "additionalAgentIds": list(rule.additional_agents),
+        "attributes": dict(rule.attributes),
+        "hideCallerNumber": rule.hide_caller_number,
+        "room": _room(rule, installation),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _room(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
+    told = {
+        "emptyTimeoutSeconds": rule.empty_timeout_s,
+        "departureTimeoutSeconds": rule.departure_timeout_s,
+        "maxParticipants": rule.max_participants,
+        "metadata": rule.room_metadata,
+        "tags": dict(rule.room_tags),
+    }
+    room: dict[str, Any] = {name: value for name, value in told.items() if value}
+    if rule.room_prefix != installation.room_prefix:
+        room["prefix"] = rule.room_prefix  # an empty one too
+    return room
 
 
 def _is_wide(entry: str) -> bool:

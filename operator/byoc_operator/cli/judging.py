@@ -4,21 +4,24 @@ A number that is paused, or whose managementPolicy is Observe, is judged as if t
 says that it does not.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..api.conditions import Reason, Verdict
+from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy
 from ..core.assessment import Assessment, assess
-from ..core.credentials import USERNAME_KEY, SecretFacts
+from ..core.assumed_secrets import assumed_secret
+from ..core.credentials import SecretFacts
+from ..core.credentials_in_use import SecretsByName
 from ..core.desired import Installation
 from ..core.field_changes import ObjectChange, credential_paths, object_changes
-from ..core.holders import allocation_of
+from ..core.holders import Listed
+from ..core.outside_view import claimed_by_another
 from ..core.plan import Change, Replace
-from ..core.situation import ClusterFacts, Situation, situation_of
+from ..core.situation import ClusterFacts, Situation, secret_uses, situation_of
 from ..core.snapshot import Snapshot
-from ..core.trunk import Mask, Masked
+from ..core.trunk import Mask
 
 _PAUSED = "the annotation paused is set: nothing is written to LiveKit until it is taken away"
 _OBSERVES = "managementPolicy is Observe: nothing is written to LiveKit; Manage would change this"
@@ -26,7 +29,7 @@ _OBSERVES = "managementPolicy is Observe: nothing is written to LiveKit; Manage 
 
 @dataclass(frozen=True, slots=True)
 class SecretSeen:
-    """The Secret of a number. `facts`: None if there is none. `unknown`: why it is not known, empty if it is."""
+    """A Secret of a number. `facts`: None if there is none. `unknown`: why it is not known, empty if it is."""
 
     facts: SecretFacts | None
     unknown: str = ""
@@ -52,22 +55,24 @@ class World:
     """What one number is judged by. `numbers`: every object of the cluster, None if they are not known."""
 
     snapshot: Snapshot
-    numbers: tuple[PhoneNumber, ...] | None
+    numbers: Listed | None
     installation: Installation
     mask: Mask
     now_s: float = 0.0
 
 
-def plan_of(number: PhoneNumber, secret: SecretSeen | None, world: World) -> Plan:
-    """What the operator would do with a number. `secret`: None if the number names none."""
+def plan_of(number: PhoneNumber, seen: Mapping[str, SecretSeen], world: World) -> Plan:
+    """What the operator would do with a number. `seen`: the Secrets that the number uses, by name."""
     managed = _as_managed(number)
-    assumed = secret.unknown if secret is not None else ""
-    claimed = _claimed(number, world)
+    assumed = "; ".join(each.unknown for each in seen.values() if each.unknown)
+    claimed = None
+    if not number.deleting:
+        claimed = claimed_by_another(number, world.numbers, world.snapshot, world.installation)
+    secrets: dict[str, SecretFacts | None] = {name: each.facts for name, each in seen.items()}
     if assumed:
-        facts: SecretFacts | None = _as_in_livekit(managed, _situation(managed, None, claimed, world))
-    else:
-        facts = secret.facts if secret is not None else None
-    situation = _situation(managed, facts, claimed, world)
+        unknown = {name for name, each in seen.items() if each.unknown}
+        secrets |= _as_in_livekit(managed, _situation(managed, {}, claimed, world), unknown, world.mask)
+    situation = _situation(managed, secrets, claimed, world)
     assessment = assess(situation, world.installation, world.mask, world.now_s)
     changes = _without_credentials(assessment.changes) if assumed else assessment.changes
     return Plan(
@@ -79,8 +84,8 @@ def plan_of(number: PhoneNumber, secret: SecretSeen | None, world: World) -> Pla
     )
 
 
-def _situation(number: PhoneNumber, facts: SecretFacts | None, claimed: Verdict | None, world: World) -> Situation:
-    cluster = ClusterFacts(secret=facts, claimed=claimed)
+def _situation(number: PhoneNumber, secrets: SecretsByName, claimed: Verdict | None, world: World) -> Situation:
+    cluster = ClusterFacts(secrets, claimed=claimed)
     return situation_of(number, world.snapshot, cluster, world.installation, world.mask)
 
 
@@ -97,42 +102,13 @@ def _held(number: PhoneNumber, assessment: Assessment) -> str:
     return _PAUSED if number.requested.paused else _OBSERVES if number.observes else ""
 
 
-def _claimed(number: PhoneNumber, world: World) -> Verdict | None:
-    """Why the number is another object's. Who may not see all objects is told what the status says."""
-    if number.deleting:
-        return None
-    if world.numbers is not None:
-        others = [each for each in world.numbers if each.key != number.key]
-        allocation = allocation_of(number.phone_number, [*others, number], world.snapshot, world.installation)
-        return allocation.verdict(number)
-    ready = number.status.ready
-    if number.is_current and ready.reason == Reason.NUMBER_CLAIMED:
-        return Verdict(Reason.NUMBER_CLAIMED, ready.message)
-    return None
-
-
-def _as_in_livekit(number: PhoneNumber, situation: Situation) -> SecretFacts | None:
-    """A Secret with what the number's trunk in LiveKit has: for who may not read the Secret, nothing changes there."""
-    ref = number.spec.sip_password_secret_ref if number.spec else None
-    if ref is None:
-        return None
-    trunk = next(iter((situation.owned + situation.adoption.taken).outbound), None)
-    nobody = Masked("not known")
-    values = {
-        ref.key: (trunk.password if trunk else None) or nobody,
-        USERNAME_KEY: (trunk.username if trunk else None) or nobody,
-    }
-    written = number.status.credentials
-    return SecretFacts(
-        namespace=number.key.namespace,
-        name=ref.name,
-        resource_version=written.resource_version if written else "",
-        type="Opaque",
-        watched=True,
-        changed_at=0.0,
-        values=values,
-        sealed=frozenset(values),
-    )
+def _as_in_livekit(
+    number: PhoneNumber, situation: Situation, names: Collection[str], mask: Mask
+) -> dict[str, SecretFacts]:
+    """Secrets with what the number's objects in LiveKit have: for who may not read them, nothing changes there."""
+    owned = situation.owned + situation.adoption.taken
+    uses = secret_uses(number, mask)
+    return {name: assumed_secret(number, [use for use in uses if use.name == name], owned) for name in names}
 
 
 def _without_credentials(changes: Iterable[Change]) -> tuple[Change, ...]:

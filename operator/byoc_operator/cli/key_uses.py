@@ -154,11 +154,11 @@ class StoredKeys:
         try:
             async for raw in self._api.pages("/api/v1/secrets", "secrets", {"labelSelector": LABEL_SELECTOR}):
                 found[raw["metadata"]["namespace"], raw["metadata"]["name"]] = raw
-            named = [self._named(number) async for number in NumberApi(self._api, ()).all()]
+            named = [each async for number in NumberApi(self._api, ()).all() for each in self._named(number)]
         except ApiRefused as exc:
             message = f"the Secrets and numbers of all namespaces must be read for this, and you may not: {exc.message}"
             raise Refused(message, ExitCode.NO_RIGHTS) from exc
-        for namespace, name in sorted({each for each in named if each[1]} - set(found)):
+        for namespace, name in sorted(set(named) - set(found)):
             try:
                 path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
                 found[namespace, name] = await self._api.request("GET", path, resource="secrets")
@@ -168,13 +168,13 @@ class StoredKeys:
                 self._pass_over(replace(exc, namespace=namespace, name=name))
         return [found[each] for each in sorted(found)]
 
-    def _named(self, raw: Mapping[str, Any]) -> tuple[str, str]:
-        """Namespace and name of the Secret that a number names, also where the spec breaks a rule."""
+    def _named(self, raw: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Namespace and name of each Secret that a number names, also where the spec breaks a rule."""
         number = parse(raw)
         if number.unread:
             self._pass_over(Unreadable(number.unread, PLURAL, number.key.namespace, number.key.name))
         # The name becomes part of a path: with `..` in it, the request would read another resource.
-        return number.key.namespace, number.secret_name if SECRET.allows(number.secret_name) else ""
+        return [(number.key.namespace, name) for name in number.secret_names if SECRET.allows(name)]
 
     async def _read(self) -> dict[str, Any]:
         try:

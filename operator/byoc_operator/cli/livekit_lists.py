@@ -1,15 +1,18 @@
 """LiveKit's three lists, as a command reads them."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..core.trunk import CLASSES, DELETE_ORDER, Mask, SipObject
-from ..livekit_sip.session import Endpoint, is_cloud
-from .doctor_livekit import ReadLiveKit
+from ..livekit_sip.endpoint import Endpoint, is_cloud
 from .livekit_access import LiveKitAccess
+
+if TYPE_CHECKING:
+    from .doctor_livekit import ReadLiveKit
 
 
 async def livekit_objects(
-    opened: Callable[[Endpoint, Mask], ReadLiveKit], access: LiveKitAccess, mask: Mask, timeout_s: float
+    opened: Callable[[Endpoint, Mask], "ReadLiveKit"], access: LiveKitAccess, mask: Mask, timeout_s: float
 ) -> list[SipObject]:
     """Every trunk and rule of LiveKit, whoever's. Raises `Failure`.
 

@@ -55,18 +55,28 @@ def read_bytes(path: str) -> bytes:
     return content
 
 
+def _json(text: str) -> list[Any]:
+    """The one document of a text in JSON; none of another text, such as YAML that begins with a brace."""
+    if not text.lstrip().startswith("{"):
+        return []
+    try:
+        return [json.loads(text)]
+    except ValueError:
+        return []
+
+
 def documents(content: bytes, where: str) -> Iterator[Mapping[str, Any]]:
     """The objects of a file in YAML or JSON; those of a List one by one. Raises `Refused`."""
     import yaml  # noqa: PLC0415 - only who reads a file waits for it
 
     try:
         text = content.decode("utf-8-sig")
-        loaded = [json.loads(text)] if text.lstrip().startswith("{") else list(yaml.load_all(text, _loader()))
+        loaded = _json(text) or list(yaml.load_all(text, _loader()))
     except UnicodeDecodeError:
         raise Refused(f"{where}: the file is not UTF-8", ExitCode.USAGE) from None
     except yaml.MarkedYAMLError as exc:
         line = f", line {exc.problem_mark.line + 1}" if exc.problem_mark else ""
-        raise Refused(f"{where}{line}: the file is no YAML", ExitCode.USAGE) from None
+        raise Refused(f"{where}{line}: the file is no YAML or JSON", ExitCode.USAGE) from None
     except (yaml.YAMLError, ValueError, RecursionError):
         raise Refused(f"{where}: the file is no YAML or JSON", ExitCode.USAGE) from None
     budget = _Budget(where)

@@ -70,9 +70,20 @@ class Operator:
         names = [each.strip() for each in self.settings.get("BYOC_NAMESPACES", "").split(",")]
         return namespace in names or not any(names)
 
+    @property
+    def livekit_url(self) -> str:
+        """Where its LiveKit is, empty if that is not known."""
+        return (self.settings or {}).get("LIVEKIT_URL", "")
+
+    @property
+    def leader_pod(self) -> Pod | None:
+        """The leader's pod, None if it is not known. A host name is a pod's name, cut to 63 characters."""
+        host = (self.leader or "").partition("_")[0]
+        return next((each for each in self.pods or () if host in (each.name, each.name[:63].rstrip("-."))), None)
+
     def installation(self) -> Installation | None:
         """What it adds to every number; None: `unknown` says why. Raises CannotRun for a wrong setting."""
-        if self.settings is None:
+        if self.settings is None or not self.settings.get("LIVEKIT_URL"):
             return None
         settings = installation_settings(self.settings)
         if not (settings.installation_id or self.cluster_id):
@@ -116,6 +127,8 @@ async def operator_of(cluster: Cluster, namespace: str) -> Operator:
     await _read_pods(cluster, namespace, found)
     await _read_lease(cluster, namespace, found)
     await _read_cluster_id(cluster, found)
+    if "settings" in found and not found["settings"].get("LIVEKIT_URL"):
+        found.unknown["LIVEKIT_URL"] = "the settings that you may read do not have it; set it in your environment"
     return Operator(namespace=namespace, unknown=found.unknown, **found)
 
 

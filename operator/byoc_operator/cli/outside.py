@@ -14,7 +14,7 @@ from ..livekit_sip.room_port import Rooms
 if TYPE_CHECKING:
     from ..core.trunk import Mask
     from ..diagnosis.network import Network
-    from ..livekit_sip.session import Endpoint
+    from ..livekit_sip.endpoint import Endpoint
     from .doctor_livekit import ReadLiveKit
     from .livekit_access import LiveKitAccess
 
@@ -46,8 +46,8 @@ def _livekit(endpoint: "Endpoint", mask: "Mask") -> "ReadLiveKit":
 
 
 def _rooms(access: "LiveKitAccess") -> Rooms:
+    from ..livekit_sip.endpoint import Endpoint  # noqa: PLC0415 - as above
     from ..livekit_sip.rooms import RoomClient  # noqa: PLC0415 - as above
-    from ..livekit_sip.session import Endpoint  # noqa: PLC0415 - as above
 
     return RoomClient(Endpoint(access.url, access.key, access.secret, route=access.route))
 

@@ -11,6 +11,7 @@ from ..api.names import GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber, parse
 from ..api.structural import Problem
 from ..api.validation import problems
+from ..core.holders import Listed
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
 from .judging import World, plan_of
@@ -18,7 +19,7 @@ from .manifests import Manifests, read_manifests
 from .options import Target, over_numbers, targeted, with_livekit, with_output
 from .output import show_listing
 from .planned import Planned, exit_code, listing
-from .surroundings import Secrets, Surroundings, surroundings
+from .surroundings import Surroundings, surroundings
 from .terminal import tell
 
 _FIXED = "cannot be changed; create another ByocPhoneNumber for the other number and delete this one"
@@ -113,6 +114,8 @@ def _texts(value: object, name: str = "") -> Mapping[str, str]:
 
 
 async def _planned(target: Target, cluster: Cluster, subjects: list[Subject], manifests: Manifests) -> list[Planned]:
+    from .number_secrets import Secrets  # noqa: PLC0415 - its libraries take longer to load than a help text
+
     if not any(not each.problems for each in subjects):  # LiveKit does not matter
         return [_invalid(each) for each in subjects]
     around = await surroundings(target, cluster)
@@ -125,8 +128,7 @@ async def _planned(target: Target, cluster: Cluster, subjects: list[Subject], ma
         if each.problems:
             found.append(_invalid(each))
             continue
-        seen = await secrets.of(each.number, around)
-        made = plan_of(each.number, seen, world)
+        made = plan_of(each.number, await secrets.of(each.number, around), world)
         found.append(Planned(each.number.key, each.number.phone_number, made, notes=each.notes))
     return found
 
@@ -137,8 +139,7 @@ def _invalid(subject: Subject) -> Planned:
 
 def _world(around: Surroundings, subjects: list[Subject], now_s: float) -> World:
     """What the numbers are judged by, as if all valid manifests were applied."""
-    numbers = around.numbers
-    if numbers is not None:
-        planned = {each.number.key: each.number for each in subjects if not each.problems}
-        numbers = (*(each for each in numbers if each.key not in planned), *planned.values())
-    return World(around.snapshot, numbers, around.installation, around.mask, now_s)
+    listed = None
+    if around.numbers is not None:
+        listed = Listed.of([*around.numbers, *(each.number for each in subjects if not each.problems)])
+    return World(around.snapshot, listed, around.installation, around.mask, now_s)

@@ -1,26 +1,16 @@
 """What stands around a number and decides what becomes of it: the operator's settings, LiveKit, the other numbers."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
-from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
-from ..cluster.answers import Forbidden
-from ..core.credentials import KEYS_SECRET, Field, Reading
 from ..core.desired import Installation
 from ..core.masking import make_mask
-from ..core.secret_facts import secret_facts
-from ..core.situation import secret_use
 from ..core.snapshot import Snapshot
 from ..core.trunk import Mask
-from ..errors import OperatorError, Stalled
-from ..sealing.sealed import open_with
-from ..sealing.store import keys_in
+from ..errors import OperatorError
 from .cluster import Cluster, Scope
 from .exit_codes import Refused
-from .judging import SecretSeen
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
 from .operator_finder import Operator, operator_of, why_not
@@ -51,11 +41,16 @@ def new_mask() -> Mask:
 
 async def operator_around(target: Target, cluster: Cluster) -> Operator:
     """The operator. LIVEKIT_URL of the user's environment stands in where its settings name none."""
-    found = await operator_of(cluster, target.operator_namespace)
+    return with_users_url(await operator_of(cluster, target.operator_namespace), target)
+
+
+def with_users_url(found: Operator, target: Target) -> Operator:
+    """The operator with the user's LIVEKIT_URL, where its settings name none."""
     url = target.outside.environ.get("LIVEKIT_URL", "")
     if not url or found.settings is None or found.settings.get("LIVEKIT_URL"):
         return found
-    return replace(found, settings={**found.settings, "LIVEKIT_URL": url})
+    unknown = {what: why for what, why in found.unknown.items() if what != "LIVEKIT_URL"}
+    return replace(found, settings={**found.settings, "LIVEKIT_URL": url}, unknown=unknown)
 
 
 def installation_of(operator: Operator) -> Installation:
@@ -89,68 +84,3 @@ async def all_numbers(target: Target, cluster: Cluster) -> tuple[tuple[PhoneNumb
         return tuple([each async for each in everywhere.numbers()]), ""
     except OperatorError as exc:
         return None, why_not(exc)
-
-
-class Secrets:
-    """The Secrets that numbers name, read as the operator reads them. `given`: Secrets of files, which come first."""
-
-    def __init__(
-        self, cluster: Cluster, operator_namespace: str, given: Mapping[tuple[str, str], Mapping[str, Any]]
-    ) -> None:
-        self._cluster = cluster
-        self._operator_namespace = operator_namespace
-        self._given = given
-        self._opener: _Opener | None = None
-
-    async def of(self, number: PhoneNumber, around: Surroundings) -> SecretSeen | None:
-        """The Secret of a number as far as it can be read; None if the number names none."""
-        use = secret_use(number, around.mask)
-        if use is None:
-            return None
-        where = f"Secret {use.namespace}/{use.name}"
-        try:
-            raw = self._given.get((use.namespace, use.name)) or await self._cluster.secret(use.namespace, use.name)
-        except OperatorError as exc:
-            return SecretSeen(None, f"{where}: {why_not(exc)}")
-        if raw is None:
-            return SecretSeen(None)
-        opener = await self._opened_by()
-        rules = around.installation.secret_rules
-        facts = secret_facts(raw, Reading(around.mask, opener.open), labelled_only=rules.labelled_only)
-        used = {use.key} if use.username else {use.key, "username"}
-        if opener.why and used & facts.sealed:
-            return SecretSeen(None, f"{where}: its values are sealed, and {opener.why}")
-        return SecretSeen(facts)
-
-    async def _opened_by(self) -> "_Opener":
-        if self._opener is None:
-            self._opener = await _opener(self._cluster, self._operator_namespace)
-        return self._opener
-
-
-class _Opener:
-    """Opens sealed values. `why`: why it cannot, empty if it can."""
-
-    def __init__(self, raw: Mapping[str, Any] | None, why: str) -> None:
-        self.why = why
-        try:
-            self._ring = keys_in(raw) if raw is not None else None
-        except ValueError as exc:
-            self._ring, self.why = None, f"the sealing keys cannot be used: {exc}"
-
-    def open(self, text: str, namespace: str, field: Field) -> str | Verdict:
-        try:
-            return open_with(self._ring, self.why, text, namespace, field)
-        except Stalled as exc:
-            return Verdict(exc.reason, exc.message)
-
-
-async def _opener(cluster: Cluster, namespace: str) -> _Opener:
-    where = f"Secret {namespace}/{KEYS_SECRET}"
-    try:
-        raw = await cluster.secret(namespace, KEYS_SECRET)
-    except Forbidden:
-        return _Opener(None, f"you may not read {where}")
-    except OperatorError as exc:
-        return _Opener(None, f"{where} cannot be read: {why_not(exc)}")
-    return _Opener(raw, "" if raw is not None else f"there is no {where}")

@@ -212,12 +212,18 @@ def other_numbers(trunk: InboundTrunk | OutboundTrunk, phone_number: str) -> str
     return f"carries another number ({shown})"
 
 
-def erased_by(want: Desired, taken: Owned) -> tuple[str, ...]:
-    """The paths of the fields that an adoption would erase, because the desired objects do not have them."""
+def erased_by(want: Desired, taken: Owned, *, keeps: bool) -> tuple[str, ...]:
+    """The paths of the fields that an adoption would erase, because the desired objects do not have them.
+
+    `keeps`: as in `plan.Terms`.
+    """
     wanted: Iterable[SipObject | None] = (want.outbound, want.inbound, want.rule)
     by_kind = {kind_of(each): each for each in wanted if each is not None}
     return tuple(
-        path for each in taken.all if kind_of(each) in by_kind for path in losses(by_kind[kind_of(each)], each)
+        path
+        for each in taken.all
+        if kind_of(each) in by_kind
+        for path in losses(by_kind[kind_of(each)], each, keeps=keeps)
     )
 
 

@@ -9,7 +9,7 @@ from ..api.text_rules import is_reserved_metadata
 
 
 def inbound_job(spec: PhoneNumberSpec, key: Key) -> Mapping[str, str]:
-    """The metadata of the job for a call that comes in."""
+    """The metadata of the job for a call that comes in, the same for each of its agents."""
     return {
         **{name: text for name, text in spec.inbound.agent_metadata.items() if not is_reserved_metadata(name)},
         "agentId": spec.inbound_agent_id,

@@ -5,7 +5,7 @@ only listed in the status.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..api.conditions import Reason, Verdict
 from ..api.recorded_status import Finding, LeftBehind
@@ -15,14 +15,14 @@ from . import checks
 from .checks import Case, case_of
 from .claims import NAMED
 from .conflict import marked_elsewhere
-from .credentials import Credentials
+from .credentials_in_use import CredentialsInUse
 from .desired import Desired, Installation
 from .findings import Evidence, findings, left_behind
 from .foreign_rules import Intrusion, intrusion
 from .ownership import Owned, owner_of
-from .plan import Change, Create, Terms, paths, plan, recreation, retention, teardown, verbs
+from .plan import Change, Create, Delete, Terms, paths, plan, recreation, retention, teardown, verbs
 from .situation import Situation
-from .trunk import Mask, kind_of
+from .trunk import CREATE_ORDER, Mask, kept_settings, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Assessment:
     changes: tuple[Change, ...] = ()
     pending: tuple[str, ...] = ()
     verdict: Verdict | None = None
-    credentials: Credentials | Verdict | None = None
+    credentials: CredentialsInUse = field(default_factory=CredentialsInUse)
     findings: tuple[Finding, ...] = ()
     left_behind: tuple[LeftBehind, ...] = ()
     needs_finalizer: bool = False
@@ -169,18 +169,20 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         blocked=case.blocked | {kind_of(each) for each in early.outbound},
         recreate=anew.due,
         refresh=number.refresh_due and verdict is None,
-        secret_changed=credentials is not None and _may_be_new(number, credentials),
+        secret_changed=_may_be_new(number, credentials),
+        keeps=case.installation.keeps_unknown_fields,
     )
     changes = (*plan(want, owned, terms), *teardown(early))
     behind = left_behind(number, owned.ids, case.installation)
     evidence = Evidence(
-        credentials,
+        tuple(credentials.usable.values()),
         _intrusion(situation, spec, want),
         behind,
         number.requested.unclear,
         situation.retain_refused,
         situation.adoption.absent,
         () if case.conflict else _other_installations(situation, case.installation),
+        _kept(owned, want, changes) if case.installation.keeps_unknown_fields else (),
     )
     noted = findings(spec, case.installation, evidence, now_s)
     if number.observes:
@@ -220,16 +222,27 @@ def _intrusion(situation: Situation, spec: PhoneNumberSpec, want: Desired) -> In
     return intrusion(spec.phone_number, want.inbound, ours, situation.foreign_rules)
 
 
-def _may_be_new(number: PhoneNumber, credentials: Credentials) -> bool:
-    """Whether the credentials may differ from those that were last written to LiveKit."""
-    written = number.status.credentials
-    return written is None or written.resource_version != credentials.resource_version or not number.is_current
+def _may_be_new(number: PhoneNumber, credentials: CredentialsInUse) -> bool:
+    """Whether some credentials may differ from those that were last written to LiveKit."""
+    usable, written = credentials.usable, number.status.written
+    if not number.is_current:
+        return bool(usable)
+    return any(
+        path not in written or written[path].resource_version != each.resource_version for path, each in usable.items()
+    )
 
 
 def _other_installations(situation: Situation, installation: Installation) -> tuple[str, ...]:
     """The trunks that other installations marked for an object of this namespace and name: `INSTALLATION: TRUNK`."""
     trunks = (each for each in situation.foreign if marked_elsewhere(each, situation.number, installation))
     return tuple(sorted(f"{owner.installation}: {each.id}" for each in trunks if (owner := owner_of(each))))
+
+
+def _kept(owned: Owned, want: Desired, changes: tuple[Change, ...]) -> tuple[str, ...]:
+    """The paths of the settings that the operator keeps in the LiveKit objects that stay."""
+    gone = {change.id for change in changes if isinstance(change, Delete)}
+    stay = (each for kind in CREATE_ORDER if want.of(kind) for each in owned.of(kind)[:1] if each.id not in gone)
+    return tuple(f"{each.kind}.{path}" for each in stay for path in kept_settings(each))
 
 
 def _changes_pending(changes: tuple[Change, ...]) -> Verdict | None:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from ..api.conditions import Reason, Verdict
 from ..api.names import PAUSED
 from ..api.resource import PhoneNumber
-from ..api.schema import Authentication, PhoneNumberSpec
+from ..api.schema import PhoneNumberSpec
 from ..api.termination_hosts import refused_host, trunk_of_refused_host
 from .adoption import erased_by, erasure
-from .conflict import Conflict, conflict
-from .credentials import Credentials
+from .conflict import NumberConflict, conflict
+from .credentials_in_use import CredentialsInUse
 from .desired import Desired, Installation, RecreateValues, desired
-from .situation import Situation
+from .situation import Situation, secret_uses
 from .trunk import Kind, Mask, kind_of
 
 
@@ -29,7 +29,7 @@ class Case:
     situation: Situation
     installation: Installation
     mask: Mask
-    conflict: Conflict | None = None
+    conflict: NumberConflict | None = None
     erased: tuple[str, ...] = ()
 
     @property
@@ -38,10 +38,9 @@ class Case:
         return self.situation.number
 
     @property
-    def credentials(self) -> Credentials | None:
-        """The usable credentials, None if the spec names no Secret or they cannot be used."""
-        found = self.situation.credentials
-        return found if isinstance(found, Credentials) else None
+    def credentials(self) -> CredentialsInUse:
+        """The credentials of the Secrets that the spec uses."""
+        return self.situation.credentials
 
     def wanted(self, spec: PhoneNumberSpec, recreate: RecreateValues) -> Desired:
         """The desired LiveKit objects. `recreate`: the values for the marks of the trunks."""
@@ -52,7 +51,7 @@ class Case:
     def blocked(self) -> frozenset[Kind]:
         """The kinds of LiveKit object that this run neither creates nor changes."""
         adoption = self.situation.adoption
-        blocked = adoption.withheld | _without_credentials(self.situation)
+        blocked = adoption.withheld | _without_credentials(self.situation, self.mask)
         if self.conflict:
             blocked |= self.conflict.blocked
         return blocked | {kind_of(each) for each in adoption.taken.all if self.erased}
@@ -66,7 +65,7 @@ def case_of(situation: Situation, installation: Installation, mask: Mask) -> Cas
     if number.spec is None or not adoption.taken or number.requested.adopt_by_force:
         return case
     want = case.wanted(number.spec, RecreateValues())  # a mark is never counted as erased
-    return replace(case, erased=erased_by(want, adoption.taken))
+    return replace(case, erased=erased_by(want, adoption.taken, keeps=case.installation.keeps_unknown_fields))
 
 
 def paused(case: Case) -> Verdict | None:
@@ -98,9 +97,8 @@ def number_claimed(case: Case) -> Verdict | None:
 
 
 def credentials_missing(case: Case) -> Verdict | None:
-    """The Secret gives no usable credentials."""
-    credentials = case.situation.credentials
-    return credentials if isinstance(credentials, Verdict) else None
+    """A Secret gives no usable credentials."""
+    return case.credentials.verdict
 
 
 def number_conflict(case: Case) -> Verdict | None:
@@ -118,11 +116,9 @@ def adoption_erases_fields(case: Case) -> Verdict | None:
     return erasure(case.erased)
 
 
-def _without_credentials(situation: Situation) -> frozenset[Kind]:
-    """The kinds of trunk that need the credentials, if these cannot be used; else none."""
-    spec = situation.number.spec
-    if spec is None or not isinstance(situation.credentials, Verdict):
+def _without_credentials(situation: Situation, mask: Mask) -> frozenset[Kind]:
+    """The kinds of LiveKit object that need credentials which cannot be used."""
+    if situation.credentials.verdict is None:
         return frozenset()
-    if spec.inbound_agent_id and spec.inbound.authentication is Authentication.DIGEST:
-        return frozenset({Kind.OUTBOUND_TRUNK, Kind.INBOUND_TRUNK})
-    return frozenset({Kind.OUTBOUND_TRUNK})
+    unusable = [use for use in secret_uses(situation.number, mask) if situation.credentials.at(use.path) is None]
+    return frozenset(kind for use in unusable for kind in use.kinds)

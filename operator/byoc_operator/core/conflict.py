@@ -12,7 +12,7 @@ from .trunk import InboundTrunk, Kind, Trunk
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
+class NumberConflict:
     """The verdict for the user, and the kinds of LiveKit object that the operator neither creates nor changes."""
 
     verdict: Verdict
@@ -21,7 +21,7 @@ class Conflict:
 
 def conflict(
     number: PhoneNumber, owned: Owned, foreign: tuple[Trunk, ...], adoption: Adoption, installation: Installation
-) -> Conflict | None:
+) -> NumberConflict | None:
     """The conflict with foreign trunks of the number, None if there is none. `foreign`: see `Situation`.
 
     LiveKit accepts some writes although another inbound trunk has the number (its check is incomplete), and then
@@ -43,7 +43,7 @@ def conflict(
         blocked |= {Kind.INBOUND_TRUNK, Kind.DISPATCH_RULE}
     if not blocked:
         return None
-    return Conflict(_verdict(number, [*inbound, *elsewhere], adoption, installation), frozenset(blocked))
+    return NumberConflict(_verdict(number, [*inbound, *elsewhere], adoption, installation), frozenset(blocked))
 
 
 def marked_elsewhere(trunk: Trunk, number: PhoneNumber, installation: Installation) -> bool:

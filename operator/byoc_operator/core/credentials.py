@@ -8,7 +8,7 @@ from enum import StrEnum
 from ..api.characters import unseen
 from ..api.conditions import Reason, Verdict
 from ..api.names import WATCH_LABEL
-from .trunk import Mask, Masked
+from .trunk import Kind, Mask, Masked
 
 USERNAME_KEY = "username"
 SEALED_PREFIX = "fernet:"
@@ -94,12 +94,11 @@ class SecretFacts:
 class Credentials:
     """Usable credentials and the Secret that has them.
 
-    `resource_version`, `watched`, `changed_at`: as in `SecretFacts`. `sealed`: whether every value that comes from the
-    Secret is sealed there.
+    `values`: one for each field of the use, such as user name and password. `resource_version`, `watched`,
+    `changed_at`: as in `SecretFacts`. `sealed`: whether every value that comes from the Secret is sealed there.
     """
 
-    username: Masked
-    password: Masked
+    values: Mapping[Field, Masked]
     secret_name: str
     resource_version: str
     watched: bool
@@ -107,10 +106,19 @@ class Credentials:
     sealed: bool = False
 
     @property
+    def username(self) -> Masked:
+        """The SIP user name. Raises KeyError for credentials of another kind."""
+        return self.values[Field.USERNAME]
+
+    @property
+    def password(self) -> Masked:
+        """The SIP password. Raises KeyError for credentials of another kind."""
+        return self.values[Field.PASSWORD]
+
+    @property
     def without_texts(self) -> "Credentials":
         """The credentials with their digests only: enough to judge a number, but not to write a trunk."""
-        username, password = replace(self.username, text=None), replace(self.password, text=None)
-        return replace(self, username=username, password=password)
+        return replace(self, values={of: replace(value, text=None) for of, value in self.values.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +130,32 @@ class SecretRules:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretUse:
-    """How an object uses a Secret. `key`: the key of the password. `username`: the one in the spec, None for none."""
+class UsedKey:
+    """One key of a Secret whose value an object uses as `field`.
 
+    `otherwise`: what helps if the key is missing, beside adding it, such as `set spec.sipUsername`; empty for nothing.
+    """
+
+    field: Field
+    key: str
+    otherwise: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretUse:
+    """How an object uses a Secret, for one reference of its spec.
+
+    `path`: of the reference, such as `inbound.credentialsSecretRef`. `keys`: what is read of the Secret, at least one.
+    `given`: values that the spec has itself. `kinds`: the kinds of LiveKit object that need the values; without them
+    these objects are neither created nor changed.
+    """
+
+    path: str
     namespace: str
     name: str
-    key: str
-    username: Masked | None
+    keys: tuple[UsedKey, ...]
+    given: Mapping[Field, Masked]
+    kinds: frozenset[Kind]
 
 
 Open = Callable[[str, str, Field], str | Verdict]
@@ -217,29 +244,28 @@ def resolve(use: SecretUse, facts: SecretFacts | None, rules: SecretRules) -> Cr
     """The credentials that an object uses, or the verdict why it cannot. `facts`: None if there is no such Secret."""
     where = f"Secret {use.namespace}/{use.name}"
     if facts is None:
-        message = f"{where} does not exist. Create it with the key `{use.key}`, or correct sipPasswordSecretRef.name."
+        key = use.keys[0].key
+        message = f"{where} does not exist. Create it with the key `{key}`, or correct {use.path}.name."
         return Verdict(Reason.SECRET_NOT_FOUND, message)
     refused = _refused(where, facts, rules)
     if refused:
         return refused
-    password = facts.values.get(use.key) or _missing(where, use.key, "name the right key in sipPasswordSecretRef.key")
-    username = use.username or facts.values.get(USERNAME_KEY) or _missing(where, USERNAME_KEY, "set spec.sipUsername")
-    used = (use.key,) if use.username else (use.key, USERNAME_KEY)
-    plain = [key for key in used if key in facts.values and key not in facts.sealed]
+    plain = [each.key for each in use.keys if each.key in facts.values and each.key not in facts.sealed]
     if plain and rules.sealed_only:
         message = f"{where}, key `{plain[0]}`: the value is not sealed, and this operator uses no plain text. "
         return Verdict(Reason.PLAIN_TEXT_REFUSED, message + "Seal it with `kubectl byoc seal`.")
-    if isinstance(password, Verdict):
-        return password
-    if isinstance(username, Verdict):
-        return username
-    return Credentials(
-        username, password, facts.name, facts.resource_version, facts.watched, facts.changed_at, sealed=not plain
-    )
+    values = dict(use.given)
+    for each in use.keys:
+        value = facts.values.get(each.key) or _missing(where, each)
+        if isinstance(value, Verdict):
+            return value
+        values[each.field] = value
+    return Credentials(values, facts.name, facts.resource_version, facts.watched, facts.changed_at, sealed=not plain)
 
 
-def _missing(where: str, key: str, otherwise: str) -> Verdict:
-    return Verdict(Reason.SECRET_KEY_MISSING, f"{where} has no key `{key}`. Add it, or {otherwise}.")
+def _missing(where: str, used: UsedKey) -> Verdict:
+    remedy = f"Add it, or {used.otherwise}." if used.otherwise else "Add it."
+    return Verdict(Reason.SECRET_KEY_MISSING, f"{where} has no key `{used.key}`. {remedy}")
 
 
 def _refused(where: str, facts: SecretFacts, rules: SecretRules) -> Verdict | None:

@@ -1,6 +1,7 @@
 """The LiveKit objects that an object should have."""
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -8,8 +9,11 @@ from ..api.carriers import CREDENTIAL_HEADERS, Preset, preset_for
 from ..api.grammar import REMEMBERED, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
+from ..api.schema_media import IncludeHeaders
+from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
 from .agent_job import as_metadata, inbound_job
 from .credentials import Credentials, SecretRules
+from .credentials_in_use import CredentialsInUse
 from .ownership import Mark, Owner, rule_name
 from .trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
 
@@ -25,7 +29,7 @@ class Installation:
     with another host loses its outbound trunk. `secret_rules`: which Secrets may be used. `credentials_max_age_days`: 0
     for no limit. `reservation_s`: seconds for which a released number stays reserved for its last namespace, 0 for no
     reservation. `retained_at_most`: how many numbers of a namespace may stay in LiveKit by deletionPolicy Retain, None
-    for any.
+    for any. `keeps_unknown_fields`: whether a replace carries over the settings that the API has no word for.
     """
 
     ids: tuple[str, ...]
@@ -40,6 +44,7 @@ class Installation:
     adoption_allowed: bool = False
     reservation_s: float = 300.0
     retained_at_most: int | None = None
+    keeps_unknown_fields: bool = False
 
     @property
     def retain_setting(self) -> str:
@@ -82,11 +87,11 @@ def desired(
     spec: PhoneNumberSpec,
     owner: Owner,
     installation: Installation,
-    credentials: Credentials | None,
+    credentials: CredentialsInUse,
     recreate: RecreateValues,
     mask: Mask,
 ) -> Desired:
-    """The LiveKit objects for a valid spec. `credentials`: None if the spec names none, or if they are unusable."""
+    """The LiveKit objects for a valid spec. `credentials`: those of the spec's Secrets."""
     # Where Retain is limited, only an allowed deletion writes Retain into the marks. Otherwise the trunks of an object
     # that lost its finalizer would count as retained and not as orphans.
     policy = spec.deletion_policy if installation.retained_at_most is None else DeletionPolicy.DELETE
@@ -94,12 +99,12 @@ def desired(
     def mark(recreate: str) -> str:
         return Mark(owner, spec.outbound_agent_id, recreate, str(policy)).dump()
 
-    outbound = _outbound(spec, mark(recreate.outbound), credentials, mask)
+    outbound = _outbound(spec, mark(recreate.outbound), credentials.at(SIP_PASSWORD), mask)
     if not spec.inbound_agent_id:
         return Desired(outbound, None, None)
     return Desired(
         outbound,
-        _inbound(spec, mark(recreate.inbound), credentials),
+        _inbound(spec, mark(recreate.inbound), credentials, mask),
         _rule(spec, owner, installation),
     )
 
@@ -114,7 +119,13 @@ def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None,
         username=credentials.username if credentials else None,
         password=credentials.password if credentials else None,
         headers=_headers(spec, preset_of(spec), credentials, mask),
+        headers_to_attributes=dict(spec.outbound.headers_to_attributes),
+        attributes_to_headers=dict(spec.outbound.attributes_to_headers),
+        include_headers=_included(spec.outbound.include_headers),
         media_encryption=str(spec.media_encryption),
+        codecs=tuple(spec.media.codecs or ()),
+        only_listed_codecs=spec.media.only_listed_codecs,
+        media_timeout_s=spec.media.media_timeout_seconds or 0,
         from_host=_bracketed(spec.outbound.from_host),
         destination_country=spec.outbound.destination_country,
     )
@@ -129,19 +140,32 @@ def _headers(
     spec: PhoneNumberSpec, preset: Preset, credentials: Credentials | None, mask: Mask
 ) -> dict[str, str | Masked]:
     """The headers of the spec, and the carrier's header for the user name unless the spec has that header."""
-    headers: dict[str, str | Masked] = {
-        name: mask(value) if name.lower() in CREDENTIAL_HEADERS else value
-        for name, value in spec.outbound.headers.items()
-    }
+    headers = _masked(spec.outbound.headers, mask)
     given = {name.lower() for name in headers}
     if preset.username_header and credentials and preset.username_header.lower() not in given:
         headers[preset.username_header] = credentials.username
     return headers
 
 
-def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None) -> InboundTrunk:
+def _masked(headers: Mapping[str, str], mask: Mask) -> dict[str, str | Masked]:
+    """SIP headers of a spec; one that names the user has a masked value."""
+    return {name: mask(value) if name.lower() in CREDENTIAL_HEADERS else value for name, value in headers.items()}
+
+
+def _included(headers: IncludeHeaders | None) -> str:
+    return "" if headers in (None, IncludeHeaders.NONE) else str(headers)
+
+
+def asks_with(spec: PhoneNumberSpec) -> str:
+    """The path of the reference whose credentials a calling trunk must prove; empty if LiveKit asks for none."""
+    if not spec.inbound_agent_id or spec.inbound.authentication is not Authentication.DIGEST:
+        return ""
+    return SIP_PASSWORD if spec.inbound.credentials_secret_ref is None else INBOUND_CREDENTIALS
+
+
+def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse, mask: Mask) -> InboundTrunk:
     inbound = spec.inbound
-    challenged = credentials if inbound.authentication is Authentication.DIGEST else None
+    challenged = credentials.at(asks_with(spec))
     return InboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,
@@ -151,10 +175,18 @@ def _inbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None) 
         username=challenged.username if challenged else None,
         password=challenged.password if challenged else None,
         headers_to_attributes=dict(inbound.headers_to_attributes),
+        attributes_to_headers=dict(inbound.attributes_to_headers),
+        include_headers=_included(inbound.include_headers),
+        response_headers=_masked(inbound.response_headers, mask),
+        realm=inbound.auth_realm,
+        ringing_status=inbound.ring_status or 0,
         ringing_timeout_s=inbound.ring_timeout_seconds or 0,
         max_call_duration_s=inbound.max_call_duration_seconds or 0,
         noise_cancellation=inbound.noise_cancellation,
         media_encryption=str(spec.media_encryption),
+        codecs=tuple(spec.media.codecs or ()),
+        only_listed_codecs=spec.media.only_listed_codecs,
+        media_timeout_s=spec.media.media_timeout_seconds or 0,
     )
 
 
@@ -177,13 +209,29 @@ def _network(entry: str) -> str:
 
 
 def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> DispatchRule:
+    inbound, room = spec.inbound, spec.inbound.room
+    agent, *more = agent_names(spec, installation)
     return DispatchRule(
         name=rule_name(owner),
         trunk_ids=(),
-        room_prefix=installation.room_prefix,
-        agent_name=installation.agent_name or spec.inbound_agent_id,
+        room_prefix=installation.room_prefix if room.prefix is None else room.prefix,
+        agent_name=agent,
         agent_metadata=as_metadata(inbound_job(spec, Key(owner.namespace, owner.name))),
+        additional_agents=tuple(more),
+        attributes=dict(inbound.attributes),
+        hide_caller_number=inbound.hide_caller_number,
+        empty_timeout_s=room.empty_timeout_seconds or 0,
+        departure_timeout_s=room.departure_timeout_seconds or 0,
+        max_participants=room.max_participants or 0,
+        room_metadata=room.metadata,
+        room_tags=dict(room.tags),
     )
+
+
+def agent_names(spec: PhoneNumberSpec, installation: Installation) -> tuple[str, ...]:
+    """The names in LiveKit of the agents of a call that comes in, each once; the agent of the number is the first."""
+    first = installation.agent_name or spec.inbound_agent_id
+    return tuple(dict.fromkeys((first, *spec.inbound.additional_agent_ids)))
 
 
 def preset_of(spec: PhoneNumberSpec) -> Preset:

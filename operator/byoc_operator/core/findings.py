@@ -8,7 +8,7 @@ from functools import lru_cache
 import phonenumbers
 
 from ..api.addresses import lets_everybody_in
-from ..api.names import ADOPT, WATCH_LABEL
+from ..api.names import ADOPT, RECREATE, WATCH_LABEL
 from ..api.recorded_status import MAX_HOST, MAX_ID, MAX_LEFT_HOSTS, MAX_LEFT_IDS, Finding, LeftBehind
 from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
@@ -19,7 +19,13 @@ from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
 
 _DAY_S = 86_400
+_NAMES_THE_CALLER = frozenset(
+    {"contact", "diversion", "f", "from", "m", "p-asserted-identity", "p-preferred-identity", "remote-party-id"}
+)
+"""Headers that have the caller's number, in lower case (RFC 3261, RFC 3325, RFC 5806)."""
+
 _SHOWN = 4
+_PATHS_SHOWN = 8
 
 
 class Code(StrEnum):
@@ -43,9 +49,11 @@ class Code(StrEnum):
     LEFT_BEHIND = "LeftBehind"
     ANNOTATION_IGNORED = "AnnotationIgnored"
     METADATA_KEY_IGNORED = "MetadataKeyIgnored"
+    CALLER_NUMBER_NOT_HIDDEN = "CallerNumberNotHidden"
     RETAIN_NOT_ALLOWED = "RetainNotAllowed"
     ADOPTED_ID_ABSENT = "AdoptedIdAbsent"
     OTHER_INSTALLATION = "OtherInstallation"
+    UNKNOWN_FIELDS_KEPT = "UnknownFieldsKept"
 
 
 MESSAGES: Mapping[Code, str] = {
@@ -83,6 +91,8 @@ MESSAGES: Mapping[Code, str] = {
     "take it away.",
     Code.METADATA_KEY_IGNORED: "The agent does not get a key of spec.inbound.agentMetadata that the operator sets "
     "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
+    Code.CALLER_NUMBER_NOT_HIDDEN: "spec.inbound.hideCallerNumber is true, but headers that name the caller become "
+    "attributes in the room; take them out of spec.inbound.headersToAttributes.",
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
     "Retain: the operator allows no (more) retained numbers in this namespace. Set deletionPolicy to Delete, or ask "
     "whoever runs the operator to allow it.",
@@ -90,6 +100,9 @@ MESSAGES: Mapping[Code, str] = {
     "has all that it needs. Take them out of the annotation, or correct them.",
     Code.OTHER_INSTALLATION: "Another installation of the operator has trunks with this number in LiveKit too, for an "
     "object of this namespace and name; let only one of the two manage it, or delete the other's.",
+    Code.UNKNOWN_FIELDS_KEPT: "LiveKit has settings of this number that a ByocPhoneNumber has no field for; the "
+    "operator keeps them (BYOC_UNKNOWN_FIELDS=Keep). `unknown` is a field that is newer than the operator. The "
+    f"annotation {RECREATE} takes them away.",
 }
 """The message of each finding. `findings` appends a few IDs at most.
 
@@ -101,18 +114,20 @@ The texts are fixed, so that changes of foreign objects in LiveKit do not rewrit
 class Evidence:
     """What the findings are made of, beside the spec.
 
-    `credentials`: those in use, None for none. `intrusion`: what foreign rules do. `left_behind`: see `left_behind`.
+    `credentials`: those in use. `intrusion`: what foreign rules do. `left_behind`: see `left_behind`.
     `unclear`: as in `AnnotationRequests`. `retain_refused`: whether deletionPolicy is Retain and is not allowed.
     `absent`: as in `Adoption`. `other_installations`: the trunks that other installations have for the same object.
+    `kept`: the paths of the settings that the operator keeps in LiveKit and the API has no word for.
     """
 
-    credentials: Credentials | None = None
+    credentials: tuple[Credentials, ...] = ()
     intrusion: Intrusion = field(default_factory=Intrusion)
     left_behind: tuple[LeftBehind, ...] = ()
     unclear: tuple[str, ...] = ()
     retain_refused: bool = False
     absent: tuple[str, ...] = ()
     other_installations: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def findings(
@@ -160,15 +175,27 @@ def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
             inbound and not uri, _no_uri_for(spec.transport) if installation.sip_uri else ""
         ),
         Code.METADATA_KEY_IGNORED: _listed(reserved) if inbound else None,
+        Code.CALLER_NUMBER_NOT_HIDDEN: _listed(_shown_callers(spec)) if inbound else None,
     }
 
 
-def _in_credentials(credentials: Credentials | None, limit_s: float, now_s: float) -> _Found:
-    """`limit_s`: the age from which credentials are old; 0: none."""
+def _shown_callers(spec: PhoneNumberSpec) -> list[str]:
+    """The headers that show a caller who should be hidden."""
+    headers = spec.inbound.headers_to_attributes if spec.inbound.hide_caller_number else ()
+    return sorted(name for name in headers if name.lower() in _NAMES_THE_CALLER)
+
+
+def _in_credentials(credentials: Collection[Credentials], limit_s: float, now_s: float) -> _Found:
+    """`limit_s`: the age from which credentials are old; 0: none. Of several Secrets, the message names those meant."""
+    names = {each.secret_name for each in credentials}
+
+    def of(meant: Collection[Credentials]) -> str | None:
+        return _listed(sorted({each.secret_name for each in meant})) if len(names) > 1 else _if(bool(meant))
+
     return {
-        Code.CREDENTIALS_NOT_WATCHED: _if(credentials is not None and not credentials.watched),
-        Code.CREDENTIALS_PLAIN_TEXT: _if(credentials is not None and not credentials.sealed),
-        Code.CREDENTIALS_OLD: _if(credentials is not None and 0 < limit_s < now_s - credentials.changed_at),
+        Code.CREDENTIALS_NOT_WATCHED: of([each for each in credentials if not each.watched]),
+        Code.CREDENTIALS_PLAIN_TEXT: of([each for each in credentials if not each.sealed]),
+        Code.CREDENTIALS_OLD: of([each for each in credentials if 0 < limit_s < now_s - each.changed_at]),
     }
 
 
@@ -182,7 +209,14 @@ def _in_livekit(evidence: Evidence) -> _Found:
         Code.LEFT_BEHIND: _listed([str(each) for each in evidence.left_behind], "; "),
         Code.ADOPTED_ID_ABSENT: _listed(evidence.absent),
         Code.OTHER_INSTALLATION: _listed(evidence.other_installations[:_SHOWN], "; "),
+        Code.UNKNOWN_FIELDS_KEPT: _listed(_first(evidence.kept)),
     }
+
+
+def _first(paths: tuple[str, ...]) -> tuple[str, ...]:
+    """The first paths, and how many more there are."""
+    more = len(paths) - _PATHS_SHOWN
+    return (*paths[:_PATHS_SHOWN], f"and {more} more") if more > 0 else paths
 
 
 def _misplaced_ports(spec: PhoneNumberSpec, uri: str) -> list[str]:

@@ -4,7 +4,7 @@ The operator also remembers who had a number before (`engine.claims`). `allocati
 memory, such as `kubectl byoc`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..api.resource import Key, PhoneNumber
@@ -13,6 +13,23 @@ from .desired import Installation
 from .ownership import Owner, is_retained
 from .situation import owned_of
 from .snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A complete list of the cluster's objects, each of which could be read: by name and by phone number."""
+
+    by_key: Mapping[Key, PhoneNumber]
+    by_phone: Mapping[str, Sequence[PhoneNumber]]
+
+    @classmethod
+    def of(cls, numbers: Iterable[PhoneNumber]) -> "Listed":
+        """From the objects; of several with one name the last one counts."""
+        by_key = {each.key: each for each in numbers}
+        by_phone: dict[str, list[PhoneNumber]] = {}
+        for each in by_key.values():
+            by_phone.setdefault(each.phone_number, []).append(each)
+        return cls(by_key, by_phone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +46,33 @@ class Objects:
     is_retained_unmarked: Callable[[str], bool]
 
     @classmethod
-    def listed(cls, numbers: Iterable[PhoneNumber]) -> "Objects":
-        """From a complete list of the cluster's objects, each of which could be read."""
-        by_key = {each.key: each for each in numbers}
+    def listed(cls, listed: Listed, number: PhoneNumber) -> "Objects":
+        """From a complete list, in which `number` stands in for the object of its name."""
+
+        def named(owner: Owner) -> PhoneNumber | None:
+            key = Key(owner.namespace, owner.name)
+            return number if key == number.key else listed.by_key.get(key)
+
         return cls(
-            named=lambda owner: by_key.get(Key(owner.namespace, owner.name)),
+            named=named,
             is_unread=lambda _: False,
             is_retained_unmarked=lambda _: False,
         )
 
 
-def allocation_of(
-    phone_number: str, numbers: Iterable[PhoneNumber], snapshot: Snapshot, installation: Installation
-) -> Allocation:
-    """The allocation of a phone number, without reservations: only the operator remembers them.
+def allocation_of(number: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation) -> Allocation:
+    """The allocation of the phone number of an object, without reservations: only the operator remembers them.
 
-    `numbers`: all objects of the cluster. `Allocation.verdict(number)` is the value of
-    `situation.ClusterFacts.claimed`.
+    `number` need not be in `listed`, and stands in for the object of its name. `Allocation.verdict(number)` is the
+    value of `situation.ClusterFacts.claimed`.
     """
-    listed = list(numbers)
-    objects = Objects.listed(listed)
+    phone_number, objects = number.phone_number, Objects.listed(listed, number)
     holder = holder_in(snapshot, phone_number, objects, installation)
     if holder is not None:
         return Allocation(holder=holder)
     left = left_trunks(snapshot, phone_number, objects, installation)
     allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
-    contenders = [each for each in listed if each.phone_number == phone_number]
+    contenders = [*(each for each in listed.by_phone.get(phone_number, ()) if each.key != number.key), number]
     holder = next_holder(contenders, allocation, installation, Past(lambda each: each.created_at))
     return allocation if holder is None else Allocation(holder=holder)
 

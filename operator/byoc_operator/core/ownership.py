@@ -231,10 +231,10 @@ def claim(
     inbound = [trunk for trunk in found if isinstance(trunk, InboundTrunk)]
     rules = [rule for rule in found if isinstance(rule, DispatchRule)]
     trunk = by_id.get(recorded.outbound)
-    if isinstance(trunk, OutboundTrunk) and _unmarked_twin(trunk, phone_number):
+    if isinstance(trunk, OutboundTrunk) and _is_unmarked(trunk, phone_number):
         outbound.append(trunk)
     trunk = by_id.get(recorded.inbound)
-    if isinstance(trunk, InboundTrunk) and _unmarked_twin(trunk, phone_number):
+    if isinstance(trunk, InboundTrunk) and _is_unmarked(trunk, phone_number):
         inbound.append(trunk)
     rule = by_id.get(recorded.rule)
     ours = {trunk.id for trunk in inbound}
@@ -282,5 +282,5 @@ def _only(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
     return tuple(normalised(number) for number in trunk.numbers) == (phone_number,)
 
 
-def _unmarked_twin(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
+def _is_unmarked(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
     return owner_of(trunk) is None and _only(trunk, phone_number)

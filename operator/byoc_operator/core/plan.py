@@ -1,14 +1,13 @@
 """Plans the changes that turn the present LiveKit objects into the wanted ones, in order."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from .credentials import Credentials
 from .desired import Desired, RecreateValues
 from .fields import FIELDS, Shape, filled
 from .ownership import Owned, owner_of, parse_mark
-from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, Kind, SipObject, Trunk, kind_of
+from .trunk import CREATE_ORDER, DELETE_ORDER, DEPENDENTS, Kind, Masked, SipObject, Trunk, contradicting, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +92,14 @@ class Terms:
 
     `blocked`: kinds that must not be changed. `recreate`: kinds to create anew. `refresh`: whether to replace every
     object. `secret_changed`: whether the Secret changed since it was last written; it decides where LiveKit lists no
-    passwords.
+    passwords. `keeps`: whether a replace carries over the settings that the API has no word for.
     """
 
     blocked: frozenset[Kind] = frozenset()
     recreate: frozenset[Kind] = frozenset()
     refresh: bool = False
     secret_changed: bool = False
+    keeps: bool = False
 
 
 def plan(want: Desired, have: Owned, terms: Terms) -> tuple[Change, ...]:
@@ -144,13 +144,18 @@ def _writes(wanted: SipObject | None, kept: SipObject | None, terms: Terms) -> I
     if kept is None:
         yield Create(wanted)
         return
-    paths = differences(wanted, kept, secret_changed=terms.secret_changed)
+    paths = differences(wanted, kept, secret_changed=terms.secret_changed, keeps=terms.keeps)
     if paths or terms.refresh:
         yield Replace(replace(wanted, id=kept.id), paths)
 
 
-def differences(wanted: SipObject, kept: SipObject, *, secret_changed: bool = False) -> tuple[str, ...]:
-    """Paths of the fields in which two objects of one kind differ, such as `outboundTrunk.address`; never a value."""
+def differences(
+    wanted: SipObject, kept: SipObject, *, secret_changed: bool = False, keeps: bool = False
+) -> tuple[str, ...]:
+    """Paths of the fields in which two objects of one kind differ, such as `outboundTrunk.address`; never a value.
+
+    `secret_changed`, `keeps`: as in `Terms`.
+    """
     if wanted == kept:
         return ()
     paths: list[str] = []
@@ -160,19 +165,27 @@ def differences(wanted: SipObject, kept: SipObject, *, secret_changed: bool = Fa
         if not field.withheld or kept.password_listed or secret_changed:
             paths.append(field.path)
     if wanted.extra != kept.extra:
-        paths += [f"{wanted.kind}.{name}" for name in kept.extra]
+        paths += _beyond_ours(kept, keeps=keeps)
     return tuple(paths)
 
 
-def losses(wanted: SipObject, kept: SipObject) -> tuple[str, ...]:
-    """Paths of the fields that `kept` sets and a replacement would erase. An adoption needs `force` to do so."""
-    lost = [f"{wanted.kind}.{name}" for name in kept.extra]
+def losses(wanted: SipObject, kept: SipObject, *, keeps: bool = False) -> tuple[str, ...]:
+    """Paths of the fields that `kept` sets and a replacement would erase. An adoption needs `force` to do so.
+
+    `keeps`: as in `Terms`.
+    """
+    lost = _beyond_ours(kept, keeps=keeps)
     lost += [
         field.path
         for field in FIELDS[wanted.kind]
         if not field.always_set and getattr(kept, field.attribute) and not getattr(wanted, field.attribute)
     ]
     return tuple(lost)
+
+
+def _beyond_ours(kept: SipObject, *, keeps: bool) -> list[str]:
+    """Paths of the fields that the operator never sets and a replacement would erase."""
+    return [f"{kept.kind}.{name}" for name in (contradicting(kept) if keeps else kept.extra)]
 
 
 def teardown(have: Owned) -> tuple[Delete, ...]:
@@ -198,11 +211,10 @@ def needs_credentials(changes: Iterable[Change]) -> bool:
     return any(isinstance(change, Create | Replace) and _carries_credential(change.wanted) for change in changes)
 
 
-def with_texts(changes: Iterable[Change], credentials: Credentials) -> tuple[Change, ...]:
-    """The changes with the texts of these credentials in place of their digests, ready to be written."""
-    texts = {each.digest: each for each in (credentials.username, credentials.password)}
+def with_texts(changes: Iterable[Change], known: Mapping[str, Masked]) -> tuple[Change, ...]:
+    """The changes with the texts of credentials in place of their digests. `known`: the credentials by digest."""
     return tuple(
-        replace(change, wanted=filled(change.wanted, texts)) if isinstance(change, Create | Replace) else change
+        replace(change, wanted=filled(change.wanted, known)) if isinstance(change, Create | Replace) else change
         for change in changes
     )
 

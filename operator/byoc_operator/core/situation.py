@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
-from ..api.schema import DeletionPolicy
+from ..api.schema import DeletionPolicy, PhoneNumberSpec
+from ..api.schema_types import SecretKeyRef
+from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD, Reference, references
 from .adoption import Adoption, adoption_of
 from .conflict import marked_elsewhere
-from .credentials import Credentials, SecretFacts, SecretUse, resolve
-from .desired import Installation
+from .credentials import USERNAME_KEY, Field, SecretUse, UsedKey
+from .credentials_in_use import CredentialsInUse, SecretsByName, resolved
+from .desired import Installation, asks_with
 from .foreign_rules import ForeignRules
 from .ownership import Owned, Owner
 from .snapshot import Snapshot
-from .trunk import InboundTrunk, Mask, Trunk
+from .trunk import InboundTrunk, Kind, Mask, Masked, Trunk
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +28,16 @@ class Situation:
 
     `owned`: the object's own trunks and rules in LiveKit. `foreign`: foreign inbound trunks with the number, and each
     trunk with the number that another installation marked for an object of this namespace and name. `foreign_rules`:
-    foreign rules that may get calls to the number. `credentials`: None if the spec names no Secret; a verdict says why
-    they cannot be used. `claimed`: why another object gets the number, None if this object has it. `adoption`: what
-    follows from the annotation `adopt`. `may_retain`: whether deletionPolicy Retain is allowed.
+    foreign rules that may get calls to the number. `credentials`: those of every Secret that the spec uses. `claimed`:
+    why another object gets the number, None if this object has it. `adoption`: what follows from the annotation
+    `adopt`. `may_retain`: whether deletionPolicy Retain is allowed.
     """
 
     number: PhoneNumber
     owned: Owned
     foreign: tuple[Trunk, ...] = ()
     foreign_rules: ForeignRules = field(default_factory=ForeignRules)
-    credentials: Credentials | Verdict | None = None
+    credentials: CredentialsInUse = field(default_factory=CredentialsInUse)
     claimed: Verdict | None = None
     adoption: Adoption = field(default_factory=Adoption)
     may_retain: bool = True
@@ -60,13 +63,12 @@ def no_object_is_gone(_: Owner) -> bool:
 class ClusterFacts:
     """The facts of the cluster that are not in the object itself.
 
-    `secret`: the Secret that the object names, None if it names none or the Secret does not exist; a verdict says why
-    the Secret cannot be read. `claimed`: why another object gets the number (`claims.Allocation.verdict`), None if this
-    object has it. `is_gone`: whether no object with an owner's namespace and name exists. `may_retain`: whether
-    deletionPolicy Retain is allowed; the setting BYOC_RETAIN may limit it.
+    `secrets`: the Secrets that the object uses. `claimed`: why another object gets the number
+    (`claims.Allocation.verdict`), None if this object has it. `is_gone`: whether no object with an owner's namespace
+    and name exists. `may_retain`: whether deletionPolicy Retain is allowed; the setting BYOC_RETAIN may limit it.
     """
 
-    secret: SecretFacts | Verdict | None = None
+    secrets: SecretsByName = field(default_factory=dict)
     claimed: Verdict | None = None
     is_gone: Callable[[Owner], bool] = no_object_is_gone
     may_retain: bool = True
@@ -87,13 +89,13 @@ def situation_of(
     adoption = Adoption()
     if snapshot is not None:
         adoption = adoption_of(number, owned, known.by_id, installation, cluster.is_gone)
-    credentials = credentials_of(number, cluster.secret, installation, mask)
+    credentials = credentials_of(number, cluster.secrets, installation, mask)
     return Situation(
         number=number,
         owned=owned,
         foreign=_foreign(number, owned, known, installation),
         foreign_rules=known.foreign_rules(number.phone_number, owned + adoption.taken),
-        credentials=credentials.without_texts if isinstance(credentials, Credentials) else credentials,
+        credentials=credentials.without_texts,
         adoption=adoption,
         may_retain=cluster.may_retain,
     )
@@ -105,27 +107,37 @@ def owned_of(number: PhoneNumber, snapshot: Snapshot, installation: Installation
     return snapshot.owned(owners, number.phone_number, number.status.ids)
 
 
-def secret_use(number: PhoneNumber, mask: Mask) -> SecretUse | None:
-    """How an object uses a Secret; None if its spec names no Secret."""
+def secret_uses(number: PhoneNumber, mask: Mask) -> tuple[SecretUse, ...]:
+    """How an object uses Secrets, one entry for each reference of its spec; empty if the spec is invalid."""
     spec = number.spec
-    if spec is None or spec.sip_password_secret_ref is None:
-        return None
-    ref = spec.sip_password_secret_ref
-    username = mask(spec.sip_username) if spec.sip_username else None
-    return SecretUse(number.key.namespace, ref.name, ref.key, username)
+    return () if spec is None else tuple(_use(each, spec, number.key.namespace, mask) for each in references(spec))
+
+
+def _use(reference: Reference, spec: PhoneNumberSpec, namespace: str, mask: Mask) -> SecretUse:
+    path, to = reference.path, reference.to
+    keys: list[UsedKey] = []
+    given: dict[Field, Masked] = {}
+    if isinstance(to, SecretKeyRef):
+        keys.append(UsedKey(Field.PASSWORD, to.key, f"name the right key in {path}.key"))
+        if path == SIP_PASSWORD and spec.sip_username:
+            given[Field.USERNAME] = mask(spec.sip_username)
+        else:
+            keys.append(UsedKey(Field.USERNAME, USERNAME_KEY, "set spec.sipUsername" if path == SIP_PASSWORD else ""))
+    return SecretUse(path, namespace, to.name, tuple(keys), given, _kinds(path, spec))
+
+
+def _kinds(path: str, spec: PhoneNumberSpec) -> frozenset[Kind]:
+    """The kinds of LiveKit object that need the values of a reference."""
+    if path == INBOUND_CREDENTIALS:
+        return frozenset({Kind.INBOUND_TRUNK})
+    return frozenset({Kind.OUTBOUND_TRUNK, *((Kind.INBOUND_TRUNK,) if asks_with(spec) == path else ())})
 
 
 def credentials_of(
-    number: PhoneNumber, secret: SecretFacts | Verdict | None, installation: Installation, mask: Mask
-) -> Credentials | Verdict | None:
-    """The credentials of an object, or the verdict why they cannot be used; None if its spec names no Secret.
-
-    The credentials have texts if the values of `secret` have texts.
-    """
-    use = secret_use(number, mask)
-    if use is None:
-        return None
-    return secret if isinstance(secret, Verdict) else resolve(use, secret, installation.secret_rules)
+    number: PhoneNumber, secrets: SecretsByName, installation: Installation, mask: Mask
+) -> CredentialsInUse:
+    """The credentials of an object. They have texts if the values of `secrets` have texts."""
+    return resolved(secret_uses(number, mask), secrets, installation.secret_rules)
 
 
 def _foreign(number: PhoneNumber, owned: Owned, snapshot: Snapshot, installation: Installation) -> tuple[Trunk, ...]:

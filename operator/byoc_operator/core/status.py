@@ -9,8 +9,8 @@ from ..api.printable import printable
 from ..api.recorded_status import MAX_PATHS, Finding, RecordedCredentials, RecordedIds, RecordedStatus
 from ..api.resource import AnnotationRequests, PhoneNumber
 from ..api.schema import ManagementPolicy
+from ..api.secret_references import SIP_PASSWORD
 from .assessment import Assessment, outbound_before_conflict
-from .credentials import Credentials
 from .desired import Installation, preset_of
 from .origination import origination_uri
 from .ownership import Owned
@@ -47,6 +47,7 @@ def status_of(
     judged = outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED)
     ids, live_kit = _ids(number, outcome, verdict, installation)
     carrier, uri = _of_spec(number, installation)
+    credentials = {} if _is_empty(outcome, verdict) else _credentials(number, assessment, outcome, verdict)
     return RecordedStatus(
         observed_generation=number.generation,
         conditions=stamped(_conditions(number, assessment, verdict), before.conditions, number.generation, now),
@@ -57,7 +58,8 @@ def status_of(
         last_handled_refresh=requested.refresh or before.last_handled_refresh,
         last_handled_recreate=requested.recreate or before.last_handled_recreate,
         last_handled_adopt=adopted or before.last_handled_adopt,
-        credentials=None if _is_empty(outcome, verdict) else _credentials(number, assessment, outcome, verdict),
+        credentials=credentials.pop(SIP_PASSWORD, None),
+        other_credentials=credentials,
         pending_changes=_pending_changes(assessment) if judged else before.pending_changes,
         findings=_findings(assessment) if judged else before.findings,
         left_behind=assessment.left_behind if judged else before.left_behind,
@@ -95,15 +97,14 @@ def _first(assessed: Verdict | None, failure: Verdict | None) -> Verdict | None:
 
 
 def _conditions(number: PhoneNumber, assessment: Assessment, verdict: Verdict | None) -> tuple[Condition, ...]:
-    credentials = assessment.credentials
     told = "LiveKit is in step with this object."
     if number.management_policy is ManagementPolicy.OBSERVE:
         told = "LiveKit is in step with this object; nothing would change."
     return summarise(
         verdict,
         assessment.activity,
-        credentials if isinstance(credentials, Verdict) else None,
-        has_credentials=isinstance(credentials, Credentials),
+        assessment.credentials.verdict,
+        has_credentials=bool(assessment.credentials.usable),
         message=told,
     )
 
@@ -155,17 +156,24 @@ def _of_spec(number: PhoneNumber, installation: Installation) -> tuple[str, str]
 
 def _credentials(
     number: PhoneNumber, assessment: Assessment, outcome: Outcome, verdict: Verdict | None
-) -> RecordedCredentials | None:
-    """The Secret that was last written to LiveKit. A Secret that changed without new credentials does not count."""
-    before, current = number.status.credentials, assessment.credentials
-    if number.spec is not None and number.spec.sip_password_secret_ref is None and verdict is None:
-        return None
-    if not isinstance(current, Credentials) or verdict is not None:
-        return before  # the run may have written the new credentials to only one of two trunks
-    same = before is not None and before.secret_name == current.secret_name and before.resource_version
-    if before is not None and same and not outcome.wrote_credentials:
-        return replace(before, sealed=current.sealed)
-    return RecordedCredentials(current.secret_name, current.resource_version, current.sealed)
+) -> dict[str, RecordedCredentials]:
+    """For each path of a reference, the Secret that was last written to LiveKit.
+
+    A Secret that changed without new credentials does not count. With a verdict the status stays as recorded: the run
+    may have written the new credentials to only one of two trunks.
+    """
+    before, usable = number.status.written, assessment.credentials.usable
+    if verdict is not None:
+        return dict(before)
+    found: dict[str, RecordedCredentials] = {}
+    for path, current in usable.items():
+        known = before.get(path)
+        same = known is not None and known.secret_name == current.secret_name and known.resource_version
+        if known is not None and same and not outcome.wrote_credentials:
+            found[path] = replace(known, sealed=current.sealed)
+        else:
+            found[path] = RecordedCredentials(current.secret_name, current.resource_version, current.sealed)
+    return found
 
 
 def status_patch(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ protobuf fields.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, Self, TypeVar
 
 from pydantic import SecretStr
 
@@ -83,12 +83,27 @@ def _shown_as(path: str, *, always_set: bool = False, withheld: bool = False) ->
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownFields:
+    """What is behind the names in an object's `extra`: paths as in LiveKit's messages, sorted, never a value.
+
+    `settings`: what the API has no word for, such as `room_config.egress`; a replace may carry it over.
+    `contradicting`: what says something else than any object of ours, such as `rule` for a rule with a PIN; it never
+    stays.
+    """
+
+    settings: tuple[str, ...] = ()
+    contradicting: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OutboundTrunk:
     """How LiveKit places calls at the carrier. `address`: `host` or `host:port`. `transport`: TLS, TCP, UDP or AUTO.
 
     `headers`: SIP headers of the INVITE, name to value; a header with the user name has a `Masked` value. `password`:
-    None if none is set, or if the server does not list passwords (`password_listed` is then False). `extra`: names of
-    fields that are set in LiveKit and that the operator never sets.
+    None if none is set, or if the server does not list passwords (`password_listed` is then False). `include_headers`:
+    XHeaders, All or empty. `codecs`: `NAME` or `NAME/RATE`. `media_timeout_s`: whole seconds, 0 for LiveKit's default.
+    `extra`: names of fields that are set in LiveKit and that the operator never sets. `unknown`: what is behind them;
+    None: all of them contradict ours.
     """
 
     kind: ClassVar = Kind.OUTBOUND_TRUNK
@@ -102,10 +117,17 @@ class OutboundTrunk:
     username: Masked | None = field(default=None, metadata=_shown_as("username"))
     password: Masked | None = field(default=None, metadata=_shown_as("password", withheld=True))
     headers: Mapping[str, str | Masked] = field(default_factory=dict, metadata=_shown_as("headers"))
+    headers_to_attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("headersToAttributes"))
+    attributes_to_headers: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("attributesToHeaders"))
+    include_headers: str = field(default="", metadata=_shown_as("includeHeaders"))
     media_encryption: str = field(default="Disabled", metadata=_shown_as("mediaEncryption"))
+    codecs: tuple[str, ...] = field(default=(), metadata=_shown_as("media.codecs"))
+    only_listed_codecs: bool = field(default=False, metadata=_shown_as("media.onlyListedCodecs"))
+    media_timeout_s: int = field(default=0, metadata=_shown_as("media.mediaTimeout"))
     from_host: str = field(default="", metadata=_shown_as("fromHost"))
     destination_country: str = field(default="", metadata=_shown_as("destinationCountry"))
     extra: tuple[str, ...] = ()
+    unknown: UnknownFields | None = field(default=None, compare=False)
     password_listed: bool = field(default=True, compare=False)
     id: str = field(default="", compare=False)
 
@@ -114,7 +136,8 @@ class OutboundTrunk:
 class InboundTrunk:
     """Which calls LiveKit accepts. `allowed_addresses`: CIDRs. `allowed_numbers`: callers. Both are empty for any.
 
-    Durations are whole seconds; 0 means LiveKit's default. `extra`, `password_listed`: as in `OutboundTrunk`.
+    Durations are whole seconds; 0 means LiveKit's default, also for `ringing_status`, a SIP status. `response_headers`:
+    SIP headers of the 200 OK. The other fields: as in `OutboundTrunk`.
     """
 
     kind: ClassVar = Kind.INBOUND_TRUNK
@@ -128,11 +151,20 @@ class InboundTrunk:
     username: Masked | None = field(default=None, metadata=_shown_as("username"))
     password: Masked | None = field(default=None, metadata=_shown_as("password", withheld=True))
     headers_to_attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("headersToAttributes"))
+    attributes_to_headers: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("attributesToHeaders"))
+    include_headers: str = field(default="", metadata=_shown_as("includeHeaders"))
+    response_headers: Mapping[str, str | Masked] = field(default_factory=dict, metadata=_shown_as("responseHeaders"))
+    realm: str = field(default="", metadata=_shown_as("authRealm"))
     ringing_timeout_s: int = field(default=0, metadata=_shown_as("ringingTimeout"))
+    ringing_status: int = field(default=0, metadata=_shown_as("ringingTimeoutStatus"))
     max_call_duration_s: int = field(default=0, metadata=_shown_as("maxCallDuration"))
     noise_cancellation: bool = field(default=False, metadata=_shown_as("noiseCancellation"))
     media_encryption: str = field(default="Disabled", metadata=_shown_as("mediaEncryption"))
+    codecs: tuple[str, ...] = field(default=(), metadata=_shown_as("media.codecs"))
+    only_listed_codecs: bool = field(default=False, metadata=_shown_as("media.onlyListedCodecs"))
+    media_timeout_s: int = field(default=0, metadata=_shown_as("media.mediaTimeout"))
     extra: tuple[str, ...] = ()
+    unknown: UnknownFields | None = field(default=None, compare=False)
     password_listed: bool = field(default=True, compare=False)
     id: str = field(default="", compare=False)
 
@@ -170,9 +202,11 @@ OUR_SELECTION = Selection()
 
 @dataclass(frozen=True, slots=True)
 class DispatchRule:
-    """What LiveKit does with an accepted call: a room of its own (`room_prefix`) and one agent with JSON metadata.
+    """What LiveKit does with an accepted call: a room of its own (`room_prefix`) and agents.
 
     `trunk_ids`: empty for a rule that takes the calls of every trunk and of none; the operator never creates one.
+    `agent_metadata`: JSON, the same for all agents. `attributes`: of the caller. Timeouts are whole seconds. 0 means
+    LiveKit's default, for `max_participants` any number.
     `selection`: not compared, because `extra` names the settings that differ from ours. A rule of ours has no numbers,
     and LiveKit lists every field of a rule.
     """
@@ -186,7 +220,16 @@ class DispatchRule:
     room_prefix: str = field(metadata=_shown_as("roomPrefix"))
     agent_name: str = field(metadata=_shown_as("agentName"))
     agent_metadata: str = field(metadata=_shown_as("agentMetadata"))
+    additional_agents: tuple[str, ...] = field(default=(), metadata=_shown_as("additionalAgents"))
+    attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("attributes"))
+    hide_caller_number: bool = field(default=False, metadata=_shown_as("hideCallerNumber"))
+    empty_timeout_s: int = field(default=0, metadata=_shown_as("room.emptyTimeout"))
+    departure_timeout_s: int = field(default=0, metadata=_shown_as("room.departureTimeout"))
+    max_participants: int = field(default=0, metadata=_shown_as("room.maxParticipants"))
+    room_metadata: str = field(default="", metadata=_shown_as("room.metadata"))
+    room_tags: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("room.tags"))
     extra: tuple[str, ...] = ()
+    unknown: UnknownFields | None = field(default=None, compare=False)
     selection: Selection = field(default=OUR_SELECTION, compare=False)
     id: str = field(default="", compare=False)
 
@@ -194,12 +237,30 @@ class DispatchRule:
 Trunk = OutboundTrunk | InboundTrunk
 SipObject = Trunk | DispatchRule
 
+_Object = TypeVar("_Object", bound=SipObject)
+
 CLASSES: Mapping[Kind, type[SipObject]] = {each.kind: each for each in (OutboundTrunk, InboundTrunk, DispatchRule)}
 
 
 def kind_of(sip_object: SipObject) -> Kind:
     """The kind of a SIP object."""
     return sip_object.kind
+
+
+def kept_settings(sip_object: SipObject) -> tuple[str, ...]:
+    """The paths of the settings that a replace may carry over."""
+    return () if sip_object.unknown is None else sip_object.unknown.settings
+
+
+def contradicting(sip_object: SipObject) -> tuple[str, ...]:
+    """The names in `extra` of fields that say something else than any object of ours."""
+    return sip_object.extra if sip_object.unknown is None else sip_object.unknown.contradicting
+
+
+def partly_unreadable(sip_object: _Object) -> _Object:
+    """An object of which fields were left out, because they could not be read."""
+    unknown = UnknownFields(kept_settings(sip_object), (*contradicting(sip_object), UNREADABLE))
+    return replace(sip_object, extra=(*sip_object.extra, UNREADABLE), unknown=unknown)
 
 
 def normalised(number: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 
 from ..api.carriers import Carrier, host_of
 from ..api.schema import Authentication, MediaEncryption, PhoneNumberSpec
+from ..api.schema_types import SecretKeyRef
 from ..core.desired import allowed_addresses, preset_of
 from ..core.origination import OWN_PORT, origination_uri, parse_endpoint
 
@@ -61,10 +62,18 @@ class Setup:
     def user(self) -> str:
         """Where user name and password are; the user name itself if it stands in the spec. Empty without a Secret."""
         ref = self.spec.sip_password_secret_ref
-        if ref is None:
-            return ""
-        name = self.spec.sip_username or f"(key username of Secret {ref.name})"
-        return f"user {name}, and the password in key {ref.key} of Secret {ref.name}"
+        return "" if ref is None else _login(ref, self.spec.sip_username)
+
+    @property
+    def calling_user(self) -> str:
+        """The same for the credentials with which the carrier's calls answer a challenge."""
+        ref = self.spec.inbound.credentials_secret_ref
+        return self.user if ref is None else _login(ref, "")
+
+
+def _login(ref: SecretKeyRef, username: str) -> str:
+    name = username or f"(key username of Secret {ref.name})"
+    return f"user {name}, and the password in key {ref.key} of Secret {ref.name}"
 
 
 def carrier_steps(setup: Setup) -> tuple[Step, ...]:
@@ -146,7 +155,7 @@ def _our_addresses(place: str, setup: Setup) -> Step:
 
 
 def _digest(place: str, setup: Setup) -> Step:
-    return Step(place, f"LiveKit challenges the carrier's calls: let it answer with {setup.user}.")
+    return Step(place, f"LiveKit challenges the carrier's calls: let it answer with {setup.calling_user}.")
 
 
 def _last(setup: Setup) -> Step:

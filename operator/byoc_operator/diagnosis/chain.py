@@ -16,7 +16,7 @@ from .call import Question, explain
 from .check import Check, State
 from .facts import Facts
 from .found import Found, View
-from .judgement import credentials, judged
+from .judgement import judged, secret_views
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ CHAIN: Final = (
     Link("Last sweep", operator_links.swept, (LEADER,)),
     Link("Namespace", operator_links.watched, (OBJECT, OPERATOR)),
     Link(LIVEKIT, livekit_links.reached),
+    Link("Operator's LiveKit", livekit_links.same),
     Link(KEY, livekit_links.key, (LIVEKIT,)),
     Link(SERVICE, livekit_links.sip_service, (KEY,)),
     Link(VERSION, livekit_links.version, (SERVICE,)),
@@ -66,9 +67,9 @@ CHAIN: Final = (
 def chain(facts: Facts, mask: Mask) -> tuple[Check, ...]:
     """The checks of all links, of the network and of the call, in order.
 
-    `mask`: the one with which the Secret and LiveKit's lists were read.
+    `mask`: the one with which the Secrets and LiveKit's lists were read.
     """
-    view = View(facts, judged(facts, mask), credentials(facts, mask))
+    view = View(facts, judged(facts, mask), secret_views(facts, mask))
     broken: dict[str, str] = {}
     checks = [_looked(link, view, broken) for link in CHAIN]
     checks += facts.network

@@ -21,7 +21,7 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True)
 class SecretSeen:
-    """The Secret that the number names. `facts`: None if there is no such Secret.
+    """A Secret that the number names. `facts`: None if there is no such Secret.
 
     `sealed_unknown`: why it is not known whether a sealed value opens, empty if that is known.
     """
@@ -64,6 +64,7 @@ class LiveKitSeen:
 
     `problem`: why it has not told its lists, None if it has. `inside`: whether its URL has a meaning in the cluster
     only. `too_old`: what is missing in its version, empty if nothing is. `unreadable`: objects that nobody can read.
+    `same`: whether its URL is the operator's; `operators`: host and port of the operator's, empty if not known.
     """
 
     host: str
@@ -73,13 +74,15 @@ class LiveKitSeen:
     inside: bool = False
     too_old: str = ""
     unreadable: int = 0
+    same: bool = True
+    operators: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that was read. `where`: what was asked for; `absent`: why there is no object, if there is none.
 
-    `secret`: None if the number names none. `numbers`: the objects that may have a claim to the number.
+    `secrets`: those that the number names, by name. `numbers`: the objects that may have a claim to the number.
     `network`: the checks of the termination host and of our SIP endpoint. `call`: the call that is asked about.
     """
 
@@ -88,7 +91,7 @@ class Facts:
     operator: OperatorSeen
     now_s: float
     absent: str = ""
-    secret: SecretSeen | Unseen | None = None
+    secrets: Mapping[str, SecretSeen | Unseen] = field(default_factory=dict)
     installation: Installation | Unseen = Unseen("the operator's settings could not be read")
     livekit: LiveKitSeen | Unseen = Unseen("nobody has asked it")
     numbers: tuple[PhoneNumber, ...] | Unseen = ()

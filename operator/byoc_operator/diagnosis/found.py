@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from ..api.conditions import Verdict
-from ..core.credentials import Credentials
 from .check import Check, State
 from .facts import Facts
-from .judgement import Judged
+from .judgement import Judged, SecretView
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +22,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What was read, and what follows from it; None: see `judgement`."""
+    """What was read, and what follows from it; `judged`: see `judgement`. `secrets`: the uses of Secrets."""
 
     facts: Facts
     judged: Judged | None
-    credentials: Credentials | Verdict | None
+    secrets: tuple[SecretView, ...]
 
 
 def ok(says: str, remedy: str = "") -> Found:

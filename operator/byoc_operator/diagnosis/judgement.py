@@ -10,27 +10,44 @@ from ..api.recorded_status import Finding
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy, PhoneNumberSpec
 from ..core.assessment import Assessment, assess
-from ..core.credentials import USERNAME_KEY, Credentials, SecretFacts, SecretRules, resolve
+from ..core.assumed_secrets import assumed_secret
+from ..core.credentials import Credentials, SecretFacts, SecretRules, SecretUse, resolve
 from ..core.desired import Installation
-from ..core.holders import allocation_of
+from ..core.field_changes import credential_paths
+from ..core.holders import Listed
+from ..core.outside_view import claimed_by_another
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
-from ..core.situation import ClusterFacts, owned_of, secret_use, situation_of
+from ..core.situation import ClusterFacts, owned_of, secret_uses, situation_of
 from ..core.snapshot import Snapshot
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask
 from .facts import Facts, LiveKitSeen, SecretSeen, Unseen
 
-_CREDENTIAL_PATHS = frozenset(
-    {"outboundTrunk.username", "outboundTrunk.password", "inboundTrunk.username", "inboundTrunk.password"}
-)
+_CREDENTIAL_PATHS = credential_paths()
+
+
+@dataclass(frozen=True, slots=True)
+class SecretView:
+    """One use of a Secret by the number, and the Secret as it was read.
+
+    `credentials`: those that the Secret gives, or why it gives none; None if it is not known.
+    """
+
+    use: SecretUse
+    secret: SecretSeen | Unseen
+    credentials: Credentials | Verdict | None
+
+    @property
+    def label(self) -> str:
+        """Namespace and name of the Secret."""
+        return f"{self.use.namespace}/{self.use.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
     """What follows. `claimed`: why the number is another object's; `owned`: what is this object's in LiveKit.
 
-    `credentials`: those of the Secret, or why there are none; None if none are named or the Secret could not be read.
-    `assumed`: whether LiveKit's credentials were taken for right, as those of the Secret are not known.
+    `assumed`: whether LiveKit's credentials were taken for right, as those of a Secret are not known.
     """
 
     number: PhoneNumber
@@ -51,7 +68,7 @@ class Judged:
         """Paths of the fields that are otherwise than they should be."""
         found = [path for each in self.changes(kind) if isinstance(each, Replace) for path in each.fields]
         found += [f"{kind}.metadata" for each in self.changes(kind) if isinstance(each, Remark)]
-        return tuple(path for path in found if not (self.assumed and path in _CREDENTIAL_PATHS))
+        return tuple(path for path in found if not (self.assumed and path in credential_paths()))
 
     def missing(self, kind: Kind) -> bool:
         """Whether LiveKit lacks an object that should be there."""
@@ -72,18 +89,22 @@ class Judged:
         return tuple(each for each in self.assessment.findings if each.code in codes)
 
 
-def credentials(facts: Facts, mask: Mask) -> Credentials | Verdict | None:
-    """The credentials that the Secret gives, or why it gives none; None if it is not known."""
-    if facts.number is None or not isinstance(facts.secret, SecretSeen):
-        return None
+def secret_views(facts: Facts, mask: Mask) -> tuple[SecretView, ...]:
+    """The uses of Secrets by the number, in the order of the references; empty without a valid spec."""
+    if facts.number is None:
+        return ()
     installation = facts.installation
     rules = SecretRules() if isinstance(installation, Unseen) else installation.secret_rules
-    use = secret_use(facts.number, mask)
-    if use is None:
-        return None
-    found = resolve(use, facts.secret.facts, rules)
+    uses = secret_uses(facts.number, mask)
+    return tuple(_secret_view(use, facts.secrets.get(use.name, Unseen("nobody has read it")), rules) for use in uses)
+
+
+def _secret_view(use: SecretUse, secret: SecretSeen | Unseen, rules: SecretRules) -> SecretView:
+    if isinstance(secret, Unseen):
+        return SecretView(use, secret, None)
+    found = resolve(use, secret.facts, rules)
     unopened = isinstance(found, Verdict) and found.reason is Reason.SEALING_KEY_UNKNOWN
-    return None if unopened and facts.secret.sealed_unknown else found
+    return SecretView(use, secret, None if unopened and secret.sealed_unknown else found)
 
 
 def judged(facts: Facts, mask: Mask) -> Judged | None:
@@ -96,9 +117,11 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
     snapshot = Snapshot.holding(livekit.objects)
     managed = _as_managed(number)
     owned = owned_of(managed, snapshot, installation)
-    secret, assumed = _secret(facts, number, mask, owned)
-    claimed = _claimed(facts, number, snapshot, installation)
-    cluster = ClusterFacts(secret=secret, claimed=claimed)
+    listed = None if isinstance(facts.numbers, Unseen) else Listed.of(facts.numbers)
+    claimed = claimed_by_another(number, listed, snapshot, installation)
+    unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
+    secrets, assumed = _secrets(facts, number, mask, unread.owned + unread.adoption.taken)
+    cluster = ClusterFacts(secrets, claimed=claimed)
     situation = situation_of(managed, snapshot, cluster, installation, mask)
     return Judged(
         number=number,
@@ -118,41 +141,17 @@ def _as_managed(number: PhoneNumber) -> PhoneNumber:
     return replace(number, deleting=False, management_policy=ManagementPolicy.MANAGE, requested=requested)
 
 
-def _claimed(facts: Facts, number: PhoneNumber, snapshot: Snapshot, installation: Installation) -> Verdict | None:
-    """Why the number is another's. Who may not see all namespaces is told what the status says."""
-    if not isinstance(facts.numbers, Unseen):
-        return allocation_of(number.phone_number, facts.numbers, snapshot, installation).verdict(number)
-    ready = number.status.ready
-    if number.is_current and ready.reason == Reason.NUMBER_CLAIMED:
-        return Verdict(Reason.NUMBER_CLAIMED, ready.message)
-    return None
+def _secrets(facts: Facts, number: PhoneNumber, mask: Mask, owned: Owned) -> tuple[dict[str, SecretFacts | None], bool]:
+    """The Secrets to judge with, by name, and whether one was assumed.
 
-
-def _secret(facts: Facts, number: PhoneNumber, mask: Mask, owned: Owned) -> tuple[SecretFacts | None, bool]:
-    """The Secret to judge with: where it gives no credentials, those that LiveKit has are taken for right."""
-    known = credentials(facts, mask)
-    ref = number.spec.sip_password_secret_ref if number.spec else None
-    if ref is None:
-        return None, False
-    if isinstance(known, Credentials) and isinstance(facts.secret, SecretSeen):
-        return facts.secret.facts, False
-    trunk = next(iter(owned.outbound), None)
-    nobody = Masked("not known")
-    values = {
-        ref.key: (trunk.password if trunk else None) or nobody,
-        USERNAME_KEY: (trunk.username if trunk else None) or nobody,
+    If a Secret gives no credentials, those that LiveKit has are taken for right.
+    """
+    views = secret_views(facts, mask)
+    assumed = {each.use.name for each in views if not isinstance(each.credentials, Credentials)}
+    found: dict[str, SecretFacts | None] = {
+        each.use.name: each.secret.facts for each in views if isinstance(each.secret, SecretSeen)
     }
-    version = number.status.credentials.resource_version if number.status.credentials else ""
-    return (
-        SecretFacts(
-            namespace=number.key.namespace,
-            name=ref.name,
-            resource_version=version,
-            type="Opaque",
-            watched=True,
-            changed_at=facts.now_s,
-            values=values,
-            sealed=frozenset(values),
-        ),
-        True,
-    )
+    for name in assumed:
+        uses = [each.use for each in views if each.use.name == name]
+        found[name] = assumed_secret(number, uses, owned, facts.now_s)
+    return found, bool(assumed)

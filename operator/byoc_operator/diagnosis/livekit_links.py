@@ -28,6 +28,21 @@ def reached(view: View) -> Found:
     return bad(f"{livekit.host}: {problem.message}", "See that livekit-server runs and that LIVEKIT_URL is right.")
 
 
+def same(view: View) -> Found:
+    """Whether it is the LiveKit that the operator writes to."""
+    livekit = view.facts.livekit
+    if isinstance(livekit, Unseen):
+        return unknown("LiveKit cannot be asked.")
+    if livekit.same:
+        return ok("LIVEKIT_URL is the same here and in the operator's settings.")
+    if not livekit.operators:
+        says = f"{livekit.host} was asked, as LIVEKIT_URL says here; which one the operator uses is not known."
+        return unknown(says, "Compare LIVEKIT_URL with the operator's settings.")
+    says = f"{livekit.host} was asked, as LIVEKIT_URL says here, but the operator uses {livekit.operators}."
+    remedy = "Unset LIVEKIT_URL to ask the operator's. If it is the forwarded port of the same LiveKit, all is well."
+    return unknown(says, remedy)
+
+
 def key(view: View) -> Found:
     """Whether it takes the API key."""
     livekit, problem = view.facts.livekit, _problem(view)

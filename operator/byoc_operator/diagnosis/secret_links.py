@@ -1,19 +1,20 @@
-"""Links of the chain: the Secret with the SIP credentials, whether its values open, and its label."""
+"""Links of the chain: the Secrets with credentials, whether their values open, and their label."""
 
 from typing import Final
 
 from ..api.conditions import Reason, Verdict
 from ..api.names import WATCH_LABEL
 from ..core.credentials import Credentials
+from .check import State
 from .facts import SecretSeen, Unseen
 from .found import Found, View, bad, ok, unknown
+from .judgement import SecretView
 
 _SEALING: Final = frozenset({Reason.SEALED_FOR_ANOTHER_USE, Reason.SEALING_KEY_UNKNOWN, Reason.PLAIN_TEXT_REFUSED})
 """What is wrong with how a value is sealed, and not with the Secret."""
 
 _REMEDY: Final = {
     Reason.SECRET_NOT_FOUND: "Create it in the object's namespace, with `kubectl byoc seal` or kubectl create secret.",
-    Reason.SECRET_KEY_MISSING: "Add the key to the Secret, or name the right one in spec.sipPasswordSecretRef.key.",
     Reason.SECRET_INVALID: "Correct the Secret as it says; `kubectl byoc seal` makes one that is right.",
     Reason.SEALED_FOR_ANOTHER_USE: "Seal it anew for this namespace and key with `kubectl byoc seal`.",
     Reason.SEALING_KEY_UNKNOWN: "Seal it anew with `kubectl byoc seal`, or restore the Secret `byoc-sealing-keys`.",
@@ -34,34 +35,40 @@ def _told(view: View) -> Verdict | None:
 
 
 def secret_usable(view: View) -> Found:
-    """Whether the Secret is there and well-formed."""
-    facts = view.facts
-    if facts.secret is None:
+    """Whether each Secret is there and well-formed."""
+    if not view.secrets:
         return ok("The number names no Secret: the carrier must let LiveKit in by its addresses.")
-    if isinstance(facts.secret, Unseen):
+    return _worst([_usable(view, each) for each in view.secrets])
+
+
+def _usable(view: View, each: SecretView) -> Found:
+    if isinstance(each.secret, Unseen):
         told = _told(view)
         if told is not None and told.reason not in _SEALING:
-            return bad(told.message, _REMEDY.get(told.reason, "Correct the Secret as it says."))
-        return unknown(f"The Secret {_name(view)} cannot be looked at: {facts.secret.why}.", _ask_the_operator(view))
-    found = view.credentials
+            return bad(told.message, _remedy(told.reason, each))
+        return unknown(f"The Secret {each.label} cannot be looked at: {each.secret.why}.", _ask_the_operator(view))
+    found = each.credentials
     if isinstance(found, Verdict) and found.reason not in _SEALING:
-        return bad(found.message, _REMEDY.get(found.reason, "Correct the Secret as it says."))
-    return ok(f"Secret {_name(view)} has what the number names.")
+        return bad(found.message, _remedy(found.reason, each))
+    return ok(f"Secret {each.label} has what the number names.")
 
 
 def sealing(view: View) -> Found:
     """Whether the values are sealed, and open."""
-    secret, found = view.facts.secret, view.credentials
-    if secret is None:
+    if not view.secrets:
         return ok("The number names no Secret.")
-    told = _told(view)
+    return _worst([_sealed(view, each) for each in view.secrets])
+
+
+def _sealed(view: View, each: SecretView) -> Found:
+    secret, found, told = each.secret, each.credentials, _told(view)
     if not isinstance(secret, SecretSeen) or (found is None and secret.sealed_unknown):
         if told is not None and told.reason in _SEALING:
-            return bad(told.message, _REMEDY[told.reason])
+            return bad(told.message, _remedy(told.reason, each))
         why = secret.why if isinstance(secret, Unseen) else secret.sealed_unknown
         return unknown(f"Whether the values open is not known: {why}.", _ask_the_operator(view))
     if isinstance(found, Verdict):
-        return bad(found.message, _REMEDY[found.reason]) if found.reason in _SEALING else unknown(found.message)
+        return bad(found.message, _remedy(found.reason, each)) if found.reason in _SEALING else unknown(found.message)
     if isinstance(found, Credentials) and not found.sealed:
         return ok(
             "The values are plain text.", "Seal them with `kubectl byoc seal`, and the manifest may stand in Git."
@@ -71,9 +78,13 @@ def sealing(view: View) -> Found:
 
 def label(view: View) -> Found:
     """Whether the operator hears of changes at once."""
-    secret = view.facts.secret
-    if secret is None:
+    if not view.secrets:
         return ok("The number names no Secret.")
+    return _worst([_labelled(each) for each in view.secrets])
+
+
+def _labelled(each: SecretView) -> Found:
+    secret = each.secret
     if not isinstance(secret, SecretSeen) or secret.facts is None:
         return unknown("The Secret cannot be looked at.")
     if secret.facts.watched:
@@ -82,9 +93,18 @@ def label(view: View) -> Found:
     return ok("The label of watched Secrets is missing: a new password takes effect at the next sweep only.", command)
 
 
-def _name(view: View) -> str:
-    number = view.facts.number
-    return f"{number.key.namespace}/{number.secret_name}" if number else ""
+_ORDER: Final = (State.BAD, State.UNKNOWN, State.OK)
+
+
+def _worst(found: list[Found]) -> Found:
+    """What is told of several Secrets: the first that is worst; of several in order, one with something to do."""
+    return min(found, key=lambda each: (_ORDER.index(each.state), not each.remedy))
+
+
+def _remedy(reason: Reason, each: SecretView) -> str:
+    if reason is Reason.SECRET_KEY_MISSING:
+        return f"Add the key to the Secret, or name the right one in spec.{each.use.path}.key."
+    return _REMEDY.get(reason, "Correct the Secret as it says.")
 
 
 def _ask_the_operator(view: View) -> str:

@@ -2,13 +2,14 @@
 
 from typing import Final
 
+from ..core.desired import agent_names
 from ..core.findings import Code
 from ..core.trunk import Kind
 from .facts import Unseen
 from .found import Found, View, bad, ok, unknown
 from .judgement import Judged
 
-_AGENT_PATH: Final = "dispatchRule.agentName"
+_AGENT_PATHS: Final = ("dispatchRule.agentName", "dispatchRule.additionalAgents")
 _REPAIR: Final = (
     "The operator writes it back at its next sweep, and at once with `kubectl byoc refresh {name} -n {namespace}`. "
     "If it does not, see the rows Management, Ready and Leader."
@@ -67,17 +68,17 @@ def rule(view: View) -> Found:
         return _not_judged(view)
     if not judged.spec.inbound_agent_id:
         return ok("The number names no agent, so it has no dispatch rule.")
-    return _compared(judged, Kind.DISPATCH_RULE, besides=_AGENT_PATH)
+    return _compared(judged, Kind.DISPATCH_RULE, besides=_AGENT_PATHS)
 
 
 def agent(view: View) -> Found:
-    """Whether the rule calls the right agent."""
+    """Whether the rule calls the right agents."""
     judged = view.judged
     if judged is None:
         return _not_judged(view)
-    wanted = judged.installation.agent_name or judged.spec.inbound_agent_id
-    if not wanted:
+    if not judged.spec.inbound_agent_id:
         return ok("The number names no agent.")
+    wanted = ", ".join(agent_names(judged.spec, judged.installation))
     kept = next(iter(judged.owned.rules), None)
     if kept is None:
         return unknown("LiveKit has no dispatch rule of this number.")
@@ -85,8 +86,9 @@ def agent(view: View) -> Found:
         return bad(
             f"Dispatch rule {kept.id} names no agent, so nobody answers; it should be {wanted}.", _repair(judged)
         )
-    if kept.agent_name != wanted:
-        return bad(f"Dispatch rule {kept.id} calls the agent {kept.agent_name} in place of {wanted}.", _repair(judged))
+    called = ", ".join((kept.agent_name, *kept.additional_agents))
+    if called != wanted:
+        return bad(f"Dispatch rule {kept.id} calls the agent {called} in place of {wanted}.", _repair(judged))
     return ok(
         f"Dispatch rule {kept.id} calls the agent {wanted}. Only a call shows whether a worker of that name runs."
     )
@@ -129,7 +131,7 @@ def others(view: View) -> Found:
     return ok(says, "See docs/reference.md, Findings.")
 
 
-def _compared(judged: Judged, kind: Kind, besides: str = "") -> Found:
+def _compared(judged: Judged, kind: Kind, besides: tuple[str, ...] = ()) -> Found:
     there = judged.owned.of(kind)
     if not there:
         return bad(f"LiveKit has no {kind.label} of this number.", _repair(judged))
@@ -137,7 +139,7 @@ def _compared(judged: Judged, kind: Kind, besides: str = "") -> Found:
     if surplus:
         says = f"LiveKit has {len(there)} {kind.label}s of this number, {', '.join(surplus)} too many."
         return bad(says, _repair(judged))
-    drift = [path for path in judged.drift(kind) if path != besides]
+    drift = [path for path in judged.drift(kind) if path not in besides]
     if drift:
         says = f"The {kind.label} {there[0].id} is otherwise than it should be: {', '.join(drift)}."
         return bad(says, _repair(judged))

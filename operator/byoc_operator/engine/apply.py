@@ -8,7 +8,7 @@ from ..core.ownership import Owner
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change, needs_credentials
 from ..core.run_outcome import Done, RunOutcome, outcome_of
 from ..core.trunk import DEPENDENTS, DispatchRule, Kind, SipObject
-from ..errors import Conflict, Failure, Gone, NotLeading, Stalled
+from ..errors import Failure, Gone, NotLeading, Occupied, Stalled
 from ..telemetry.metrics import Metrics
 from .outside import LiveKit
 
@@ -95,7 +95,7 @@ class Applier:
 
 
 def _concerns_one_kind(exc: Failure) -> bool:
-    return isinstance(exc, Conflict | Gone) or (isinstance(exc, Stalled) and not exc.server_wide)
+    return isinstance(exc, Occupied | Gone) or (isinstance(exc, Stalled) and not exc.server_wide)
 
 
 def _with_trunk(wanted: SipObject, trunk_id: str) -> SipObject:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ..api.recorded_status import RecordedStatus
 from ..api.resource import Key, PhoneNumber, parse
+from ..api.secret_references import secret_names
 from ..core.claims import begins_to_claim
 from .per_object import PerObject
 
@@ -31,7 +32,7 @@ class Sighting:
 
 
 class Cache:
-    """All objects, by name, by phone number and by the Secret that they use. `wall`: epoch seconds.
+    """All objects, by name, by phone number and by the Secrets that they use. `wall`: epoch seconds.
 
     Each function in `forgotten` is called with the UID of an object that is gone. For one value per object, use
     `per_object`, which needs no such function.
@@ -95,7 +96,7 @@ class Cache:
         return self._findings
 
     def users_of(self, namespace: str, name: str) -> list[PhoneNumber]:
-        """Every object that takes its credentials from this Secret."""
+        """Every object that takes credentials from this Secret."""
         return [self._numbers[key] for key in self._by_secret.get((namespace, name), ())]
 
     def secrets(self) -> list[tuple[str, str]]:
@@ -167,8 +168,7 @@ class Cache:
         self._findings.update({each.code for each in number.status.findings})
         self._numbers[number.key] = number
         self._by_phone.setdefault(number.phone_number, {})[number.key] = None
-        secret = _secret_of(number)
-        if secret:
+        for secret in _secrets_of(number):
             self._by_secret.setdefault(secret, set()).add(number.key)
 
     def _unlink(self, number: PhoneNumber) -> None:
@@ -183,15 +183,15 @@ class Cache:
         del naming[number.key]
         if not naming:
             del self._by_phone[number.phone_number]
-        secret = _secret_of(number)
-        if secret:
+        for secret in _secrets_of(number):
             users = self._by_secret[secret]
             users.discard(number.key)
             if not users:
                 del self._by_secret[secret]
 
 
-def _secret_of(number: PhoneNumber) -> tuple[str, str] | None:
-    if number.spec is None or number.spec.sip_password_secret_ref is None:
-        return None
-    return number.key.namespace, number.spec.sip_password_secret_ref.name
+def _secrets_of(number: PhoneNumber) -> list[tuple[str, str]]:
+    """Namespace and name of each Secret that an object uses, each once."""
+    if number.spec is None:
+        return []
+    return [(number.key.namespace, name) for name in secret_names(number.spec)]

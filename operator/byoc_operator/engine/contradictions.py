@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..api.conditions import Reason
 from ..api.resource import PhoneNumber
-from ..errors import Conflict, Failure, Gone, Stalled, Unavailable
+from ..errors import Failure, Gone, Occupied, Stalled, Unavailable
 from .cache import Cache
 from .per_object import PerObject
 
@@ -26,7 +26,7 @@ class Contradictions:
     def judged(self, number: PhoneNumber, failures: Iterable[Failure]) -> tuple[Failure, ...]:
         """The failures of a run. A first contradiction is tried again after `SOON_S`, a second one is final for now."""
         failures = tuple(failures)
-        if not any(isinstance(each, Conflict | Gone) for each in failures):
+        if not any(isinstance(each, Occupied | Gone) for each in failures):
             self._contradicted.drop(number)
             return failures
         second = number in self._contradicted
@@ -36,7 +36,7 @@ class Contradictions:
 
 def _final(failure: Failure) -> Failure:
     match failure:
-        case Conflict():
+        case Occupied():
             return Stalled(Reason.REJECTED_BY_LIVEKIT, failure.message)
         case Gone():
             return Unavailable(Reason.LIVEKIT_UNAVAILABLE, failure.message)
@@ -45,4 +45,4 @@ def _final(failure: Failure) -> Failure:
 
 
 def _tried_soon(failure: Failure) -> Failure:
-    return replace(failure, delay_s=SOON_S) if isinstance(failure, Conflict | Gone) else failure
+    return replace(failure, delay_s=SOON_S) if isinstance(failure, Occupied | Gone) else failure

@@ -1,17 +1,20 @@
-"""Collects what is known of an object: the snapshot of LiveKit, its Secret, and whether it may have its number."""
+"""Collects what is known of an object: the snapshot of LiveKit, its Secrets, and whether it may have its number."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from ..api.conditions import Reason, Verdict
 from ..api.resource import Key, PhoneNumber
 from ..api.schema import DeletionPolicy
+from ..api.secret_references import secret_names
 from ..cluster.answers import Forbidden
 from ..cluster.reading import Unreadable
 from ..core.assessment import Assessment, assess
-from ..core.credentials import Credentials, SecretFacts
+from ..core.credentials import SecretFacts
+from ..core.credentials_in_use import SecretsByName
 from ..core.orphans import numbers_of
 from ..core.plan import with_texts
-from ..core.situation import ClusterFacts, Situation, credentials_of, situation_of
+from ..core.situation import ClusterFacts, Situation, credentials_of, secret_uses, situation_of
 from .ports import GatherPorts, RetentionPorts
 
 RECOUNT_S = 1.0
@@ -76,7 +79,7 @@ class Retentions:
 
 
 class Gatherer:
-    """Collects the facts that the core assesses: the snapshot of LiveKit, the Secret, and who has the number."""
+    """Collects the facts that the core assesses: the snapshot of LiveKit, the Secrets, and who has the number."""
 
     def __init__(self, ports: GatherPorts) -> None:
         self._ports = ports
@@ -88,39 +91,34 @@ class Gatherer:
 
     def remembered(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
         """The situation of an object without any request. `claimed`: why the object does not get the number."""
-        return self._situation(number, claimed, self._known_secret(number))
+        return self._situation(number, claimed, self._known(number))
 
     async def gather(self, number: PhoneNumber, claimed: Verdict | None = None) -> Situation:
-        """The situation of an object, after reading its Secret if memory is not enough. Raises `Failure`."""
+        """The situation of an object, after reading its Secrets if memory is not enough. Raises `Failure`."""
         if number.deleting or number.spec is None or claimed is not None:
             return self.remembered(number, claimed)
-        return self._situation(number, None, await self._secret(number))
+        return self._situation(number, None, await self._secrets(number))
 
     async def with_texts(self, situation: Situation, assessment: Assessment) -> Assessment:
-        """The assessment, with the credentials of the current Secret in its changes.
+        """The assessment, with the credentials of the current Secrets in its changes.
 
-        If the Secret has changed since, the object is assessed again.
+        If a Secret has changed since, the object is assessed again.
         """
         number, ports = situation.number, self._ports
-        opened = credentials_of(number, await self._asked(number), ports.installation, ports.mask)
+        secrets = {name: await self._asked(number, name) for name in _secret_names(number)}
+        opened = credentials_of(number, secrets, ports.installation, ports.mask)
         if opened != situation.credentials:
-            bare = opened.without_texts if isinstance(opened, Credentials) else opened
-            assessment = self.assess(replace(situation, credentials=bare))
-        if not isinstance(opened, Credentials):
-            return assessment
-        return replace(assessment, changes=with_texts(assessment.changes, opened))
+            assessment = self.assess(replace(situation, credentials=opened.without_texts))
+        return replace(assessment, changes=with_texts(assessment.changes, opened.masked))
 
-    def is_told_of_secret(self, number: PhoneNumber) -> bool:
-        """Whether a watch reports changes of the object's Secret."""
-        facts = self._known_secret(number)
-        return facts is not None and facts.watched
+    def is_told_of_secrets(self, number: PhoneNumber) -> bool:
+        """Whether a watch reports changes of every Secret that the object uses."""
+        return all(facts is not None and facts.watched for facts in self._known(number).values())
 
-    def _situation(
-        self, number: PhoneNumber, claimed: Verdict | None, secret: SecretFacts | Verdict | None
-    ) -> Situation:
+    def _situation(self, number: PhoneNumber, claimed: Verdict | None, secrets: SecretsByName) -> Situation:
         ports = self._ports
         cluster = ClusterFacts(
-            secret,
+            secrets,
             claimed,
             is_gone=lambda owner: ports.belongings.is_gone(Key(owner.namespace, owner.name)),
             may_retain=self._retentions.allowed(number),
@@ -128,39 +126,37 @@ class Gatherer:
         snapshot = ports.inventory.snapshot if ports.inventory.loaded else None
         return situation_of(number, snapshot, cluster, ports.installation, ports.mask)
 
-    async def _secret(self, number: PhoneNumber) -> SecretFacts | Verdict | None:
-        """The facts of the Secret: from memory if a watch reports the Secret or the facts are usable, else by a GET.
+    async def _secrets(self, number: PhoneNumber) -> SecretsByName:
+        """The facts of the Secrets: from memory if a watch reports the Secret or the facts are usable, else by a GET.
 
         A Secret that no sealing key opened is read again, too, because there may be other keys by now.
         """
-        facts = self._known_secret(number)
-        if facts is not None and facts.watched and not facts.unopened:
-            return facts
-        known = credentials_of(number, facts, self._ports.installation, self._ports.mask)
-        return facts if known is None or isinstance(known, Credentials) else await self._asked(number)
+        facts, ports = self._known(number), self._ports
+        known = credentials_of(number, facts, ports.installation, ports.mask)
+        unusable = {use.name for use in secret_uses(number, ports.mask) if known.at(use.path) is None}
+        found: dict[str, SecretFacts | Verdict | None] = {}
+        for name, each in facts.items():
+            told = each is not None and each.watched and not each.unopened
+            found[name] = await self._asked(number, name) if name in unusable and not told else each
+        return found
 
-    async def _asked(self, number: PhoneNumber) -> SecretFacts | Verdict | None:
-        """The current Secret with the texts of its values; a verdict if it cannot be read."""
-        name = _secret_name(number)
-        if name is None:
-            return None
-        where = f"Secret {name[0]}/{name[1]}"
+    async def _asked(self, number: PhoneNumber, name: str) -> SecretFacts | Verdict | None:
+        """A current Secret with the texts of its values; a verdict if it cannot be read."""
+        namespace = number.key.namespace
+        where = f"Secret {namespace}/{name}"
         try:
-            return await self._ports.secrets.fetch(*name)
+            return await self._ports.secrets.fetch(namespace, name)
         except Forbidden:
             return Verdict(Reason.SECRET_NOT_FOUND, f"The operator may not read {where} (HTTP 403).")
         except Unreadable as exc:
             message = f"{where} cannot be read: {exc.message}. Put the credentials into another one."
             return Verdict(Reason.SECRET_INVALID, message)
 
-    def _known_secret(self, number: PhoneNumber) -> SecretFacts | None:
-        name = _secret_name(number)
-        return self._ports.secrets.known(*name) if name else None
+    def _known(self, number: PhoneNumber) -> Mapping[str, SecretFacts | None]:
+        """The remembered facts of the Secrets that an object uses, by name."""
+        known, namespace = self._ports.secrets.known, number.key.namespace
+        return {name: known(namespace, name) for name in _secret_names(number)}
 
 
-def _secret_name(number: PhoneNumber) -> tuple[str, str] | None:
-    """Namespace and name of the Secret that an object names; None if it names none."""
-    spec = number.spec
-    if spec is None or spec.sip_password_secret_ref is None:
-        return None
-    return number.key.namespace, spec.sip_password_secret_ref.name
+def _secret_names(number: PhoneNumber) -> tuple[str, ...]:
+    return () if number.spec is None else secret_names(number.spec)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 from ..api.resource import PhoneNumber
 from ..core.assessment import Assessment
-from ..core.credentials import Credentials
 from ..core.plan import needs_credentials
 from ..core.run_outcome import Again, BackOff, Done, RunOutcome, first_open, outcome_of
 from ..errors import Failure, Waiting
@@ -47,7 +46,7 @@ class ObjectReconciler:
         if run.number.deleting:
             return await self._deletions.end(run, assessment, applied)
         await self._report(run, assessment, applied)
-        return first_open(applied.outcome, self._look_at_secret(run.number, assessment), self._late(run), looked_up)
+        return first_open(applied.outcome, self._look_at_secrets(run.number, assessment), self._late(run), looked_up)
 
     async def _look_up_adopted(self, run: ObjectRun) -> RunOutcome:
         """Take a new snapshot if the object asks to adopt IDs that the present snapshot does not have."""
@@ -64,7 +63,7 @@ class ObjectReconciler:
         return Done()
 
     async def _assess(self, run: ObjectRun) -> Assessment:
-        """Gather what is known of the object and assess it. The Secret is read if a change needs the credentials."""
+        """Gather what is known of the object and assess it. The Secrets are read if a change needs credentials."""
         situation = await self._gatherer.gather(run.number, run.claimed)
         assessment = self._gatherer.assess(situation)
         if run.reached and needs_credentials(assessment.changes):
@@ -99,10 +98,10 @@ class ObjectReconciler:
             return
         await self._reporter.report(run.number, assessment, applied, seen=run.reached)
 
-    def _look_at_secret(self, number: PhoneNumber, assessment: Assessment) -> RunOutcome:
-        """When to read the Secret again: with a back-off if it is not usable and no watch reports its changes."""
-        usable = assessment.credentials is None or isinstance(assessment.credentials, Credentials)
-        return Done() if usable or self._gatherer.is_told_of_secret(number) else BackOff(SECRET_RETRY_S)
+    def _look_at_secrets(self, number: PhoneNumber, assessment: Assessment) -> RunOutcome:
+        """When to read the Secrets again: with a back-off if one is unusable and no watch reports its changes."""
+        usable = assessment.credentials.verdict is None
+        return Done() if usable or self._gatherer.is_told_of_secrets(number) else BackOff(SECRET_RETRY_S)
 
     def _late(self, run: ObjectRun) -> RunOutcome:
         late = self._deletions.late_create(run.number)

@@ -13,7 +13,7 @@ from ..cluster.reading import Unreadable
 from ..core.orphans import MAX_RETAINED_IDS, MORE, Orphan, kept_on_purpose, numbers_of, rules_of
 from ..core.ownership import Owner
 from ..core.trunk import SipObject, kind_of
-from ..errors import Conflict, OperatorError, Stalled, Unavailable
+from ..errors import Occupied, OperatorError, Stalled, Unavailable
 from .in_steps import in_steps
 from .ports import OrphanPorts
 
@@ -214,7 +214,7 @@ class OrphanSearch:
         what = "the released" if released else "the orphaned"
         try:
             await inventory.delete(orphan.kind, orphan.id)
-        except (Conflict, Stalled) as exc:
+        except (Occupied, Stalled) as exc:
             if isinstance(exc, Stalled) and exc.server_wide:
                 raise
             log.warning("LiveKit keeps %s %s %s: %s", what, orphan.kind, orphan.id, exc.message)

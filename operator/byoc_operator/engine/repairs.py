@@ -3,7 +3,6 @@
 from ..api.conditions import Reason
 from ..api.resource import PhoneNumber
 from ..core.assessment import Assessment
-from ..core.credentials import Credentials
 from ..core.fields import CREDENTIAL_PATHS
 from ..core.plan import Change, Replace
 from .apply import Applied
@@ -24,18 +23,19 @@ def is_repair(number: PhoneNumber, assessment: Assessment, applied: Applied) -> 
 
 
 def _follows_secret(number: PhoneNumber, assessment: Assessment, done: tuple[Change, ...]) -> bool:
-    """Whether the changes only write credentials of a Secret that has changed since the last write."""
+    """Whether the changes only write credentials of Secrets of which one has changed since the last write."""
     if not secret_is_newer(number, assessment):
         return False
     return all(isinstance(change, Replace) and _credentials_only(change) for change in done)
 
 
 def secret_is_newer(number: PhoneNumber, assessment: Assessment) -> bool:
-    """Whether the Secret has changed since its credentials were last written to LiveKit."""
-    written = number.status.credentials
-    if written is None or not isinstance(assessment.credentials, Credentials):
-        return False
-    return written.resource_version != assessment.credentials.resource_version
+    """Whether a Secret has changed since its credentials were last written to LiveKit."""
+    written = number.status.written
+    return any(
+        path in written and written[path].resource_version != each.resource_version
+        for path, each in assessment.credentials.usable.items()
+    )
 
 
 def _credentials_only(change: Replace) -> bool:

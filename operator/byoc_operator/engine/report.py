@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from ..api.conditions import Reason, Verdict
+from ..api.conditions import LIVEKIT_AS_A_WHOLE, REMEDIES, Reason, Verdict
 from ..api.names import GROUP, PLURAL
 from ..api.recorded_status import RecordedStatus
 from ..api.resource import PhoneNumber, recorded_status_of
@@ -210,4 +210,7 @@ def _verdict(failure: Failure | None) -> Verdict | None:
     if failure is None:
         return None
     stalled = isinstance(failure, Stalled) or (isinstance(failure, Parked) and failure.stalled)
-    return Verdict(failure.reason, failure.message, stalled=stalled)
+    message = failure.message
+    if not stalled and failure.reason in LIVEKIT_AS_A_WHOLE:  # the edge to LiveKit does not know who tries again
+        message = f"{message} {REMEDIES[failure.reason][1]}"
+    return Verdict(failure.reason, message, stalled=stalled)

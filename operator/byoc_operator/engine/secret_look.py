@@ -70,8 +70,8 @@ class SealedInUse:
         """The first use of a sealed value in words: a Secret, or a number whose credentials were sealed; else empty."""
         if secret := self._ports.secrets.any_sealed():
             return "Secret {}/{}".format(*secret)
-        written = ((number.key, number.status.credentials) for number in self._ports.cache.all())
-        numbers = (key for key, credentials in written if credentials is not None and credentials.sealed)
+        every = self._ports.cache.all()
+        numbers = (each.key for each in every if any(used.sealed for used in each.status.written.values()))
         return next((f"the credentials of number {key.namespace}/{key.name}" for key in numbers), "")
 
     async def found(self) -> str:

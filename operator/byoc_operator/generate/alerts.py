@@ -15,13 +15,13 @@ import yaml
 from ..api.conditions import LIVEKIT_AS_A_WHOLE, Reason
 
 RUNBOOKS = "docs/runbooks.md"
-"""Where the runbooks are, unless the chart's value says otherwise."""
+"""The page in the repository. It is no URL, so the annotation that names it is `runbook`: no tool links to that one."""
 
 RULES_FILE = "deploy/components/monitoring/rules.yaml"
 OBJECT_FILE = "deploy/components/monitoring/prometheusrule.yaml"
 CHART_FILE = "helm/byoc-operator/files/monitoring/rules.yaml"
 CHART_RUNBOOKS = "@RUNBOOKS@"
-"""What the chart's template replaces with its value."""
+"""What the chart's template replaces with its value; without a value the annotation becomes that of the plain rules."""
 
 IN_STEP = (Reason.SYNCED, Reason.PAUSED, Reason.CHANGES_PENDING)
 """Reasons of which nothing has to be done: the number is as its owner wants it."""
@@ -240,21 +240,21 @@ def alert_files() -> Mapping[str, str]:
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
         "metadata": {"name": "byoc-operator", "namespace": "byoc-system"},
-        "spec": groups(RUNBOOKS),
+        "spec": groups(RUNBOOKS, "runbook"),
     }
     return {
-        RULES_FILE: heading + _yaml(groups(RUNBOOKS)),
+        RULES_FILE: heading + _yaml(groups(RUNBOOKS, "runbook")),
         OBJECT_FILE: heading + _yaml(rule),
-        CHART_FILE: heading + _yaml(groups(CHART_RUNBOOKS)),
+        CHART_FILE: heading + _yaml(groups(CHART_RUNBOOKS, "runbook_url")),
     }
 
 
-def groups(runbooks: str) -> Mapping[str, Any]:
-    """The rules as Prometheus reads them. `runbooks`: the URL of docs/runbooks.md."""
-    return {"groups": [{"name": "byoc-operator", "rules": [_rule(alert, runbooks) for alert in ALERTS]}]}
+def groups(runbooks: str, annotation: str) -> Mapping[str, Any]:
+    """The rules as Prometheus reads them. `runbooks`: where the runbooks are; `annotation`: what says so."""
+    return {"groups": [{"name": "byoc-operator", "rules": [_rule(alert, runbooks, annotation) for alert in ALERTS]}]}
 
 
-def _rule(alert: Alert, runbooks: str) -> Mapping[str, Any]:
+def _rule(alert: Alert, runbooks: str, annotation: str) -> Mapping[str, Any]:
     return {
         "alert": alert.name,
         "expr": alert.expression,
@@ -263,7 +263,7 @@ def _rule(alert: Alert, runbooks: str) -> Mapping[str, Any]:
         "annotations": {
             "summary": alert.summary,
             "description": alert.description,
-            "runbook_url": f"{runbooks}#{alert.anchor}",
+            annotation: f"{runbooks}#{alert.anchor}",
         },
     }
 

@@ -104,10 +104,14 @@ def _together(rule: Rule, form: Together) -> dict[str, Any]:
     return {"field": field, "message": rule.message, **names, **patterns}
 
 
-def _required_within(schema: Schema) -> dict[str, list[str]]:
-    """For each field, the fields that it must have if it is there."""
-    children: Mapping[str, Schema] = schema["properties"]
-    return {name: child["required"] for name, child in children.items() if "required" in child}
+def _required_within(schema: Schema, above: str = "") -> dict[str, list[str]]:
+    """For each field, by path, the fields that it must have if it is there."""
+    found: dict[str, list[str]] = {}
+    for name, child in schema.get("properties", {}).items():
+        if "required" in child:
+            found[f"{above}{name}"] = child["required"]
+        found |= _required_within(child, f"{above}{name}.")
+    return found
 
 
 def _map_bounds(schema: Schema, above: str = "") -> dict[str, int]:

@@ -169,7 +169,7 @@ def reasons() -> str:
     """A table of the reasons of conditions."""
     text = (
         "The reason of the condition `Ready` is the cause; `kubectl get bpn` shows it as REASON. `Reconciling` and "
-        "`Stalled` exist only while they are true, `CredentialsResolved` only with `sipPasswordSecretRef`."
+        "`Stalled` exist only while they are true, `CredentialsResolved` only with a reference to a Secret."
     )
     rows = [(f"`{reason}`", when, what) for reason, (when, what) in REMEDIES.items()]
     return table("Reasons", text, ("reason", "when", "what to do"), rows)

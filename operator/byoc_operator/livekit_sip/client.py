@@ -8,9 +8,10 @@ such as an empty body.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
-from typing import TypeVar
+from itertools import chain
+from typing import Generic, NamedTuple, TypeVar
 
 from google.protobuf.message import Message
 from livekit.api.sip_service import SipService
@@ -25,30 +26,28 @@ from ..core.trunk import Kind, Mask, SipObject
 from ..errors import Gone, Unavailable
 from . import convert
 from .bounds import ListBudget
+from .endpoint import Endpoint
 from .error_map import LIBRARY_ERRORS, ReplyTooLong, from_library
 from .kinds import KINDS, LiveKitKind, in_livekit
 from .listing import (
+    CUT_AT_ONCE,
     FEW_FIELDS,
     MANY_UNREADABLE,
     MAX_FIELDS,
     MAX_OBJECTS,
     Seen,
     UnreadableItems,
+    in_portions,
     items_of,
     read,
     seen_as,
 )
-from .session import Endpoint, SignedSession
+from .remainder import Remainder
+from .server_made import ServerMade
+from .session import SignedSession
 
 _Result = TypeVar("_Result")
 _Object = TypeVar("_Object", bound=SipObject)
-
-_PORTION, _ITEM_WEIGHT, _CUT_AT_ONCE = 2**17, 256, 5000
-"""How much of a list is read before other tasks get a turn, about 5 ms of work each.
-
-The bytes of a portion; the bytes that each object counts for beside its own; the objects that are cut apart in one
-portion. To read 10,000 objects without a break would delay watches and probes.
-"""
 
 _MAX_PAGES = 1000
 """Pages of one list. A faulty server could send new pages for ever."""
@@ -88,9 +87,7 @@ class LiveKitClient:
         self._clock = clock
         self._lists_passwords = not endpoint.paged
         self._unreadable: dict[str, UnreadableItems] = {}
-        # Fields that this server sets by itself: the replies to our writes have them, and our requests do not. They do
-        # not count as differences.
-        self._server_made: set[tuple[Kind, str]] = set()
+        self._server_made = ServerMade()
 
     @property
     def unreadable(self) -> int:
@@ -109,14 +106,23 @@ class LiveKitClient:
     async def create(self, wanted: _Object) -> _Object:
         """Create an object; `wanted.id` is ignored. Raises ValueError if a credential of `wanted` has no text."""
         kind = in_livekit(type(wanted))
-        info = kind.conversion.to_proto(wanted)
-        return await self._write("Create", kind, wanted, "", lambda sip: kind.create(sip, info))
+        sent = _Sent(wanted, kind.conversion.to_proto(wanted))
+        return await self._write("Create", kind, sent, lambda sip: kind.create(sip, sent.info))
 
-    async def replace(self, wanted: _Object) -> _Object:
+    async def remainder(self, kind: Kind, id: str) -> Remainder:
+        """What LiveKit has on an object beside the fields of our value."""
+        of = KINDS[kind]
+        for item in await self._page(f"List{of.name}", of.list_one(id)):
+            got = read(of.conversion.info, item)
+            if of.conversion.id_of(got.info) == id:
+                return of.conversion.remainder(got.info)
+        raise Gone(Reason.PENDING, "LiveKit no longer has the object.")
+
+    async def replace(self, wanted: _Object, remainder: Remainder | None = None) -> _Object:
         """Replace the whole object `wanted.id`. Raises ValueError if a credential of `wanted` has no text."""
         kind = in_livekit(type(wanted))
-        info = kind.conversion.to_proto(wanted)
-        return await self._write("Update", kind, wanted, wanted.id, lambda sip: kind.update(sip, wanted.id, info))
+        sent = _Sent(wanted, kind.conversion.to_proto(wanted, remainder), wanted.id, remainder)
+        return await self._write("Update", kind, sent, lambda sip: kind.update(sip, wanted.id, sent.info))
 
     async def delete(self, kind: Kind, id: str) -> None:
         """Delete an object; an object that is already gone is a success."""
@@ -163,7 +169,7 @@ class LiveKitClient:
         budget, unreadable, after = ListBudget(), UnreadableItems(), None
         for _ in range(_MAX_PAGES):
             last = ""
-            async for item in _in_portions(await self._page(method, kind.list_request(page=after))):
+            async for item in in_portions(await self._page(method, kind.list_request(page=after))):
                 seen = self._seen(kind, item, FEW_FIELDS if unreadable.count > MANY_UNREADABLE else MAX_FIELDS)
                 listed_as = seen.id[:_ID_KNOWN]
                 if listed_as in known:
@@ -191,7 +197,7 @@ class LiveKitClient:
             found: list[memoryview] = []
             for item in items_of(await self._session.listed(method, request)):
                 found.append(item)
-                if len(found) % _CUT_AT_ONCE == 0:
+                if len(found) % CUT_AT_ONCE == 0:
                     await asyncio.sleep(0)
             return found
 
@@ -208,24 +214,25 @@ class LiveKitClient:
         self,
         verb: str,
         kind: LiveKitKind[_Object],
-        wanted: _Object,
-        id: str,
+        sent: "_Sent[_Object]",
         call: Callable[[SipService], Awaitable[Message]],
     ) -> _Object:
         """The object in the reply to a write.
 
-        LiveKit Cloud may leave credentials out of its replies; the digests of `wanted` are then filled in. Raises
+        LiveKit Cloud may leave credentials out of its replies; the digests of what was sent are then filled in. Raises
         `Failure`.
         """
-        reply = await self._call(f"{verb}{kind.name}", call, convert.credential_texts(wanted))
-        stored = self._read(kind, reply)
-        if not stored.id and not id:
+        carried = sent.remainder
+        secrets = chain(convert.credential_texts(sent.wanted), carried.texts() if carried else ())
+        reply = await self._call(f"{verb}{kind.name}", call, secrets)
+        stored = self._value(kind, reply)
+        if not stored.id and not sent.id:
             raise Unavailable(
                 Reason.LIVEKIT_UNAVAILABLE, "LiveKit's answer to a create held no ID.", outcome_unknown=True
             )
-        self._server_made |= {(stored.kind, name) for name in stored.extra}
-        stored = replace(stored, id=stored.id or id, extra=())
-        return with_withheld(stored, wanted) if self._paged else stored
+        self._server_made.learn(stored, self._value(kind, sent.info) if carried else None)
+        stored = replace(self._server_made.without(stored), id=stored.id or sent.id)
+        return with_withheld(stored, sent.wanted) if self._paged else stored
 
     async def _call(
         self, method: str, call: Callable[[SipService], Awaitable[_Result]], credentials: Iterable[str] = ()
@@ -267,20 +274,18 @@ class LiveKitClient:
         return seen_as(kind.conversion.id_of(got.info), self._read(kind, got.info), got, len(item))
 
     def _read(self, kind: LiveKitKind[_Object], info: Message) -> _Object:
-        """The value of a message; `extra` is without the fields that the server sets by itself."""
-        stored: _Object = kind.conversion.from_proto(info, self._mask, lists_passwords=self._lists_passwords)
-        if not stored.extra:
-            return stored
-        made = self._server_made
-        return replace(stored, extra=tuple(name for name in stored.extra if (stored.kind, name) not in made))
+        """The value of a message; `extra` and `unknown` are without the fields that the server sets by itself."""
+        return self._server_made.without(self._value(kind, info))
+
+    def _value(self, kind: LiveKitKind[_Object], info: Message) -> _Object:
+        value: _Object = kind.conversion.from_proto(info, self._mask, lists_passwords=self._lists_passwords)
+        return value
 
 
-async def _in_portions(items: list[memoryview]) -> AsyncIterator[memoryview]:
-    """Every item, with turns for other tasks in between."""
-    weight = 0
-    for item in items:
-        weight += _ITEM_WEIGHT + len(item)
-        if weight > _PORTION:
-            weight = 0
-            await asyncio.sleep(0)
-        yield item
+class _Sent(NamedTuple, Generic[_Object]):
+    """What a write sends. `id`: of the object that it replaces, empty for a new one. `remainder`: as in `replace`."""
+
+    wanted: _Object
+    info: Message
+    id: str = ""
+    remainder: Remainder | None = None

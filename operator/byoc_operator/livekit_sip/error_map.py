@@ -2,7 +2,8 @@
 
 The answers of LiveKit were tried on livekit-server 1.13.5. The HTTP status decides, then the Twirp code
 (https://twitchtv.github.io/twirp/docs/spec_v7.html#error-codes), then words of the message where nothing else
-distinguishes two cases. Users read the messages: the same fault gives the same text, without any credential.
+distinguishes two cases. Users read the messages: the same fault gives the same text, without any credential. Commands
+show them too, so no message says what the operator does next.
 """
 
 import json
@@ -15,7 +16,7 @@ from livekit.api.twirp_client import ServerError, ServerErrorCode, SipCallError
 
 from ..api.conditions import Reason
 from ..api.printable import shortened
-from ..errors import Conflict, Failure, Gone, Stalled, Unavailable
+from ..errors import Failure, Gone, Occupied, Stalled, Unavailable
 from .room_port import NotConnected
 
 _QUOTE_LENGTH = 300
@@ -123,7 +124,7 @@ def _from_answer(error: ServerError, credentials: Iterable[str]) -> Failure:  # 
         case (HTTPStatus.NOT_IMPLEMENTED, _):
             return _too_old()
         case (HTTPStatus.CONFLICT, ServerErrorCode.ALREADY_EXISTS):
-            return _conflict(words)
+            return _occupied(words)
         case (HTTPStatus.BAD_REQUEST, code):
             return _from_refusal(code, words)
         case (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, _):
@@ -152,7 +153,7 @@ def _from_not_found(code: str, words: str) -> Failure:
 def _from_proxy(status: int) -> Failure:
     """The error for a proxy that answers in place of LiveKit, so that LiveKit did not get the request."""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        message = f"The proxy does not reach LiveKit (HTTP {status}); the operator tries again by itself."
+        message = f"The proxy does not reach LiveKit (HTTP {status})."
         return _unavailable(message, outcome_unknown=False)
     message = (
         f"The proxy refuses the connection to LiveKit (HTTP {status}): check HTTPS_PROXY and the proxy's own rules."
@@ -162,7 +163,7 @@ def _from_proxy(status: int) -> Failure:
 
 def _from_refusal(code: str, words: str) -> Failure:
     if any(conflict in words for conflict in _CONFLICTS):
-        return _conflict(words)
+        return _occupied(words)
     if code == ServerErrorCode.UNKNOWN and not words:
         # LiveKit always gives a message. This answer comes from a proxy, or from a TLS port that got plain HTTP.
         return _wrong_address(f"answers with HTTP {HTTPStatus.BAD_REQUEST}")
@@ -191,23 +192,23 @@ def _without_redis() -> Stalled:
 
 def _reply_too_long() -> Stalled:
     message = (
-        "LiveKit's list of trunks or rules is longer than the operator reads (64 MB, 50,000 objects, 1,000 pages): "
+        "LiveKit's list of trunks or rules is too long (at most 64 MB, 50,000 objects, 1,000 pages are read): "
         "delete there what nobody needs."
     )
     return Stalled(Reason.LIVEKIT_MISCONFIGURED, message, server_wide=True)
 
 
-def _conflict(words: str) -> Conflict:
-    return Conflict(Reason.NUMBER_CONFLICT, f"LiveKit refuses: {words}")
+def _occupied(words: str) -> Occupied:
+    return Occupied(Reason.NUMBER_CONFLICT, f"LiveKit refuses: {words}")
 
 
 def _rate_limited(retry_after_s: float | None) -> Unavailable:
-    message = "LiveKit asks for fewer requests; the operator slows down by itself."
+    message = "LiveKit asks for fewer requests."
     return Unavailable(Reason.LIVEKIT_RATE_LIMITED, message, retry_after_s=retry_after_s)
 
 
 def _server_fault() -> Unavailable:
-    return _unavailable("LiveKit failed to handle the request; the operator tries again by itself.")
+    return _unavailable("LiveKit failed to handle the request.")
 
 
 def _garbage() -> Unavailable:
@@ -215,25 +216,25 @@ def _garbage() -> Unavailable:
 
 
 def _too_late() -> Unavailable:
-    return _unavailable("LiveKit did not answer in time; the operator tries again by itself.")
+    return _unavailable("LiveKit did not answer in time.")
 
 
 def _connection_lost() -> Unavailable:
-    return _unavailable("The connection to LiveKit was lost; the operator tries again by itself.")
+    return _unavailable("The connection to LiveKit was lost.")
 
 
 def _unreachable() -> Unavailable:
-    message = "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
+    message = "LiveKit cannot be reached at LIVEKIT_URL."
     return _unavailable(message, outcome_unknown=False)
 
 
 def _proxy_unreachable() -> Unavailable:
-    message = "The proxy before LiveKit cannot be reached; the operator tries again by itself."
+    message = "The proxy before LiveKit cannot be reached."
     return _unavailable(message, outcome_unknown=False)
 
 
 def _no_such_host() -> Unavailable:
-    message = "The host of LIVEKIT_URL, or of its proxy, has no address in DNS; the operator tries again by itself."
+    message = "The host of LIVEKIT_URL, or of its proxy, has no address in DNS."
     return _unavailable(message, outcome_unknown=False)
 
 

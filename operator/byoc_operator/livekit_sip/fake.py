@@ -16,11 +16,21 @@ from typing import Any, TypeVar, assert_never
 
 from ..api.conditions import Reason
 from ..core.fields import credentials, without_texts, without_withheld
-from ..core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject, kind_of
+from ..core.trunk import (
+    DispatchRule,
+    InboundTrunk,
+    Kind,
+    OutboundTrunk,
+    SipObject,
+    UnknownFields,
+    kept_settings,
+    kind_of,
+)
 from ..errors import Failure, Gone
 from . import convert
 from .fake_checks import check_inbound, check_outbound, check_rules
 from .faults import ApplyLate, Fault, Hang, LoseReply, Refuse, lost_reply
+from .remainder import Remainder
 
 _Object = TypeVar("_Object", bound=SipObject)
 _Result = TypeVar("_Result")
@@ -56,10 +66,14 @@ class FakeLiveKit:
         convert.demand_texts(wanted)
         return await self._handle("create", kind_of(wanted), wanted.name, lambda: self._create(wanted))
 
-    async def replace(self, wanted: _Object) -> _Object:
+    async def remainder(self, kind: Kind, id: str) -> Remainder:
+        """What an object has beside the fields of our value: of the content, the fake has only the paths."""
+        return await self._handle("remainder", kind, id, lambda: Remainder(kept_settings(self._present(kind, id))))
+
+    async def replace(self, wanted: _Object, remainder: Remainder | None = None) -> _Object:
         """Replace a whole object. Raises ValueError if a credential of `wanted` has no text."""
         convert.demand_texts(wanted)
-        return await self._handle("replace", kind_of(wanted), wanted.id, lambda: self._replace(wanted))
+        return await self._handle("replace", kind_of(wanted), wanted.id, lambda: self._replace(wanted, remainder))
 
     async def delete(self, kind: Kind, id: str) -> None:
         """Delete an object; rules that name a deleted trunk stay."""
@@ -150,12 +164,16 @@ class FakeLiveKit:
         self._check(replace(wanted, id=""))
         return self._store(replace(wanted, id=self._new_id(wanted)))
 
-    def _replace(self, wanted: _Object) -> _Object:
-        stored = self._objects.get(wanted.id)
-        if stored is None or kind_of(stored) is not kind_of(wanted):
-            raise Gone(Reason.PENDING, "LiveKit no longer has the object: requested object does not exist")
+    def _replace(self, wanted: _Object, remainder: Remainder | None) -> _Object:
+        self._present(kind_of(wanted), wanted.id)
         self._check(wanted)
-        return self._store(wanted)
+        return self._store(_with_settings(wanted, remainder.settings) if remainder else wanted)
+
+    def _present(self, kind: Kind, id: str) -> SipObject:
+        stored = self._objects.get(id)
+        if stored is None or kind_of(stored) is not kind:
+            raise Gone(Reason.PENDING, "LiveKit no longer has the object: requested object does not exist")
+        return stored
 
     def _delete(self, kind: Kind, id: str) -> None:
         stored = self._objects.get(id)
@@ -193,3 +211,11 @@ class FakeLiveKit:
 
     def _new_id(self, sip_object: SipObject) -> str:
         return sip_object.kind.id_prefix + "".join(self._random.choices(string.ascii_letters + string.digits, k=12))
+
+
+def _with_settings(sip_object: _Object, settings: tuple[str, ...]) -> _Object:
+    """The object with these settings beside its fields."""
+    if not settings:
+        return sip_object
+    names = tuple(sorted({each.partition(".")[0] for each in settings}))
+    return replace(sip_object, extra=names, unknown=UnknownFields(settings))

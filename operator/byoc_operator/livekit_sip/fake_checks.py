@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from ..api.conditions import Reason
 from ..core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, normalised
-from ..errors import Conflict, Stalled
+from ..errors import Occupied, Stalled
 
 _Compared = TypeVar("_Compared", bound=InboundTrunk | DispatchRule)
 
@@ -28,7 +28,7 @@ def check_outbound(wanted: OutboundTrunk) -> None:
 
 
 def check_inbound(wanted: InboundTrunk, stored: Iterable[InboundTrunk]) -> None:
-    """Raises `Conflict` if two trunks would have the same number and caller, `Stalled` for a trunk open to everybody.
+    """Raises `Occupied` if two trunks would have the same number and caller, `Stalled` for a trunk open to everybody.
 
     Like the server, the fake compares only the trunks whose *stored* numbers match the wanted ones. It therefore does
     not notice a conflict inside a trunk that is changed to the number of another trunk.
@@ -44,11 +44,11 @@ def check_inbound(wanted: InboundTrunk, stored: Iterable[InboundTrunk]) -> None:
         for key in _inbound_keys(trunk):
             other = seen.setdefault(key, trunk)
             if other is not trunk:
-                raise _inbound_conflict(trunk, other, key)
+                raise _inbound_occupied(trunk, other, key)
 
 
 def check_rules(wanted: DispatchRule, stored: Iterable[DispatchRule]) -> None:
-    """Raises `Conflict` if one of the wanted rule's trunks would have two rules."""
+    """Raises `Occupied` if one of the wanted rule's trunks would have two rules."""
     trunks = set(wanted.trunk_ids)
     compared = [rule for rule in stored if not trunks or not rule.trunk_ids or trunks.intersection(rule.trunk_ids)]
     seen: dict[str, DispatchRule] = {}
@@ -56,7 +56,7 @@ def check_rules(wanted: DispatchRule, stored: Iterable[DispatchRule]) -> None:
         for trunk_id in rule.trunk_ids or ("",):
             other = seen.setdefault(trunk_id, rule)
             if other is not rule:
-                raise Conflict(
+                raise Occupied(
                     Reason.NUMBER_CONFLICT,
                     "LiveKit refuses: Dispatch rule for the same trunk, inbound number, number, and PIN combination "
                     f'already exists in dispatch rule "{other.id}" "{other.name}"',
@@ -83,10 +83,10 @@ def _inbound_keys(trunk: InboundTrunk) -> Iterator[tuple[str, str]]:
             yield normalised(number), normalised(caller)
 
 
-def _inbound_conflict(trunk: InboundTrunk, other: InboundTrunk, key: tuple[str, str]) -> Conflict:
+def _inbound_occupied(trunk: InboundTrunk, other: InboundTrunk, key: tuple[str, str]) -> Occupied:
     number, caller = key
     callers = f'and AllowedNumber "{caller}"' if caller else "without AllowedNumbers set"
-    return Conflict(
+    return Occupied(
         Reason.NUMBER_CONFLICT,
         f'LiveKit refuses: Conflicting inbound SIP Trunks: "{trunk.id or "<new>"}" and "{other.id}", '
         f'using the same number(s) ["{number}"] {callers}',

@@ -6,11 +6,12 @@ If a message has settings that our value does not have, the name of LiveKit's fi
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.sip import (
     SIPDispatchRuleInfo,
+    SIPHeaderOptions,
     SIPInboundTrunkInfo,
     SIPMediaEncryption,
     SIPOutboundTrunkInfo,
@@ -33,17 +34,41 @@ _ENCRYPTIONS = {
 }
 _ENCRYPTION_NAMES = {value: name for name, value in _ENCRYPTIONS.items()}
 
+_INCLUDED = {
+    "": SIPHeaderOptions.SIP_NO_HEADERS,
+    "XHeaders": SIPHeaderOptions.SIP_X_HEADERS,
+    "All": SIPHeaderOptions.SIP_ALL_HEADERS,
+}
+_INCLUDED_NAMES = {value: name for name, value in _INCLUDED.items()}
+
 
 class FieldForm(NamedTuple):
     """How a field is written and read whose type in LiveKit differs from the type in our value.
 
     `write`: sets a field of a message to our value. `read`: returns our value of a field of a message, and adds to the
     set the names of fields with settings that our value does not have. `also`: other LiveKit fields that `read` reads.
+    `parts`: what our value has of LiveKit's message, as paths such as `media.encryption`; empty: the whole field.
     """
 
     write: Callable[[Any, str, Any], None]
     read: Callable[[Any, str, set[str]], object]
     also: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+class Group(NamedTuple):
+    """How fields are written and read that stand together in one message inside LiveKit's message.
+
+    `attributes`: of our value. `field`: LiveKit's field with the inner message. `write`: sets it from our value.
+    `read`: puts the values by attribute into the dictionary, perhaps without those that have their default, and adds to
+    the set the names of fields with settings that our value does not have. `parts`: as in `FieldForm`.
+    """
+
+    attributes: tuple[str, ...]
+    field: str
+    parts: tuple[str, ...]
+    write: Callable[[Any, Any], None]
+    read: Callable[[Any, dict[str, Any], set[str]], None]
 
 
 def _write_transport(info: SIPOutboundTrunkInfo, field: str, transport: str) -> None:
@@ -66,10 +91,13 @@ def _read_seconds(info: SIPInboundTrunkInfo, field: str, extra: set[str]) -> int
     """A duration in whole seconds; a fraction puts the field into `extra`."""
     if not info.HasField(field):
         return 0
-    duration = getattr(info, field)
+    return _whole_seconds(getattr(info, field), field, extra)
+
+
+def _whole_seconds(duration: Duration, field: str, extra: set[str]) -> int:
     if duration.nanos:
         extra.add(field)
-    _note_unknown(extra, duration)
+    note_unknown(extra, duration)
     seconds: int = duration.seconds
     return seconds
 
@@ -80,16 +108,62 @@ def _write_encryption(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, 
 
 
 def _read_encryption(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, extra: set[str]) -> str:
-    """The encryption in force. `extra` gets other settings of media, unknown values, and two values that contradict."""
+    """The encryption in force. `extra` gets unknown values and two values that contradict."""
     media, old = info.media, info.media_encryption
     new, is_new = media.encryption, media.HasField("encryption")
-    if len(media.ListFields()) > is_new or new not in _ENCRYPTION_NAMES:
+    if new not in _ENCRYPTION_NAMES:
         extra.add("media")
     # 0 in the old field means unset: LiveKit then uses only `media` (livekit/protocol `livekit/sip.go`, `UpgradeWith`).
     if (is_new and old not in (0, new)) or old not in _ENCRYPTION_NAMES:
         extra.add("media_encryption")
-    _note_unknown(extra, media)
+    note_unknown(extra, media)
     return _ENCRYPTION_NAMES.get(new if is_new else old, "Disabled")
+
+
+def _write_codecs(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, codecs: tuple[str, ...]) -> None:
+    for codec in codecs:
+        name, _, rate = codec.partition("/")
+        info.media.codecs.add(name=name, rate=int(rate or 0))
+
+
+def _read_codecs(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, extra: set[str]) -> tuple[str, ...]:
+    """Each codec as `NAME`, or as `NAME/RATE` if LiveKit has a rate."""
+    codecs = info.media.codecs
+    if not codecs:
+        return ()
+    note_unknown(extra, *codecs)
+    return tuple(f"{each.name}/{each.rate}" if each.rate else each.name for each in codecs)
+
+
+def _write_only_listed(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, only: bool) -> None:  # noqa: FBT001 - a form's shape
+    info.media.only_listed_codecs = only
+
+
+def _read_only_listed(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, __: set[str]) -> bool:
+    return info.media.only_listed_codecs
+
+
+def _write_media_timeout(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, _: str, seconds: int) -> None:
+    if seconds:
+        info.media.media_timeout.seconds = seconds
+
+
+def _read_media_timeout(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, field: str, extra: set[str]) -> int:
+    """Whole seconds; a fraction puts `media` into `extra`."""
+    if not info.media.HasField("media_timeout"):
+        return 0
+    return _whole_seconds(info.media.media_timeout, field, extra)
+
+
+def _write_included(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, field: str, headers: str) -> None:
+    setattr(info, field, _INCLUDED[headers])
+
+
+def _read_included(info: SIPOutboundTrunkInfo | SIPInboundTrunkInfo, field: str, extra: set[str]) -> str:
+    headers = _INCLUDED_NAMES.get(info.include_headers)
+    if headers is None:
+        extra.add(field)
+    return headers or ""
 
 
 def _write_room(info: SIPDispatchRuleInfo, _: str, prefix: str) -> None:
@@ -103,43 +177,15 @@ def _read_room(info: SIPDispatchRuleInfo, field: str, extra: set[str]) -> str:
     individual = info.rule.dispatch_rule_individual
     if not info.rule.HasField("dispatch_rule_individual") or individual.pin or individual.no_randomness:
         extra.add(field)
-    _note_unknown(extra, info.rule, individual)
+    note_unknown(extra, info.rule, individual)
     return individual.room_prefix
-
-
-def _agent_written(info: SIPDispatchRuleInfo) -> RoomAgentDispatch:
-    agents = info.room_config.agents
-    return agents[0] if agents else agents.add()
-
-
-def _write_agent_name(info: SIPDispatchRuleInfo, _: str, name: str) -> None:
-    _agent_written(info).agent_name = name
-
-
-def _write_agent_metadata(info: SIPDispatchRuleInfo, _: str, metadata: str) -> None:
-    _agent_written(info).metadata = metadata
-
-
-def _read_agent_name(info: SIPDispatchRuleInfo, field: str, extra: set[str]) -> str:
-    """The name of the first agent; more agents and other settings of the room are put into `extra`."""
-    room = info.room_config
-    agents = room.agents
-    if len(agents) > 1 or len(room.ListFields()) > bool(agents) or (agents and _has_more(agents[0])):
-        extra.add(field)
-    _note_unknown(extra, room, *agents)
-    return agents[0].agent_name if agents else ""
-
-
-def _read_agent_metadata(info: SIPDispatchRuleInfo, _: str, __: set[str]) -> str:
-    agents = info.room_config.agents
-    return agents[0].metadata if agents else ""
 
 
 def selection(info: SIPDispatchRuleInfo, mask: Mask, extra: set[str]) -> Selection:
     """Which calls a rule is for. `room` is empty for an individual rule, whose room `room_prefix` names."""
     if info.media.ListFields():  # a create adds an empty `media` by itself
         extra.add("media")
-    _note_unknown(extra, info.media)
+    note_unknown(extra, info.media)
     rule = info.rule
     match rule.WhichOneof("rule"):
         case "dispatch_rule_individual":
@@ -155,15 +201,7 @@ def selection(info: SIPDispatchRuleInfo, mask: Mask, extra: set[str]) -> Selecti
     return Selection(form, room, digest(pin, mask), tuple(info.inbound_numbers), tuple(info.numbers))
 
 
-_AGENT_FIELDS = frozenset(RoomAgentDispatch.DESCRIPTOR.fields_by_name[name] for name in ("agent_name", "metadata"))
-
-
-def _has_more(agent: RoomAgentDispatch) -> bool:
-    """Whether an agent has settings beside name and metadata."""
-    return not _AGENT_FIELDS.issuperset([field for field, _ in agent.ListFields()])
-
-
-def _note_unknown(extra: set[str], *messages: Message) -> None:
+def note_unknown(extra: set[str], *messages: Message) -> None:
     """Adds `unknown` to `extra` if a message has fields that our version of the protocol does not have."""
     for message in messages:
         if len(UnknownFieldSet(message)):
@@ -177,7 +215,11 @@ def digest(text: str, mask: Mask) -> Masked | None:
 
 TRANSPORT = FieldForm(_write_transport, _read_transport)
 SECONDS = FieldForm(_write_seconds, _read_seconds)
-ENCRYPTION = FieldForm(_write_encryption, _read_encryption, also=("media",))
+CODECS = FieldForm(_write_codecs, _read_codecs, parts=("media.codecs",))
+ONLY_LISTED_CODECS = FieldForm(_write_only_listed, _read_only_listed, parts=("media.only_listed_codecs",))
+MEDIA_TIMEOUT = FieldForm(_write_media_timeout, _read_media_timeout, parts=("media.media_timeout",))
+INCLUDED_HEADERS = FieldForm(_write_included, _read_included)
+ENCRYPTION = FieldForm(
+    _write_encryption, _read_encryption, also=("media",), parts=("media.encryption", "media_encryption")
+)
 ROOM = FieldForm(_write_room, _read_room, also=("media",))
-AGENT_NAME = FieldForm(_write_agent_name, _read_agent_name)
-AGENT_METADATA = FieldForm(_write_agent_metadata, _read_agent_metadata)

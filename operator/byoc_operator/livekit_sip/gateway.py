@@ -3,6 +3,7 @@
 from typing import Protocol, TypeVar
 
 from ..core.trunk import Kind, SipObject
+from .remainder import Remainder
 
 Any_ = TypeVar("Any_", bound=SipObject)
 
@@ -12,7 +13,8 @@ class SipGateway(Protocol):
 
     A fault of the whole server raises `Unavailable(LiveKitUnavailable | LiveKitRateLimited)` or
     `Stalled(LiveKitUnauthorized | LiveKitMisconfigured | LiveKitTooOld, server_wide=True)`. A refused object raises
-    `Stalled(RejectedByLiveKit)` or `Conflict`. `replace` raises `Gone` for an object that no longer exists.
+    `Stalled(RejectedByLiveKit)` or `Occupied`. `remainder` and `replace` raise `Gone` for an object that no longer
+    exists.
     """
 
     async def probe(self) -> None:
@@ -27,8 +29,15 @@ class SipGateway(Protocol):
         """Create an object; not idempotent. Returns the stored object, with its ID and without credential texts."""
         ...
 
-    async def replace(self, wanted: Any_) -> Any_:
-        """Replace the whole object `wanted.id` in place: its ID stays, and calls go on."""
+    async def remainder(self, kind: Kind, id: str) -> Remainder:
+        """What LiveKit has on an object beside the fields of our value, for a replace."""
+        ...
+
+    async def replace(self, wanted: Any_, remainder: Remainder | None = None) -> Any_:
+        """Replace the whole object `wanted.id` in place: its ID stays, and calls go on.
+
+        `remainder`: what the object keeps beside the fields of `wanted`, None for nothing.
+        """
         ...
 
     async def delete(self, kind: Kind, id: str) -> None:

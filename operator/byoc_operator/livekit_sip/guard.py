@@ -16,6 +16,7 @@ from ..core.trunk import Kind, kind_of
 from ..errors import Failure, NotLeading, Parked, Stalled, Unavailable
 from .gateway import Any_, SipGateway
 from .pacing import AdaptiveLimit
+from .remainder import Remainder
 
 FAILURES_TO_TRIP = 6
 """How many timeouts, lost connections and 5xx in a row open the breaker: one hung call must not park every number."""
@@ -118,9 +119,13 @@ class Guard:
         """As the gateway."""
         return await self._call(lambda: self._gateway.create(wanted), f"create {kind_of(wanted)}")
 
-    async def replace(self, wanted: Any_) -> Any_:
+    async def remainder(self, kind: Kind, id: str) -> Remainder:
         """As the gateway."""
-        return await self._call(lambda: self._gateway.replace(wanted), f"replace {kind_of(wanted)}")
+        return await self._call(lambda: self._gateway.remainder(kind, id))
+
+    async def replace(self, wanted: Any_, remainder: Remainder | None = None) -> Any_:
+        """As the gateway."""
+        return await self._call(lambda: self._gateway.replace(wanted, remainder), f"replace {kind_of(wanted)}")
 
     async def delete(self, kind: Kind, id: str) -> None:
         """As the gateway."""

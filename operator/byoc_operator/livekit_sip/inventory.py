@@ -17,7 +17,7 @@ from ..core.fields import completed
 from ..core.ownership import Owner
 from ..core.snapshot import Snapshot
 from ..core.trunk import CLASSES, DELETE_ORDER, InboundTrunk, Kind, OutboundTrunk, SipObject
-from ..errors import Conflict, Gone, OperatorError, Stalled, Unavailable
+from ..errors import Gone, Occupied, OperatorError, Stalled, Unavailable
 from .gateway import SipGateway
 
 log = logging.getLogger(__name__)
@@ -40,11 +40,17 @@ _Object = TypeVar("_Object", bound=SipObject)
 
 
 class Inventory:
-    """The snapshot of LiveKit's objects, and the only way to change them. `clock`: seconds, monotonic."""
+    """The snapshot of LiveKit's objects, and the only way to change them.
 
-    def __init__(self, gateway: SipGateway, clock: Callable[[], float] = time.monotonic) -> None:
+    `clock`: seconds, monotonic. `keeps`: whether a replace carries over what LiveKit has beside our fields.
+    """
+
+    def __init__(
+        self, gateway: SipGateway, clock: Callable[[], float] = time.monotonic, *, keeps: bool = False
+    ) -> None:
         self._gateway = gateway
         self._clock = clock
+        self._keeps = keeps
         self._snapshot = Snapshot()
         self._loaded = False
         self._stale = False
@@ -178,9 +184,13 @@ class Inventory:
         return made
 
     async def replace(self, wanted: _Object) -> _Object:
-        """Replace an object in place. Raises what the gateway raises."""
+        """Replace an object in place. Raises what the gateway raises.
+
+        What is carried over is read just before, and not kept: the snapshot may be minutes old, and it has no values.
+        """
         try:
-            stored = await self._gateway.replace(wanted)
+            remainder = await self._gateway.remainder(wanted.kind, wanted.id) if self._keeps else None
+            stored = await self._gateway.replace(wanted, remainder)
         except OperatorError as exc:
             self._invalidate_after(exc)
             raise
@@ -229,5 +239,5 @@ class Inventory:
             self._journal.append(stored)
 
     def _invalidate_after(self, exc: OperatorError) -> None:
-        if isinstance(exc, Gone | Conflict) or (isinstance(exc, Unavailable) and exc.outcome_unknown):
+        if isinstance(exc, Gone | Occupied) or (isinstance(exc, Unavailable) and exc.outcome_unknown):
             self.invalidate()

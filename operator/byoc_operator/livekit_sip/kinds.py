@@ -34,14 +34,15 @@ _Object = TypeVar("_Object", bound=SipObject)
 class LiveKitKind(Generic[_Object]):
     """One kind. `name`: the kind in the names of LiveKit's calls, such as `CreateSIPOutboundTrunk`.
 
-    `list_request`: makes a request for a page. `create`: sends a message. `update`: sends a message for an ID.
-    `delete`: deletes an ID by the call `delete_name`. `mark`: changes only the metadata of an ID; None for rules, whose
-    mark is their name.
+    `list_request`: makes a request for a page. `list_one`: makes a request for an ID. `create`: sends a message.
+    `update`: sends a message for an ID. `delete`: deletes an ID by the call `delete_name`. `mark`: changes only the
+    metadata of an ID; None for rules, whose mark is their name.
     """
 
     name: str
     conversion: Conversion[Any, Any]
     list_request: Callable[..., Message]
+    list_one: Callable[[str], Message]
     create: Callable[[SipService, Any], Awaitable[Message]]
     update: Callable[[SipService, str, Any], Awaitable[Message]]
     delete_name: str
@@ -83,6 +84,7 @@ _OUTBOUND: LiveKitKind[OutboundTrunk] = LiveKitKind(
     "SIPOutboundTrunk",
     OUTBOUND,
     ListSIPOutboundTrunkRequest,
+    lambda each: ListSIPOutboundTrunkRequest(trunk_ids=[each]),
     _create_outbound,
     SipService.update_outbound_trunk,
     "DeleteSIPTrunk",
@@ -93,6 +95,7 @@ _INBOUND: LiveKitKind[InboundTrunk] = LiveKitKind(
     "SIPInboundTrunk",
     INBOUND,
     ListSIPInboundTrunkRequest,
+    lambda each: ListSIPInboundTrunkRequest(trunk_ids=[each]),
     _create_inbound,
     SipService.update_inbound_trunk,
     "DeleteSIPTrunk",
@@ -103,6 +106,7 @@ _RULE: LiveKitKind[DispatchRule] = LiveKitKind(
     "SIPDispatchRule",
     RULE,
     ListSIPDispatchRuleRequest,
+    lambda each: ListSIPDispatchRuleRequest(dispatch_rule_ids=[each]),
     _create_rule,
     SipService.update_dispatch_rule,
     "DeleteSIPDispatchRule",

@@ -6,13 +6,12 @@ which fields that are not set are missing.
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from google.protobuf import json_format
 
 from ..core.fields import WITHHELD
-from ..core.trunk import UNREADABLE, DispatchRule, InboundTrunk, Mask, OutboundTrunk, SipObject
+from ..core.trunk import DispatchRule, InboundTrunk, Mask, OutboundTrunk, SipObject, partly_unreadable
 from .kinds import in_livekit
 from .listing import MAX_OBJECTS
 
@@ -63,4 +62,4 @@ def _object(where: str, item: dict[str, Any], mask: Mask, *, lists_passwords: bo
     found: SipObject = conversion.from_proto(info, mask, lists_passwords=lists_passwords or not WITHHELD[of.kind])
     if not found.id:
         raise ValueError(f"{where}: an object has no ID")
-    return found if whole else replace(found, extra=(*found.extra, UNREADABLE))
+    return found if whole else partly_unreadable(found)

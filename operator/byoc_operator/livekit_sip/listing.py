@@ -1,12 +1,12 @@
 """Cuts the reply to a list into its objects and parses each object separately.
 
 If the reply were parsed as a whole, one object with a bad byte would hide all others, and 2 bytes of the reply could
-take 200 bytes of memory. Of an object that cannot be parsed, or is much too long, the readable fields are kept. Wire
-format: https://protobuf.dev/programming-guides/encoding/.
+take 200 bytes of memory. Of an object that cannot be parsed, or is much too long, the readable fields are kept.
 """
 
+import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from itertools import islice
 from typing import Generic, NamedTuple, TypeVar
@@ -14,9 +14,10 @@ from typing import Generic, NamedTuple, TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from ..api.printable import printable
-from ..core.trunk import UNREADABLE, DispatchRule, RoomForm, Selection, SipObject
+from ..core.trunk import DispatchRule, RoomForm, Selection, SipObject, partly_unreadable
 from .bounds import SHORT, bounded
 from .error_map import ReplyTooLong
+from .wire import fields_of
 
 MAX_OBJECTS = 50_000
 """Objects in one list: five times as many as the operator is designed for."""
@@ -45,14 +46,15 @@ MANY_UNREADABLE = 100
 NAMED, NAMED_LENGTH = 5, 64
 """How many unreadable objects a log line names, and the characters that it shows of each ID."""
 
+_PORTION, _ITEM_WEIGHT, CUT_AT_ONCE = 2**17, 256, 5000
+"""How much of a list is read before other tasks get a turn, about 5 ms of work each.
+
+The bytes of a portion; the bytes that each object counts for beside its own; the objects that are cut apart in one
+portion. To read 10,000 objects without a break would delay watches and probes.
+"""
+
 _ITEMS = 1
 """The protobuf number of the field `items` in all three replies."""
-
-_MORE = 0x80
-"""The top bit of a byte of a varint, which says that another byte follows."""
-
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}
 
 Info = TypeVar("Info", bound=Message)
 Listed = TypeVar("Listed", bound=SipObject)
@@ -67,11 +69,22 @@ class Read(NamedTuple, Generic[Info]):
 
 def items_of(reply: bytes) -> Iterator[memoryview]:
     """The bytes of each object of a list. Raises `DecodeError` for a bad reply, `ReplyTooLong` for too many objects."""
-    for count, (number, _, content) in enumerate(_fields(memoryview(reply)), start=1):
+    for count, (number, _, content) in enumerate(fields_of(memoryview(reply)), start=1):
         if count > MAX_OBJECTS:
             raise ReplyTooLong
         if number == _ITEMS:
             yield content
+
+
+async def in_portions(items: list[memoryview]) -> AsyncIterator[memoryview]:
+    """Every item, with turns for other tasks in between."""
+    weight = 0
+    for item in items:
+        weight += _ITEM_WEIGHT + len(item)
+        if weight > _PORTION:
+            weight = 0
+            await asyncio.sleep(0)
+        yield item
 
 
 def read(kind: type[Info], item: memoryview, most_fields: int = MAX_FIELDS) -> Read[Info]:
@@ -99,7 +112,7 @@ def _bounded(item: memoryview, most_fields: int) -> dict[int, bytearray]:
     counts: Counter[int] = Counter()
     kept: dict[int, bytearray] = {}
     try:
-        for number, whole, _ in islice(_fields(item), most_fields):
+        for number, whole, _ in islice(fields_of(item), most_fields):
             counts[number] += 1
             if number <= MAX_NUMBER and counts[number] <= MAX_ENTRIES and len(whole) <= MAX_FIELD_BYTES:
                 kept.setdefault(number, bytearray()).extend(whole)
@@ -114,39 +127,6 @@ def _can_be_read(kind: type[Info], part: bytearray) -> bool:
     except DecodeError:
         return False
     return True
-
-
-def _fields(message: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
-    """Number, all bytes and content bytes of each field. Raises `DecodeError` at the first byte that is not a field."""
-    at, end = 0, len(message)
-    while at < end:
-        start, tag = at, message[at]
-        at += 1
-        if tag >= _MORE:
-            tag, at = _varint(message, start)
-        form = tag & 7
-        if form == _LENGTH:
-            length, at = _varint(message, at)
-            content, at = at, at + length
-        elif form == _VARINT:
-            content, (_, at) = at, _varint(message, at)
-        elif form in _FIXED_SIZES:
-            content, at = at, at + _FIXED_SIZES[form]
-        else:
-            raise DecodeError(f"wire type {form}")
-        if at > end:
-            raise DecodeError("the reply ends too early")
-        yield tag >> 3, message[start:at], message[content:at]
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A varint and the index after it: seven bits a byte, the lowest first, at most ten bytes."""
-    value = 0
-    for shift, byte in enumerate(message[at : at + 10]):
-        value |= (byte & 0x7F) << (7 * shift)
-        if byte < _MORE:
-            return value, at + shift + 1
-    raise DecodeError("no end of a number")
 
 
 class Seen(NamedTuple, Generic[Listed]):
@@ -165,7 +145,7 @@ def seen_as(id: str, value: Listed, got: Read[Info], length: int) -> Seen[Listed
     if length > SHORT:
         value = bounded(value)
     if not got.whole:
-        value = replace(value, extra=(*value.extra, UNREADABLE))
+        value = partly_unreadable(value)
         if isinstance(value, DispatchRule):  # the fields left out may be those that limit the rule
             value = replace(value, selection=Selection(RoomForm.UNKNOWN))
     return Seen(id, value, got.whole)

@@ -15,9 +15,10 @@ from livekit.protocol.room import CreateRoomRequest, DeleteRoomRequest, ListPart
 from livekit.protocol.sip import CreateSIPParticipantRequest
 
 from ..errors import Gone
+from .endpoint import Endpoint
 from .error_map import LIBRARY_ERRORS, from_call, from_library, quote
 from .room_port import AgentRequest, JobSeen, Participant, PhoneCall
-from .session import Endpoint, SignedSession
+from .session import SignedSession
 
 _Result = TypeVar("_Result")
 

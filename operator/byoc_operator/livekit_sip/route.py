@@ -81,12 +81,27 @@ def _authorities(path: Path) -> ssl.SSLContext:
 
 def _proxy(url: str, environment: Mapping[str, str]) -> Proxy | None:
     """The proxy that the environment names for the URL, as curl and Go read these variables."""
-    parts = urlsplit(url)
-    variable = "HTTPS_PROXY" if parts.scheme in ("wss", "https") else "HTTP_PROXY"
-    text = _variable(environment, variable).strip()
-    host = parts.hostname or ""
-    if not text or _is_direct(host, parts.port or _USUAL_PORTS[parts.scheme], _variable(environment, "NO_PROXY")):
+    if not environment:
         return None
+    host, port, secure = _server(url)
+    variable = "HTTPS_PROXY" if secure else "HTTP_PROXY"
+    text = _variable(environment, variable).strip()
+    if not text or _is_direct(host, port, _variable(environment, "NO_PROXY")):
+        return None
+    return _parsed(variable, text)
+
+
+def _server(url: str) -> tuple[str, int, bool]:
+    """Host and port of LiveKit, and whether it has TLS."""
+    try:
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port or _USUAL_PORTS[parts.scheme], parts.scheme in ("wss", "https")
+    except (ValueError, KeyError):  # the message of the first quotes user and password
+        raise CannotRun("LIVEKIT_URL: must be a ws, wss, http or https URL, like wss://livekit.example.com") from None
+
+
+def _parsed(variable: str, text: str) -> Proxy:
+    """The proxy in the text of a variable."""
     try:
         named = urlsplit(text if "://" in text else f"http://{text}")
     except ValueError:  # its message quotes user and password

@@ -1,11 +1,10 @@
-"""The address of LiveKit, the HTTP session to it, and the token that authorizes the calls."""
+"""The HTTP session to LiveKit, and the token that authorizes the calls."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 from google.protobuf.message import Message
@@ -14,8 +13,9 @@ from livekit.api.sip_service import SipService
 from livekit.api.twirp_client import TwirpClient
 from pydantic import SecretStr
 
+from .endpoint import Endpoint
 from .error_map import NotLiveKit, Redirected, ReplyTooLong, Throttled
-from .route import DIRECT, Proxy, Route
+from .route import Proxy
 
 _TOKEN_LIFE_S = 300.0
 """Short, because a token is enough to manage all SIP objects; long enough that signing costs little."""
@@ -33,29 +33,6 @@ MAX_OBJECT_REPLY_BYTES = 2**20
 
 MAX_ERROR_BYTES = 2**16
 """Bytes of the body of an error; messages quote 300 characters of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """The address of LiveKit and the parameters of the calls.
-
-    `url`: http, https, ws or wss; a base path is kept. `timeout_s`: seconds for one call, without the wait for a slot.
-    `concurrency`: calls at once. `paged`: whether lists come in pages and may lack passwords (`is_cloud`). `route`: the
-    authorities and the proxy; variables of the environment count only where the route was made from them.
-    """
-
-    url: str
-    key: str
-    secret: SecretStr
-    timeout_s: float = 10.0
-    concurrency: int = 8
-    paged: bool = False
-    route: Route = DIRECT
-
-
-def is_cloud(url: str) -> bool:
-    """Whether the URL is one of LiveKit Cloud, which pages its lists; livekit-server returns all objects at once."""
-    return (urlsplit(url).hostname or "").endswith(".livekit.cloud")
 
 
 class _Bounded(aiohttp.ClientResponse):

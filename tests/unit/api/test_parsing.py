@@ -2,6 +2,7 @@
 
 import ipaddress
 from base64 import b64encode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,13 +23,14 @@ from byoc_operator.core.credentials import (
     SecretFacts,
     SecretRules,
     SecretUse,
+    UsedKey,
     facts_of,
     problem_of,
     resolve,
 )
 from byoc_operator.core.desired import Installation, allowed_addresses
 from byoc_operator.core.origination import origination_uri
-from byoc_operator.core.trunk import Masked
+from byoc_operator.core.trunk import Kind, Masked
 from strategies import MASK, QUICK, json_objects, json_values, raw_specs, specs, wanted
 
 GROUP = "byoc.talkifai.dev"
@@ -146,7 +148,8 @@ def test_hosts_that_the_installation_allows(uri: str, allowed: tuple[str, ...], 
 
 # Credentials
 
-USE = SecretUse("voice", "sip", "password", None)
+PASSWORD, USER = UsedKey(Field.PASSWORD, "password"), UsedKey(Field.USERNAME, "username")
+USE = SecretUse("sipPasswordSecretRef", "voice", "sip", (PASSWORD, USER), {}, frozenset({Kind.OUTBOUND_TRUNK}))
 ANY = SecretRules()
 NOT_OPENED = Verdict(Reason.SEALING_KEY_UNKNOWN, "the value is sealed.")
 READING = Reading(MASK, lambda _text, _namespace, _field: NOT_OPENED)
@@ -241,7 +244,7 @@ def test_secrets_of_other_uses_are_never_read(type_: str) -> None:
     ],
 )
 def test_which_keys_must_be_there(values: dict[str, bytes], own_name: Masked | None, reason: Reason | None) -> None:
-    use = SecretUse("voice", "sip", "password", own_name)
+    use = replace(USE, keys=(PASSWORD,), given={Field.USERNAME: own_name}) if own_name else USE
     found = resolve(use, facts("Opaque", **values), ANY)
     assert (found.reason if isinstance(found, Verdict) else None) is reason
 

@@ -26,6 +26,7 @@ from strategies import QUICK, json_objects, json_values
 
 FIELDS = {field.alias or to_camel(name): name for name, field in StatusModel.model_fields.items()}
 texts = st.text(min_size=1, max_size=8)
+_credentials = st.builds(RecordedCredentials, st.text(max_size=3), st.text(max_size=3), st.booleans())
 statuses = st.builds(
     RecordedStatus,
     observed_generation=st.integers(-1, 9),
@@ -39,7 +40,8 @@ statuses = st.builds(
     last_handled_refresh=st.text(max_size=3),
     last_handled_recreate=st.text(max_size=3),
     last_handled_adopt=st.text(max_size=3),
-    credentials=st.none() | st.builds(RecordedCredentials, st.text(max_size=3), st.text(max_size=3), st.booleans()),
+    credentials=st.none() | _credentials,
+    other_credentials=st.dictionaries(st.text(min_size=1, max_size=3), _credentials, max_size=3),
     pending_changes=st.lists(texts, max_size=3).map(tuple),
     findings=st.lists(st.builds(Finding, texts, texts), max_size=3).map(tuple),
     left_behind=st.lists(st.builds(LeftBehind, texts, st.lists(texts, max_size=3).map(tuple)), max_size=3).map(tuple),

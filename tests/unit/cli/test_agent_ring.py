@@ -7,7 +7,7 @@ import pytest
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.api.resource import parse
-from byoc_operator.cli.agent_ring import agent_of, ring_agent
+from byoc_operator.cli.agent_ring import agents_of, ring_agent
 from byoc_operator.cli.outside import Outside
 from byoc_operator.diagnosis.check import Check, State
 from byoc_operator.errors import Unavailable
@@ -18,7 +18,7 @@ from rooms_played import RoomsPlayed
 AGENT = AgentRequest("sales", "{}")
 
 
-def request(agent_name: str = "", **spec: Any) -> AgentRequest | None:
+def requests(agent_name: str = "", **spec: Any) -> tuple[AgentRequest, ...]:
     raw = manifest("main", **{"phoneNumber": PHONE, **spec})
     raw["metadata"] |= {
         "uid": "u",
@@ -26,7 +26,11 @@ def request(agent_name: str = "", **spec: Any) -> AgentRequest | None:
         "generation": 1,
         "creationTimestamp": "2027-01-15T07:00:00Z",
     }
-    return agent_of(parse(raw), agent_name)
+    return agents_of(parse(raw), agent_name)
+
+
+def request(agent_name: str = "", **spec: Any) -> AgentRequest | None:
+    return next(iter(requests(agent_name, **spec)), None)
 
 
 async def rung(rooms: RoomsPlayed) -> Check:
@@ -59,6 +63,21 @@ def test_one_agent_for_all_numbers_is_rung_by_its_name() -> None:
     agent = request("everyone", inboundAgentId="agent_in", inbound={"allowAnyAddress": True})
     assert agent is not None
     assert (agent.name, json.loads(agent.metadata)["agentId"]) == ("everyone", "agent_in")
+
+
+def test_every_agent_of_a_call_is_rung_and_told_the_same() -> None:
+    inbound = {"allowAnyAddress": True, "additionalAgentIds": ["agent_notes", "everyone"]}
+    own = requests(inboundAgentId="agent_in", inbound=inbound)
+    assert [agent.name for agent in own] == ["agent_in", "agent_notes", "everyone"]
+    assert len({agent.metadata for agent in own}) == 1
+    one_for_all = requests("everyone", inboundAgentId="agent_in", inbound=inbound)
+    assert [agent.name for agent in one_for_all] == ["everyone", "agent_notes"]
+
+
+def test_a_call_out_has_one_agent() -> None:
+    inbound = {"allowAnyAddress": True, "additionalAgentIds": ["agent_notes"]}
+    agents = requests(inboundAgentId=None, outboundAgentId="agent_out", inbound=inbound)
+    assert [agent.name for agent in agents] == ["agent_out"]
 
 
 async def test_an_agent_that_joins() -> None:

@@ -22,8 +22,8 @@ from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Mask, OutboundTrunk
 from byoc_operator.diagnosis.network import Network
 from byoc_operator.errors import Stalled, Unavailable
+from byoc_operator.livekit_sip.endpoint import Endpoint
 from byoc_operator.livekit_sip.fake import FakeLiveKit
-from byoc_operator.livekit_sip.session import Endpoint
 from golden import check
 from kubectl import FORBIDDEN, Cluster
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
@@ -67,7 +67,7 @@ class Here(FakeLiveKit):
         ring = self.cluster.ring
         facts = secret_facts(raw, Reading(mask, ring.open))
         installation = Installation(("cluster-a",), "livekit.example.com", sip_uri="sip.example.org")
-        situation = situation_of(number, Snapshot(), ClusterFacts(secret=facts), installation, mask)
+        situation = situation_of(number, Snapshot(), ClusterFacts({"sip": facts}), installation, mask)
         for each in assess(situation, installation, mask, 0.0).changes:
             assert isinstance(each, Create)
             match each.wanted:
@@ -293,3 +293,29 @@ def test_the_agent_is_rung_when_that_is_asked_for(cluster: Cluster, livekit: Her
     told = items(cluster, "--ring-agent", code=5)["Agent answers"]
     assert told["state"] == "bad"
     assert not cluster.rooms.open_rooms
+
+
+@pytest.mark.usefixtures("livekit")
+@pytest.mark.parametrize(
+    ("url", "state", "words"),
+    [
+        ("https://LiveKit.example.com:443/", "ok", "the same"),
+        ("ws://user:hunter2@127.0.0.1:7880", "unknown", "127.0.0.1 was asked"),
+        ("ws://livekit.example.com", "unknown", "the operator uses livekit.example.com"),
+    ],
+)
+def test_another_livekit_than_the_operators_is_told(cluster: Cluster, url: str, state: str, words: str) -> None:
+    cluster.around["environ"] = {**KEY, "LIVEKIT_URL": url}
+    found = items(cluster)["Operator's LiveKit"]
+    assert (found["state"], words in found["says"], "hunter2" in str(found)) == (state, True, False)
+
+
+@pytest.mark.usefixtures("livekit")
+def test_the_users_own_url_stands_in_for_a_setting_that_is_missing(cluster: Cluster) -> None:
+    settings = cluster.api._objects["configmaps", SYSTEM, "byoc-operator-installation"]["data"]
+    del settings["LIVEKIT_URL"]
+    assert "LIVEKIT_URL" in items(cluster)["LiveKit"]["says"]
+    cluster.around["environ"] = {**KEY, "LIVEKIT_URL": "wss://livekit.example.com"}
+    found = items(cluster)
+    assert {found[each]["state"] for each in ("Inbound trunk", "Dispatch rule", "Outbound trunk")} == {"ok"}
+    assert "which one the operator uses is not known" in found["Operator's LiveKit"]["says"]

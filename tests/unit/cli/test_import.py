@@ -2,6 +2,8 @@
 
 import json
 import stat
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from byoc_operator.cli.import_sets import import_sets
 from byoc_operator.cli.import_spec import NotSaid
 from byoc_operator.cli.judging import World
 from byoc_operator.core.desired import Installation
+from byoc_operator.core.holders import Listed
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import (
@@ -29,6 +32,7 @@ from byoc_operator.core.trunk import (
     RoomForm,
     Selection,
     SipObject,
+    UnknownFields,
 )
 from byoc_operator.livekit_sip.list_files import objects_in
 from judged_site import Site, known
@@ -87,6 +91,23 @@ def test_a_number_becomes_an_object_and_a_sealed_secret(site: Site) -> None:
     assert result.stderr == "imported 1, left 0 objects; 0 have an owner\n"
 
 
+def test_settings_of_headers_media_and_ringing_are_in_the_spec(site: Site) -> None:
+    media: dict[str, Any] = {"codecs": ("PCMU", "opus/48000"), "only_listed_codecs": True, "media_timeout_s": 30}
+    maps: dict[str, Any] = {
+        "attributes_to_headers": {"a": "X-A"},
+        "headers_to_attributes": {"X-B": "b"},
+        "include_headers": "All",
+    }
+    answers: dict[str, Any] = {"response_headers": {"X-C": "c"}, "ringing_status": 480}
+    site.objects = [replace(OUT, **media, **maps), replace(IN, **media, **maps, **answers), RULE]
+    number, _ = manifests(site.ask("import", "--all").stdout)
+    said = {"attributesToHeaders": {"a": "X-A"}, "headersToAttributes": {"X-B": "b"}, "includeHeaders": "All"}
+    spec = number["spec"]
+    assert spec["media"] == {"codecs": ["PCMU", "opus/48000"], "onlyListedCodecs": True, "mediaTimeoutSeconds": 30}
+    assert said.items() <= spec["outbound"].items()
+    assert (said | {"responseHeaders": {"X-C": "c"}, "ringStatus": 480}).items() <= spec["inbound"].items()
+
+
 def test_the_plan_of_what_was_imported_is_names_and_marks(site: Site) -> None:
     text = site.ask("import", "--all").stdout
     plan = site.ask("plan", "-o", "json", "-f", "-", stdin=text)
@@ -138,7 +159,8 @@ def test_a_number_without_calls_in_and_without_credentials(site: Site) -> None:
         ([OUT, IN, replace(RULE, selection=Selection(RoomForm.UNKNOWN))], "in a way that is not known"),
         ([OUT, IN, replace(RULE, selection=Selection(pin=Masked("1")))], "asks for a PIN"),
         ([OUT, IN, replace(RULE, selection=Selection(callers=("+1",)))], "for some callers or called numbers only"),
-        ([OUT, IN, replace(RULE, room_prefix="room-")], "dispatchRule.roomPrefix: room- → call-"),
+        ([OUT, IN, replace(RULE, room_prefix="room ")], "spec.inbound.room.prefix must not have control characters"),
+        ([OUT, IN, replace(RULE, extra=("room_config",))], "would erase fields that st"),
         ([OUT, IN, replace(RULE, agent_name="")], "names no agent"),
         ([OUT, IN, replace(RULE, agent_metadata="plain text")], "is no JSON object of texts"),
         ([OUT, IN, replace(RULE, agent_metadata='{"name": "me"}')], "dispatchRule.agentMetadata"),
@@ -309,10 +331,48 @@ def test_settings_without_a_url_are_completed_by_the_environment() -> None:
     assert site.ask("plan", "-f", "-", stdin=result.stdout).exit_code == 6
 
 
+def test_what_a_rule_says_of_caller_and_room_stands_in_the_spec(site: Site) -> None:
+    rule = replace(
+        RULE,
+        room_prefix="",
+        additional_agents=("agent_notes",),
+        attributes={"queue": "support"},
+        hide_caller_number=True,
+        empty_timeout_s=30,
+        departure_timeout_s=5,
+        max_participants=3,
+        room_metadata="{}",
+        room_tags={"team": "support"},
+    )
+    site.objects = [OUT, IN, rule]
+    inbound = manifests(site.ask("import", "--all").stdout)[0]["spec"]["inbound"]
+    assert {name: inbound[name] for name in ("additionalAgentIds", "attributes", "hideCallerNumber", "room")} == {
+        "additionalAgentIds": ["agent_notes"],
+        "attributes": {"queue": "support"},
+        "hideCallerNumber": True,
+        "room": {
+            "emptyTimeoutSeconds": 30,
+            "departureTimeoutSeconds": 5,
+            "maxParticipants": 3,
+            "metadata": "{}",
+            "tags": {"team": "support"},
+            "prefix": "",
+        },
+    }
+
+
 def test_the_agent_of_all_numbers(site: Site) -> None:
     site = Site(BYOC_AGENT_NAME="router")
     site.objects = [OUT, IN, replace(RULE, agent_name="router")]
     assert manifests(site.ask("import", "--all").stdout)[0]["spec"]["inboundAgentId"] == "agent_support"
+
+
+def test_fields_that_stay_are_no_reason_to_leave_a_number() -> None:
+    site = Site(BYOC_UNKNOWN_FIELDS="Keep")
+    site.objects = [OUT, IN, replace(RULE, extra=("room_preset",), unknown=UnknownFields(("room_preset",)))]
+    result = site.ask("import", "--all")
+    assert "imported 1, left 0" in result.stderr
+    assert site.ask("plan", "-f", "-", stdin=result.stdout).exit_code == 6
 
 
 @given(st.lists(st.tuples(st.text(max_size=80), st.sampled_from([PHONE, "+4930123456"])), max_size=8))
@@ -323,6 +383,44 @@ def test_names_are_labels_and_never_twice(asked: list[tuple[str, str]]) -> None:
     made += [names.secret_for(name) for name in made]
     assert len({*made, "office"}) == len(made) + 1
     assert all(len(each) <= 253 and matches(DNS_LABEL, each) for each in made)
+
+
+@pytest.mark.parametrize(
+    "id_", ["ST_x\n---\nkind: Evil\n#", "ST_x\x1b[2J", "ST_out,ST_theirs", "force", "ST_x\u2028", "S" * 65]
+)
+@pytest.mark.parametrize("of", [OUT, IN])
+def test_an_id_that_would_say_something_else_in_a_manifest_is_not_imported(site: Site, of: SipObject, id_: str) -> None:
+    rule = replace(RULE, trunk_ids=(id_,)) if of is IN else RULE
+    site.objects = [*(each for each in (OUT, IN) if each is not of), replace(of, id=id_), rule]
+    result = site.ask("import", "--all")
+    assert (result.stdout, "the ID of one of its objects" in result.stderr) == ("", True)
+    assert set(result.output) <= set(map(chr, range(32, 127))) | {"\n", "…"}
+
+
+def steps(run: Callable[[], object]) -> int:
+    """How many lines of Python a call runs."""
+    count = 0
+
+    def trace(_frame: object, event: str, _arg: object) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(None)
+    return count
+
+
+@pytest.mark.parametrize("number", ["+1{:010}", "no digits"])
+def test_a_name_costs_the_same_whatever_how_many_trunks_have_it(number: str) -> None:
+    def named(count: int) -> Callable[[], object]:
+        names = Names(())
+        return lambda: [names.secret_for(names.of("Office", number.format(each))) for each in range(count)]
+
+    assert steps(named(2000)) < 25 * steps(named(100))
 
 
 PHONES = (PHONE, "+4930123456", "+15550100000")
@@ -342,6 +440,8 @@ _outs = st.builds(
     media_encryption=st.sampled_from(["Disabled", "Allowed", "Required"]),
     from_host=st.sampled_from(["", "voice.example.com", "2001:db8::1"]),
     destination_country=st.sampled_from(["", "US", "Mars"]),
+    codecs=st.sampled_from([(), ("PCMU",), ("no codec",)]),
+    attributes_to_headers=st.sampled_from([{}, {"a": "X-A"}, {"a": "Via"}]),
     extra=st.sampled_from([(), (), ("include_headers",)]),
     password_listed=st.booleans(),
 )
@@ -358,6 +458,9 @@ _ins = st.builds(
     noise_cancellation=st.booleans(),
     media_encryption=st.sampled_from(["Disabled", "Allowed", "Required"]),
     headers_to_attributes=st.sampled_from([{}, {"X-A": "a"}]),
+    codecs=st.sampled_from([(), ("PCMU",)]),
+    realm=st.sampled_from(["", "sip.example.com"]),
+    ringing_status=st.sampled_from([0, 480, 200]),
 )
 _rules = st.builds(
     DispatchRule,
@@ -366,6 +469,12 @@ _rules = st.builds(
     room_prefix=st.sampled_from(["call-", "call-", "room-"]),
     agent_name=st.sampled_from(["agent", "agent", ""]),
     agent_metadata=st.sampled_from(["", '{"agentId":"agent","a":"b"}', "text", '{"agentId":"other"}', '{"a":1}']),
+    additional_agents=st.sampled_from([(), ("other",), ("agent",), ("other", "other")]),
+    attributes=st.sampled_from([{}, {"a": "b"}, {"sip.a": "b"}]),
+    hide_caller_number=st.booleans(),
+    empty_timeout_s=st.sampled_from([0, 30, 99_999]),
+    room_metadata=st.sampled_from(["", "{}", "a\nb"]),
+    room_tags=st.sampled_from([{}, {"a": "b"}]),
     selection=st.sampled_from([Selection(), Selection(), Selection(RoomForm.DIRECT, "x")]),
 )
 
@@ -381,7 +490,7 @@ def test_every_object_is_imported_with_an_empty_plan_or_listed(
         *(replace(each, id=f"SDR_{index}") for index, each in enumerate(rules)),
     ]
     found = import_sets(objects)
-    world = World(Snapshot.holding(objects), (), Installation(("cluster-a",), "livekit"), MASK)
+    world = World(Snapshot.holding(objects), Listed.of(()), Installation(("cluster-a",), "livekit"), MASK)
     seen, reasons = [each.found.id for each in found.left], [each.why for each in found.left]
     for index, each in enumerate(found.sets):
         seen += [one.id for one in each.objects]

@@ -10,7 +10,7 @@ import yaml
 from byoc_operator.cli.cluster import Cluster, Scope
 from byoc_operator.cli.exit_codes import Refused
 from byoc_operator.cli.livekit_access import LiveKitAccess, NoLiveKit, livekit_access
-from byoc_operator.cli.operator_finder import LABELS, Operator, operator_of
+from byoc_operator.cli.operator_finder import LABELS, Operator, Pod, operator_of
 from byoc_operator.cluster.fake import FakeApi
 from operated import SYSTEM
 
@@ -132,3 +132,24 @@ async def test_a_wrong_key_file_is_wrong_input(api: FakeApi, tmp_path: Path, tex
     file.write_bytes(text)
     with pytest.raises(Refused, match="--livekit-key-file"):
         await access(api, {}, str(file))
+
+
+@pytest.mark.parametrize(
+    ("leader", "pods", "found"),
+    [
+        ("op-1_uuid", ("op-10", "op-1"), "op-1"),
+        ("op-10_uuid", ("op-1", "op-10"), "op-10"),
+        ("op-2_uuid", ("op-1",), ""),
+        ("", ("op-1",), ""),
+        (f"{'x' * 62}_uuid", (f"{'x' * 62}-abc",), f"{'x' * 62}-abc"),
+    ],
+)
+def test_the_leaders_pod_is_the_one_with_its_whole_name(leader: str, pods: tuple[str, ...], found: str) -> None:
+    leading = Operator(SYSTEM, pods=tuple(Pod(each, ready=True) for each in pods), leader=leader).leader_pod
+    assert (leading.name if leading else "") == found
+
+
+async def test_settings_without_a_url_say_what_to_set(api: FakeApi) -> None:
+    api._objects["configmaps", SYSTEM, "byoc-operator-settings"]["data"] = {"BYOC_LEASE_NAME": "lease"}
+    operator = await operator_of(seen(api), SYSTEM)
+    assert (operator.installation(), list(operator.unknown)) == (None, ["LIVEKIT_URL"])

@@ -11,7 +11,7 @@ from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import GROUP, KIND, VERSION
 from byoc_operator.core.credentials import field_of
 from byoc_operator.core.ownership import Mark, Owner, rule_name
-from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk, SipObject
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk, SipObject, UnknownFields
 from byoc_operator.errors import Unavailable
 from judged_site import Site, known
 from kubectl import FORBIDDEN
@@ -91,6 +91,15 @@ def test_old_and_new_are_told(site: Site) -> None:
         {"path": "outboundTrunk.mediaEncryption", "old": "Required", "new": "Allowed"},
     ]
     assert [each["path"] for each in inbound["fields"]] == ["inboundTrunk.mediaEncryption"]
+
+
+def test_several_documents_in_json_and_yaml_with_braces_are_read(site: Site) -> None:
+    site.objects = [*IN_STEP]
+    other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}}
+    several = f"{json.dumps(stated())}\n---\n{json.dumps(other)}"
+    for text in (several, yaml.safe_dump(stated(), default_flow_style=True)):
+        result = site.ask("plan", "-f", "-", stdin=text)
+        assert (result.exit_code, "1 unchanged" in result.stdout) == (0, True), result.output
 
 
 def test_a_credential_is_never_shown(site: Site) -> None:
@@ -191,6 +200,16 @@ def test_fields_of_others_are_erased_after_the_word(site: Site) -> None:
     assert (waiting["result"], waiting["pendingErasures"]) == ("Blocked", ["outboundTrunk.include_headers"])
     forced = one(site, "-f", "-", stdin=yaml.safe_dump(stated(annotations={"adopt": "ST_out,force"})))
     assert {"path": "outboundTrunk.include_headers", "old": "(set)", "new": None} in forced["changes"][0]["fields"]
+
+
+def test_fields_of_others_stay_where_the_setting_says_so() -> None:
+    site = Site(BYOC_UNKNOWN_FIELDS="Keep")
+    site.api.apply(manifest())
+    site.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
+    unknown = UnknownFields(("room_preset",), ("rule",))
+    site.objects = [outbound(), INBOUND, replace(RULE, extra=("room_preset", "rule"), unknown=unknown)]
+    (change,) = one(site, NAME)["changes"]
+    assert [field["path"] for field in change["fields"]] == ["dispatchRule.rule"]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from byoc_operator.api.conditions import Reason, Verdict
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.cluster.secrets import GETS_FOR_NEWEST, SHARED_FOR_S, Secrets
-from byoc_operator.core.credentials import SecretRules, SecretUse, resolve
-from byoc_operator.core.trunk import Masked
+from byoc_operator.core.credentials import Field, SecretRules, SecretUse, UsedKey, resolve
+from byoc_operator.core.trunk import Kind, Masked
 from byoc_operator.errors import Unavailable
 from byoc_operator.sealing.store import SealingKeys
 from strategies import MASK
@@ -217,7 +217,9 @@ def test_a_secret_with_very_many_keys_is_not_read() -> None:
     metadata = {"namespace": "n", "name": "large", "resourceVersion": "1", "labels": {}}
     assert secrets.seen({"metadata": metadata, "type": "Opaque", "data": data})
     facts = secrets.known("n", "large")
-    verdict = resolve(SecretUse("n", "large", "password", None), facts, SecretRules())
+    keys = (UsedKey(Field.PASSWORD, "password"),)
+    use = SecretUse("sipPasswordSecretRef", "n", "large", keys, {}, frozenset({Kind.OUTBOUND_TRUNK}))
+    verdict = resolve(use, facts, SecretRules())
     assert isinstance(verdict, Verdict)
     assert (verdict.reason, "more than 64 keys" in verdict.message) == ("SecretInvalid", True)
     assert facts is not None

@@ -10,14 +10,16 @@ import pytest
 from byoc_operator.api.conditions import Reason, Verdict
 from byoc_operator.api.names import PAUSED, RECREATE, REFRESH
 from byoc_operator.api.resource import PhoneNumber, parse
+from byoc_operator.api.secret_references import SIP_PASSWORD
 from byoc_operator.core.adoption import Adoption, Refusal
 from byoc_operator.core.assessment import CHECKS, assess, held_by_others
+from byoc_operator.core.credentials_in_use import CredentialsInUse
 from byoc_operator.core.desired import Installation, RecreateValues, desired
 from byoc_operator.core.ownership import Mark, Owned, Owner
 from byoc_operator.core.plan import Create, Replace, needs_credentials, verbs, with_texts
 from byoc_operator.core.situation import Situation
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, Masked, OutboundTrunk
-from strategies import CREDENTIALS, INSTALLATION, MASK, OWNER, PHONE
+from strategies import CREDENTIALS, IN_USE, INSTALLATION, MASK, OWNER, PHONE
 
 LIMITED = replace(INSTALLATION, termination_hosts=("twilio.com",))
 REMOVES = replace(LIMITED, removes_refused=True)
@@ -27,7 +29,7 @@ SPEC: Mapping[str, Any] = {
     "inboundAgentId": "agent_support",
     "sipPasswordSecretRef": {"name": "sip"},
 }
-MISSING = Verdict(Reason.SECRET_NOT_FOUND, "there is no Secret")
+MISSING = CredentialsInUse({SIP_PASSWORD: Verdict(Reason.SECRET_NOT_FOUND, "there is no Secret")})
 TAKEN = Verdict(Reason.NUMBER_CLAIMED, "another object has it")
 THEIRS = InboundTrunk("theirs", "", (PHONE,), id="ST_theirs")
 FREE = OutboundTrunk("free", "", "sip.example.com", "TLS", (PHONE,), extra=("authRealm",), id="ST_free")
@@ -55,7 +57,7 @@ def in_step(installation: Installation = INSTALLATION, **changes: Any) -> Owned:
     """What the number should be in LiveKit."""
     spec = number(**changes).spec
     assert spec is not None
-    want = desired(spec, OWNER, installation, CREDENTIALS, RecreateValues(), MASK)
+    want = desired(spec, OWNER, installation, IN_USE, RecreateValues(), MASK)
     outbound = replace(want.outbound, id="ST_out")
     if want.inbound is None or want.rule is None:
         return Owned((outbound,))
@@ -89,7 +91,7 @@ CAUSES = (
 @pytest.mark.parametrize(("earlier", "later"), list(combinations(CAUSES, 2)), ids=lambda cause: str(cause.reason))
 def test_of_two_causes_the_earlier_is_told(earlier: Cause, later: Cause) -> None:
     phone = number({**earlier.annotations, **later.annotations}, **earlier.spec, **later.spec)
-    known = {"credentials": CREDENTIALS, **later.situation, **earlier.situation}
+    known = {"credentials": IN_USE, **later.situation, **earlier.situation}
     installation = LIMITED if LIMITED in (earlier.installation, later.installation) else INSTALLATION
     found = assess(Situation(phone, Owned(), **known), installation, MASK, 0.0).verdict
     assert found is not None
@@ -98,7 +100,7 @@ def test_of_two_causes_the_earlier_is_told(earlier: Cause, later: Cause) -> None
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: str(cause.reason))
 def test_each_cause_alone_is_told(cause: Cause) -> None:
-    known = {"credentials": CREDENTIALS, **cause.situation}
+    known = {"credentials": IN_USE, **cause.situation}
     situation = Situation(number(cause.annotations, **cause.spec), Owned(), **known)
     found = assess(situation, cause.installation, MASK, 0.0).verdict
     assert found is not None
@@ -114,7 +116,7 @@ def test_a_refused_adoption_is_told_before_fields_that_another_would_lose() -> N
 
 
 def _adopting(adoption: Adoption) -> Situation:
-    return Situation(number(), Owned(), credentials=CREDENTIALS, adoption=adoption)
+    return Situation(number(), Owned(), credentials=IN_USE, adoption=adoption)
 
 
 def test_every_check_may_be_the_one_that_is_told() -> None:
@@ -174,7 +176,7 @@ def test_what_stands_in_the_way_and_what_is_done_all_the_same(
     cause: Cause | None, installation: Installation, owned: Owned, changes: list[str]
 ) -> None:
     why = cause or Cause(Reason.SYNCED)
-    known = {"credentials": CREDENTIALS, **why.situation}
+    known = {"credentials": IN_USE, **why.situation}
     found = assess(Situation(number(why.annotations, **why.spec), owned, **known), installation, MASK, 0.0)
     assert (found.verdict.reason if found.verdict else None) is (cause.reason if cause else None)
     assert verbs(found.changes) == changes
@@ -224,7 +226,7 @@ def test_an_object_that_others_keep_says_what_stays(owned: Owned | None, told: s
 def test_wishes_wait_for_what_stands_in_the_way(annotation: str, changes: list[str]) -> None:
     seen = {"observedGeneration": 1, "credentials": {"secretName": "sip", "resourceVersion": "1"}}
     phone = number({annotation: "now"}, status=seen)
-    found = assess(Situation(phone, in_step(), credentials=CREDENTIALS), INSTALLATION, MASK, 0.0)
+    found = assess(Situation(phone, in_step(), credentials=IN_USE), INSTALLATION, MASK, 0.0)
     assert (found.refreshes, verbs(found.changes)) == (True, changes)
     blocked = assess(Situation(phone, in_step(), credentials=MISSING), INSTALLATION, MASK, 0.0)
     assert (blocked.refreshes, verbs(blocked.changes)) == (False, [])
@@ -232,10 +234,10 @@ def test_wishes_wait_for_what_stands_in_the_way(annotation: str, changes: list[s
 
 def test_texts_are_filled_in_after_the_judgement() -> None:
     telnyx = number(terminationUri="sip.telnyx.com", inbound={"authentication": "Digest"})
-    situation = Situation(telnyx, Owned(), credentials=CREDENTIALS.without_texts)
+    situation = Situation(telnyx, Owned(), credentials=IN_USE.without_texts)
     judged = assess(situation, INSTALLATION, MASK, 0.0)
     assert needs_credentials(judged.changes)
-    filled = with_texts(judged.changes, CREDENTIALS)
+    filled = with_texts(judged.changes, IN_USE.masked)
     assert filled == judged.changes, "a digest is enough to compare"
     assert _texts_of(judged.changes) == {None}
     assert _texts_of(filled) == {CREDENTIALS.username.text, CREDENTIALS.password.text}
@@ -253,8 +255,8 @@ def _texts_of(changes: tuple[Any, ...]) -> set[Any]:
 
 
 def test_the_mark_of_another_installation_keeps_an_object_from_being_made_twice() -> None:
-    twin = OutboundTrunk(
-        "twin", Mark(Owner("cluster-z", "voice", "main")).dump(), "sip.example.com", "TLS", (PHONE,), id="ST_twin"
+    foreign = OutboundTrunk(
+        "foreign", Mark(Owner("cluster-z", "voice", "main")).dump(), "sip.example.com", "TLS", (PHONE,), id="ST_foreign"
     )
-    found = assess(Situation(number(), Owned(), (twin,), credentials=CREDENTIALS), INSTALLATION, MASK, 0.0)
+    found = assess(Situation(number(), Owned(), (foreign,), credentials=IN_USE), INSTALLATION, MASK, 0.0)
     assert (found.verdict and found.verdict.reason, found.changes) == (Reason.NUMBER_CONFLICT, ())

@@ -164,3 +164,15 @@ def test_telnyx_calls_from_the_addresses_of_every_region(address: str) -> None:
 
 def test_every_code_is_one_of_the_list() -> None:
     assert set(found(spec())) <= {str(code) for code in Code}
+
+
+# Whose number the room shows
+
+
+@pytest.mark.parametrize(("hidden", "told"), [(True, " (From, P-Asserted-Identity)"), (False, "")])
+def test_a_hidden_caller_that_headers_show_is_told(hidden: bool, told: str) -> None:  # noqa: FBT001 - a row of a table
+    headers = {"From": "from", "X-Team": "team", "P-Asserted-Identity": "pai"}
+    parsed = spec(inbound={"hideCallerNumber": hidden, "headersToAttributes": headers})
+    message = found(parsed).get("CallerNumberNotHidden", "")
+    assert message.endswith(told)
+    assert bool(message) is hidden

@@ -208,8 +208,8 @@ def test_a_call_is_judged_with_what_stopped_it() -> None:
     )
     closed = replace(TRUNK, allowed_numbers=("+15551230000",))
     assert judge([closed], [OURS], call).stopped[0] == ("ST_ours", Filter.CALLER)
-    twins = judge([TRUNK, replace(TRUNK, id="ST_twin")], [OURS], call)
-    assert (twins.result, twins.contradict) == (Result.REFUSED, ("ST_ours", "ST_twin"))
+    both = judge([TRUNK, replace(TRUNK, id="ST_same")], [OURS], call)
+    assert (both.result, both.contradict) == (Result.REFUSED, ("ST_ours", "ST_same"))
 
 
 def test_a_pin_that_was_entered_leaves_only_the_rules_with_it() -> None:

@@ -13,7 +13,7 @@ from byoc_operator.api.resource import PhoneNumber, parse
 from byoc_operator.core.assessment import Assessment, assess
 from byoc_operator.core.credentials import Reading, SecretFacts
 from byoc_operator.core.desired import Installation
-from byoc_operator.core.holders import allocation_of
+from byoc_operator.core.holders import Listed, allocation_of
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.plan import Create, verbs
@@ -47,8 +47,8 @@ def judged(
 ) -> Assessment:
     """What `kubectl byoc plan` would show."""
     snapshot = Snapshot.holding(listed)
-    allocation = allocation_of(PHONE, [phone, *others], snapshot, INSTALLATION)
-    cluster = ClusterFacts(secret=facts, claimed=allocation.verdict(phone))
+    allocation = allocation_of(phone, Listed.of(others), snapshot, INSTALLATION)
+    cluster = ClusterFacts({"sip": facts}, claimed=allocation.verdict(phone))
     return assess(situation_of(phone, snapshot, cluster, INSTALLATION, MASK), INSTALLATION, MASK, now_s=0.0)
 
 

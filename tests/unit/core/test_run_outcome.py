@@ -16,7 +16,7 @@ from byoc_operator.core.run_outcome import (
     soonest,
     with_livekit,
 )
-from byoc_operator.errors import Conflict, Gone, NotLeading, OperatorError, Parked, Stalled, Unavailable, Waiting
+from byoc_operator.errors import Gone, NotLeading, Occupied, OperatorError, Parked, Stalled, Unavailable, Waiting
 
 DOWN = Reason.LIVEKIT_UNAVAILABLE
 UNSOLVED = Done(unsolved=True)
@@ -30,7 +30,7 @@ UNSOLVED = Done(unsolved=True)
         (Unreadable("no JSON"), UNSOLVED),
         (Waiting(Reason.PENDING, "soon", delay_s=3.0), Again(3.0)),
         (Gone(Reason.PENDING, "gone"), Again(1.0)),
-        (Conflict(Reason.NUMBER_CONFLICT, "taken", delay_s=0.2), Again(0.2)),
+        (Occupied(Reason.NUMBER_CONFLICT, "taken", delay_s=0.2), Again(0.2)),
         (Unavailable(DOWN, "down"), BackOff(BACK_OFF_LONGEST_S, 0.0, DOWN)),
         (
             Unavailable(Reason.LIVEKIT_RATE_LIMITED, "slow", retry_after_s=7.0),

@@ -11,10 +11,11 @@ from byoc_operator.api.recorded_status import recorded_status
 from byoc_operator.api.resource import parse
 from byoc_operator.cluster.fake_patch import merged
 from byoc_operator.core.assessment import assess
+from byoc_operator.core.credentials_in_use import CredentialsInUse
 from byoc_operator.core.situation import Situation
 from byoc_operator.core.status import Outcome, status_of, status_patch
 from strategies import (
-    CREDENTIALS,
+    IN_USE,
     INSTALLATION,
     MASK,
     QUICK,
@@ -130,7 +131,7 @@ def raw(spec: Mapping[str, Any], status: Mapping[str, Any], *, deleting: bool) -
 
 def written(status: Mapping[str, Any], spec: Mapping[str, Any], server: Server, *, deleting: bool) -> dict[str, Any]:
     number = parse(raw(spec, status, deleting=deleting))
-    credentials = CREDENTIALS if "sipPasswordSecretRef" in spec else None
+    credentials = IN_USE if "sipPasswordSecretRef" in spec else CredentialsInUse()
     assessment = assess(Situation(number, server.owned, credentials=credentials), INSTALLATION, MASK, 0.0)
     return dict(status_of(number, assessment, Outcome(server.owned), INSTALLATION, NOW).json())
 

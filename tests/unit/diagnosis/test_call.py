@@ -109,9 +109,9 @@ def test_another_trunk_with_the_number() -> None:
 
 
 def test_two_trunks_of_ours() -> None:
-    twin = replace(OURS, id="ST_twin")
-    owned = Owned(inbound=(OURS, twin), rules=(RULE_OF_OURS,))
-    explained = explain(Question(CALL, PHONE, owned, (OURS, twin), (RULE_OF_OURS,), GENERIC))
+    copy = replace(OURS, id="ST_copy")
+    owned = Owned(inbound=(OURS, copy), rules=(RULE_OF_OURS,))
+    explained = explain(Question(CALL, PHONE, owned, (OURS, copy), (RULE_OF_OURS,), GENERIC))
     assert "The operator removes" in bad(explained).remedy
 
 

@@ -76,7 +76,7 @@ def secret(values: Mapping[str, str] = SEALED, open_: Open = opened, *, labelled
 
 def in_livekit(**stated: Any) -> tuple[SipObject, ...]:
     """What the operator makes of the number."""
-    situation = situation_of(number(**stated), Snapshot(), ClusterFacts(secret=secret()), INSTALLATION, MASK)
+    situation = situation_of(number(**stated), Snapshot(), ClusterFacts({"sip": secret()}), INSTALLATION, MASK)
     made = [each.wanted for each in assess(situation, INSTALLATION, MASK, 0.0).changes if isinstance(each, Create)]
     out, inbound, rule = made
     assert isinstance(rule, DispatchRule)
@@ -98,7 +98,7 @@ def healthy() -> Facts:
             watches=True,
         ),
         now_s=1_800_000_000.0,
-        secret=SecretSeen(secret()),
+        secrets={"sip": SecretSeen(secret())},
         installation=INSTALLATION,
         livekit=LiveKitSeen("livekit.example.com", "the environment", in_livekit()),
         numbers=(number(),),
@@ -125,7 +125,7 @@ def with_operator(**seen: Any) -> Fault:
 
 
 def with_secret(facts_of: SecretFacts | None, unknown: str = "") -> Fault:
-    return lambda facts: replace(facts, secret=SecretSeen(facts_of, unknown))
+    return lambda facts: replace(facts, secrets={"sip": SecretSeen(facts_of, unknown)})
 
 
 def with_livekit(**seen: Any) -> Fault:
@@ -189,7 +189,7 @@ def claimed_by_another(facts: Facts) -> Facts:
 
 
 def gone(facts: Facts) -> Facts:
-    return replace(facts, number=None, secret=None, numbers=(), network=(), absent="There is no ByocPhoneNumber.")
+    return replace(facts, number=None, secrets={}, numbers=(), network=(), absent="There is no ByocPhoneNumber.")
 
 
 def being_deleted(facts: Facts) -> Facts:
@@ -276,6 +276,11 @@ FAULTS: Mapping[str, tuple[Fault, str, str]] = {
     "rule drifted": (changed(DispatchRule, room_prefix="other-"), "Dispatch rule", "dispatchRule.roomPrefix"),
     "agent name empty": (changed(DispatchRule, agent_name=""), "Agent", "agent_support"),
     "another agent": (changed(DispatchRule, agent_name="agent_sales"), "Agent", "agent_sales"),
+    "agents that nobody asked for": (
+        changed(DispatchRule, additional_agents=("agent_notes",)),
+        "Agent",
+        "agent_support, agent_notes in place of agent_support",
+    ),
     "foreign wildcard rule": (beside(wildcard()), "Rules of others", "SDR_theirs"),
     "outbound trunk missing": (without(OutboundTrunk), "Outbound trunk", "no outbound trunk"),
     "outbound trunk drifted": (changed(OutboundTrunk, address="elsewhere"), "Outbound trunk", "outboundTrunk.address"),
@@ -394,7 +399,7 @@ def test_the_number_that_takes_no_calls_has_no_inbound_side() -> None:
 
 
 UNSEEN: Mapping[str, tuple[Fault, str]] = {
-    "Secret": (lambda facts: replace(facts, secret=Unseen("you may not read it")), "Secret"),
+    "Secret": (lambda facts: replace(facts, secrets={"sip": Unseen("you may not read it")}), "Secret"),
     "sealing keys": (with_secret(secret(SEALED, lost_key), "you may not read the keys"), "Sealing"),
     "operator": (
         with_operator(deployment=None, ready_pods=None, leader=None, renewed_s=None, watches=None),
@@ -419,7 +424,7 @@ def test_what_cannot_be_read_is_unknown_and_nothing_else_suffers(name: str) -> N
 
 
 def test_without_the_secret_its_trunk_is_compared_all_the_same() -> None:
-    facts = replace(healthy(), secret=Unseen("you may not read it"))
+    facts = replace(healthy(), secrets={"sip": Unseen("you may not read it")})
     checks = {check.name: check for check in chain(facts, MASK)}
     assert checks["Outbound trunk"].state is State.OK
     assert "credentials" in checks["Outbound trunk"].says
@@ -430,7 +435,7 @@ def test_what_the_operator_says_of_a_secret_that_one_may_not_read_counts() -> No
     told = number()
     resolved = Condition("CredentialsResolved", "False", "SecretNotFound", "it is gone")
     status = replace(told.status, conditions=(*told.status.conditions, resolved))
-    facts = replace(healthy(), secret=Unseen("you may not read it"), number=replace(told, status=status))
+    facts = replace(healthy(), secrets={"sip": Unseen("you may not read it")}, number=replace(told, status=status))
     assert (broken(facts).name, broken(facts).says) == ("Secret", "it is gone")
 
 

@@ -15,9 +15,7 @@ from virtual_time import in_virtual_time
 
 SYNCED = ("True", "Synced")
 FIRST, SECOND, THIRD = "livekit.example.com", "second.example.com", "third.example.com"
-DOWN = Unavailable(
-    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
-)
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL.")
 
 
 def said(world: World, name: str = NAME) -> str:

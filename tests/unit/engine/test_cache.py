@@ -131,15 +131,15 @@ def test_only_so_many_dead_are_remembered(monkeypatch: pytest.MonkeyPatch) -> No
 def test_numbers_are_found_by_phone_number_and_by_secret() -> None:
     cache = Cache()
     cache.seen(raw(1))
-    cache.seen(raw(2, uid="u2", metadata={"name": "twin"}))
-    assert sorted(str(each.key) for each in cache.naming(PHONE)) == ["voice/main", "voice/twin"]
-    assert {str(each.key) for each in cache.users_of("voice", "sip")} == {"voice/main", "voice/twin"}
+    cache.seen(raw(2, uid="u2", metadata={"name": "claimant"}))
+    assert sorted(str(each.key) for each in cache.naming(PHONE)) == ["voice/claimant", "voice/main"]
+    assert {str(each.key) for each in cache.users_of("voice", "sip")} == {"voice/main", "voice/claimant"}
     assert cache.users_of("elsewhere", "sip") == []
     cache.seen(raw(3, spec={"sipPasswordSecretRef": {"name": "other"}}, generation=2))
     assert cache.secrets() == [("voice", "sip"), ("voice", "other")]
     cache.gone(KEY, "u1")
     assert (cache.secrets(), len(cache)) == ([("voice", "sip")], 1)
-    cache.gone(Key("voice", "twin"), "u2")
+    cache.gone(Key("voice", "claimant"), "u2")
     assert (cache.secrets(), cache.phones(), list(cache.all())) == ([], [], [])
 
 

@@ -17,9 +17,7 @@ from operated import (
 )
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable(
-    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
-)
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL.")
 
 
 @in_virtual_time

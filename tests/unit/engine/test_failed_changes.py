@@ -5,10 +5,10 @@ import pytest
 from byoc_operator.api.conditions import Reason
 from byoc_operator.core.run_outcome import Again, BackOff, Done, Park, RunOutcome
 from byoc_operator.engine.apply import Applied
-from byoc_operator.errors import Conflict, Failure, Parked, Stalled, Unavailable
+from byoc_operator.errors import Failure, Occupied, Parked, Stalled, Unavailable
 
 REFUSED = Stalled(Reason.REJECTED_BY_LIVEKIT, "LiveKit refuses: no such country")
-CONTRADICTED = Conflict(Reason.NUMBER_CONFLICT, "LiveKit refuses: the number is taken", delay_s=0.2)
+CONTRADICTED = Occupied(Reason.NUMBER_CONFLICT, "LiveKit refuses: the number is taken", delay_s=0.2)
 DOWN = Parked(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached")
 LOST = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "The connection to LiveKit was lost")
 

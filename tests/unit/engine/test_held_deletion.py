@@ -14,7 +14,7 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from operated import DELETES, FINALIZER_PATCH, NAME, NAMESPACE, STATUS_PATCH, World
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached; the operator tries again by itself.")
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached.")
 SYNCED, DELETING = ("True", "Synced"), ("False", "Deleting")
 IDS = ("inboundTrunkId", "outboundTrunkId", "dispatchRuleId")
 

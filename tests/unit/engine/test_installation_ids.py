@@ -45,7 +45,7 @@ async def test_a_deletion_removes_what_carries_a_second_installation_id() -> Non
 
 
 @in_virtual_time
-async def test_twins_under_both_installation_ids_become_one() -> None:
+async def test_duplicates_under_both_installation_ids_become_one() -> None:
     world = await world_with()
     await world.apply()
     kept = world.ids()

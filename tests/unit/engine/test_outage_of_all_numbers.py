@@ -15,9 +15,7 @@ from byoc_operator.livekit_sip.faults import Refuse
 from operated import FINALIZER_PATCH, NAME, NAMESPACE, STATUS_PATCH, SWEEP_S, World, manifest
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable(
-    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
-)
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL.")
 UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
 SYNCED = ("True", "Synced")
 HOUR_S = 3600.0

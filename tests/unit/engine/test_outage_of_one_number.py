@@ -18,9 +18,7 @@ from operated import (
 )
 from virtual_time import in_virtual_time
 
-DOWN = Unavailable(
-    Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL; the operator tries again by itself."
-)
+DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL.")
 UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)
 LIMITED = Unavailable(Reason.LIVEKIT_RATE_LIMITED, "LiveKit asks for fewer requests", retry_after_s=5.0)
 
@@ -51,6 +49,7 @@ async def test_after_an_outage_all_comes_right() -> None:
     world.api.edit(NAMESPACE, NAME, friendlyName="Support")
     await world.settle()
     assert world.ready() == ("False", "LiveKitUnavailable")
+    assert world.message() == f"{DOWN.message} The operator tries again by itself."
     assert world.conditions()["Reconciling"][0] == "True"
     world.livekit.always = None
     await world.elapse(700)

@@ -21,16 +21,16 @@ from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Unavailable
 from operated import LEASE, NAME, NAMESPACE, PHONE, SYSTEM, World, candidate
-from rivals import ELSEWHERE, Rivals, rival
 from strategies import QUICK
+from two_claims import ELSEWHERE, TwoClaims, claimant
 from virtual_time import in_virtual_time
 
 SYNCED = ("True", "Synced")
 PATH = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/{LEASE}"
 
 
-async def elected(**parts: Any) -> Rivals:
-    world = Rivals(**parts)
+async def elected(**parts: Any) -> TwoClaims:
+    world = TwoClaims(**parts)
     world.leader = candidate(world.api, "p1")
     world.api.put_secret(NAMESPACE, "sip", {"username": "u", "password": "p"})
     world.api.put_secret(ELSEWHERE, "sip", {"username": "u", "password": "p"})
@@ -58,11 +58,11 @@ async def retained(world: World) -> tuple[str, ...]:
 async def test_what_was_retained_is_deleted_and_whoever_waits_has_the_number_at_once() -> None:
     world = await elected()
     outbound, inbound, _ = await retained(world)
-    world.api.apply(rival())
+    world.api.apply(claimant())
     await world.settle()
-    assert world.told_rival()[0] == "NumberClaimed"
+    assert world.told_claimant()[0] == "NumberClaimed"
     await release(world, outbound, inbound)
-    assert world.told_rival()[0] == "Synced"
+    assert world.told_claimant()[0] == "Synced"
     assert [world.inbound()[0].numbers, world.outbound()[0].numbers] == [(PHONE,), (PHONE,)]
     assert len(world.livekit.objects()) == 3  # the rule went with its trunk
     assert not {outbound, inbound} & {each.id for each in world.livekit.objects()}

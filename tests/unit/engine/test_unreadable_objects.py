@@ -98,8 +98,8 @@ async def test_a_number_with_an_unreadable_secret_says_so_and_keeps_its_trunk() 
 async def test_a_holder_that_cannot_be_read_keeps_its_number() -> None:
     world = await World.in_step()
     world.api.garbled.add(MAIN)
-    await world.apply("twin")
-    assert world.ready("twin") == ("False", "NumberClaimed")
+    await world.apply("claimant")
+    assert world.ready("claimant") == ("False", "NumberClaimed")
 
 
 @in_virtual_time
@@ -108,11 +108,11 @@ async def test_after_a_restart_too_and_who_waits_is_told_what_is_in_the_way() ->
     trunk = world.ids()[0]
     world.api.garbled.add(MAIN)
     await world.restart()
-    await world.apply("twin")
-    assert world.ready("twin") == ("False", "NumberClaimed")
-    assert f"of ByocPhoneNumber {NAME} that the operator cannot read" in world.message("twin")
-    assert trunk in world.message("twin")
-    assert not {"gone", "release"} & set(world.message("twin").split())
+    await world.apply("claimant")
+    assert world.ready("claimant") == ("False", "NumberClaimed")
+    assert f"of ByocPhoneNumber {NAME} that the operator cannot read" in world.message("claimant")
+    assert trunk in world.message("claimant")
+    assert not {"gone", "release"} & set(world.message("claimant").split())
 
 
 @in_virtual_time

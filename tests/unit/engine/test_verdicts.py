@@ -175,25 +175,25 @@ async def test_an_outbound_trunk_that_was_in_step_stays_when_a_foreign_trunk_com
 
 
 @in_virtual_time
-async def test_the_younger_twin_is_refused_and_takes_over_at_once() -> None:
+async def test_the_younger_claimant_is_refused_and_takes_over_at_once() -> None:
     world = await World.in_step()
-    await world.apply("twin")
-    assert world.ready("twin") == ("False", "NumberClaimed")
-    assert NAME in world.message("twin")
+    await world.apply("claimant")
+    assert world.ready("claimant") == ("False", "NumberClaimed")
+    assert NAME in world.message("claimant")
     assert world.livekit_writes() == []
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
-    assert world.ready("twin") == ("True", "Synced")
-    assert {str(owner_of(each)) for each in world.livekit.objects()} == {"cluster-a/voice/twin"}
+    assert world.ready("claimant") == ("True", "Synced")
+    assert {str(owner_of(each)) for each in world.livekit.objects()} == {"cluster-a/voice/claimant"}
 
 
 @in_virtual_time
-async def test_twins_made_at_once_do_not_block_each_other() -> None:
+async def test_claimants_made_at_once_do_not_block_each_other() -> None:
     world = await World.running()
     world.api.apply(manifest())
-    world.api.apply(manifest("twin"))
+    world.api.apply(manifest("claimant"))
     await world.settle()
-    assert sorted([world.ready()[1], world.ready("twin")[1]]) == ["NumberClaimed", "Synced"]
+    assert sorted([world.ready()[1], world.ready("claimant")[1]]) == ["NumberClaimed", "Synced"]
     assert len(world.livekit.objects()) == 3
 
 
@@ -202,11 +202,11 @@ async def test_a_holder_without_finalizer_leaves_its_number_at_once() -> None:
     world = await World.running()
     await world.apply(inboundAgentId=None, sipPasswordSecretRef={"name": "not-yet", "key": "password"})
     assert "finalizers" not in world.raw()["metadata"]
-    await world.apply("twin")
-    assert world.ready("twin") == ("False", "NumberClaimed")
+    await world.apply("claimant")
+    assert world.ready("claimant") == ("False", "NumberClaimed")
     world.api.delete(NAMESPACE, NAME)
     await world.settle()
-    assert world.ready("twin") == ("True", "Synced")
+    assert world.ready("claimant") == ("True", "Synced")
 
 
 @in_virtual_time
@@ -230,20 +230,20 @@ async def test_a_holder_that_vanished_unseen_holds_nothing() -> None:
     world.api.strip_finalizer(NAMESPACE, NAME)
     world.api.delete(NAMESPACE, NAME)
     world.api.watch_numbers.append(world.engine.intake.number_event)
-    await world.apply("twin")
+    await world.apply("claimant")
     await world.sweep()
     assert world.api.requests["GET", "byocphonenumbers"] >= 1
     # What the vanished object left carries its mark: that is for a person to release.
-    assert world.ready("twin") == ("False", "NumberClaimed")
-    assert "left behind without its finalizer" in world.message("twin")
+    assert world.ready("claimant") == ("False", "NumberClaimed")
+    assert "left behind without its finalizer" in world.message("claimant")
 
 
 @in_virtual_time
 async def test_a_claimed_number_is_deleted_without_touching_the_holders_objects() -> None:
     world = await World.in_step()
-    await world.apply("twin")
-    world.api.delete(NAMESPACE, "twin")
+    await world.apply("claimant")
+    world.api.delete(NAMESPACE, "claimant")
     await world.settle()
-    assert not world.exists("twin")
+    assert not world.exists("claimant")
     assert len(world.livekit.objects()) == 3
     assert world.ready() == ("True", "Synced")

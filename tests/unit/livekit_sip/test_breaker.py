@@ -7,7 +7,7 @@ import pytest
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
-from byoc_operator.errors import Conflict, Failure, Parked, Unavailable
+from byoc_operator.errors import Failure, Occupied, Parked, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Hang, LoseReply, Refuse
 from byoc_operator.livekit_sip.guard import FAILURES_TO_TRIP
@@ -17,7 +17,7 @@ from virtual_time import in_virtual_time
 
 REFUSED = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "connection refused")
 BROKEN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit answers 500", outcome_unknown=True)
-CONFLICT = Conflict(Reason.NUMBER_CONFLICT, "LiveKit refuses: another trunk has the number")
+CONFLICT = Occupied(Reason.NUMBER_CONFLICT, "LiveKit refuses: another trunk has the number")
 
 
 # The breaker

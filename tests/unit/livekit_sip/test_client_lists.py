@@ -18,7 +18,7 @@ from byoc_operator.core.trunk import OutboundTrunk
 from byoc_operator.errors import Stalled, Unavailable
 from byoc_operator.livekit_sip import client as client_module
 from byoc_operator.livekit_sip import session
-from byoc_operator.livekit_sip.session import is_cloud
+from byoc_operator.livekit_sip.endpoint import is_cloud
 
 
 def paging(ids: list[str], size: int, seen: list[str]) -> Answer:
@@ -92,7 +92,7 @@ async def test_no_more_of_a_list_is_read_than_is_promised(
     error = await refusal(server.client())
     assert isinstance(error, Stalled)
     assert (error.reason, error.server_wide) == ("LiveKitMisconfigured", True)
-    assert "longer than the operator reads" in error.message
+    assert "trunks or rules is too long" in error.message
     assert sent < 2**26  # what lies in buffers between the two
 
 

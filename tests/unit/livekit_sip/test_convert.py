@@ -12,20 +12,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
-from livekit.protocol.room import RoomConfiguration
+from livekit.protocol.egress import AutoTrackEgress
+from livekit.protocol.room import RoomConfiguration, RoomEgress
 from livekit.protocol.sip import (
-    SIPCodec,
     SIPDispatchRule,
     SIPDispatchRuleCallee,
     SIPDispatchRuleDirect,
     SIPDispatchRuleIndividual,
     SIPDispatchRuleInfo,
-    SIPHeaderOptions,
     SIPInboundTrunkInfo,
     SIPMediaConfig,
     SIPMediaEncryption,
     SIPOutboundTrunkInfo,
-    SIPStatusCode,
 )
 
 from byoc_operator.core.masking import make_mask
@@ -43,9 +41,13 @@ _Info = TypeVar("_Info", SIPOutboundTrunkInfo, SIPInboundTrunkInfo, SIPDispatchR
 texts = st.text(max_size=20)
 credentials = st.none() | st.text(min_size=1, max_size=20).map(MASK)
 text_tuples = st.lists(texts, max_size=3).map(tuple)
+pairs = st.dictionaries(texts, texts, max_size=3)
 encryptions = st.sampled_from(["Disabled", "Allowed", "Required"])
 plain_headers = st.dictionaries(st.sampled_from(["X-Team", "X-Call", "User-to-User"]), texts)
 user_headers = st.dictionaries(st.sampled_from(["X-Telnyx-Username", "x-telnyx-username"]), texts.map(MASK), max_size=1)
+included = st.sampled_from(["", "XHeaders", "All"])
+outcomes = st.sampled_from([{}, {"outcome": "X-Outcome"}, {"a": "X-A", "b": ""}])
+codecs = st.sampled_from([(), ("PCMU",), ("opus/48000", "PCMA/8000"), ("G722", "PCMU", "G722")])
 outbound_trunks = st.builds(
     OutboundTrunk,
     name=texts,
@@ -56,7 +58,13 @@ outbound_trunks = st.builds(
     username=credentials,
     password=credentials,
     headers=st.builds(lambda plain, user: plain | user, plain_headers, user_headers),
+    headers_to_attributes=st.sampled_from([{}, {"X-Call-Ref": "ref"}]),
+    attributes_to_headers=outcomes,
+    include_headers=included,
     media_encryption=encryptions,
+    codecs=codecs,
+    only_listed_codecs=st.booleans(),
+    media_timeout_s=st.integers(0, 600),
     from_host=texts,
     destination_country=texts,
     extra=st.just(()),
@@ -71,10 +79,18 @@ inbound_trunks = st.builds(
     username=credentials,
     password=credentials,
     headers_to_attributes=plain_headers,
+    attributes_to_headers=outcomes,
+    include_headers=included,
+    response_headers=st.sampled_from([{}, {"X-Team": "a"}, {"X-Telnyx-Username": MASK("user")}]),
+    realm=texts,
+    ringing_status=st.integers(0, 699),
     ringing_timeout_s=st.integers(0, 86_400),
     max_call_duration_s=st.integers(0, 86_400),
     noise_cancellation=st.booleans(),
     media_encryption=encryptions,
+    codecs=codecs,
+    only_listed_codecs=st.booleans(),
+    media_timeout_s=st.integers(0, 600),
     extra=st.just(()),
 )
 rules = st.builds(
@@ -84,6 +100,14 @@ rules = st.builds(
     room_prefix=texts,
     agent_name=texts,
     agent_metadata=texts,
+    additional_agents=text_tuples,
+    attributes=pairs,
+    hide_caller_number=st.booleans(),
+    empty_timeout_s=st.integers(0, 2**32 - 1),
+    departure_timeout_s=st.integers(0, 2**32 - 1),
+    max_participants=st.integers(0, 2**32 - 1),
+    room_metadata=texts,
+    room_tags=pairs,
     extra=st.just(()),
 )
 
@@ -126,12 +150,8 @@ RULE = DispatchRule("rule", ("ST_a",), "call-", "agent", "{}")
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("headers_to_attributes", {"X-A": "a"}),
-        ("attributes_to_headers", {"a": "X-A"}),
-        ("include_headers", SIPHeaderOptions.SIP_ALL_HEADERS),
-        ("media", SIPMediaConfig(only_listed_codecs=True)),
-        ("media", SIPMediaConfig(codecs=[SIPCodec(name="PCMU")])),
-        ("media", SIPMediaConfig(media_timeout=Duration(seconds=1))),
+        ("include_headers", 99),
+        ("media", SIPMediaConfig(media_timeout=Duration(nanos=1))),
         ("media_encryption", ALLOW),
         ("transport", 99),
     ],
@@ -143,14 +163,10 @@ def test_what_we_never_set_on_outbound_trunks_is_seen(field: str, value: Any) ->
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("auth_realm", "realm"),
-        ("headers", {"X-A": "a"}),
-        ("attributes_to_headers", {"a": "X-A"}),
-        ("include_headers", SIPHeaderOptions.SIP_X_HEADERS),
-        ("ringing_timeout_status", SIPStatusCode.SIP_STATUS_GONE),
+        ("include_headers", 99),
         ("ringing_timeout", Duration(nanos=1)),
         ("max_call_duration", Duration(nanos=1)),
-        ("media", SIPMediaConfig(only_listed_codecs=True)),
+        ("media", SIPMediaConfig(media_timeout=Duration(nanos=1))),
         ("media_encryption", ALLOW),
         ("media_encryption", 99),
     ],
@@ -162,11 +178,9 @@ def test_what_we_never_set_on_inbound_trunks_is_seen(field: str, value: Any) -> 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("hide_phone_number", True),
         ("inbound_numbers", ["+1"]),
         ("numbers", ["+1"]),
         ("metadata", "m"),
-        ("attributes", {"a": "b"}),
         ("room_preset", "preset"),
         ("krisp_enabled", True),
         ("media_encryption", ALLOW),
@@ -175,8 +189,9 @@ def test_what_we_never_set_on_inbound_trunks_is_seen(field: str, value: Any) -> 
         ("rule", SIPDispatchRule(dispatch_rule_individual=SIPDispatchRuleIndividual(no_randomness=True))),
         ("rule", SIPDispatchRule(dispatch_rule_direct=SIPDispatchRuleDirect(room_name="room"))),
         ("rule", SIPDispatchRule(dispatch_rule_callee=SIPDispatchRuleCallee(room_prefix="call-"))),
-        ("room_config", RoomConfiguration(metadata="m")),
-        ("room_config", RoomConfiguration(agents=[RoomAgentDispatch(agent_name="second")])),
+        ("room_config", RoomConfiguration(name="room")),
+        ("room_config", RoomConfiguration(min_playout_delay=1)),
+        ("room_config", RoomConfiguration(egress=RoomEgress(tracks=AutoTrackEgress(filepath="f")))),
     ],
 )
 def test_what_we_never_set_on_rules_is_seen(field: str, value: Any) -> None:
@@ -193,10 +208,52 @@ def assert_seen(
     assert after.extra == (field,)
 
 
-def test_other_settings_of_our_agent_are_seen() -> None:
-    info = convert.RULE.to_proto(RULE)
-    info.room_config.agents[0].attributes["a"] = "b"
+def test_codecs_are_written_in_the_parts_that_livekit_has() -> None:
+    for info in (
+        convert.OUTBOUND.to_proto(replace(OUTBOUND, codecs=("PCMU", "opus/48000"))),
+        convert.INBOUND.to_proto(replace(INBOUND, codecs=("PCMU", "opus/48000"))),
+    ):
+        assert [(each.name, each.rate) for each in info.media.codecs] == [("PCMU", 0), ("opus", 48_000)]
+
+
+@pytest.mark.parametrize("trunk", [OUTBOUND, INBOUND], ids=["outbound", "inbound"])
+def test_a_trunk_of_a_version_without_the_optional_fields_is_in_step(trunk: OutboundTrunk | InboundTrunk) -> None:
+    """Version 0.1 wrote no field but these; its trunks must not be replaced by an upgrade."""
+    if isinstance(trunk, OutboundTrunk):
+        known: Any = {"name": "out", "metadata": "{}", "address": "sip.example.com", "transport": 3}
+        stored: Any = SIPOutboundTrunkInfo(**known, numbers=trunk.numbers, media_encryption=REQUIRE)
+        stored.media.encryption = REQUIRE
+        assert read_outbound(stored) == trunk
+    else:
+        stored = SIPInboundTrunkInfo(name="in", metadata="{}", numbers=trunk.numbers, media_encryption=REQUIRE)
+        stored.media.encryption = REQUIRE
+        assert read_inbound(stored) == trunk
+
+
+@pytest.mark.parametrize("agent", [0, 1])
+def test_other_settings_of_an_agent_are_seen(agent: int) -> None:
+    info = convert.RULE.to_proto(replace(RULE, additional_agents=("second",)))
+    info.room_config.agents[agent].attributes["a"] = "b"
     assert read_rule(info).extra == ("room_config",)
+
+
+def test_agents_with_different_metadata_are_seen() -> None:
+    info = convert.RULE.to_proto(replace(RULE, additional_agents=("second",)))
+    info.room_config.agents[1].metadata = "another"
+    assert read_rule(info).extra == ("room_config",)
+
+
+def test_every_agent_gets_the_same_metadata() -> None:
+    info = convert.RULE.to_proto(replace(RULE, additional_agents=("second", "third")))
+    told = [(agent.agent_name, agent.metadata) for agent in info.room_config.agents]
+    assert told == [("agent", "{}"), ("second", "{}"), ("third", "{}")]
+
+
+@given(rules)
+def test_a_room_of_its_own_settings_shows_no_other_setting(rule: DispatchRule) -> None:
+    """What a rule has is read from the message alone: a second write of what was read gives the same message."""
+    sent = convert.RULE.to_proto(rule)
+    assert convert.RULE.to_proto(read_rule(sent)) == sent
 
 
 def test_a_rule_without_a_kind_is_not_ours() -> None:
@@ -213,6 +270,12 @@ def test_fields_of_a_newer_protocol_are_seen_on_rules(inside: str) -> None:
     info = convert.RULE.to_proto(RULE)
     (getattr(info, inside) if inside else info).MergeFromString(UNKNOWN_FIELD)
     assert read_rule(info).extra == ("unknown",)
+
+
+def test_fields_of_a_newer_protocol_are_seen_in_a_codec() -> None:
+    info = convert.OUTBOUND.to_proto(replace(OUTBOUND, codecs=("PCMU",)))
+    info.media.codecs[0].MergeFromString(UNKNOWN_FIELD)
+    assert read_outbound(info).extra == ("unknown",)
 
 
 @pytest.mark.parametrize("inside", ["", "media"])

@@ -9,25 +9,27 @@ from typing import Any
 import aiohttp
 import pytest
 from google.protobuf.message import DecodeError
-from livekit.api.twirp_client import ServerError, ServerErrorCode
+from livekit.api.twirp_client import ServerError, ServerErrorCode, SipCallError
 from yarl import URL
 
-from byoc_operator.errors import Conflict, Failure, Gone, Stalled, Unavailable
+from byoc_operator.errors import Failure, Gone, Occupied, Stalled, Unavailable
 from byoc_operator.livekit_sip.error_map import (
     LIBRARY_ERRORS,
     NotLiveKit,
     Redirected,
     ReplyTooLong,
     Throttled,
+    from_call,
     from_library,
     quote,
 )
+from byoc_operator.livekit_sip.room_port import NotConnected
 
 UNAUTHORIZED = (Stalled, "LiveKitUnauthorized")
 MISCONFIGURED = (Stalled, "LiveKitMisconfigured")
 TOO_OLD = (Stalled, "LiveKitTooOld")
 REJECTED = (Stalled, "RejectedByLiveKit")
-CONFLICT = (Conflict, "NumberConflict")
+CONFLICT = (Occupied, "NumberConflict")
 GONE = (Gone, "Pending")
 LIMITED = (Unavailable, "LiveKitRateLimited")
 UNKNOWN = (Unavailable, "LiveKitUnavailable", True)  # the outcome is unknown
@@ -229,3 +231,72 @@ def test_words_that_are_no_text_are_quoted_all_the_same() -> None:
 )
 def test_quotations_are_printable_short_and_clean(words: str, credentials: list[str], expected: str) -> None:
     assert quote(words, credentials) == expected
+
+
+CALLS: dict[str, tuple[Exception, int | None, str]] = {
+    "the carrier's answer": (
+        SipCallError(
+            "unavailable", "x", status=503, metadata={"sip_status_code": "486", "sip_status": "Busy\x1b Here"}
+        ),
+        486,
+        "Busy Here",
+    ),
+    "a code without words": (
+        SipCallError("unavailable", "x", status=503, metadata={"sip_status_code": "603"}),
+        603,
+        "",
+    ),
+    "no SIP code that is a number": (
+        SipCallError("internal", "no route", status=500, metadata={"sip_status_code": "busy"}),
+        None,
+        "no route",
+    ),
+    "LiveKit's SIP service failed": (ServerError("deadline_exceeded", "", status=408), None, "deadline_exceeded"),
+    "long words": (ServerError("internal", "w" * 10**6, status=500), None, "w" * 299 + "…"),
+    "nobody answered in time": (TimeoutError(), None, ""),
+    "the socket was silent": (aiohttp.SocketTimeoutError(), None, ""),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_that_was_tried_is_not_connected(name: str) -> None:
+    error, code, words = CALLS[name]
+    found = from_call(error)
+    assert isinstance(found, NotConnected)
+    assert (found.sip_code, found.words) == (code, words)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServerError("unauthenticated", "", status=401),
+        ServerError("permission_denied", "", status=403),
+        ServerError("resource_exhausted", "", status=429),
+        ServerError("bad_route", "", status=404),
+        ServerError("unknown", "", status=502),
+        Throttled(3.0),
+        aiohttp.ConnectionTimeoutError(),
+        ConnectionResetError(),
+        DecodeError(),
+    ],
+    ids=repr,
+)
+def test_a_call_that_nobody_tried_fails_as_every_request(error: Exception) -> None:
+    found = from_call(error)
+    assert isinstance(found, Failure)
+    assert meaning(found) == meaning(from_library(error))
+
+
+def messages() -> Iterator[str]:
+    """What is told of every failure that has a meaning of its own."""
+    for code, (status, _) in CODES.items():
+        yield from_library(ServerError(code, "words", status=status)).message
+    for kind, (arguments, _) in CLIENT_ERRORS.items():
+        yield from_library(kind(*arguments)).message
+    yield from_library(TimeoutError()).message
+
+
+def test_no_message_promises_what_only_the_operator_does() -> None:
+    told = set(messages())
+    assert [each for each in told if "operator" in each] == []
+    assert len(told) > 10

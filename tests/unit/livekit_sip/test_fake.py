@@ -9,7 +9,7 @@ import pytest
 from byoc_operator.api.conditions import Reason
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk
-from byoc_operator.errors import Conflict, Unavailable
+from byoc_operator.errors import Occupied, Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import ApplyLate, Hang, LoseReply, Refuse
 
@@ -54,7 +54,7 @@ async def test_a_late_call_is_applied_before_a_later_one() -> None:
     with pytest.raises(Unavailable):
         await livekit.create(IN)
     assert await livekit.list_all(InboundTrunk) == []
-    with pytest.raises(Conflict):
+    with pytest.raises(Occupied):
         await livekit.create(IN)
 
 

@@ -296,11 +296,11 @@ async def test_rules_of_others_are_found_by_trunk_and_by_called_number() -> None
     assert ([rule.id for rule in found.on_trunk], [rule.id for rule in found.wildcards]) == ([on_ours], [here])
     assert [rule.id for rule in inventory.snapshot.foreign_rules("+15550100000", Owned()).wildcards] == [elsewhere]
     assert found.contradicting == ()
-    twin = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=(PHONE,))))
+    other = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=(PHONE,))))
     await refreshed(inventory)
-    assert set(inventory.snapshot.foreign_rules("+15550100000", Owned()).contradicting) == {here, twin}
+    assert set(inventory.snapshot.foreign_rules("+15550100000", Owned()).contradicting) == {here, other}
     livekit.drop(on_ours)
-    livekit.drop(twin)
+    livekit.drop(other)
     await refreshed(inventory)
     gone = inventory.snapshot.foreign_rules(PHONE, owned)
     assert (gone.on_trunk, gone.contradicting) == ((), ())

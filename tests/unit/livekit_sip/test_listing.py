@@ -25,6 +25,7 @@ from byoc_operator.livekit_sip import bounds, convert, listing
 from byoc_operator.livekit_sip.bounds import ListBudget, bounded
 from byoc_operator.livekit_sip.error_map import ReplyTooLong
 from byoc_operator.livekit_sip.listing import items_of, read, seen_as
+from byoc_operator.livekit_sip.wire import fields_of
 from strategies import QUICK
 
 MASK = make_mask(secrets.token_bytes(32))
@@ -230,7 +231,7 @@ def test_no_bytes_make_reading_fail(noise: bytes, more: bytes, at: int) -> None:
 
 async def test_reading_an_object_of_many_fields_takes_one_look_at_each(monkeypatch: pytest.MonkeyPatch) -> None:
     looked = 0
-    fields = listing._fields
+    fields = fields_of
 
     def counted(message: memoryview) -> Any:
         nonlocal looked
@@ -238,7 +239,7 @@ async def test_reading_an_object_of_many_fields_takes_one_look_at_each(monkeypat
             looked += 1
             yield each
 
-    monkeypatch.setattr(listing, "_fields", counted)
+    monkeypatch.setattr(listing, "fields_of", counted)
     counts = []
     for times in (1, 2, 4):
         looked = 0

@@ -136,7 +136,7 @@ async def test_a_proxy_that_is_down_is_told_and_nothing_was_sent(secure: Server,
     refused = await failure(secure, tmp_path / "root.pem", {"HTTPS_PROXY": f"127.0.0.1:{port}"})
     assert isinstance(refused, Unavailable)
     assert (refused.message, refused.outcome_unknown) == (
-        "The proxy before LiveKit cannot be reached; the operator tries again by itself.",
+        "The proxy before LiveKit cannot be reached.",
         False,
     )
 
@@ -198,6 +198,12 @@ def test_a_wrong_proxy_stops_with_one_line_without_its_credentials(text: str) ->
 def test_no_proxy_is_used_for_a_host_that_no_proxy_names(url: str, exceptions: str, *, direct: bool) -> None:
     environment = {"HTTPS_PROXY": "proxy:3128", "NO_PROXY": exceptions}
     assert (route_to(url, None, environment).proxy is None) is direct
+
+
+@pytest.mark.parametrize("url", ["livekit.example.com", "wss://[livekit", "wss://livekit:port", "ftp://livekit"])
+def test_the_way_to_no_url_stops_with_one_line(url: str) -> None:
+    with pytest.raises(CannotRun, match="^LIVEKIT_URL: must be a ws, wss, http or https URL"):
+        route_to(url, None, {"HTTPS_PROXY": "proxy:3128"})
 
 
 def test_http_and_ws_have_a_proxy_of_their_own() -> None:

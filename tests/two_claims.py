@@ -12,10 +12,14 @@ from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest, no
 
 RESERVED_S = 300.0
 ELSEWHERE = "elsewhere"
-RIVAL = "rival"
+CLAIMANT = "claimant"
 """The object of the other namespace, which wants the number too, with a carrier and an agent of its own."""
 
-RIVAL_SPEC = {"terminationUri": "sip.rival.example", "inboundAgentId": "agent_rival", "outboundAgentId": "agent_rival"}
+CLAIMANT_SPEC = {
+    "terminationUri": "sip.claimant.example",
+    "inboundAgentId": "agent_claimant",
+    "outboundAgentId": "agent_claimant",
+}
 
 
 @dataclass
@@ -110,16 +114,16 @@ def of(namespace: str, number: dict[str, Any]) -> dict[str, Any]:
     return number
 
 
-def rival(**changes: Any) -> dict[str, Any]:
-    """The rival's manifest."""
-    return of(ELSEWHERE, manifest(RIVAL, **{**RIVAL_SPEC, **changes}))
+def claimant(**changes: Any) -> dict[str, Any]:
+    """The claimant's manifest."""
+    return of(ELSEWHERE, manifest(CLAIMANT, **{**CLAIMANT_SPEC, **changes}))
 
 
-class Rivals(World):
+class TwoClaims(World):
     """A world in which both namespaces have a usable Secret."""
 
     @classmethod
-    async def begun(cls, **parts: Any) -> "Rivals":
+    async def begun(cls, **parts: Any) -> "TwoClaims":
         """With an operator that has done its first sweep."""
         livekit = WatchedLiveKit()
         world = cls(livekit=livekit, api=WatchedApi(livekit.ledger), **parts)
@@ -135,20 +139,20 @@ class Rivals(World):
         assert isinstance(self.livekit, WatchedLiveKit)
         return self.livekit.ledger
 
-    def rival(self) -> dict[str, Any]:
-        """The rival as stored."""
-        raw = self.api.number(ELSEWHERE, RIVAL)
+    def claimant(self) -> dict[str, Any]:
+        """The claimant as stored."""
+        raw = self.api.number(ELSEWHERE, CLAIMANT)
         assert raw is not None
         return raw
 
-    def told_rival(self) -> tuple[str, str]:
-        """Reason and message of the rival's Ready."""
-        conditions = self.rival()["status"].get("conditions", ())
+    def told_claimant(self) -> tuple[str, str]:
+        """Reason and message of the claimant's Ready."""
+        conditions = self.claimant()["status"].get("conditions", ())
         return next(((each["reason"], each["message"]) for each in conditions if each["type"] == "Ready"), ("", ""))
 
-    def rival_has_nothing(self) -> None:
+    def claimant_has_nothing(self) -> None:
         """Neither an ID in its status nor a trunk with its mark."""
-        status = self.rival()["status"]
+        status = self.claimant()["status"]
         assert not {"outboundTrunkId", "inboundTrunkId", "dispatchRuleId", "liveKit"} & set(status), status
         assert ELSEWHERE not in namespaces_with(self.livekit.objects())
         assert self.ledger.broken == []

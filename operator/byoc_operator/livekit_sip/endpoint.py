@@ -1,0 +1,46 @@
+"""The address of LiveKit and the parameters of the calls; loads no client."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from .route import DIRECT, Route
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """The address of LiveKit and the parameters of the calls.
+
+    `url`: http, https, ws or wss; a base path is kept. `timeout_s`: seconds for one call, without the wait for a slot.
+    `concurrency`: calls at once. `paged`: whether lists come in pages and may lack passwords (`is_cloud`). `route`: the
+    authorities and the proxy; variables of the environment count only where the route was made from them.
+    """
+
+    url: str
+    key: str
+    secret: SecretStr
+    timeout_s: float = 10.0
+    concurrency: int = 8
+    paged: bool = False
+    route: Route = DIRECT
+
+
+def same_server(one: str, other: str) -> bool:
+    """Whether two URLs name one server: ws and http are the same, and so are a default port and none."""
+    return _server(one) == _server(other)
+
+
+def _server(url: str) -> tuple[bool, str, int | None, str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return (False, url, None, "")
+    secure = parts.scheme in ("wss", "https")
+    return (secure, parts.hostname or "", port or (443 if secure else 80), parts.path.rstrip("/"))
+
+
+def is_cloud(url: str) -> bool:
+    """Whether the URL is one of LiveKit Cloud, which pages its lists; livekit-server returns all objects at once."""
+    return (urlsplit(url).hostname or "").endswith(".livekit.cloud")
