@@ -202,7 +202,7 @@ def test_no_proxy_is_used_for_a_host_that_no_proxy_names(url: str, exceptions: s
 
 @pytest.mark.parametrize("url", ["livekit.example.com", "wss://[livekit", "wss://livekit:port", "ftp://livekit"])
 def test_the_way_to_no_url_stops_with_one_line(url: str) -> None:
-    with pytest.raises(CannotRun, match="^LIVEKIT_URL: must be a ws, wss, http or https URL"):
+    with pytest.raises(CannotRun, match=r"^LIVEKIT_URL: must be a ws, wss, http or https URL"):
         route_to(url, None, {"HTTPS_PROXY": "proxy:3128"})
 
 
