@@ -44,6 +44,8 @@ check: $(READY) ## Format, lint, types, generated files, unit tests: in seconds
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/python -m byoc_operator.generate --check
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/zizmor --offline --no-progress -q .github
 	$(BIN)/python -Im pytest -q -n 2 tests/unit
 
 .PHONY: generate
@@ -59,3 +61,37 @@ lock: $(READY) ## Resolve the dependencies and write the lock files
 N ?= 1000
 bench: $(READY) ## Measure against a bare client: make bench N=1000
 	$(BIN)/python -m bench --numbers $(N)
+
+# A release, step by step. The workflow of a release calls these targets and nothing else. Files go to dist/.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= byoc-operator:$(VERSION)
+IMAGE_ENGINE ?= $(or $(shell command -v docker),$(shell command -v buildah))
+IMAGE_FLAGS ?=
+# The time of the last commit, so that two builds of one commit are the same.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+
+.PHONY: image
+image: ## Build the image with docker or buildah: make image IMAGE=registry.example.com/byoc-operator:0.1.0
+	$(IMAGE_ENGINE) build -t $(IMAGE) -f deploy/Dockerfile $(IMAGE_FLAGS) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) .
+
+.PHONY: charts
+charts: $(READY) ## Package both charts
+	$(BIN)/python -m release charts
+
+.PHONY: package
+package: $(READY) ## Build the Python package
+	$(BIN)/uv build -q --no-build-isolation --python $(BIN)/python --out-dir dist .
+
+.PHONY: sbom
+sbom: $(READY) ## Write the bill of materials of the Python packages (CycloneDX)
+	$(BIN)/python -m release sbom
+
+.PHONY: release-check
+TAG ?=
+release-check: $(READY) ## Say what is missing for a release: make release-check TAG=v0.1.0
+	$(BIN)/python -m release check --tag "$(TAG)"
+
+.PHONY: release-notes
+release-notes: $(READY) ## Print the changelog of this version
+	@$(BIN)/python -m release notes

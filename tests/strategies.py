@@ -51,6 +51,7 @@ _inbound = st.fixed_dictionaries(
     optional={
         "allowedAddresses": st.lists(_addresses, min_size=1, max_size=3),
         "allowedCallers": st.just(["+15551230000"]),
+        "aliases": st.lists(st.sampled_from(["100", "+200", "0987654321"]), unique=True),
         "authentication": st.sampled_from(["None", "Digest"]),
         "ringTimeoutSeconds": st.integers(1, 600),
         "noiseCancellation": st.booleans(),

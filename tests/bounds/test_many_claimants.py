@@ -29,7 +29,7 @@ class Counted(Gatherer):
     """Counts judgements, and how many there are in one turn of the event loop."""
 
     def __init__(self, world: World) -> None:
-        super().__init__(world.ports)
+        super().__init__(world.ports, world.engine._reconciler.claims.refused_aliases)
         self.judged = 0
         self.most_in_a_turn = 0
         self._in_this_turn = 0

@@ -80,6 +80,8 @@ WORST: dict[str, list[Text]] = {
     "setting_forms:_BLANK": [again("a")],
     "diagnosis.sip_message:_STATUS_LINE": [again("a", "\r", "SIP/2.0 200 "), again("SIP/2.0 200 "), again(" ")],
     "diagnosis.sip_message:_REQUEST_LINE": [again("A"), again("a", "", "OPTIONS "), again("A ", " SIP/2.0")],
+    "api.grammar:ALIAS": [again("1", "!"), again("1", "", "+"), again("+1")],
+    "api.grammar:DIGITS": [again("1", "!")],
     "api.grammar:_OCTET": ADDRESSES,
     "api.grammar:IPV4": ADDRESSES,
     "api.grammar:_GROUP": ADDRESSES,

@@ -99,6 +99,21 @@ async def test_trunks_come_back_as_they_were_sent(
     assert by_id(await gateway.list_all(InboundTrunk), made_in.id) == sent_in
 
 
+async def test_aliases_come_back_as_they_were_sent_and_go_with_a_replace(gateway: SipGateway, number: str) -> None:
+    bare = number.removeprefix("+")
+    made = await gateway.create(inbound(number, numbers=(number, f"00{bare}", f"+0{bare}")))
+    assert made.numbers == (number, f"00{bare}", f"+0{bare}")
+    await gateway.replace(replace(made, numbers=(number,)))
+    assert by_id(await gateway.list_all(InboundTrunk), made.id) == inbound(number)
+
+
+async def test_a_number_on_another_trunk_is_no_alias_with_or_without_plus(gateway: SipGateway, number: str) -> None:
+    await gateway.create(inbound(number))
+    for alias in (number, number.removeprefix("+")):
+        with pytest.raises(Occupied):
+            await gateway.create(inbound(number + "0", numbers=(number + "0", alias)))
+
+
 @pytest.mark.parametrize("transport", ["TLS", "TCP", "UDP", "AUTO"])
 async def test_every_transport_comes_back(gateway: SipGateway, number: str, transport: str) -> None:
     made = await gateway.create(outbound(number, transport=transport))

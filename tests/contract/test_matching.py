@@ -36,7 +36,7 @@ RESULTS = {
 }
 OURS, OTHER = "+15550100001", "+15550100002"
 CALLERS = ["+15559990000", "15559990000", "anonymous", ""]
-CALLED = [OURS, "15550100001", "1 (555) 010-0001", OTHER, "+", "", "alice"]
+CALLED = [OURS, "15550100001", "1 (555) 010-0001", OTHER, "+", "", "alice", "100", "+100", "+0"]
 SOURCES = ["", "192.0.2.1", "198.51.100.7", "2001:db8::1", "::ffff:192.0.2.1", "fe80::1%eth0"]
 ADDRESSES = [
     *("192.0.2.0/24", "192.0.2.1", "192.0.2.9/24", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1", "[::]"),
@@ -70,7 +70,9 @@ def some(values: Sequence[str], most: int = 2) -> st.SearchStrategy[list[str]]:
 trunks = st.lists(
     st.builds(
         SIPInboundTrunkInfo,
-        numbers=st.sampled_from([[OURS], [OTHER], [OURS, OTHER], ["15550100001"], [], [""]]),
+        numbers=st.sampled_from(
+            [[OURS], [OTHER], [OURS, OTHER], ["15550100001"], [OURS, "100"], ["+100", "0"], [], [""]]
+        ),
         allowed_numbers=some(CALLERS),
         allowed_addresses=some(ADDRESSES, 3),
     ),
@@ -158,7 +160,7 @@ def test_the_rule_that_gets_a_call_beside_ours(
 
 
 NUMBER, STRANGER = "+442012345678", "+15559990001"
-OF_OURS = SIPInboundTrunkInfo(numbers=[NUMBER], allowed_addresses=["192.0.2.0/24"])
+OF_OURS = SIPInboundTrunkInfo(numbers=[NUMBER, "100", "+00442012345670"], allowed_addresses=["192.0.2.0/24"])
 CALL_TO_US = AskedCall(NUMBER, CALLERS[0], source="192.0.2.1")
 
 
@@ -171,6 +173,12 @@ def trunk(*numbers: str, **fields: Any) -> SIPInboundTrunkInfo:
     [
         (CALL_TO_US, [], True, "takes the call"),
         (AskedCall("44 (20) 1234-5678", source="192.0.2.1"), [], True, "takes the call"),
+        (AskedCall("100", source="192.0.2.1"), [], True, "takes the call"),
+        (AskedCall("+100", source="192.0.2.1"), [], True, "takes the call"),
+        (AskedCall("00442012345670", source="192.0.2.1"), [], True, "takes the call"),
+        (AskedCall("0100", source="192.0.2.1"), [], False, "the digits are others"),
+        (AskedCall("100", source="192.0.2.1"), [trunk("+100")], False, "ST_1 (not ours) both take this call"),
+        (AskedCall("100", source="192.0.2.1"), [rule(numbers=["100"])], False, "SDR_1 (not ours) takes the call"),
         (AskedCall("02012345678", source="192.0.2.1"), [], False, "the country code is missing"),
         (AskedCall("00442012345678", source="192.0.2.1"), [], False, "an international prefix"),
         (AskedCall("+44.2012345678", source="192.0.2.1"), [], False, "are dropped"),

@@ -90,6 +90,7 @@ def test_it_trusts_a_private_authority_and_finds_livekit_by_an_alias(
             cluster.ready(voice, within_s=60)
             assert cluster.sip.of(phone).counts == (1, 1, 1)
             assert livekit.forwarded["CreateSIPOutboundTrunk"] == 1
+            node.stop()  # before the proxy, which would else leave a TLS connection open
 
 
 def test_a_wrong_file_of_authorities_stops_the_start_with_one_line(
@@ -129,6 +130,7 @@ def test_it_reaches_livekit_through_a_proxy_and_the_api_server_without(
             assert proxy.refused == []
             assert f"through the proxy 127.0.0.1:{proxy.port}" in pod.log_text()
             assert "sekrit-word" not in pod.log_text()
+            node.stop()  # before the proxies
 
 
 def test_it_asks_the_dns_servers_of_the_values(cluster: Cluster, node: Kubelet, tmp_path: Path) -> None:

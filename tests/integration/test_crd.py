@@ -69,6 +69,7 @@ def _largest(letter: str, char: str, address: str) -> dict[str, Any]:
     inbound = {
         "allowedAddresses": [address[:64]] * 64,
         "allowedCallers": ["+123456789012345"] * 100,
+        "aliases": [f"+{index:032}" for index in range(16)],
         "authentication": "Digest",
         "headersToAttributes": dict.fromkeys(names, char * 1024),
         "agentMetadata": dict.fromkeys((name[:253] for name in names), char * 1024),

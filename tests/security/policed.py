@@ -35,6 +35,11 @@ def _numbers(allowed: str, phone: str, *refused: str) -> Row:
     return Row({**FREE, "numbers": allowed}, {"phoneNumber": phone}, refused)
 
 
+def _alias(allowed: str, alias: str, *refused: str) -> Row:
+    spec = {"phoneNumber": PHONE, "inbound": {"aliases": [alias]}}
+    return Row({**FREE, "numbers": allowed}, spec, refused)
+
+
 def _hosts(allowed: str, uri: str, *refused: str) -> Row:
     return Row({**FREE, "hosts": allowed}, {"terminationUri": uri}, refused)
 
@@ -71,6 +76,10 @@ ROWS = {
     "an empty annotation": _numbers("", PHONE, NOTHING),
     "a blank annotation": _numbers("  ", PHONE, NOTHING),
     "commas only": _numbers(",,", PHONE, NOTHING),
+    "an alias of ours": _alias("+1202555*, +100", "100"),
+    "an alias that is a number of ours": _alias("+1202555*", "12025550199"),
+    "an alias that is nobody's": _alias("+1202555*", "100", "spec.inbound.aliases: 100 is not", "allows: +1202555*"),
+    "an alias that is the number of others": _alias("+1202555*", "442079460123", "442079460123 is not allowed"),
     "a comma at the end": _numbers("+44*,", PHONE, "allows: +44*"),
     "the second of several": _numbers("+44* ,\n +1202555*", PHONE),
     "none of several": _numbers("+44*,+1202556*", PHONE, "allows: +44*, +1202556*"),

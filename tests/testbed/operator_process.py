@@ -64,7 +64,7 @@ class OperatorProcess:
         """Whether /readyz answers 200."""
         return get(self.port, "/readyz").status == 200
 
-    def wait_ready(self, timeout_s: float = 30) -> None:
+    def wait_ready(self, timeout_s: float = 90) -> None:
         """Wait until it is ready. Raises NotReady, at once if it ended."""
         deadline = time.monotonic() + timeout_s
         while not self.is_ready():

@@ -29,13 +29,17 @@ Json = dict[str, Any]
 
 @dataclass(eq=False)
 class PlayedPod:
-    """A pod on the node. `log`: None while its container is not created; `port`: where it serves, None for nowhere."""
+    """A pod on the node. `log`: None while its container is not created; `port`: where it serves, None for nowhere.
+
+    `previous`: the log of its container before it restarted, None if it did not.
+    """
 
     namespace: str
     name: str
     address: str
     log: Path | None
     port: int | None
+    previous: Path | None = None
     ended: threading.Event = field(default_factory=threading.Event)
 
 
@@ -53,10 +57,6 @@ class PlayedNode:
     def pod(self, name: str) -> PlayedPod | None:
         """A pod by name."""
         return next((pod for pod in self._pods if pod.name == name), None)
-
-    def at(self, address: str) -> PlayedPod | None:
-        """The pod that runs at an address."""
-        return next((pod for pod in self._pods if pod.address == address and not pod.ended.is_set()), None)
 
     def start(self) -> None:
         """Serve, and join the cluster."""
@@ -117,6 +117,11 @@ class PlayedNode:
         pod.log = log
         self._patch(pod)
 
+    def restart(self, pod: PlayedPod, log: Path) -> None:
+        """Kill the container for its memory and create it anew."""
+        pod.previous, pod.log = pod.log, log
+        self._patch(pod)
+
     def end(self, pod: PlayedPod) -> None:
         """Delete a pod as kubelet does: it is leaving, its container ends, it is gone."""
         delete = ("-n", pod.namespace, "delete", "pod", pod.name, "--ignore-not-found", "--wait=false")
@@ -145,7 +150,8 @@ class PlayedNode:
             "image": "byoc-operator",
             "imageID": "",
             "ready": runs,
-            "restartCount": 0,
+            "restartCount": 0 if pod.previous is None else 1,
+            "lastState": {} if pod.previous is None else {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
             "state": {"running": {"startedAt": now}} if runs else {"waiting": {"reason": "ContainerCreating"}},
         }
         status = {
@@ -197,13 +203,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 class _PodNetwork(_Handler):
-    """The API server's HTTP proxy (`ApiServer.environment`): addresses of pods lead to ports of this machine."""
+    """The API server's HTTP proxy (`ApiServer.environment`): requests to pods lead to ports of this machine.
+
+    Towards a proxy the API server names itself as the host, so the pod stands only in the path that it was asked for.
+    https://github.com/kubernetes/apimachinery/blob/v0.37.0/pkg/util/proxy/transport.go
+    """
 
     def do_GET(self) -> None:
         """One request to a pod."""
-        asked = urlsplit(self.path)
-        pod = self.server.node.at(asked.hostname or "")
-        answered = get(pod.port, asked.path) if pod is not None and pod.port is not None else None
+        place, _, path = self.headers.get("X-Forwarded-Uri", "").partition("/proxy/")
+        pod = self.server.node.pod(place.rpartition("/")[2].partition(":")[0])
+        answered = get(pod.port, f"/{path}") if pod is not None and pod.port is not None else None
         if answered is None or not answered.status:
             self.answer(502, "connection refused")
         else:
@@ -221,13 +231,18 @@ class _KubeletApi(_Handler):
         asked = urlsplit(self.path)
         _, _, _, name, container = asked.path.split("/")
         pod = self.server.node.pod(name)
+        query = {key: values[0] for key, values in parse_qs(asked.query).items()}
         if pod is None:
             self.answer(404, f'pod "{name}" does not exist')
+        elif query.get("previous") == "true":
+            if pod.previous is None:
+                self.answer(400, f'previous terminated container "{container}" in pod "{name}" not found')
+            else:
+                self._send(pod, pod.previous, query)
         elif pod.log is None:
             why = "is waiting to start: ContainerCreating"
             self.answer(400, f'container "{container}" in pod "{name}" {why}')
         else:
-            query = {key: values[0] for key, values in parse_qs(asked.query).items()}
             self._send(pod, pod.log, query)
 
     def _send(self, pod: PlayedPod, log: Path, query: dict[str, str]) -> None:

@@ -145,6 +145,8 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("added")
     for name in ("operator", "crds", "docs", "deploy", "helm"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, root / name)
     for name, edits in EDITS.items():
         path = root / "operator/byoc_operator" / name
         text = path.read_text(encoding="utf-8")

@@ -141,6 +141,21 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{ $path }}.{{ $rule.field }}: {{ $rule.message }}
 {{- end -}}
 {{- end -}}
+{{- $digits := list (trimPrefix "+" ($spec.phoneNumber | default "")) -}}
+{{- range $alias := $inbound.aliases -}}
+{{- $digits = append $digits (trimPrefix "+" $alias) -}}
+{{- end -}}
+{{- $twice := list -}}
+{{- range $alias := $inbound.aliases -}}
+{{- $same := 0 -}}
+{{- range $digits }}{{ if eq . (trimPrefix "+" $alias) }}{{ $same = add1 $same }}{{ end }}{{ end -}}
+{{- if gt (int $same) 1 -}}
+{{- $twice = append $twice (quote $alias) -}}
+{{- end -}}
+{{- end -}}
+{{- if $twice }}
+{{ $path }}.{{ $rules.aliasTwice.field }}: {{ $rules.aliasTwice.message }}; wrong: [{{ join ", " $twice }}]
+{{- end -}}
 {{- $wide := list -}}
 {{- range $address := $inbound.allowedAddresses -}}
 {{- if regexMatch $rules.tooWide.wide $address -}}

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     NUMBER_CLAIMED = "NumberClaimed"
     NUMBER_CONFLICT = "NumberConflict"
+    ALIAS_UNAVAILABLE = "AliasUnavailable"
     ADOPTION_REFUSED = "AdoptionRefused"
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105 - a reason, not a password
     SECRET_KEY_MISSING = "SecretKeyMissing"  # noqa: S105 - a reason, not a password
@@ -77,6 +78,10 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     Reason.NUMBER_CONFLICT: (
         "An inbound trunk in LiveKit that is not ours holds this phone number; nothing new is made for it.",
         "Delete that trunk in LiveKit, or do what else the message says; the operator looks again at each sweep.",
+    ),
+    Reason.ALIAS_UNAVAILABLE: (
+        "An alias in `spec.inbound.aliases` is held by another object, or is on a trunk in LiveKit that is not ours.",
+        "Take the alias out of one of the two. The number itself and its other aliases take calls meanwhile.",
     ),
     Reason.ADOPTION_REFUSED: (
         f"The annotation `{ADOPT}` names what cannot be taken over; nothing is made beside it.",

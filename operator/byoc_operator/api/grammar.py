@@ -17,6 +17,10 @@ REMEMBERED = 4096
 E164: Final = r"\+[1-9][0-9]{1,14}"
 """ITU-T E.164: a country code that does not begin with 0, 15 digits at most."""
 
+DIGITS: Final = r"[0-9]{1,32}"
+ALIAS: Final = rf"\+?{DIGITS}"
+"""Another spelling of a number. LiveKit compares such texts by their digits; 32 leave room for a carrier's prefix."""
+
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 HOST_NAME: Final = rf"(?:{_LABEL}\.)*[A-Za-z](?:[A-Za-z0-9-]{{0,61}}[A-Za-z0-9])?\.?"
 """`hostname` of RFC 3261 section 25.1: the last label begins with a letter, so a mistyped IPv4 address is refused."""
@@ -222,3 +226,11 @@ def transport_meant(text: str) -> str:
     if not named and lower.strip().startswith("sips:"):
         return "TLS"
     return named[0] if named else ""
+
+
+def alias_number(alias: str) -> str:
+    """The digits of an alias with one plus in front: LiveKit takes `100` and `+100` for the same number.
+
+    `core.trunk.normalised` gives the same for every text that fits `ALIAS`.
+    """
+    return "+" + alias.removeprefix("+")

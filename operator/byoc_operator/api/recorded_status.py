@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .conditions import Condition
+from .schema import MAX_ALIASES
 from .secret_references import SIP_PASSWORD
 from .status_bound import kept_status
 
@@ -18,6 +19,8 @@ UNSEEN = -1
 MAX_CONDITIONS, MAX_FINDINGS, MAX_PATHS = 16, 32, 128
 """Entries of `conditions`, `findings` and `pendingChanges`, as the CRD bounds them."""
 
+MAX_ALIAS = 64
+"""Characters of an entry of `aliases`; the operator writes at most 33."""
 MAX_OTHER_CREDENTIALS = 16
 """Entries of `otherCredentials`, as the CRD bounds them."""
 
@@ -74,6 +77,7 @@ class RecordedCredentials:
 class RecordedStatus:
     """A status. Texts are empty where there are none.
 
+    `aliases`: the aliases that the inbound trunk had after the last run, as `grammar.alias_number` writes them.
     `credentials`: those of `spec.sipPasswordSecretRef`; `other_credentials`: by the paths of the other references.
 
     `raw`: the JSON as stored, if it differs from what these fields say; else None. It differs if it has a field of
@@ -85,6 +89,7 @@ class RecordedStatus:
     conditions: tuple[Condition, ...] = ()
     ids: RecordedIds = field(default_factory=RecordedIds)
     live_kit: str = ""
+    aliases: tuple[str, ...] = ()
     carrier: str = ""
     origination_uri: str = ""
     last_handled_refresh: str = ""
@@ -138,6 +143,7 @@ def recorded_status(stored: object) -> RecordedStatus:
             rule=_text(raw.get("dispatchRuleId")),
         ),
         live_kit=_text(raw.get("liveKit")),
+        aliases=tuple(each[:MAX_ALIAS] for each in _texts(raw.get("aliases"), MAX_ALIASES)),
         carrier=_text(raw.get("carrier")),
         origination_uri=_text(raw.get("originationUri")),
         last_handled_refresh=_text(raw.get("lastHandledRefresh")),
@@ -203,6 +209,7 @@ def _json(status: RecordedStatus) -> dict[str, Any]:
         "inboundTrunkId": status.ids.inbound,
         "outboundTrunkId": status.ids.outbound,
         "dispatchRuleId": status.ids.rule,
+        "aliases": list(status.aliases),
         "liveKit": status.live_kit,
         "originationUri": status.origination_uri,
         "lastHandledRefresh": status.last_handled_refresh,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .conditions import Reason, Verdict
+from .grammar import alias_number
 from .names import ADOPT, ANNOTATIONS, FINALIZER, FORCE_ORPHAN, GROUP, PAUSED, RECREATE, REFRESH
 from .recorded_status import RecordedStatus, recorded_status
 from .schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
@@ -124,6 +125,20 @@ class PhoneNumber:
     def observes(self) -> bool:
         """Whether the management policy is Observe: the operator writes nothing to LiveKit."""
         return self.management_policy is ManagementPolicy.OBSERVE
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        """The aliases in the spec, as LiveKit compares them; none if the object takes no calls or its spec is invalid.
+
+        Source: livekit/protocol `livekit/sip.go`, `NormalizeNumber`.
+        """
+        if self.spec is None or not self.spec.inbound.aliases or not self.spec.inbound_agent_id:
+            return ()
+        return tuple(map(alias_number, self.spec.inbound.aliases))
+
+    def names(self, phone: str) -> bool:
+        """Whether this is the object's number, an alias in its spec, or an alias that its inbound trunk still has."""
+        return phone == self.phone_number or phone in self.aliases or phone in self.status.aliases
 
     @property
     def is_current(self) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from . import grammar
+from .alias_rules import ALIAS_RULES
 from .carriers import PRESETS, Carrier, preset_for
 from .characters import named, named_cel
 from .room_rules import ROOM_RULES
@@ -77,6 +78,7 @@ NUMBER_RULES: Final = (
     not_empty_rule(
         "inbound.allowedCallers", "must have at least one number; leave allowedCallers out to accept every caller"
     ),
+    *ALIAS_RULES,
 )
 
 # --- hosts and addresses -------------------------------------------------------------------------------------------

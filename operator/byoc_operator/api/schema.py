@@ -18,6 +18,9 @@ from .schema_types import ATOMIC, INT32, Address, AgentId, Model, Phone, SecretK
 MAX_CALL_DURATION_S = 86_400
 """24 hours: LiveKit SIP ends a call after that anyway (livekit/sip `pkg/sip/participant.go`, `maxCallDuration`)."""
 
+MAX_ALIASES = 16
+"""Aliases of one number. A carrier has a few spellings, and a switchboard a few extensions that lead to one agent."""
+
 MAX_RING_TIMEOUT_S = 600
 """LiveKit rings for 180 s by default and has no upper bound.
 
@@ -88,6 +91,15 @@ class InboundSpec(Model):
         max_length=100,
         json_schema_extra=ATOMIC,
         description="Numbers that may call, in E.164, at least one. Absent: anyone. Example: ['+15551230000']",
+    )
+    aliases: tuple[Phone, ...] | None = Field(
+        default=None,
+        max_length=MAX_ALIASES,
+        json_schema_extra=ATOMIC,
+        description="Other spellings under which calls for this number arrive: national format, an extension, a short "
+        "code. Digits, with or without a plus. With and without plus is the same to LiveKit, so the number without its "
+        "plus needs no alias. An alias is claimed like a number: no other object gets it. Example: ['02079460123', "
+        "'100']",
     )
     authentication: Authentication = Field(
         default=Authentication.NONE,

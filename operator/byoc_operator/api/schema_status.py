@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from .recorded_status import (
+    MAX_ALIAS,
     MAX_CONDITIONS,
     MAX_FINDINGS,
     MAX_HOST,
@@ -18,6 +19,7 @@ from .recorded_status import (
     MAX_OTHER_CREDENTIALS,
     MAX_PATHS,
 )
+from .schema import MAX_ALIASES
 from .schema_types import ATOMIC, Model
 
 _TIME: dict[str, Any] = {"format": "date-time"}
@@ -95,6 +97,12 @@ class StatusModel(Model):
     inbound_trunk_id: str = Field(default="", max_length=MAX_ID, description="LiveKit ID of the inbound trunk.")
     outbound_trunk_id: str = Field(default="", max_length=MAX_ID, description="LiveKit ID of the outbound trunk.")
     dispatch_rule_id: str = Field(default="", max_length=MAX_ID, description="LiveKit ID of the dispatch rule.")
+    aliases: tuple[Annotated[str, Field(max_length=MAX_ALIAS)], ...] = Field(
+        default=(),
+        max_length=MAX_ALIASES,
+        json_schema_extra=ATOMIC,
+        description="Aliases of the number that its inbound trunk has, each with a plus in front.",
+    )
     origination_uri: str = Field(
         default="",
         max_length=512,

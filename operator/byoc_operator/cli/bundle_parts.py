@@ -4,9 +4,10 @@ import asyncio
 import platform
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from itertools import product
 from typing import Any
 
 from ..api.secret_references import stored_secret_names
@@ -17,11 +18,11 @@ from ..core.ownership import owner_of
 from ..core.trunk import CLASSES, SipObject
 from ..errors import OperatorError
 from .bundle_archive import Archive
-from .bundle_values import of_config_map, of_deployment, of_livekit, of_number, of_secret, values_of
+from .bundle_values import of_config_map, of_deployment, of_livekit, of_number, of_pod, of_secret, values_of
 from .cluster import Cluster
 from .livekit_access import LiveKitAccess, NoLiveKit, livekit_access
 from .log_lines import line_of
-from .operator_finder import LABELS, Operator, operator_of, pods_of, why_not
+from .operator_finder import LABELS, Operator, Pod, operator_of, pods_of, why_not
 from .options import Target
 
 MAX_NUMBERS, MAX_EVENTS, MAX_SECRETS, MAX_SIP_OBJECTS = 5_000, 5_000, 200, 20_000
@@ -105,12 +106,20 @@ class Reader:
         self._operator = operator = await operator_of(self._cluster, namespace)
         for what, why in operator.unknown.items():
             self._archive.missing(what, why)
-        found = [of_deployment(each) for each in await self._cluster.deployments(namespace, LABELS)]
-        path = f"/api/v1/namespaces/{namespace}/configmaps"
-        stored = self._cluster.listed(path, "configmaps", {"labelSelector": LABELS})
-        found.extend([of_config_map(each) async for each in stored])
+        told = self.parts.documents.setdefault("operator.yaml", [])
+        kinds = (
+            ("Deployment", f"/apis/apps/v1/namespaces/{namespace}/deployments", "deployments", of_deployment),
+            ("Pod", f"/api/v1/namespaces/{namespace}/pods", "pods", of_pod),
+            ("ConfigMap", f"/api/v1/namespaces/{namespace}/configmaps", "configmaps", of_config_map),
+        )
+        for kind, path, resource, of in kinds:
+            try:
+                async for each in self._cluster.listed(path, resource, {"labelSelector": LABELS}):
+                    told.append({"kind": kind, **of(each)})
+            except OperatorError as exc:  # the user may read some kinds and not others
+                self._archive.missing(f"operator.yaml: {kind}s", why_not(exc))
         lease = await self._cluster.lease(namespace, operator.lease_name)
-        self.parts.documents["operator.yaml"] = [*found, *([lease] if lease else [])]
+        told.extend([{"kind": "Lease", **lease}] if lease else [])
 
     async def _secrets(self) -> None:
         """What is no secret of the Secrets that the numbers name. Their values are looked for in all other files."""
@@ -133,47 +142,67 @@ class Reader:
             told.append(of_secret(secret))
 
     async def _events(self) -> None:
-        names = {(each["metadata"]["namespace"]) for each in self.parts.documents.get("numbers.yaml", [])}
+        """One namespace that cannot be read hides no other, and what came before the time was over stays."""
+        namespaces = {each["metadata"]["namespace"] for each in self.parts.documents.get("numbers.yaml", [])}
         found: deque[Json] = deque(maxlen=MAX_EVENTS)
-        for namespace in sorted({*names, self._target.operator_namespace}):
-            path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        try:
+            for namespace in sorted({*namespaces, self._target.operator_namespace}):
+                await self._events_of(namespace, found)
+        finally:
+            self.parts.documents["events.yaml"] = sorted(found, key=lambda each: str(each.get("eventTime") or ""))
+
+    async def _events_of(self, namespace: str, found: deque[Json]) -> None:
+        path = f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"
+        try:
             async for each in self._cluster.listed(path, "events", {}):
                 kind = str((each.get("regarding") or {}).get("kind"))
                 if kind in ("ByocPhoneNumber", "Lease") or namespace == self._target.operator_namespace:
                     found.append({key: value for key, value in each.items() if key != "metadata"})
-        self.parts.documents["events.yaml"] = sorted(found, key=lambda each: str(each.get("eventTime") or ""))
+        except OperatorError as exc:
+            self._archive.missing(f"events.yaml: namespace {namespace}", why_not(exc))
 
     async def _logs(self) -> None:
+        """Of all pods at the same time, so that one that hangs does not use up the time of the others."""
         namespace = self._target.operator_namespace
-        query = {"tailLines": str(MAX_LOG_LINES), "sinceSeconds": str(self._since_s)}
-        for pod in await pods_of(self._cluster, namespace):
-            chosen = {**query, "container": pod.container} if pod.container else query
-            file = f"logs/{pod.name}.log"
-            await self._text(file, self._cluster.log(namespace, pod.name, chosen, PART_S), MAX_LOG_LINES)
-            for raw in self.parts.texts.get(file, []):
-                line = line_of(raw)
+        pods = await pods_of(self._cluster, namespace)
+        async with asyncio.TaskGroup() as tasks:
+            for pod in pods:
+                for file, query in logs_of(pod, self._since_s):
+                    tasks.create_task(self._log(file, self._cluster.log(namespace, pod.name, query, PART_S)))
+
+    async def _log(self, file: str, lines: AsyncIterator[str]) -> None:
+        try:
+            await self._text(file, lines, MAX_LOG_LINES)
+        finally:  # a log that ends early has names to mask as well
+            for line in map(line_of, self.parts.texts.get(file, [])):
                 if line is not None and "/" in line.about:
                     self.parts.name("namespace", line.about.partition("/")[0])
                     self.parts.name("name", line.about.partition("/")[2])
 
     async def _probes(self) -> None:
+        """Of all pods at the same time, as the logs."""
         namespace = self._target.operator_namespace
-        for pod in await pods_of(self._cluster, namespace):
-            for path in ("metrics", "readyz"):
+        pods = await pods_of(self._cluster, namespace)
+        async with asyncio.TaskGroup() as tasks:
+            for pod, path in product(pods, ("metrics", "readyz")):
                 lines = self._cluster.pod_text(namespace, pod.name, pod.port, path)
-                await self._text(f"{path}/{pod.name}.txt", lines, MAX_METRIC_LINES)
+                tasks.create_task(self._text(f"{path}/{pod.name}.txt", lines, MAX_METRIC_LINES))
 
     async def _text(self, file: str, lines: AsyncIterator[str], most: int) -> None:
         """The last lines of a text. One pod that does not answer does not hide the others."""
         kept: deque[str] = deque(maxlen=most)
+        why = "it had not ended when the time was over"
         try:
             async for line in lines:
                 kept.append(line)
+            why = ""
         except OperatorError as exc:
-            self._archive.missing(file, why_not(exc))
-            if not kept:
-                return
-        self.parts.texts[file] = list(kept)
+            why = why_not(exc)
+        finally:  # the time may be over: what came until then stays
+            if why:
+                self._archive.missing(file, why)
+            if kept or not why:
+                self.parts.texts[file] = list(kept)
 
     async def _livekit(self) -> None:
         target = self._target
@@ -206,6 +235,14 @@ class Reader:
         if len(items) > most:
             self._archive.missing(what, f"there are {len(items)}; only the first {most} are in the bundle")
         return items[:most]
+
+
+def logs_of(pod: Pod, since_s: int) -> Iterator[tuple[str, dict[str, str]]]:
+    """The logs of a pod: file, and query of the API. The one before a restart says why, so it is read at any age."""
+    query = {"tailLines": str(MAX_LOG_LINES), **({"container": pod.container} if pod.container else {})}
+    yield f"logs/{pod.name}.log", {**query, "sinceSeconds": str(since_s)}
+    if pod.restarted:
+        yield f"logs/{pod.name}.previous.log", {**query, "previous": "true"}
 
 
 async def sip_objects(access: LiveKitAccess) -> list[SipObject]:

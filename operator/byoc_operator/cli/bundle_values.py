@@ -86,6 +86,11 @@ def of_config_map(raw: Mapping[str, Any]) -> dict[str, Any]:
     return {**bare(raw), "data": data, "binaryData": sorted(_mapping(raw.get("binaryData")))}
 
 
+def of_pod(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """A pod: where it runs, how it is, and how its containers ended before. What it runs stands in its Deployment."""
+    return {**bare(raw), "spec": {"nodeName": _mapping(raw.get("spec")).get("nodeName", "")}}
+
+
 def of_livekit(found: SipObject) -> dict[str, Any]:
     """An object of LiveKit, by the table of its fields; `core.fields` says which of them hold credentials.
 

@@ -14,7 +14,7 @@ from ..cluster.port import MERGE_PATCH, UserApi
 from ..cluster.reading import Unreadable
 from ..errors import Unavailable
 from .exit_codes import ExitCode, Refused
-from .naming import NUMBER, PHONE, named
+from .naming import CALLED, NUMBER, named
 
 MAX_OBJECTS = 100_000
 """Objects of one list that a command reads: ten times what one operator is measured with."""
@@ -68,16 +68,21 @@ class Cluster:
             raise Refused("the cluster has no ByocPhoneNumbers: the operator's CRD is not installed") from exc
 
     async def found(self, text: str) -> list[PhoneNumber]:
-        """The object called `text`, or all objects of the scope with the phone number `text` (`+…`); at least one."""
+        """The object called `text`, or all objects of the scope with number or alias `text` (`+…`); at least one."""
         if text.startswith("+"):
-            named("the phone number", text, PHONE)
-            several = [each async for each in self.numbers(f"spec.phoneNumber={text}")]
+            several = await self.called(text)
             if not several:
                 where = "any namespace" if self.scope.everywhere else f"the namespace {self.namespace}"
                 hint = "" if self.scope.everywhere else "; -A looks in all namespaces"
                 raise Refused(f"there is no ByocPhoneNumber with the phone number {text} in {where}{hint}")
             return several
         return [await self.number(Key(self.namespace, text))]
+
+    async def called(self, text: str) -> list[PhoneNumber]:
+        """The objects of the scope with this phone number (`+…`); if there are none, those with it as an alias."""
+        named("the phone number", text, CALLED)
+        several = [each async for each in self.numbers(f"spec.phoneNumber={text}")]
+        return several or [each async for each in self.numbers() if each.names(text)]
 
     async def number(self, key: Key) -> PhoneNumber:
         """One object by name."""

@@ -28,7 +28,7 @@ from .doctor_livekit import livekit_seen
 from .doctor_operator import operator_seen, sweep_age
 from .exit_codes import Refused
 from .livekit_access import NoLiveKit, livekit_access
-from .naming import NUMBER, PHONE, SECRET, named
+from .naming import NUMBER, SECRET, named
 from .operator_finder import Operator, operator_of, why_not
 from .options import Target
 from .surroundings import with_users_url
@@ -82,8 +82,7 @@ async def _number(cluster: Cluster, name: str) -> tuple[PhoneNumber | None, str]
             if isinstance(exc.__cause__, NotFound):
                 return None, f"There is no ByocPhoneNumber {cluster.namespace}/{name}."
             raise
-    named("the phone number", name, PHONE)
-    found = [each async for each in cluster.numbers(f"spec.phoneNumber={name}")]
+    found = await cluster.called(name)
     if not found:
         where = "any namespace" if cluster.scope.everywhere else f"the namespace {cluster.namespace}"
         return None, f"There is no ByocPhoneNumber with the phone number {name} in {where}."
@@ -156,12 +155,17 @@ async def _load(keys: SealingKeys) -> str:
 async def _claimants(
     target: Target, cluster: Cluster, number: PhoneNumber | None, livekit: LiveKitSeen | Unseen
 ) -> tuple[PhoneNumber, ...] | Unseen:
-    """The objects of the cluster that may have a claim: who names the number, and whose mark a trunk with it has."""
+    """The objects of the cluster that may have a claim to the number or to an alias of it.
+
+    Those are the objects with that number, and those whose mark is on a trunk with it.
+    """
     if number is None:
         return ()
     everywhere = Cluster(cluster.api, Scope(cluster.namespace, everywhere=True), target.access.timeout_s)
     try:
-        found = {each.key: each async for each in everywhere.numbers(f"spec.phoneNumber={number.phone_number}")}
+        found = {number.key: number}
+        for phone in (number.phone_number, *number.aliases):
+            found |= {each.key: each async for each in everywhere.numbers(f"spec.phoneNumber={phone}")}
         found |= {number.key: number}
         for key in _marked(number, livekit):
             if key in found:
@@ -178,8 +182,9 @@ async def _claimants(
 def _marked(number: PhoneNumber, livekit: LiveKitSeen | Unseen) -> Sequence[Key]:
     if isinstance(livekit, Unseen):
         return ()
-    owners = Snapshot.holding(livekit.objects).owners_with(number.phone_number)
-    return [Key(owner.namespace, owner.name) for owner in owners]
+    snapshot = Snapshot.holding(livekit.objects)
+    owners = (owner for phone in (number.phone_number, *number.aliases) for owner in snapshot.owners_with(phone))
+    return list(dict.fromkeys(Key(owner.namespace, owner.name) for owner in owners))
 
 
 async def _network(

@@ -3,11 +3,17 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..api.grammar import ALIAS, matches
+from ..api.schema import MAX_ALIASES
 from ..core.ownership import owner_of
 from ..core.trunk import DispatchRule, InboundTrunk, OutboundTrunk, RoomForm, SipObject, Trunk, normalised
 
 _NAMED = 4
 """How many IDs or numbers a reason names."""
+
+
+_SHORTEST_E164 = 7
+"""Digits: shorter ones are extensions and short codes. The shortest subscriber numbers with country code have 7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ def import_sets(objects: Iterable[SipObject]) -> Sorted:
     rules = [each for each in free if isinstance(each, DispatchRule)]
     by_number: dict[str, list[Trunk]] = {}
     for trunk in trunks:
-        for number in frozenset(map(normalised, trunk.numbers)):
+        for number in _numbers(trunk):
             by_number.setdefault(number, []).append(trunk)
     by_trunk: dict[str, list[DispatchRule]] = {}
     for rule in rules:
@@ -73,14 +79,35 @@ def import_sets(objects: Iterable[SipObject]) -> Sorted:
     return made
 
 
+def _numbers(trunk: Trunk) -> frozenset[str]:
+    """The numbers under which a trunk is sorted: its first one if the others are spellings of it."""
+    numbers = list(map(normalised, trunk.numbers))
+    return frozenset(numbers if _unfit(trunk) else numbers[:1])
+
+
 def _unfit(trunk: Trunk) -> str:
     """Why a trunk can belong to no set, whatever else there is."""
     numbers = list(dict.fromkeys(map(normalised, trunk.numbers)))
     if not numbers:
         return "it carries no number"
-    if len(trunk.numbers) > 1:
-        return f"it carries several numbers ({_some(trunk.numbers)}); an object has one"
+    if len(trunk.numbers) > 1 and not (isinstance(trunk, InboundTrunk) and _are_aliases(trunk.numbers[1:], numbers)):
+        return f"it carries several numbers ({_some(trunk.numbers)}); an object has one, and aliases of it"
     return ""
+
+
+def _are_aliases(others: Sequence[str], numbers: Sequence[str]) -> bool:
+    """Whether all numbers but the first can be aliases of the first one: no E.164 number of its own among them.
+
+    `numbers`: all of them, normalised. Short digits may be a number of E.164 with a country code, so only what begins
+    with 0 or has fewer than `_SHORTEST_E164` digits, or is the end of the first number, counts as a spelling.
+    """
+    if len(numbers) != len(others) + 1 or len(others) > MAX_ALIASES:
+        return False
+    return all(matches(ALIAS, each) and _is_spelling(each.removeprefix("+"), numbers[0]) for each in others)
+
+
+def _is_spelling(digits: str, number: str) -> bool:
+    return digits.startswith("0") or len(digits) < _SHORTEST_E164 or number.endswith(digits)
 
 
 def _together(trunks: Sequence[Trunk]) -> str:

@@ -138,6 +138,7 @@ def _inbound(inbound: InboundTrunk, preset: Preset, metadata: Mapping[str, str])
         "allowedAddresses": addresses if tuple(addresses) != preset.signalling_ranges else [],
         "allowAnyAddress": any(map(_is_wide, addresses)) or (not addresses and bool(preset.signalling_ranges)),
         "allowedCallers": list(inbound.allowed_numbers),
+        "aliases": list(inbound.numbers[1:]),
         "authentication": "Digest" if inbound.username or inbound.password else "",
         "authRealm": inbound.realm,
         "ringTimeoutSeconds": inbound.ringing_timeout_s,

@@ -17,7 +17,7 @@ from ..core.credentials_in_use import SecretsByName
 from ..core.desired import Installation
 from ..core.field_changes import ObjectChange, credential_paths, object_changes
 from ..core.holders import Listed
-from ..core.outside_view import claimed_by_another
+from ..core.outside_view import claimed_by_another, refused_aliases
 from ..core.plan import Change, Replace
 from ..core.situation import ClusterFacts, Situation, secret_uses, situation_of
 from ..core.snapshot import Snapshot
@@ -85,7 +85,8 @@ def plan_of(number: PhoneNumber, seen: Mapping[str, SecretSeen], world: World) -
 
 
 def _situation(number: PhoneNumber, secrets: SecretsByName, claimed: Verdict | None, world: World) -> Situation:
-    cluster = ClusterFacts(secrets, claimed=claimed)
+    aliases = refused_aliases(number, world.numbers, world.snapshot, world.installation)
+    cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
     return situation_of(number, world.snapshot, cluster, world.installation, world.mask)
 
 

@@ -30,6 +30,8 @@ NUMBER = _of_subdomain("ByocPhoneNumber")
 KEY = Naming("a key of a Secret is made of letters, digits, -, _ and .", grammar.DATA_KEY, 253)
 PHONE = Naming("a phone number is + and up to 15 digits, such as +19876543210", grammar.E164, 16)
 
+CALLED = Naming("a phone number or an alias is + and digits, such as +19876543210", rf"\+{grammar.DIGITS}", 33)
+
 
 def named(where: str, text: str, naming: Naming) -> str:
     """The text, if it is such a name. Raises `Refused` that names the rule."""

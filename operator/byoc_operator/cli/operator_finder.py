@@ -26,13 +26,15 @@ DEFAULT_PORT = 8080
 class Pod:
     """A pod of the operator. `waiting`: why its container does not run, empty if it does; `restarts`: of all time.
 
-    `container`: the operator's own, among others that a cluster may add; `port`: of its metrics and probes.
+    `container`: the operator's own, among others that a cluster may add; `restarted`: whether that one ran before in
+    this pod, so that the log of then is there. `port`: of its metrics and probes.
     """
 
     name: str
     ready: bool
     waiting: str = ""
     restarts: int = 0
+    restarted: bool = False
     started_at: str = ""
     container: str = ""
     port: int = DEFAULT_PORT
@@ -234,11 +236,13 @@ def _pod(raw: Mapping[str, Any]) -> Pod:
     waiting = [_text(_at(each, "state", "waiting", "reason")) for each in containers]
     restarts = [each["restartCount"] for each in containers if isinstance(each.get("restartCount"), int)]
     container = _container_of(_at(raw, "spec", "containers"))
+    own = next((each for each in containers if each.get("name") == container.get("name")), {})
     return Pod(
         name=str(raw["metadata"]["name"]),
         ready=conditions.get("Ready") == "True",
         waiting=next(filter(None, waiting), ""),
         restarts=sum(restarts),
+        restarted=bool(_at(own, "lastState", "terminated")),
         started_at=_text(_at(raw, "status", "startTime")),
         container=_text(container.get("name")),
         port=_port(container),

@@ -156,7 +156,7 @@ def error_of(answer: Answer) -> ApiRefused | Unavailable | None:
         return None
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _unavailable(answer)
-    message = f"{answer.method} {answer.resource or answer.what.resource}: {answer.status}: {answer.words}"
+    message = f"{answer.method} {answer.resource or answer.what.resource}: {_told(answer)}"
     kind = _CLASSES.get(answer.status, ApiRefused)
     if kind is Conflict and answer.said.get("reason") == "AlreadyExists":
         kind = AlreadyExists
@@ -168,8 +168,13 @@ def error_of(answer: Answer) -> ApiRefused | Unavailable | None:
     return error
 
 
+def _told(answer: Answer) -> str:
+    """Status and words; a proxy in between may say none."""
+    return f"{answer.status}: {answer.words}" if answer.words else str(answer.status)
+
+
 def _unavailable(answer: Answer) -> Unavailable:
-    message = f"the API server answers {answer.status}: {answer.words}"
+    message = f"the API server answers {_told(answer)}"
     if answer.status == HTTPStatus.GATEWAY_TIMEOUT:
         return AnswerTooLong(Reason.KUBERNETES_UNAVAILABLE, message, outcome_unknown=True)
     return Unavailable(Reason.KUBERNETES_UNAVAILABLE, message, retry_after_s=_seconds(answer.retry_after))

@@ -63,7 +63,8 @@ class FakeApi(FakeCluster):
     `requests`: how many came in, by method and resource; `writes`: those that were not GET, refused ones too;
     `garbled`: objects that are there and cannot be read; `events`: the Events that were posted; `admitting`: what a
     mutating webhook makes of a Secret in a dry run; `without`: verbs and resources that RBAC refuses; `logs`: the lines
-    of pods, by namespace and name; `log_faults`: what the API server answers in their place.
+    of pods, by namespace and name, `NAME previous` for those before a restart; `log_faults`: what the API server
+    answers in their place, or until when it keeps such an answer open.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -77,7 +78,7 @@ class FakeApi(FakeCluster):
         self.answered: Answered = nobody_asks
         self.without: set[tuple[str, str]] = set()
         self.logs: dict[tuple[str, str], list[str]] = {}
-        self.log_faults: dict[tuple[str, str], Refuse] = {}
+        self.log_faults: dict[tuple[str, str], Refuse | Hold] = {}
         self._faults: list[tuple[Fail | Refuse | Hold, str | None, str | None]] = []
 
     # As ClusterApi
@@ -142,18 +143,21 @@ class FakeApi(FakeCluster):
                 return
 
     async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:  # noqa: ARG002 - as it is
-        """The log of a pod, all of it: no parameter of the request is heeded."""
+        """The log of a pod, all of it: of the parameters of the request only `previous` is heeded."""
         what = asked("GET", path.partition("?")[0])
+        name = f"{what.name} previous" if "previous=true" in path else what.name
         await asyncio.sleep(0)
         if ("get", what.resource) in self.without:
             words = f'pods "{what.name}" is forbidden: User "operator" cannot get resource "pods/log"'
             raise error_of(Answer("GET", what, HTTPStatus.FORBIDDEN, resource, {"message": words})) or AssertionError
-        refused = self.log_faults.get((what.namespace, what.name))
-        if refused is not None:
-            answer = Answer("GET", what, refused.status, resource, refused.said)
-            raise error_of(answer) or AssertionError(f"{refused.status} refuses nothing")
-        for line in self.logs.get((what.namespace, what.name), []):
+        fault = self.log_faults.get((what.namespace, name))
+        if isinstance(fault, Refuse):
+            answer = Answer("GET", what, fault.status, resource, fault.said)
+            raise error_of(answer) or AssertionError(f"{fault.status} refuses nothing")
+        for line in self.logs.get((what.namespace, name), []):
             yield line
+        if fault is not None:
+            await fault.until.wait()
 
     def _garbled(self, answer: Json, resource: str) -> Unreadable | None:
         metadata = answer.get("metadata", {})

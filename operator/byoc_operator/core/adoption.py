@@ -73,8 +73,8 @@ def adoption_of(
     """The adoption of an object with a valid spec. `is_gone`: whether an owner's object does not exist.
 
     A trunk is free if it has exactly this number and no mark, or the mark of a deleted object of this installation and
-    namespace. A rule is free if the same holds for its mark and its trunk is this object's. If the annotation was
-    fulfilled before, nothing is refused or absent.
+    namespace; an inbound trunk may have aliases of the object too. A rule is free if the same holds for its mark and
+    its trunk is this object's. If the annotation was fulfilled before, nothing is refused or absent.
     """
     ours = set(owned.ids)
     asked = [each for each in number.requested.adopt_ids if each not in ours]
@@ -166,7 +166,7 @@ class _Candidates:
     def _unfit(self, each: SipObject) -> str:
         """Why the number of a trunk, or the trunk of a rule, forbids an adoption; empty if it does not."""
         if isinstance(each, InboundTrunk | OutboundTrunk):
-            return other_numbers(each, self._number.phone_number)
+            return other_numbers(each, self._number)
         if len(each.trunk_ids) != 1:
             return "names several trunks" if each.trunk_ids else "names no trunk"
         trunks = {trunk.id for trunk in (*self._owned.inbound, *self.taken.inbound)}
@@ -199,12 +199,17 @@ def of_another_installation(owner: Owner, number: PhoneNumber, installation: Ins
     )
 
 
-def other_numbers(trunk: InboundTrunk | OutboundTrunk, phone_number: str) -> str:
-    """The part of a message about a trunk that does not have exactly this number, empty if it does."""
+def other_numbers(trunk: InboundTrunk | OutboundTrunk, number: PhoneNumber) -> str:
+    """The part of a message about a trunk that does not have exactly the object's number, empty if it does.
+
+    An inbound trunk may have aliases of the object too.
+    """
+    phone_number = number.phone_number
     numbers = dict.fromkeys(map(normalised, trunk.numbers))
-    others = [each for each in numbers if each != phone_number]
+    ours = {phone_number, *number.aliases} if isinstance(trunk, InboundTrunk) else {phone_number}
+    others = [each for each in numbers if each not in ours]
     if not others:
-        return "" if numbers else "carries no number"
+        return "" if phone_number in numbers else "carries no number" if not numbers else "carries aliases only"
     more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
     shown = ", ".join(map(_shown, others[:SHOWN])) + more
     if phone_number in numbers:

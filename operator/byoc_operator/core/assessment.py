@@ -150,7 +150,8 @@ CHECKS: tuple[Check, ...] = (
 )
 """All checks in order: the first verdict is the one of the assessment.
 
-Two verdicts come later: `_comparison` adds ChangesPending under Observe, and `core.status` adds a failure of LiveKit.
+Three verdicts come later: `_comparison` adds ChangesPending under Observe, and AliasUnavailable, which holds nothing
+up: a refresh, for example, is carried out all the same. `core.status` adds a failure of LiveKit.
 """
 
 
@@ -185,14 +186,15 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         _kept(owned, want, changes) if case.installation.keeps_unknown_fields else (),
     )
     noted = findings(spec, case.installation, evidence, now_s)
+    partly = situation.aliases.verdict(number)
     if number.observes:
         pending = tuple(dict.fromkeys((*case.erased, *paths(changes))))
-        waits, known = verdict or _changes_pending(changes), situation.credentials
+        waits, known = verdict or _changes_pending(changes) or partly, situation.credentials
         return Assessment(pending=pending, verdict=waits, credentials=known, findings=noted, left_behind=behind)
     return Assessment(
         changes=changes,
         pending=case.erased,
-        verdict=verdict,
+        verdict=verdict or partly,
         credentials=situation.credentials,
         findings=noted,
         left_behind=behind,

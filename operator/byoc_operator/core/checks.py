@@ -43,9 +43,16 @@ class Case:
         return self.situation.credentials
 
     def wanted(self, spec: PhoneNumberSpec, recreate: RecreateValues) -> Desired:
-        """The desired LiveKit objects. `recreate`: the values for the marks of the trunks."""
+        """The desired LiveKit objects, without the aliases that others have.
+
+        `recreate`: the values for the marks of the trunks.
+        """
         owner = self.installation.owners(self.number.key.namespace, self.number.key.name)[0]
-        return desired(spec, owner, self.installation, self.credentials, recreate, self.mask)
+        want = desired(spec, owner, self.installation, self.credentials, recreate, self.mask)
+        if want.inbound is None or not self.situation.aliases.why:
+            return want
+        numbers = self.situation.aliases.granted(want.inbound.numbers)
+        return replace(want, inbound=replace(want.inbound, numbers=numbers))
 
     @property
     def blocked(self) -> frozenset[Kind]:

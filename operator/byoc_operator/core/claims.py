@@ -70,12 +70,15 @@ class Allocation:
         holder = self.holder.uid if self.holder else ""
         return (holder, self.left, self.reserved_for, self.blind)
 
-    def waits(self, number: PhoneNumber) -> bool:
-        """Whether only a reservation, or the time after a start, keeps the number from this object."""
-        if self.holder is not None or self._in_the_way(number):
+    def waits(self, number: PhoneNumber, refused_as: Reason = Reason.NUMBER_CLAIMED) -> bool:
+        """Whether only a reservation, or the time after a start, keeps the number from this object.
+
+        `refused_as`: the reason with which the object was told before that it does not have the number.
+        """
+        if self.holder is not None or self.in_the_way(number):
             return False
         reserved = self.reserved_for not in ("", number.key.namespace)
-        told = number.status.ready.reason == Reason.NUMBER_CLAIMED
+        told = number.status.ready.reason == refused_as
         return reserved or (self.unsettled and told and not number.observes)
 
     def verdict(self, number: PhoneNumber) -> Verdict | None:
@@ -85,18 +88,18 @@ class Allocation:
         """
         if self.holder is not None:
             return _held_by(self.holder, number)
-        left = self._in_the_way(number)
+        left = self.in_the_way(number)
         if left is not None:
             return _left_in_livekit(left, number, adoption_allowed=self.adoption_allowed)
         if not self.waits(number):
             return None
         return Verdict(Reason.NUMBER_CLAIMED, number.status.ready.message) if self.blind else _reserved(number)
 
-    def open_to(self, number: PhoneNumber) -> bool:
+    def open_to(self, number: PhoneNumber, refused_as: Reason = Reason.NUMBER_CLAIMED) -> bool:
         """Whether an object may have a number that has no holder: no trunks, reservation or start are in its way."""
-        return self._in_the_way(number) is None and not self.waits(number)
+        return self.in_the_way(number) is None and not self.waits(number, refused_as)
 
-    def _in_the_way(self, number: PhoneNumber) -> LeftTrunks | None:
+    def in_the_way(self, number: PhoneNumber) -> LeftTrunks | None:
         """The first trunks that this object may not take over."""
         return next((left for left in self.left if not self._may_take(left, number)), None)
 
@@ -153,6 +156,17 @@ def holds_by_status(number: PhoneNumber) -> bool:
     return bool(named) and (number.has_finalizer or not number.deleting)
 
 
+def may_claim_alias(number: PhoneNumber, phone: str, installation: Installation) -> bool:
+    """Whether an object claims this alias. An object that was told that it does not have its own number claims none."""
+    told = number.status.ready.reason == Reason.NUMBER_CLAIMED
+    return phone in number.aliases and claims(number, installation) and not told
+
+
+def keeps_alias(number: PhoneNumber, phone: str) -> bool:
+    """Whether the status of an object says that its inbound trunk has this alias."""
+    return phone in number.status.aliases and holds_by_status(number)
+
+
 def _is_active(number: PhoneNumber) -> bool:
     """Whether an object is managed, not paused and valid."""
     return not number.observes and not number.requested.paused and number.spec is not None
@@ -167,7 +181,11 @@ def _held_by(holder: PhoneNumber, number: PhoneNumber) -> Verdict | None:
     if holder.key == number.key:
         return None
     message = f"The number {number.phone_number} is held by "
-    if holder.key.namespace == number.key.namespace:
+    if holder.phone_number != number.phone_number:
+        here = holder.key.namespace == number.key.namespace
+        who = f"ByocPhoneNumber {holder.key.name}" if here else "an object in another namespace"
+        message += f"{who} as an alias. Delete this object, or have the alias taken out of spec.inbound.aliases there."
+    elif holder.key.namespace == number.key.namespace:
         message += f"ByocPhoneNumber {holder.key.name}. Delete one of the two; the other then takes over."
     else:
         message += (

@@ -72,12 +72,12 @@ def _each(ids: list[str]) -> str:
 
 def _remedy(trunk: Trunk, number: PhoneNumber, installation: Installation) -> str:
     """What is wrong with a foreign trunk and what the user can do, as the end of a sentence."""
-    owner, phone = owner_of(trunk), number.phone_number
+    owner = owner_of(trunk)
     if owner is not None and owner.installation not in installation.ids:
         return of_another_installation(owner, number, installation)
     if owner is not None:
         return "carries the mark of another object of this operator"
-    others = other_numbers(trunk, phone)
+    others = other_numbers(trunk, number)
     if others:
         return f"{others}; it serves the other numbers"
     adopted = f", or take it over with the annotation {ADOPT}={trunk.id}" if installation.adoption_allowed else ""

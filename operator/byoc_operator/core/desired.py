@@ -169,7 +169,7 @@ def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse, ma
     return InboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,
-        numbers=(spec.phone_number,),
+        numbers=(spec.phone_number, *(inbound.aliases or ())),
         allowed_addresses=allowed_addresses(spec),
         allowed_numbers=tuple(inbound.allowed_callers or ()),
         username=challenged.username if challenged else None,

@@ -5,7 +5,7 @@ PIN or is limited to callers or called numbers. A rule that names no trunk gets 
 """
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice, product
@@ -69,9 +69,10 @@ class Wildcards:
         known = [rule for rule in rules if rule.selection.form is not RoomForm.UNKNOWN]
         return cls(tuple(rule for rule in rules if not rule.selection.numbers), by_number, contradiction(known))
 
-    def for_number(self, phone_number: str) -> tuple[DispatchRule, ...]:
-        """The rules that calls to a number may get."""
-        return self.for_any + self.by_number.get(phone_number, ())
+    def for_numbers(self, phones: Iterable[str]) -> tuple[DispatchRule, ...]:
+        """The rules that calls to a number or its aliases may get."""
+        some = {rule.id: rule for phone in phones for rule in self.by_number.get(phone, ())}
+        return (*self.for_any, *some.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,14 +132,19 @@ def _takers(
 
 
 def _calls_for(rule: DispatchRule, trunk: InboundTrunk, phone_number: str) -> Iterator[Call]:
-    """Calls to the number that trunk and rule accept, in each spelling of the number that the rule lists."""
+    """Calls to the number or an alias that trunk and rule accept, in each spelling that the rule lists."""
     selection = rule.selection
     callers = selection.callers or trunk.allowed_numbers or (_STRANGER,)
-    numbers = [each for each in selection.numbers or (phone_number,) if normalised(each) == phone_number]
+    numbers = [each for each in selection.numbers or (phone_number,) if _is_to(each, trunk)]
     for called, caller in product(numbers, callers):
         call = Call(called, caller)
         if trunk_filter(trunk, call) is None:
             yield call
+
+
+def _is_to(called: str, trunk: InboundTrunk) -> bool:
+    """Whether a call to this number is for a trunk."""
+    return normalised(called) in map(normalised, trunk.numbers)
 
 
 def _effect(rule: DispatchRule, phone_number: str) -> str:
@@ -155,14 +161,18 @@ def _catch_all(phone_number: str, trunk: InboundTrunk, foreign: ForeignRules) ->
         return ""
     by_id = {each.id: each for each in foreign.catch_alls}
     pairs = ((by_id[at], rule) for rule in foreign.on_catch_alls for at in rule.trunk_ids if at in by_id)
-    tried = ((each, call) for each, rule in pairs for call in islice(_calls_over(each, rule, phone_number), MOST_CALLS))
+    tried = (
+        (each, call)
+        for each, rule in pairs
+        for call in islice(_calls_over(each, rule, trunk, phone_number), MOST_CALLS)
+    )
     found = [each.id for each, call in islice(tried, MOST_TRIED) if _is_caught(call, each, trunk, foreign.catch_alls)]
     return min(found, default="")
 
 
-def _calls_over(each: InboundTrunk, rule: DispatchRule, phone_number: str) -> Iterator[Call]:
-    """Calls to the number that may get a rule over a trunk without numbers."""
-    numbers = [number for number in rule.selection.numbers if normalised(number) == phone_number]
+def _calls_over(each: InboundTrunk, rule: DispatchRule, ours: InboundTrunk, phone_number: str) -> Iterator[Call]:
+    """Calls to the number or an alias that may get a rule over a trunk without numbers."""
+    numbers = [number for number in rule.selection.numbers if _is_to(number, ours)]
     dialled = numbers if rule.selection.numbers else [phone_number]
     callers = rule.selection.callers or each.allowed_numbers or (_STRANGER,)
     return (Call(*call) for call in product(dialled, callers, (*_sources(each.allowed_addresses), *_ANYWHERE)))

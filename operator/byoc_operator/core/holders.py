@@ -5,10 +5,12 @@ memory, such as `kubectl byoc`.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 
+from ..api.conditions import Reason
 from ..api.resource import Key, PhoneNumber
-from .claims import Allocation, LeftTrunks, claims, first, holds_by_status, oldest
+from .claims import Allocation, LeftTrunks, claims, first, holds_by_status, keeps_alias, may_claim_alias, oldest
 from .desired import Installation
 from .ownership import Owner, is_retained
 from .situation import owned_of
@@ -17,19 +19,33 @@ from .snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A complete list of the cluster's objects, each of which could be read: by name and by phone number."""
+    """A complete list of the cluster's objects, each of which could be read: by name, by phone number and by alias."""
 
     by_key: Mapping[Key, PhoneNumber]
     by_phone: Mapping[str, Sequence[PhoneNumber]]
+    by_alias: Mapping[str, Sequence[PhoneNumber]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, numbers: Iterable[PhoneNumber]) -> "Listed":
         """From the objects; of several with one name the last one counts."""
         by_key = {each.key: each for each in numbers}
         by_phone: dict[str, list[PhoneNumber]] = {}
+        by_alias: dict[str, list[PhoneNumber]] = {}
         for each in by_key.values():
             by_phone.setdefault(each.phone_number, []).append(each)
-        return cls(by_key, by_phone)
+            for alias in dict.fromkeys((*each.aliases, *each.status.aliases)):
+                by_alias.setdefault(alias, []).append(each)
+        return cls(by_key, by_phone, by_alias)
+
+    def naming(self, phone: str, number: PhoneNumber) -> list[PhoneNumber]:
+        """The objects with this number; `number` stands in for the object of its name."""
+        others = [each for each in self.by_phone.get(phone, ()) if each.key != number.key]
+        return [*others, number] if number.phone_number == phone else others
+
+    def aliased(self, phone: str, number: PhoneNumber) -> list[PhoneNumber]:
+        """The objects with this alias, in spec or status; `number` stands in for the object of its name."""
+        others = [each for each in self.by_alias.get(phone, ()) if each.key != number.key]
+        return [*others, number] if phone in (*number.aliases, *number.status.aliases) else others
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +76,45 @@ class Objects:
         )
 
 
-def allocation_of(number: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation) -> Allocation:
-    """The allocation of the phone number of an object, without reservations: only the operator remembers them.
+def allocation_of(
+    phone: str, number: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation
+) -> Allocation:
+    """The allocation of the number or an alias of an object, without reservations: only the operator remembers them.
 
-    `number` need not be in `listed`, and stands in for the object of its name. `Allocation.verdict(number)` is the
-    value of `situation.ClusterFacts.claimed`.
+    `number` need not be in `listed`, and stands in for the object of its name. For its own number,
+    `Allocation.verdict(number)` is the value of `situation.ClusterFacts.claimed`.
     """
-    phone_number, objects = number.phone_number, Objects.listed(listed, number)
-    holder = holder_in(snapshot, phone_number, objects, installation)
+    objects = Objects.listed(listed, number)
+    holder = holder_in(snapshot, phone, objects, installation)
     if holder is not None:
         return Allocation(holder=holder)
-    left = left_trunks(snapshot, phone_number, objects, installation)
+    left = left_trunks(snapshot, phone, objects, installation)
     allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
-    contenders = [*(each for each in listed.by_phone.get(phone_number, ()) if each.key != number.key), number]
-    holder = next_holder(contenders, allocation, installation, Past(lambda each: each.created_at))
+    aliased, past = listed.aliased(phone, number), Past(lambda each: each.created_at)
+    own = next_holder(listed.naming(phone, number), allocation, installation, past)
+    kept = oldest(each for each in aliased if keeps_alias(each, phone))
+    holder = kept if kept is not None and not (own and holds_by_status(own)) else own
+    if holder is None:
+        has_own = partial(_has_own_number, asking=number, listed=listed, snapshot=snapshot, installation=installation)
+        holder = next_alias_holder(phone, aliased, allocation, installation, replace(past, has_own=has_own))
     return allocation if holder is None else Allocation(holder=holder)
+
+
+def _has_own_number(
+    number: PhoneNumber, asking: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation
+) -> bool:
+    """Whether an object has its own number. Aliases of other objects count only if they are in LiveKit.
+
+    `asking`: stands in for the object of its name.
+    """
+    phone, objects = number.phone_number, Objects.listed(listed, asking)
+    holder = holder_in(snapshot, phone, objects, installation)
+    if holder is None:
+        left = left_trunks(snapshot, phone, objects, installation)
+        allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
+        past = Past(lambda each: each.created_at)
+        holder = next_holder(listed.naming(phone, asking), allocation, installation, past)
+    return holder is not None and holder.key == number.key
 
 
 def holder_in(
@@ -82,10 +122,12 @@ def holder_in(
 ) -> PhoneNumber | None:
     """The object whose mark is on LiveKit's trunks with this number, even if the object observes or is paused.
 
-    If there are several, an object with an inbound trunk of its own comes first.
+    If there are several, an object whose own number it is comes before one with the number as an alias, then an object
+    with an inbound trunk.
     """
     found = (objects.named(owner) for owner in snapshot.owners_with(phone_number) if _is_ours(owner, installation))
-    holders = [each for each in found if each is not None and each.phone_number == phone_number]
+    named = [each for each in found if each is not None and each.names(phone_number)]
+    holders = [each for each in named if each.phone_number == phone_number] or named
     if len(holders) > 1:
         inbound = [each for each in holders if owned_of(each, snapshot, installation).inbound]
         return oldest(inbound or holders)
@@ -120,11 +162,12 @@ class Past:
     """What is known of the past of a number.
 
     `since`: the time at which an object's claim began, RFC 3339. `last`: the namespace that had the number last, empty
-    if it is not known.
+    if it is not known. `has_own`: whether an object that claims an alias has its own number.
     """
 
     since: Callable[[PhoneNumber], str]
     last: str = ""
+    has_own: Callable[[PhoneNumber], bool] = holds_by_status
 
 
 def next_holder(
@@ -141,6 +184,26 @@ def next_holder(
         return recorded
     free_to = (each for each in named if claims(each, installation) and allocation.open_to(each))
     return first(free_to, past.since, past.last)
+
+
+def next_alias_holder(
+    phone: str, contenders: Iterable[PhoneNumber], allocation: Allocation, installation: Installation, past: Past
+) -> PhoneNumber | None:
+    """The object that gets an alias that no object has; None if no object may.
+
+    The order is that of `claims.first`. Only an object that has its own number gets an alias.
+    """
+    able = [
+        each
+        for each in contenders
+        if may_claim_alias(each, phone, installation) and allocation.open_to(each, Reason.ALIAS_UNAVAILABLE)
+    ]
+    while able:
+        ahead = first(able, past.since, past.last)
+        if ahead is None or past.has_own(ahead):
+            return ahead
+        able.remove(ahead)
+    return None
 
 
 def _is_ours(owner: Owner, installation: Installation) -> bool:

@@ -5,7 +5,7 @@ the metadata of a rule. A mark has no secrets: LiveKit Cloud shows the metadata 
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -218,12 +218,14 @@ def claim(
     recorded: RecordedIds,
     marked: Iterable[SipObject],
     by_id: Mapping[str, SipObject],
+    aliases: Collection[str] = (),
 ) -> Owned:
     """The LiveKit objects that belong to one `ByocPhoneNumber`.
 
     An object with our mark belongs to it if it has our number or if the status names its ID; its number may have been
     changed in LiveKit. An object without a mark belongs to it if the status names its ID and the object has exactly our
-    number. `marked`: all objects with a mark of this owner. `by_id`: all objects of the server.
+    number; an inbound trunk may have some of the aliases too. `marked`: all objects with a mark of this owner. `by_id`:
+    all objects of the server. `aliases`: the number's aliases, normalised.
     """
     kept = (recorded.outbound, recorded.inbound, recorded.rule)
     found = [each for each in marked if each.id in kept or not _for_another(each, phone_number, by_id)]
@@ -234,7 +236,7 @@ def claim(
     if isinstance(trunk, OutboundTrunk) and _is_unmarked(trunk, phone_number):
         outbound.append(trunk)
     trunk = by_id.get(recorded.inbound)
-    if isinstance(trunk, InboundTrunk) and _is_unmarked(trunk, phone_number):
+    if isinstance(trunk, InboundTrunk) and _is_unmarked(trunk, phone_number, aliases):
         inbound.append(trunk)
     rule = by_id.get(recorded.rule)
     ours = {trunk.id for trunk in inbound}
@@ -278,9 +280,11 @@ def _has(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
     return phone_number in map(normalised, trunk.numbers)
 
 
-def _only(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
-    return tuple(normalised(number) for number in trunk.numbers) == (phone_number,)
+def _only(trunk: OutboundTrunk | InboundTrunk, phone_number: str, aliases: Collection[str]) -> bool:
+    """Whether a trunk has this number, perhaps some of the aliases, and no other number, each once."""
+    numbers = [normalised(number) for number in trunk.numbers]
+    return sorted(numbers) == sorted({phone_number, *(each for each in numbers if each in aliases)})
 
 
-def _is_unmarked(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
-    return owner_of(trunk) is None and _only(trunk, phone_number)
+def _is_unmarked(trunk: OutboundTrunk | InboundTrunk, phone_number: str, aliases: Collection[str] = ()) -> bool:
+    return owner_of(trunk) is None and _only(trunk, phone_number, aliases)

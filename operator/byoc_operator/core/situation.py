@@ -3,7 +3,7 @@
 `situation_of` needs a snapshot of LiveKit and some facts of the cluster, and makes no request.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from ..api.conditions import Verdict
@@ -12,6 +12,7 @@ from ..api.schema import DeletionPolicy, PhoneNumberSpec
 from ..api.schema_types import SecretKeyRef
 from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD, Reference, references
 from .adoption import Adoption, adoption_of
+from .aliases import Unavailable, unavailable
 from .conflict import marked_elsewhere
 from .credentials import USERNAME_KEY, Field, SecretUse, UsedKey
 from .credentials_in_use import CredentialsInUse, SecretsByName, resolved
@@ -30,7 +31,7 @@ class Situation:
     trunk with the number that another installation marked for an object of this namespace and name. `foreign_rules`:
     foreign rules that may get calls to the number. `credentials`: those of every Secret that the spec uses. `claimed`:
     why another object gets the number, None if this object has it. `adoption`: what follows from the annotation
-    `adopt`. `may_retain`: whether deletionPolicy Retain is allowed.
+    `adopt`. `aliases`: the aliases that others have. `may_retain`: whether deletionPolicy Retain is allowed.
     """
 
     number: PhoneNumber
@@ -40,6 +41,7 @@ class Situation:
     credentials: CredentialsInUse = field(default_factory=CredentialsInUse)
     claimed: Verdict | None = None
     adoption: Adoption = field(default_factory=Adoption)
+    aliases: Unavailable = field(default_factory=Unavailable)
     may_retain: bool = True
 
     @property
@@ -64,12 +66,14 @@ class ClusterFacts:
     """The facts of the cluster that are not in the object itself.
 
     `secrets`: the Secrets that the object uses. `claimed`: why another object gets the number
-    (`claims.Allocation.verdict`), None if this object has it. `is_gone`: whether no object with an owner's namespace
-    and name exists. `may_retain`: whether deletionPolicy Retain is allowed; the setting BYOC_RETAIN may limit it.
+    (`claims.Allocation.verdict`), None if this object has it. `aliases`: why other objects have aliases of this one
+    (`aliases.refusals`). `is_gone`: whether no object with an owner's namespace and name exists. `may_retain`: whether
+    deletionPolicy Retain is allowed; the setting BYOC_RETAIN may limit it.
     """
 
     secrets: SecretsByName = field(default_factory=dict)
     claimed: Verdict | None = None
+    aliases: Mapping[str, str] = field(default_factory=dict)
     is_gone: Callable[[Owner], bool] = no_object_is_gone
     may_retain: bool = True
 
@@ -89,14 +93,16 @@ def situation_of(
     adoption = Adoption()
     if snapshot is not None:
         adoption = adoption_of(number, owned, known.by_id, installation, cluster.is_gone)
+    aliases = unavailable(number, cluster.aliases, owned, adoption.taken, known) if number.aliases else Unavailable()
     credentials = credentials_of(number, cluster.secrets, installation, mask)
     return Situation(
         number=number,
         owned=owned,
         foreign=_foreign(number, owned, known, installation),
-        foreign_rules=known.foreign_rules(number.phone_number, owned + adoption.taken),
+        foreign_rules=known.foreign_rules((number.phone_number, *number.aliases), owned + adoption.taken),
         credentials=credentials.without_texts,
         adoption=adoption,
+        aliases=aliases,
         may_retain=cluster.may_retain,
     )
 
@@ -104,7 +110,7 @@ def situation_of(
 def owned_of(number: PhoneNumber, snapshot: Snapshot, installation: Installation) -> Owned:
     """The trunks and rules in LiveKit that belong to an object."""
     owners = installation.owners(number.key.namespace, number.key.name)
-    return snapshot.owned(owners, number.phone_number, number.status.ids)
+    return snapshot.owned(owners, number.phone_number, number.status.ids, (*number.aliases, *number.status.aliases))
 
 
 def secret_uses(number: PhoneNumber, mask: Mask) -> tuple[SecretUse, ...]:

@@ -1,6 +1,6 @@
 """All trunks and dispatch rules in LiveKit at one time, ours and foreign ones, with indexes for look-ups."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -47,10 +47,12 @@ class Snapshot:
         """Every object by its ID."""
         return MappingProxyType(self._by_id)
 
-    def owned(self, owners: Iterable[Owner], phone_number: str, recorded: RecordedIds) -> Owned:
+    def owned(
+        self, owners: Iterable[Owner], phone_number: str, recorded: RecordedIds, aliases: Collection[str] = ()
+    ) -> Owned:
         """The objects that belong to one `ByocPhoneNumber`; see `ownership.claim`. `recorded`: IDs of its status."""
         marked = [self._by_id[known] for owner in owners for known in self._by_owner.get(owner, ())]
-        return claim(phone_number, recorded, marked, self._by_id)
+        return claim(phone_number, recorded, marked, self._by_id, aliases)
 
     def owner(self, id: str) -> Owner | None:
         """The owner in an object's mark, None if there is no mark or no such object."""
@@ -90,8 +92,8 @@ class Snapshot:
         """The trunks whose mark names this namespace and says Retain: their IDs, with the owner in the mark."""
         return [(each, self._owners[each]) for each in self._retained.get(namespace, ())]
 
-    def foreign_rules(self, phone_number: str, owned: Owned) -> ForeignRules:
-        """The foreign rules that may get calls to this number. `owned`: the number's own objects.
+    def foreign_rules(self, phones: Iterable[str], owned: Owned) -> ForeignRules:
+        """The foreign rules that may get calls to a number or its aliases. `owned`: the number's own objects.
 
         The rules without trunks are sorted once for all numbers.
         """
@@ -103,7 +105,7 @@ class Snapshot:
         wildcards = self._sorted
         return ForeignRules(
             on_trunk=tuple(rule for rule in self._rules_of([trunk]) if rule.id not in ours),
-            wildcards=tuple(rule for rule in wildcards.for_number(phone_number) if rule.id not in ours),
+            wildcards=tuple(rule for rule in wildcards.for_numbers(phones) if rule.id not in ours),
             catch_alls=tuple(catch_alls),
             on_catch_alls=self._rules_of([each.id for each in catch_alls]),
             contradicting=wildcards.contradicting,

@@ -14,7 +14,7 @@ from .assessment import Assessment, outbound_before_conflict
 from .desired import Installation, preset_of
 from .origination import origination_uri
 from .ownership import Owned
-from .trunk import SipObject
+from .trunk import SipObject, normalised
 
 MAX_PATH = 256
 """Characters of an entry of `pendingChanges`, as the CRD bounds them."""
@@ -42,7 +42,7 @@ def status_of(
     """
     verdict = _first(assessment.verdict, outcome.failure)
     before = number.status
-    answers = verdict is None and not number.observes
+    answers = not _stands(verdict) and not number.observes
     requested, adopted = (number.requested, assessment.adopted) if answers else (_NOTHING_REQUESTED, "")
     judged = outcome.owned is not None and not (verdict and verdict.reason in _UNTOUCHED)
     ids, live_kit = _ids(number, outcome, verdict, installation)
@@ -52,6 +52,7 @@ def status_of(
         observed_generation=number.generation,
         conditions=stamped(_conditions(number, assessment, verdict), before.conditions, number.generation, now),
         ids=ids,
+        aliases=_aliases(number, outcome) if judged else _aliases_kept(number, ids),
         live_kit=live_kit,
         carrier=carrier,
         origination_uri=uri,
@@ -89,11 +90,31 @@ _UNTOUCHED = frozenset({Reason.PAUSED, Reason.INVALID_SPEC, Reason.NUMBER_CLAIME
 def _first(assessed: Verdict | None, failure: Verdict | None) -> Verdict | None:
     """The verdict to show: a mistake in the object, else LiveKit's failure, else a verdict about LiveKit's objects.
 
-    After a failure the state of LiveKit's objects is uncertain, so ChangesPending and AdoptionRefused come last.
+    After a failure the state of LiveKit's objects is uncertain, so what was judged about them comes last.
     """
-    if assessed is None or (failure and assessed.reason in (Reason.CHANGES_PENDING, Reason.ADOPTION_REFUSED)):
+    if assessed is None or (failure and assessed.reason in _ABOUT_LIVEKIT):
         return failure
     return assessed
+
+
+_ABOUT_LIVEKIT = frozenset({Reason.CHANGES_PENDING, Reason.ADOPTION_REFUSED, Reason.ALIAS_UNAVAILABLE})
+
+
+def _stands(verdict: Verdict | None) -> bool:
+    """Whether something keeps the run from carrying out all that is due. An alias of others does not."""
+    return verdict is not None and verdict.reason is not Reason.ALIAS_UNAVAILABLE
+
+
+def _aliases(number: PhoneNumber, outcome: Outcome) -> tuple[str, ...]:
+    """The aliases on the inbound trunk. What others added to the trunk in LiveKit is no alias of this object."""
+    known = {*number.aliases, *number.status.aliases}
+    found = outcome.owned.inbound[:1] if outcome.owned else ()
+    return tuple(sorted(known.intersection(normalised(each) for trunk in found for each in trunk.numbers)))
+
+
+def _aliases_kept(number: PhoneNumber, ids: RecordedIds) -> tuple[str, ...]:
+    """The aliases as recorded, none without an inbound trunk."""
+    return number.status.aliases if ids.inbound else ()
 
 
 def _conditions(number: PhoneNumber, assessment: Assessment, verdict: Verdict | None) -> tuple[Condition, ...]:
@@ -163,7 +184,7 @@ def _credentials(
     may have written the new credentials to only one of two trunks.
     """
     before, usable = number.status.written, assessment.credentials.usable
-    if verdict is not None:
+    if _stands(verdict):
         return dict(before)
     found: dict[str, RecordedCredentials] = {}
     for path, current in usable.items():

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from ..api import grammar
 from ..api.carriers import Preset
 from ..api.printable import printable
 from ..core.matching import Call, Filter, Judgement, Result, judge, rule_filter, trunk_filter
@@ -140,6 +141,8 @@ def _other_number(question: Question, ours: InboundTrunk) -> Check:
         return Check(TRUNK, State.BAD, says, "The operator writes the number back; see the condition Synced.")
     says = f"The called number {called} is another number to LiveKit than {number}: {_difference(question)}."
     remedy = f"Let the carrier send the called number as {number}: its setting for the number format is often +E.164."
+    if grammar.matches(grammar.ALIAS, question.call.called):
+        remedy += f" Or add '{question.call.called}' to spec.inbound.aliases."
     return Check(TRUNK, State.BAD, says, remedy)
 
 

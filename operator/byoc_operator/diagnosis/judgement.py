@@ -15,7 +15,7 @@ from ..core.credentials import Credentials, SecretFacts, SecretRules, SecretUse,
 from ..core.desired import Installation
 from ..core.field_changes import credential_paths
 from ..core.holders import Listed
-from ..core.outside_view import claimed_by_another
+from ..core.outside_view import claimed_by_another, refused_aliases
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
 from ..core.situation import ClusterFacts, owned_of, secret_uses, situation_of
@@ -121,7 +121,8 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
     claimed = claimed_by_another(number, listed, snapshot, installation)
     unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
     secrets, assumed = _secrets(facts, number, mask, unread.owned + unread.adoption.taken)
-    cluster = ClusterFacts(secrets, claimed=claimed)
+    aliases = refused_aliases(number, listed, snapshot, installation)
+    cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
     situation = situation_of(managed, snapshot, cluster, installation, mask)
     return Judged(
         number=number,

@@ -35,7 +35,8 @@ class Cache:
     """All objects, by name, by phone number and by the Secrets that they use. `wall`: epoch seconds.
 
     Each function in `forgotten` is called with the UID of an object that is gone. For one value per object, use
-    `per_object`, which needs no such function.
+    `per_object`, which needs no such function. Each function in `let_go` is called with numbers that an object does not
+    name any more, neither as its number nor as an alias.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
@@ -43,6 +44,9 @@ class Cache:
         self.forgotten: list[Callable[[str], object]] = []
         self._numbers: dict[Key, PhoneNumber] = {}
         self._by_phone: dict[str, dict[Key, None]] = {}
+        self._by_alias: dict[str, dict[Key, None]] = {}
+        self._by_kept_alias: dict[str, dict[Key, None]] = {}
+        self.let_go: list[Callable[[frozenset[str]], object]] = []
         self._by_secret: dict[tuple[str, str], set[Key]] = {}
         self.memories: list[PerObject[Any]] = []
         self._expected: PerObject[RecordedStatus] = self.per_object()
@@ -79,6 +83,23 @@ class Cache:
     def count_naming(self, phone: str) -> int:
         """How many objects name this phone number."""
         return len(self._by_phone.get(phone, ()))
+
+    def with_alias(self, phone: str) -> list[PhoneNumber]:
+        """Every object with a valid spec that has this number as an alias."""
+        return [self._numbers[key] for key in self._by_alias.get(phone, ())]
+
+    def keeping_alias(self, phone: str) -> list[PhoneNumber]:
+        """Every object whose status says that its inbound trunk has this alias."""
+        return [self._numbers[key] for key in self._by_kept_alias.get(phone, ())]
+
+    def is_named(self, phone: str) -> bool:
+        """Whether an object has this number, as its own or as an alias."""
+        return phone in self._by_phone or phone in self._by_alias or phone in self._by_kept_alias
+
+    def concerned(self, phone: str) -> list[PhoneNumber]:
+        """One object of each number whose run may end otherwise when this number or alias is free."""
+        found = {each.phone_number: each for each in (*self.naming(phone)[:1], *self.with_alias(phone))}
+        return list(found.values())
 
     def claims_since(self, number: PhoneNumber) -> str:
         """Since when an object claims its number, in RFC 3339.
@@ -148,6 +169,7 @@ class Cache:
             return None
         self._unlink(known)
         del self._numbers[key]
+        self._tell_let_go(_names(known))
         return known
 
     def _forget(self, uid: str) -> None:
@@ -168,8 +190,18 @@ class Cache:
         self._findings.update({each.code for each in number.status.findings})
         self._numbers[number.key] = number
         self._by_phone.setdefault(number.phone_number, {})[number.key] = None
+        for index, phones in ((self._by_alias, number.aliases), (self._by_kept_alias, number.status.aliases)):
+            for phone in phones:
+                index.setdefault(phone, {})[number.key] = None
+        if before is not None:
+            self._tell_let_go(_names(before) - _names(number))
         for secret in _secrets_of(number):
             self._by_secret.setdefault(secret, set()).add(number.key)
+
+    def _tell_let_go(self, phones: frozenset[str]) -> None:
+        if phones:
+            for tell in self.let_go:
+                tell(phones)
 
     def _unlink(self, number: PhoneNumber) -> None:
         self._reasons[number.status.ready.reason] -= 1
@@ -179,15 +211,28 @@ class Cache:
             self._findings[code] -= 1
             if not self._findings[code]:
                 del self._findings[code]
-        naming = self._by_phone[number.phone_number]
-        del naming[number.key]
-        if not naming:
-            del self._by_phone[number.phone_number]
+        _drop(self._by_phone, number.phone_number, number.key)
+        for index, phones in ((self._by_alias, number.aliases), (self._by_kept_alias, number.status.aliases)):
+            for phone in dict.fromkeys(phones):
+                _drop(index, phone, number.key)
         for secret in _secrets_of(number):
             users = self._by_secret[secret]
             users.discard(number.key)
             if not users:
                 del self._by_secret[secret]
+
+
+def _names(number: PhoneNumber) -> frozenset[str]:
+    """The number and the aliases that an object has, or asks for."""
+    return frozenset((number.phone_number, *number.aliases, *number.status.aliases))
+
+
+def _drop(index: dict[str, dict[Key, None]], phone: str, key: Key) -> None:
+    """Remove an object from an index, and the entry of the index if it is empty then."""
+    found = index[phone]
+    del found[key]
+    if not found:
+        del index[phone]
 
 
 def _secrets_of(number: PhoneNumber) -> list[tuple[str, str]]:

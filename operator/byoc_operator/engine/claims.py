@@ -1,12 +1,15 @@
 """Decides which object holds each phone number, and remembers reservations in the memory of the leader."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
+from ..api.conditions import Reason
 from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
-from ..core.claims import Allocation
-from ..core.holders import Objects, Past, holder_in, left_trunks, next_holder
+from ..core.aliases import refusals
+from ..core.claims import Allocation, holds_by_status, keeps_alias, may_claim_alias, oldest
+from ..core.holders import Objects, Past, holder_in, left_trunks, next_alias_holder, next_holder
 from .gather import ObjectChanged
 from .in_steps import in_steps
 from .ports import ClaimPorts
@@ -27,11 +30,13 @@ class Claims:
         self._ports = ports
         self._held: dict[str, str] = {}
         self._released: dict[str, _Released] = {}
+        self._given: dict[str, Key] = {}
         self._began_s = ports.clock()
 
     def begin(self) -> None:
         """Begin to lead: forget everything remembered before, because it is out of date."""
         self._held.clear()
+        self._given.clear()
         self._released.clear()
         self._began_s = self._ports.clock()
 
@@ -52,7 +57,7 @@ class Claims:
         """
         allocation = self._in_livekit(phone) or self._free(phone, await self._contenders(phone))
         held, cache = allocation.holder, self._ports.cache
-        if held is None or cache.count_naming(phone) == 1:
+        if held is None or (held.phone_number == phone and cache.count_naming(phone) == 1):
             return allocation
         try:
             raw = await self._ports.numbers.get(held.key)
@@ -66,24 +71,71 @@ class Claims:
             raise ObjectChanged
         return allocation
 
+    def refused_aliases(self, number: PhoneNumber) -> Mapping[str, str]:
+        """Why other objects have aliases of an object that has its own number, by alias."""
+        return refusals(number, lambda phone: self._of_alias(phone, number))
+
+    def alias_wait_s(self, number: PhoneNumber) -> float | None:
+        """In how many seconds the first reservation of an alias that this object waits for ends; None for none."""
+        found = (self._of_alias(phone, number) for phone in number.aliases)
+        ends = [each.until_s for each in found if not each.blind and each.waits(number, Reason.ALIAS_UNAVAILABLE)]
+        return max(0.0, min(ends) - self._ports.clock()) if ends else None
+
     async def tidy(self) -> None:
         """After each sweep: let go the numbers that no object names any more, and forget reservations that are over."""
         async for phone in in_steps(list(self._held)):
-            if phone in self._held and not self._ports.cache.count_naming(phone):  # a run may have let it go meanwhile
+            if phone in self._held and not self._ports.cache.is_named(phone):  # a run may have let it go meanwhile
                 self._let_go(phone)
+        async for phone in in_steps(list(self._given)):
+            if not self._ports.cache.with_alias(phone):
+                self._given.pop(phone, None)
         async for phone, past in in_steps(list(self._released.items())):
             if past.until_s <= self._ports.clock() and not self._is_asked_for(phone, past.namespace):
                 self._released.pop(phone, None)
 
     def _is_asked_for(self, phone: str, namespace: str) -> bool:
         """Whether an object of this namespace names the number. Such an object may still wait for another reason."""
-        return any(number.key.namespace == namespace for number in self._ports.cache.naming(phone))
+        cache = self._ports.cache
+        return any(each.key.namespace == namespace for each in (*cache.naming(phone), *cache.with_alias(phone)))
 
     def _in_livekit(self, phone: str) -> Allocation | None:
         """The object whose mark is on LiveKit's trunks with this number, even if that object observes or is paused."""
         ports = self._ports
         holder = holder_in(ports.inventory.snapshot, phone, self._objects, ports.installation)
         return self._has(phone, holder) if holder is not None else None
+
+    def _of_alias(self, phone: str, number: PhoneNumber) -> Allocation:
+        """The allocation of an alias of this object, which has its own number.
+
+        Objects are compared only if this one may get the alias. One of them then gets it, so the next calls find the
+        answer in memory, however many objects have the alias.
+        """
+        found = self._in_livekit(phone)
+        if found is not None:
+            return found
+        allocation, cache = self._nobody(phone), self._ports.cache
+        holder = self._with_alias(phone)
+        able = may_claim_alias(number, phone, self._ports.installation)
+        if holder is None and able and allocation.open_to(number, Reason.ALIAS_UNAVAILABLE):
+            holder = self._ahead(phone, allocation, cache.naming(phone))
+            if holder is None:
+                past = Past(cache.claims_since, self._last(phone), has_own=partial(self._has_own, number, {}))
+                holder = next_alias_holder(phone, cache.with_alias(phone), allocation, self._ports.installation, past)
+        if holder is None:
+            return self._without_holder(phone, allocation)
+        if holder.phone_number != phone:
+            self._given[phone] = holder.key
+        return self._has(phone, holder)
+
+    def _has_own(self, asking: PhoneNumber, known: dict[str, PhoneNumber | None], number: PhoneNumber) -> bool:
+        """Whether an object has its own number. `asking`: an object that has its own. `known`: holders by number."""
+        phone = number.phone_number
+        if phone not in known:
+            found = self._in_livekit(phone)
+            nobody = self._nobody(phone)
+            known[phone] = found.holder if found else self._ahead(phone, nobody, self._ports.cache.naming(phone))
+        holder = known[phone]
+        return number.key == asking.key or (holder is not None and holder.key == number.key)
 
     async def _contenders(self, phone: str) -> list[PhoneNumber]:
         """The object that gets the number, as a list of at most one; the event loop gets turns meanwhile."""
@@ -101,14 +153,36 @@ class Claims:
         """
         allocation = self._nobody(phone)
         ahead = self._ahead(phone, allocation, contenders)
+        if ahead is None or not holds_by_status(ahead):
+            ahead = self._with_alias(phone) or ahead
         if ahead is not None:
             return self._has(phone, ahead)
+        return self._without_holder(phone, allocation)
+
+    def _without_holder(self, phone: str, allocation: Allocation) -> Allocation:
+        """What keeps claimants from a number that nobody gets. `allocation`: the one without a holder."""
         if allocation.left:  # the number stays reserved for the namespace that left these LiveKit objects
             self._held[phone] = allocation.left[0].owner.namespace
             return allocation
         if phone in self._held and self._ports.inventory.loaded:
             self._let_go(phone)
         return self._nobody(phone)
+
+    def _with_alias(self, phone: str) -> PhoneNumber | None:
+        """The object that has the number as an alias, perhaps not in LiveKit yet; None for none.
+
+        What this replica gave to an object stays with it. Otherwise two runs at once could both get an alias.
+        """
+        cache = self._ports.cache
+        kept = oldest(each for each in cache.keeping_alias(phone) if keeps_alias(each, phone))
+        if kept is not None:
+            return kept
+        key = self._given.get(phone)
+        given = None if key is None else cache.get(key)
+        if given is not None and may_claim_alias(given, phone, self._ports.installation):
+            return given
+        self._given.pop(phone, None)
+        return None
 
     def _ahead(self, phone: str, allocation: Allocation, contenders: Iterable[PhoneNumber]) -> PhoneNumber | None:
         """The contender that gets the number; None if no contender may. `allocation`: the one without a holder."""

@@ -146,6 +146,7 @@ class Engine:
         """Run the number of a deleted orphan or retained trunk: a claimant may get the number now."""
         if released:
             self._reconciler.claims.forget(phone)
+        self.intake.let_go([phone])
         if self._role.leading:
             self.queue.add(phone, Priority.SWEEP)
 

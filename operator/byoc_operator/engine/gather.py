@@ -1,6 +1,6 @@
 """Collects what is known of an object: the snapshot of LiveKit, its Secrets, and whether it may have its number."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from ..api.conditions import Reason, Verdict
@@ -65,7 +65,7 @@ class Retentions:
             phone
             for trunk, owner in ports.inventory.snapshot.retained_in(namespace)
             if owner.installation in ports.installation.ids and not ports.belongings.looks_after(owner, trunk)
-            for phone in numbers_of(ports.inventory.snapshot.by_id[trunk])
+            for phone in numbers_of(ports.inventory.snapshot.by_id[trunk])[:1]  # the others are aliases of it
         )
         self._counted = {name: each for name, each in self._counted.items() if now < each[0] + RECOUNT_S}
         self._counted[namespace] = (now, known)
@@ -79,10 +79,14 @@ class Retentions:
 
 
 class Gatherer:
-    """Collects the facts that the core assesses: the snapshot of LiveKit, the Secrets, and who has the number."""
+    """Collects the facts that the core assesses: the snapshot of LiveKit, the Secrets, and who has the number.
 
-    def __init__(self, ports: GatherPorts) -> None:
+    `aliases`: why other objects have aliases of an object, see `core.aliases.refusals`.
+    """
+
+    def __init__(self, ports: GatherPorts, aliases: Callable[[PhoneNumber], Mapping[str, str]]) -> None:
         self._ports = ports
+        self._aliases = aliases
         self._retentions = Retentions(ports)
 
     def assess(self, situation: Situation) -> Assessment:
@@ -120,6 +124,7 @@ class Gatherer:
         cluster = ClusterFacts(
             secrets,
             claimed,
+            aliases=self._aliases(number) if claimed is None and number.aliases else {},
             is_gone=lambda owner: ports.belongings.is_gone(Key(owner.namespace, owner.name)),
             may_retain=self._retentions.allowed(number),
         )

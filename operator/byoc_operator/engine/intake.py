@@ -5,7 +5,7 @@ An object that cannot be read, or that meets a bug, does not keep the other obje
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +40,7 @@ class Intake:
         self._one_list = {PLURAL: asyncio.Lock(), SECRETS: asyncio.Lock()}
         self._gone_meanwhile: set[tuple[str, str]] = set()
         self._listed_at = float("-inf")
+        ports.cache.let_go.append(self.let_go)
         self.listed = False
         self.trouble = "the lists of numbers and Secrets are not read yet"
         """Why the lists cannot be read, for /readyz; empty after a success."""
@@ -93,6 +94,11 @@ class Intake:
         sighting = self._ports.cache.seen(raw)
         if sighting is not None and sighting.wakes:
             self._add(sighting.number, _priority(sighting.number))
+
+    def let_go(self, phones: Collection[str]) -> None:
+        """Queue the numbers of the objects that may get one of these numbers or aliases now."""
+        for phone in phones:
+            self._add_all(self._ports.cache.concerned(phone))
 
     def _vanished(self, key: Key, uid: str) -> None:
         known = self._ports.cache.gone(key, uid)

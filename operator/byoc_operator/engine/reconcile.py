@@ -31,7 +31,7 @@ class Reconciler:
     def __init__(self, ports: RunPorts) -> None:
         self._ports = ports
         self.claims = Claims(ports)
-        self._gatherer = Gatherer(ports)
+        self._gatherer = Gatherer(ports, self.claims.refused_aliases)
         self._reporter = Reporter(ports)
         self._deletions = Deletions(ports, self._reporter)
         self._objects = ObjectReconciler(ports, self._gatherer, self._reporter, self._deletions)
@@ -43,7 +43,7 @@ class Reconciler:
         outcomes: list[RunOutcome] = []
         try:
             allocation = await self.claims.confirmed(phone)
-            if allocation.holder is not None:
+            if allocation.holder is not None and allocation.holder.phone_number == phone:
                 outcomes.append(await self._one(allocation.holder, None, outage))
             outcomes += await self._others(phone, allocation, outage)
         except ObjectChanged:
@@ -103,7 +103,8 @@ class Reconciler:
         except OperatorError as exc:
             return outcome_of(exc)
         self._reporter.written(now)
-        return outcome
+        wait_s = self.claims.alias_wait_s(now) if claimed is None else None
+        return outcome if wait_s is None else soonest([outcome, Again(wait_s)])
 
     def in_step(self, phone: str) -> bool:
         """Whether a run would change nothing, as far as the cache and the snapshot tell; each sweep asks this.

@@ -12,6 +12,7 @@ from operator import attrgetter
 from sys import getsizeof
 from typing import Any, TypeVar
 
+from ..api.schema import MAX_ALIASES
 from ..core.fields import FIELDS, Shape
 from ..core.ownership import owner_of, parse_mark
 from ..core.trunk import OUR_SELECTION, DispatchRule, InboundTrunk, Kind, Masked, Selection, SipObject
@@ -24,8 +25,8 @@ MAX_NUMBERS = 10_000
 """How many numbers of one inbound trunk are kept, and how many called numbers and trunks of one rule."""
 
 MAX_NUMBERS_IN_ALL = 250_000
-FEW_NUMBERS = 10
-"""How many numbers of all inbound trunks together are kept, and how many of each further trunk.
+FEW_NUMBERS = 1 + MAX_ALIASES
+"""How many numbers of all inbound trunks together are kept, and how many of each further trunk: all of one of ours.
 
 LiveKit itself refuses a number that conflicts with one that was not kept.
 """

@@ -1,5 +1,6 @@
 """`kubectl byoc support-bundle`: what it holds, and that it holds no credential in any written form."""
 
+import asyncio
 import json
 import stat
 import tarfile
@@ -8,13 +9,20 @@ from pathlib import Path
 import pytest
 
 from byoc_operator.cli import bundle_archive
+from byoc_operator.cli import cluster as byoc_cluster
 from byoc_operator.cli.bundle_archive import Archive
 from byoc_operator.cli.bundle_mask import Scrubber, forms
+from byoc_operator.cli.bundle_parts import Reader
 from byoc_operator.cli.bundle_values import of_livekit, of_number, setting
+from byoc_operator.cli.options import Target
+from byoc_operator.cli.outside import Outside
+from byoc_operator.cluster.connection import Access
+from byoc_operator.cluster.fake import Hold
 from byoc_operator.core.credentials import Field
 from byoc_operator.core.trunk import Masked, OutboundTrunk
-from kubectl import Cluster
+from kubectl import FORBIDDEN, Cluster
 from operated import MASK, NAMESPACE, PASSWORD, PHONE, SYSTEM, USER, manifest
+from virtual_time import in_virtual_time
 
 API_SECRET = "the-api-secret/of+livekit"
 POD = "byoc-operator-1"
@@ -99,6 +107,70 @@ def test_what_may_not_be_read_is_listed(seeded: tuple[Cluster, set[str]], tmp_pa
     errors = unpacked(path)["errors.txt"]
     assert "numbers.yaml: you may not read it" in errors
     assert f"Secret {SYSTEM}/byoc-sealing-keys: you may not read it" in errors
+
+
+def in_bundle(cluster: Cluster, path: Path, *args: str) -> dict[str, str]:
+    result = cluster.run("support-bundle", "-o", str(path), *args)
+    assert result.exit_code == 0, result.output
+    return unpacked(path)
+
+
+def test_the_log_before_a_restart_and_how_it_ended(seeded: tuple[Cluster, set[str]], tmp_path: Path) -> None:
+    cluster, _ = seeded
+    pod = cluster.api._objects["pods", SYSTEM, POD]
+    pod["spec"] = {"containers": [{"name": "operator"}, {"name": "mesh"}]}
+    ended = {"lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}, "restartCount": 1}
+    pod["status"] = {"containerStatuses": [{"name": "mesh", **ended}]}
+    cluster.api.logs[SYSTEM, f"{POD} previous"] = ["the last words"]
+    file = f"logs/{POD}.previous.log"
+    assert file not in in_bundle(cluster, tmp_path / "a.tar.gz"), (
+        "another container's restart is none of the operator's"
+    )
+    pod["status"] = {"containerStatuses": [{"name": "operator", **ended}]}
+    files = in_bundle(cluster, tmp_path / "b.tar.gz")
+    assert files[file] == "the last words\n"
+    assert "OOMKilled" in files["operator.yaml"]
+
+
+@in_virtual_time
+async def test_a_pod_that_hangs_hides_no_other_and_what_it_said_stays(seeded: tuple[Cluster, set[str]]) -> None:
+    cluster, _ = seeded
+    labels = {"app.kubernetes.io/name": "byoc-operator"}
+    for name in ("byoc-operator-0", "byoc-operator-2"):
+        cluster.api._create("pods", {"metadata": {"namespace": SYSTEM, "name": name, "labels": labels}})
+        for each in (name, f"{name}:8080"):
+            cluster.api.logs[SYSTEM, each] = [json.dumps({"message": "said", "namespace": "billing", "name": name})]
+    for each in ("byoc-operator-0", "byoc-operator-0:8080"):
+        cluster.api.log_faults[SYSTEM, each] = Hold(asyncio.Event())
+
+    archive = Archive()
+    target = Target(Access(), Outside(environ={}), SYSTEM)
+    reading = byoc_cluster.Cluster(cluster.api, byoc_cluster.Scope(NAMESPACE), 5)
+    parts = await Reader(reading, target, archive, 3600).read()
+    for name in ("byoc-operator-0", "byoc-operator-2"):
+        assert [len(parts.texts[f"logs/{name}.log"]), len(parts.texts[f"metrics/{name}.txt"])] == [1, 1]
+    assert parts.texts[f"logs/{POD}.log"]
+    assert "billing" in parts.names["namespace"], "what came has names to mask"
+    over = "it had not ended when the time was over"
+    cut = {
+        f"logs/byoc-operator-0.log: {over}",
+        *(f"{each}/byoc-operator-0.txt: {over}" for each in ("metrics", "readyz")),
+    }
+    assert cut == {each for each in archive.errors if over in each}
+    assert "logs: it takes longer than 60 s" in archive.errors
+
+
+def test_one_kind_or_namespace_that_may_not_be_read_hides_no_other(
+    seeded: tuple[Cluster, set[str]], tmp_path: Path
+) -> None:
+    cluster, _ = seeded
+    cluster.api.without = {("list", "deployments")}
+    cluster.api.inject(FORBIDDEN, "GET", "events")
+    files = in_bundle(cluster, tmp_path / "a.tar.gz", "-n", NAMESPACE)
+    assert "kind: Pod" in files["operator.yaml"]
+    assert "operator.yaml: Deployments: you may not read it" in files["errors.txt"]
+    assert f"events.yaml: namespace {SYSTEM}: you may not read it" in files["errors.txt"]
+    assert "events.yaml" in files
 
 
 def test_a_long_file_keeps_its_end_and_a_large_bundle_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

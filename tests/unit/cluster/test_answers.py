@@ -79,6 +79,7 @@ def test_no_answer_is_without_a_class(status: int) -> None:
     error = error_of(answer("PATCH", status))
     passes = status == 429 or status >= 500
     assert isinstance(error, Unavailable if passes else ApiRefused)
+    assert error.message.endswith(str(status)), "no colon before nothing"
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 304])

@@ -127,7 +127,7 @@ def test_a_finding_names_a_few_rules_and_counts_the_rest() -> None:
 
 def wildcard(*rules: DispatchRule, trunk: InboundTrunk = TRUNK) -> Intrusion:
     ordered = Wildcards.of({each.id: each for each in rules})
-    foreign = ForeignRules(wildcards=ordered.for_number(PHONE), contradicting=ordered.contradicting)
+    foreign = ForeignRules(wildcards=ordered.for_numbers([PHONE]), contradicting=ordered.contradicting)
     return intrusion(PHONE, trunk, OURS, foreign)
 
 

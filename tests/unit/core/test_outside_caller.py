@@ -47,7 +47,7 @@ def judged(
 ) -> Assessment:
     """What `kubectl byoc plan` would show."""
     snapshot = Snapshot.holding(listed)
-    allocation = allocation_of(phone, Listed.of(others), snapshot, INSTALLATION)
+    allocation = allocation_of(PHONE, phone, Listed.of(others), snapshot, INSTALLATION)
     cluster = ClusterFacts({"sip": facts}, claimed=allocation.verdict(phone))
     return assess(situation_of(phone, snapshot, cluster, INSTALLATION, MASK), INSTALLATION, MASK, now_s=0.0)
 

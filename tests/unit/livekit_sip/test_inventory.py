@@ -271,9 +271,9 @@ async def test_indexes_follow_what_is_written() -> None:
     assert not inventory.snapshot.owned([OWNER], "+15550100000", RecordedIds())
     wildcard = livekit.put(replace(RULE, name="theirs", trunk_ids=()))
     await refreshed(inventory)
-    assert [rule.id for rule in inventory.snapshot.foreign_rules(PHONE, Owned()).wildcards] == [wildcard]
+    assert [rule.id for rule in inventory.snapshot.foreign_rules([PHONE], Owned()).wildcards] == [wildcard]
     await inventory.delete(Kind.DISPATCH_RULE, wildcard)
-    assert inventory.snapshot.foreign_rules(PHONE, Owned()) == ForeignRules()
+    assert inventory.snapshot.foreign_rules([PHONE], Owned()) == ForeignRules()
     assert len(inventory.snapshot) == 1
 
 
@@ -292,17 +292,17 @@ async def test_rules_of_others_are_found_by_trunk_and_by_called_number() -> None
     await refreshed(inventory)
     owned = inventory.snapshot.owned([OWNER], PHONE, RecordedIds())
     assert owned.rules == (ours,)
-    found = inventory.snapshot.foreign_rules(PHONE, owned)
+    found = inventory.snapshot.foreign_rules([PHONE], owned)
     assert ([rule.id for rule in found.on_trunk], [rule.id for rule in found.wildcards]) == ([on_ours], [here])
-    assert [rule.id for rule in inventory.snapshot.foreign_rules("+15550100000", Owned()).wildcards] == [elsewhere]
+    assert [rule.id for rule in inventory.snapshot.foreign_rules(["+15550100000"], Owned()).wildcards] == [elsewhere]
     assert found.contradicting == ()
     other = livekit.put(replace(theirs, trunk_ids=(), selection=Selection(numbers=(PHONE,))))
     await refreshed(inventory)
-    assert set(inventory.snapshot.foreign_rules("+15550100000", Owned()).contradicting) == {here, other}
+    assert set(inventory.snapshot.foreign_rules(["+15550100000"], Owned()).contradicting) == {here, other}
     livekit.drop(on_ours)
     livekit.drop(other)
     await refreshed(inventory)
-    gone = inventory.snapshot.foreign_rules(PHONE, owned)
+    gone = inventory.snapshot.foreign_rules([PHONE], owned)
     assert (gone.on_trunk, gone.contradicting) == ((), ())
 
 

@@ -1,0 +1,100 @@
+"""The targets of the Makefile make the parts of a release, and the workflows that call them are sound."""
+
+import json
+import re
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from byoc_operator.generate.version import project_version
+from install.cluster import ROOT
+from testbed import tools
+from testbed.process import clean_environment
+
+VERSION = project_version(ROOT)
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+_PINNED = re.compile(r"[a-z0-9-]+/[a-z0-9-]+@[0-9a-f]{40}")
+
+
+def make(*targets: str) -> str:
+    """The output of make, run as a person runs it."""
+    command = ["make", "-s", *targets]
+    done = subprocess.run(
+        command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_charts_are_packaged_with_the_version() -> None:
+    make("charts")
+    for name in ("byoc-operator", "byoc-phone-numbers"):
+        with tarfile.open(ROOT / "dist" / f"{name}-{VERSION}.tgz") as archive:
+            file = archive.extractfile(f"{name}/Chart.yaml")
+            assert file is not None
+            chart = yaml.safe_load(file.read())
+        assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
+
+
+def test_the_package_is_the_same_when_it_is_built_twice() -> None:
+    wheel = ROOT / "dist" / f"byoc_operator-{VERSION}-py3-none-any.whl"
+    make("package")
+    first = wheel.read_bytes()
+    make("package")
+    assert wheel.read_bytes() == first
+    with zipfile.ZipFile(wheel) as files:
+        names = files.namelist()
+    assert "byoc_operator/__main__.py" in names
+    assert not [name for name in names if name.startswith("tests/")]
+
+
+def test_the_bill_of_materials_names_every_locked_package_and_is_the_same_twice() -> None:
+    path = ROOT / "dist" / "byoc-operator.cdx.json"
+    make("sbom")
+    first = path.read_text()
+    make("sbom")
+    assert path.read_text() == first
+    listed = {each["name"].lower() for each in json.loads(first)["components"]}
+    lock = (ROOT / "requirements.lock").read_text().splitlines()
+    assert listed >= {line.partition("==")[0] for line in lock if "==" in line and line[0].isalnum()}
+
+
+def test_the_release_check_refuses_a_wrong_tag() -> None:
+    make("release-check", f"TAG=v{VERSION}")
+    with pytest.raises(AssertionError, match="does not fit version"):
+        make("release-check", "TAG=v9.9.9")
+
+
+def test_the_notes_are_the_section_of_the_changelog() -> None:
+    notes = make("release-notes")
+    assert notes.strip()
+    assert notes.strip() in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_actionlint_accepts_the_workflows() -> None:
+    command = [str(tools.find(tools.ACTIONLINT)), *map(str, WORKFLOWS)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_each_action_is_pinned_by_commit_and_rights_are_given_per_job(workflow: Path) -> None:
+    loaded = yaml.safe_load(workflow.read_text())
+    assert loaded["permissions"] == {}
+    for job in loaded["jobs"].values():
+        assert job["permissions"]
+        assert job["timeout-minutes"]
+        for step in job["steps"]:
+            assert _PINNED.fullmatch(step["uses"]) if "uses" in step else step["run"]
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=[path.stem for path in WORKFLOWS])
+def test_each_target_that_a_workflow_calls_exists(workflow: Path) -> None:
+    called = set(re.findall(r"make (?:-s )?([a-z -]+)", workflow.read_text()))
+    targets = {name for line in called for name in line.split()}
+    phony = set(re.findall(r"^\.PHONY: ([a-z-]+)$", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert targets <= phony

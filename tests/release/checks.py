@@ -1,0 +1,21 @@
+"""What must be true before a version is released."""
+
+from pathlib import Path
+
+from byoc_operator.generate.command import outdated
+from byoc_operator.generate.version import project_version
+from release.changelog import NoSection, section
+
+
+def problems(root: Path, tag: str) -> list[str]:
+    """One sentence for each thing that is not as a release needs it. `tag`: empty if there is none yet."""
+    version = project_version(root)
+    found = [f"{path} is out of date: run `make generate`" for path in outdated(root)]
+    if tag and tag != f"v{version}":
+        found.append(f"the tag {tag} does not fit version {version} of pyproject.toml: it must be v{version}")
+    try:
+        if not section((root / "CHANGELOG.md").read_text(encoding="utf-8"), version):
+            found.append(f"the section [{version}] of CHANGELOG.md is empty")
+    except NoSection as missing:
+        found.append(str(missing))
+    return found
