@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from byoc_operator.api.conditions import Reason
@@ -33,6 +34,7 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.guard import Bucket, Guard
 from byoc_operator.livekit_sip.inventory import Inventory
 from byoc_operator.livekit_sip.pacing import AdaptiveLimit
+from byoc_operator.mounted_carriers import MountedCarriers, carriers_in
 from byoc_operator.sealing.keeper import Keeper
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, SealingKeys
@@ -85,6 +87,7 @@ class World:
     installation: Installation = field(
         default_factory=lambda: Installation(("cluster-a",), "livekit.example.com", sip_uri="sip.example.org")
     )
+    carriers_file: Path | None = None
     troubles: list[str] = field(default_factory=list)
     leader: Leadership | None = None
     reload_key: Callable[[], bool] = lambda: False
@@ -176,7 +179,9 @@ class World:
             ),
             numbers=NumberApi(api, self.namespaces),
             events=events,
-            installation=self.installation,
+            carriers=MountedCarriers(
+                self.carriers_file, replace(self.installation, carriers=carriers_in(self.carriers_file))
+            ),
             mask=MASK,
             metrics=metrics,
             unreadable=unreadable,

@@ -114,13 +114,14 @@ class Process:
 
 
 def _shown(engine: Engine) -> dict[str, str]:
-    """LiveKit's state and the role of this replica. Neither keeps the process from being ready."""
+    """LiveKit's state, the role of this replica, a wrong file of presets: none keeps the process from being ready."""
     state = engine.livekit
     if state.trouble is not None:
         livekit = f"{state.trouble.reason}: {state.trouble.message}"
     else:
         livekit = "ok" if state.asked else "not asked yet"
-    return {"liveKit": livekit, "role": "leads" if engine.leading else "stands by"}
+    shown = {"liveKit": livekit, "role": "leads" if engine.leading else "stands by"}
+    return shown | ({"carriers": engine.carriers_problem} if engine.carriers_problem else {})
 
 
 async def _run(settings: Settings, watchdog: Watchdog) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 
+from .api.carriers import Catalogue
 from .cluster.answers import ApiRefused
 from .cluster.api import ClusterApi
 from .core.desired import Installation
@@ -14,12 +15,12 @@ log = logging.getLogger(__name__)
 CLUSTER_RETRY_S = 2.0
 
 
-async def installation_of(settings: InstallationSettings, api: ClusterApi) -> Installation:
-    """The installation of these settings. Without `BYOC_INSTALLATION_ID`, its ID is the UID of kube-system.
+async def installation_of(settings: InstallationSettings, api: ClusterApi, carriers: Catalogue) -> Installation:
+    """The installation of these settings and presets. Without `BYOC_INSTALLATION_ID`, its ID is the UID of kube-system.
 
     Waits for the API server. Raises CannotRun if the API server refuses to tell the UID.
     """
-    return settings.installation("" if settings.installation_id else await _cluster_id(api))
+    return settings.installation("" if settings.installation_id else await _cluster_id(api), carriers)
 
 
 async def _cluster_id(api: ClusterApi) -> str:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from .api.built_in_carriers import BUILT_IN
+from .api.carriers import Catalogue
 from .api.retain import RetainPolicy, at_most, parse_retain
 from .core.credentials import SecretRules
 from .core.desired import Installation
@@ -180,7 +182,7 @@ class InstallationSettings(BaseModel):
         """The host of the LiveKit server, as it is shown in a status."""
         return urlsplit(self.livekit_url).hostname or ""
 
-    def installation(self, cluster_id: str = "") -> Installation:
+    def installation(self, cluster_id: str = "", carriers: Catalogue = BUILT_IN) -> Installation:
         """The installation of these settings. `cluster_id`: the UID of kube-system, used without an installation ID.
 
         Raises CannotRun if neither is given.
@@ -205,6 +207,7 @@ class InstallationSettings(BaseModel):
             reservation_s=self.reservation_s,
             retained_at_most=at_most(self.retain),
             keeps_unknown_fields=self.unknown_fields is UnknownFieldsPolicy.KEEP,
+            carriers=carriers,
         )
 
 

@@ -96,6 +96,12 @@ class Settings(InstallationSettings, BaseSettings):
         description="Most calls to LiveKit in a minute, 0: no limit. Absent: 900 for `*.livekit.cloud` (its own limit "
         "is 1,000), else no limit.",
     )
+    carriers_file: Path | None = Field(
+        None,
+        alias="BYOC_CARRIERS_FILE",
+        description="File of presets that adds carriers and overrides built-in ones: see [carriers](carriers.md). Read "
+        "again at each sweep.",
+    )
     namespaces: Names = Field((), alias="BYOC_NAMESPACES", description="Namespaces to watch, comma list. Absent: all.")
     operator_namespace: str = Field(
         "byoc-system", alias="BYOC_OPERATOR_NAMESPACE", description="The operator's own namespace."

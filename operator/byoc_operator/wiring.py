@@ -15,6 +15,7 @@ from .admission.server import AdmissionServer
 from .admission.storage import MountedCertificates, SharedCertificates
 from .admission.webhook import Webhook
 from .admission.webhook_configuration import WebhookConfiguration
+from .api.carriers import Catalogue
 from .cluster.api import ClusterApi, connect
 from .cluster.events import Announce, Events
 from .cluster.lease import LeaseApi
@@ -38,12 +39,12 @@ from .engine.unreadable_objects import UnreadableObjects
 from .errors import CannotRun, NotLeading
 from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
-from .livekit_sip.endpoint import Endpoint, is_cloud
+from .livekit_sip.endpoint import is_cloud
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.pacing import AdaptiveLimit
-from .livekit_sip.route import route_to
-from .mounted_key import MountedKey
+from .mounted_carriers import MountedCarriers, carriers_in
+from .mounted_key import MountedKey, endpoint_of
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
 from .sealing.freshness import FreshKeys
@@ -70,7 +71,10 @@ WATCHED_KINDS = 2
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """The parts that need no answer of the API server. `closing`: closes at the end whatever was opened."""
+    """The parts that need no answer of the API server. `closing`: closes at the end whatever was opened.
+
+    `carriers`: the presets at the start.
+    """
 
     settings: Settings
     api: ClusterApi
@@ -80,6 +84,7 @@ class Foundation:
     watches: Watches
     keys: SealingKeys
     refusals: Refusals
+    carriers: Catalogue
     closing: AsyncExitStack
 
 
@@ -94,7 +99,7 @@ class Ports:
     keeper: Keeper
     numbers: NumberApi
     events: Events
-    installation: Installation
+    carriers: MountedCarriers
     mask: Mask
     metrics: Metrics
     unreadable: UnreadableObjects
@@ -105,9 +110,15 @@ class Ports:
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 
+    @property
+    def installation(self) -> Installation:
+        """The settings of the installation, with the presets as last read."""
+        return self.carriers.installation
+
 
 async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closing: AsyncExitStack) -> Foundation:
-    """Make the parts that need no answer of the API server."""
+    """Make the parts that need no answer of the API server. Raises CannotRun if the file of presets is wrong."""
+    carriers = carriers_in(settings.carriers_file)
     metrics = Metrics()
     refusals = Refusals()
     api = await connect(metrics.kubernetes_request, refusals.answered)
@@ -118,7 +129,7 @@ async def founded(settings: Settings, watchdog: Watchdog, vitals: Vitals, closin
     metrics.gauge("byoc_watches_broken", lambda: len(watches.problems()))
     metrics.gauge("byoc_unhandled_errors", lambda: vitals.unhandled)
     vitals.add(Vital(watches.dead))
-    return Foundation(settings, api, metrics, watchdog, vitals, watches, keys, refusals, closing)
+    return Foundation(settings, api, metrics, watchdog, vitals, watches, keys, refusals, carriers, closing)
 
 
 async def webhook_of(base: Foundation) -> Webhook | None:
@@ -148,7 +159,7 @@ async def webhook_of(base: Foundation) -> Webhook | None:
 async def engine_of(base: Foundation) -> Engine:
     """Make the engine with its real parts. This waits for the API server; kopf's startup handler starts the engine."""
     settings = base.settings
-    installation = await installation_of(settings, base.api)
+    installation = await installation_of(settings, base.api, base.carriers)
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     leader = _leadership(base, identity)
     mask = make_mask(secrets.token_bytes(32))
@@ -168,7 +179,7 @@ async def engine_of(base: Foundation) -> Engine:
         keeper=_keeper(base, announce),
         numbers=NumberApi(base.api, settings.namespaces),
         events=events,
-        installation=installation,
+        carriers=MountedCarriers(settings.carriers_file, installation),
         mask=mask,
         metrics=base.metrics,
         unreadable=unreadable,
@@ -198,22 +209,13 @@ def _export(base: Foundation, engine: Engine, client: LiveKitClient, cache: Cach
 def _livekit(base: Foundation, mask: Mask, leader: Leadership) -> tuple[LiveKitClient, Guard]:
     """The client of LiveKit and the guard in front of it."""
     settings = base.settings
-    key, secret = settings.livekit_credentials()
-    endpoint = Endpoint(
-        url=settings.livekit_url,
-        key=key,
-        secret=secret,
-        timeout_s=settings.livekit_timeout_s,
-        concurrency=settings.livekit_concurrency,
-        paged=is_cloud(settings.livekit_url),
-        route=route_to(settings.livekit_url, settings.livekit_ca_file, settings.proxy_variables),
-    )
+    endpoint = endpoint_of(settings)
     client = LiveKitClient(endpoint, mask, base.metrics.livekit_request)
     base.closing.push_async_callback(client.aclose)
     guard = Guard(
         client,
         _bucket(settings),
-        MountedKey(settings, client, (key, secret)).reload,
+        MountedKey(settings, client, (endpoint.key, endpoint.secret)).reload,
         leader.must_hold,
         AdaptiveLimit(max(1, settings.livekit_concurrency // 4), settings.livekit_concurrency),
     )

@@ -25,7 +25,7 @@ import byoc_operator
 from byoc_operator.admission.request import BOUNDS, NotAReview, request_in
 from byoc_operator.admission.review import review
 from byoc_operator.api import grammar
-from byoc_operator.api.carriers import preset_for
+from byoc_operator.api.built_in_carriers import BUILT_IN
 from byoc_operator.api.encoding import from_base64
 from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.api.resource import parse
@@ -348,7 +348,7 @@ PARSERS: dict[str, tuple[Callable[[str], object], list[Text]]] = {
     "an address": (grammar.is_address.__wrapped__, HOSTS),
     "a range": (grammar.is_cidr.__wrapped__, HOSTS),
     "a wide range": (grammar.is_wide.__wrapped__, HOSTS),
-    "a carrier": (lambda text: preset_for(None, text), HOSTS),
+    "a carrier": (lambda text: BUILT_IN.preset_for(None, text), HOSTS),
     "a mark": (lambda text: parse_mark('{"managedBy":"byoc-operator","owner":"' + text), [*JSONS, again("/")]),
     "annotations": (number, LISTS),
     "a status": (lambda text: number(status=text), [again("; "), again(" ("), again(": ")]),

@@ -34,6 +34,7 @@ EVERYTHING: Json = {
     "sweepIntervalSeconds": 3000000,
     "secrets": "Labelled",
     "terminationHosts": [".twilio.com", "sip.telnyx.com"],
+    "carriers": [{"name": "Mine", "hosts": ["pbx.example.com"], "signallingRanges": ["203.0.113.0/28"]}],
     "refusedHosts": "Remove",
     "adoption": "Allow",
     "unknownFields": "Keep",

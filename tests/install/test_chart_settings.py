@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from byoc_operator.api.built_in_carriers import BUILT_IN
+from byoc_operator.api.carriers_file import extended
+from byoc_operator.cli.stored_deployment import carriers_place
 from byoc_operator.settings import Settings
 from install.rendered import DEFAULTS, EVERYTHING, NAME, NAMESPACE, NETWORK_POLICY, SEALING, URL, Json, identity, one
 from install.rendering import ROOT, chart, chart_text, kustomized
@@ -18,6 +21,33 @@ KEY = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret"}
 
 def test_the_defaults_are_those_of_the_operator() -> None:
     assert _settings(_config(DEFAULTS)) == _settings({"LIVEKIT_URL": URL})
+
+
+def test_the_carriers_of_the_values_are_a_file_that_the_pods_mount_and_the_operator_takes() -> None:
+    rendered = chart(NAME, EVERYTHING)
+    (told,) = (found["data"] for found in rendered if found["metadata"]["name"] == f"{NAME}-installation")
+    assert extended(BUILT_IN, told["carriers.yaml"]).preset_for(None, "pbx.example.com").carrier == "Mine"
+    pod = one(rendered, "Deployment")["spec"]["template"]
+    assert carriers_place({"spec": {"template": pod}}, told["BYOC_CARRIERS_FILE"]) == (
+        f"{NAME}-installation",
+        "carriers.yaml",
+    )
+    other = {**EVERYTHING, "carriers": [{"name": "Mine", "hosts": ["other.example.com"]}]}
+    assert one(chart(NAME, other), "Deployment")["spec"]["template"] == pod, "no pod restarts"
+
+
+def test_the_component_with_carriers_mounts_the_same(tmp_path: Path) -> None:
+    deploy = tmp_path / "deploy"
+    shutil.copytree(ROOT / "deploy", deploy)
+    with (deploy / "kustomization.yaml").open("a") as file:
+        file.write("components:\n  - components/carriers\n")
+    rendered = kustomized(deploy)
+    (told,) = (found["data"] for found in rendered if found["metadata"]["name"] == f"{NAME}-installation")
+    deployment = one(rendered, "Deployment")
+    assert carriers_place(deployment, told["BYOC_CARRIERS_FILE"]) == (f"{NAME}-installation", "carriers.yaml")
+    assert extended(BUILT_IN, told["carriers.yaml"]).preset_for(None, "pbx.example.com").carrier == "Example PBX"
+    settings = [found["data"] for found in rendered if "-settings" in found["metadata"]["name"]]
+    assert [each["BYOC_CARRIERS_FILE"] for each in settings] == [told["BYOC_CARRIERS_FILE"]]
 
 
 def test_every_value_reaches_its_setting() -> None:
@@ -34,6 +64,7 @@ def test_every_value_reaches_its_setting() -> None:
         "sweep_interval_s": 3_000_000,
         "secrets": "Labelled",
         "termination_hosts": (".twilio.com", "sip.telnyx.com"),
+        "carriers_file": Path("/etc/byoc/carriers/carriers.yaml"),
         "refused_hosts": "Remove",
         "adoption": "Allow",
         "unknown_fields": "Keep",

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.api.carriers import PRESETS, Carrier
+from byoc_operator.api.built_in_carriers import BUILT_IN
+from byoc_operator.api.carriers import Carrier
 from integration.deployment import INSTALLATION
 from integration.fixtures import ROOT
 from integration.scene import GOOD_SECRET, Scene, condition, findings, recorded
@@ -14,7 +15,7 @@ from integration.sip import plain
 from manifests import manifest
 
 CRD = "byocphonenumbers.byoc.talkifai.dev"
-TWILIO = next(preset.signalling_ranges for preset in PRESETS if preset.carrier is Carrier.TWILIO)
+TWILIO = BUILT_IN.preset_for(Carrier.TWILIO, "").signalling_ranges
 
 
 def test_a_number_becomes_a_trunk_each_way_and_a_rule(scene: Scene) -> None:

@@ -24,6 +24,7 @@ def test_defaults() -> None:
     assert settings.livekit_host == "livekit.example.com"
     assert (settings.sweep_interval_s, settings.livekit_timeout_s, settings.livekit_concurrency) == (300, 10, 8)
     assert (settings.namespaces, settings.installation_id, settings.termination_hosts) == ((), (), ())
+    assert settings.carriers_file is None
     assert (settings.http_port, settings.room_prefix, settings.log_format) == (8080, "call-", "json")
 
 

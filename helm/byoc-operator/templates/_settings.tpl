@@ -25,6 +25,9 @@ BYOC_SECRETS: {{ .Values.secrets | quote }}
 {{- with .Values.terminationHosts }}
 BYOC_TERMINATION_HOSTS: {{ join "," . | quote }}
 {{- end }}
+{{- if .Values.carriers }}
+BYOC_CARRIERS_FILE: /etc/byoc/carriers/carriers.yaml
+{{- end }}
 BYOC_REFUSED_HOSTS: {{ .Values.refusedHosts | quote }}
 BYOC_ADOPTION: {{ .Values.adoption | quote }}
 BYOC_UNKNOWN_FIELDS: {{ .Values.unknownFields | quote }}

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from . import grammar
 from .alias_rules import ALIAS_RULES
-from .carriers import PRESETS, Carrier, preset_for
+from .built_in_carriers import BUILT_IN
+from .carriers import Carrier
 from .characters import named, named_cel
 from .room_rules import ROOM_RULES
 from .rule import (
@@ -191,8 +192,8 @@ HOST_RULES: Final = (
 
 # --- fields that depend on each other ------------------------------------------------------------------------------
 
-_UNANSWERING: Final = tuple(preset for preset in PRESETS if not preset.answers_challenge)
-_UNANSWERING_NAMES: Final = " and ".join(preset.carrier.value for preset in _UNANSWERING)
+_UNANSWERING: Final = tuple(preset for preset in BUILT_IN.presets if not preset.answers_challenge)
+_UNANSWERING_NAMES: Final = " and ".join(preset.carrier for preset in _UNANSWERING)
 
 
 def _unanswering_hosts() -> str:
@@ -210,7 +211,7 @@ def _unanswering_cel() -> str:
 
 def _answers_challenge(spec: Mapping[str, Any]) -> bool:
     named = spec.get("carrier")
-    return preset_for(Carrier(named) if named else None, spec["terminationUri"]).answers_challenge
+    return BUILT_IN.preset_for(Carrier(named) if named else None, spec["terminationUri"]).answers_challenge
 
 
 def _wants_digest(spec: Mapping[str, Any]) -> bool:
@@ -278,7 +279,7 @@ DEPENDENCE_RULES: Final = (
         holds=lambda spec: not _wants_digest(spec) or _answers_challenge(spec),
         form=Together(
             "digestUnanswered",
-            names={"carriers": tuple(preset.carrier.value for preset in _UNANSWERING)},
+            names={"carriers": tuple(preset.carrier for preset in _UNANSWERING)},
             patterns={"hosts": _unanswering_hosts()},
         ),
     ),

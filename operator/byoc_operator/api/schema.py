@@ -277,8 +277,8 @@ class PhoneNumberSpec(Model):
     )
     carrier: Carrier | None = Field(
         default=None,
-        description="Carrier whose particulars apply. Absent: told by the host of `terminationUri` (*.twilio.com, "
-        "sip.telnyx.*), else Generic.",
+        description="Carrier whose particulars apply. Absent: told by the host of `terminationUri` (docs/carriers.md "
+        "has the hosts), else Generic.",
     )
     transport: Transport = Field(
         default=Transport.TLS,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..api.schema import PhoneNumberSpec
-from ..core.desired import Installation, preset_of
+from ..core.desired import Installation
 from ..core.masking import make_mask
 from ..core.matching import Call
 from ..diagnosis.carrier_steps import Setup, Step, carrier_steps
@@ -105,13 +104,11 @@ def _report(looked: "Looked", checks: tuple[Check, ...]) -> Report:
     spec = facts.number.spec if facts.number else None
     if spec is None:
         return Report(facts.where, checks)
-    return Report(facts.where, checks, str(preset_of(spec).carrier), _steps(looked, spec))
-
-
-def _steps(looked: "Looked", spec: PhoneNumberSpec) -> tuple[Step, ...]:
-    installation = looked.facts.installation
-    uri = installation.sip_uri if isinstance(installation, Installation) else ""
-    return carrier_steps(Setup(spec, uri, looked.sip_addresses))
+    installation = facts.installation
+    setup = Setup(spec, "", looked.sip_addresses)
+    if isinstance(installation, Installation):
+        setup = Setup(spec, installation.sip_uri, looked.sip_addresses, installation.carriers)
+    return Report(facts.where, checks, setup.preset.carrier, carrier_steps(setup))
 
 
 def _show(report: Report, output: Format) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..api.carriers import Carrier, Preset, preset_for
+from ..api.carriers import Carrier, Catalogue, Preset
 from ..api.text_rules import is_reserved_metadata
 from ..core.credentials import Field, problem_of
 from ..core.desired import Installation
@@ -46,8 +46,8 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
     if outbound.transport == "AUTO":
         raise NotSaid("the transport of its outbound trunk is AUTO; spec.transport has TLS, TCP and UDP")
     username, password = _credentials(outbound, inbound)
-    carrier = _carrier(outbound, inbound)
-    preset = preset_for(carrier, outbound.address)
+    carrier = _carrier(outbound, inbound, installation.carriers)
+    preset = installation.carriers.preset_for(carrier, outbound.address)
     spec: dict[str, Any] = {
         "phoneNumber": found.phone_number,
         "terminationUri": outbound.address,
@@ -89,9 +89,9 @@ def _credentials(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> tuple
     return username, password
 
 
-def _carrier(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> Carrier | None:
+def _carrier(outbound: OutboundTrunk, inbound: InboundTrunk | None, carriers: Catalogue) -> Carrier | None:
     """`Generic` where the preset of the host would change something, None where it need not be named."""
-    preset = preset_for(None, outbound.address)
+    preset = carriers.preset_for(None, outbound.address)
     header = preset.username_header
     adds_header = header and outbound.username is not None and outbound.headers.get(header) != outbound.username
     asks = inbound is not None and inbound.username is not None

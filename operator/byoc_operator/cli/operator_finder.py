@@ -7,19 +7,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..api.built_in_carriers import BUILT_IN
+from ..api.carriers import Catalogue
+from ..api.carriers_file import WrongCarriers, extended
 from ..cluster.answers import ApiRefused, Forbidden
 from ..core.desired import Installation
-from ..errors import OperatorError
+from ..errors import CannotRun, OperatorError
 from ..installation_settings import installation_settings
 from .cluster import Cluster
+from .stored_deployment import (
+    DEFAULT_PORT,
+    at,
+    carriers_place,
+    container_of,
+    http_port,
+    items,
+    livekit_secret,
+    mapping,
+    operators_container,
+    text,
+)
 
 LABELS = "app.kubernetes.io/name=byoc-operator"
 """What the chart and `deploy/base` put on the Deployment and on its pods."""
 
-MAX_PODS = 50
+CARRIERS_KEY = "carriers.yaml"
+"""The key of the file of presets in the ConfigMap for people."""
 
-DEFAULT_PORT = 8080
-"""Of metrics and probes, where a pod does not name its port `http`."""
+MAX_PODS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,8 @@ class Operator:
     `replicas`: how many are wanted. `settings`: environment names and texts, nothing secret; None if they cannot be
     read. `livekit_secret`: name of the Secret with LiveKit's key. `pods`: None if they cannot be read. `leader`: the
     pod that holds the Lease, empty if nobody does, None if that cannot be read; `renewed_at`: when it last did.
-    `cluster_id`: UID of kube-system. `unknown`: what cannot be read, and why.
+    `cluster_id`: UID of kube-system. `carriers`: text of the file of presets, empty if there is none, None if it cannot
+    be read. `unknown`: what cannot be read, and why.
     """
 
     namespace: str
@@ -63,6 +79,7 @@ class Operator:
     renewed_at: str = ""
     lease_name: str = "byoc-operator"
     cluster_id: str = ""
+    carriers: str | None = ""
     unknown: Mapping[str, str] = field(default_factory=dict)
 
     def watches(self, namespace: str) -> bool | None:
@@ -84,13 +101,20 @@ class Operator:
         return next((each for each in self.pods or () if host in (each.name, each.name[:63].rstrip("-."))), None)
 
     def installation(self) -> Installation | None:
-        """What it adds to every number; None: `unknown` says why. Raises CannotRun for a wrong setting."""
-        if self.settings is None or not self.settings.get("LIVEKIT_URL"):
+        """What it adds to every number; None: `unknown` says why. Raises CannotRun for a wrong setting or preset."""
+        if self.settings is None or self.carriers is None or not self.settings.get("LIVEKIT_URL"):
             return None
         settings = installation_settings(self.settings)
         if not (settings.installation_id or self.cluster_id):
             return None
-        return settings.installation(self.cluster_id)
+        return settings.installation(self.cluster_id, self._carriers_in_force(self.carriers))
+
+    @staticmethod
+    def _carriers_in_force(text: str) -> Catalogue:
+        try:
+            return extended(BUILT_IN, text) if text else BUILT_IN
+        except WrongCarriers as exc:
+            raise CannotRun(f"BYOC_CARRIERS_FILE: {exc}") from None
 
     @property
     def ready_pods(self) -> int | None:
@@ -126,6 +150,7 @@ async def operator_of(cluster: Cluster, namespace: str) -> Operator:
         await _read_settings(cluster, namespace, deployment, found)
     if "settings" not in found:
         await _read_copy(cluster, namespace, found)
+    await _read_carriers(cluster, namespace, deployment, found)
     await _read_pods(cluster, namespace, found)
     await _read_lease(cluster, namespace, found)
     await _read_cluster_id(cluster, found)
@@ -147,21 +172,21 @@ async def _deployment(cluster: Cluster, namespace: str, found: _Found) -> Mappin
 
 
 def _of_deployment(raw: Mapping[str, Any]) -> dict[str, Any]:
-    container = _container(raw)
-    replicas = _at(raw, "spec", "replicas")
+    container = operators_container(raw)
+    replicas = at(raw, "spec", "replicas")
     return {
         "deployment": str(raw["metadata"]["name"]),
-        "image": _text(container.get("image")),
+        "image": text(container.get("image")),
         "replicas": replicas if isinstance(replicas, int) else 1,
-        "livekit_secret": _livekit_secret(raw),
+        "livekit_secret": livekit_secret(raw),
     }
 
 
 async def _read_settings(cluster: Cluster, namespace: str, raw: Mapping[str, Any], found: _Found) -> None:
     """Settings of ConfigMaps, then those that stand in the Deployment itself, which win. Values of Secrets stay out."""
     settings: dict[str, str] = {}
-    for source in _items(_container(raw).get("envFrom")):
-        name = _text(_at(source, "configMapRef", "name"))
+    for source in items(operators_container(raw).get("envFrom")):
+        name = text(at(source, "configMapRef", "name"))
         if not name:
             continue
         try:
@@ -172,10 +197,10 @@ async def _read_settings(cluster: Cluster, namespace: str, raw: Mapping[str, Any
         if stored is None:
             found.unknown[f"ConfigMap {namespace}/{name}"] = "there is none"
             return
-        settings |= {key: _text(value) for key, value in _mapping(stored.get("data")).items()}
-    for variable in _items(_container(raw).get("env")):
+        settings |= {key: text(value) for key, value in mapping(stored.get("data")).items()}
+    for variable in items(operators_container(raw).get("env")):
         if isinstance(variable.get("value"), str):
-            settings[_text(variable.get("name"))] = variable["value"]
+            settings[text(variable.get("name"))] = variable["value"]
     found["settings"] = settings
     found["lease_name"] = settings.get("BYOC_LEASE_NAME") or Operator.__dataclass_fields__["lease_name"].default
 
@@ -189,7 +214,28 @@ async def _read_copy(cluster: Cluster, namespace: str, found: _Found) -> None:
         found.missing(f"ConfigMap {namespace}/{name}", exc)
         return
     if stored is not None:
-        found["settings"] = {key: _text(value) for key, value in _mapping(stored.get("data")).items()}
+        found["settings"] = {key: text(value) for key, value in mapping(stored.get("data")).items()}
+
+
+async def _read_carriers(cluster: Cluster, namespace: str, raw: Mapping[str, Any] | None, found: _Found) -> None:
+    """The file of presets: out of the ConfigMap that is mounted, else out of the one for people."""
+    file = (found.get("settings") or {}).get("BYOC_CARRIERS_FILE", "")
+    if not file:
+        return
+    found["carriers"] = None
+    name, key = carriers_place(raw or {}, file)
+    name = name or f"{found.get('deployment', 'byoc-operator')}-installation"
+    key = key or CARRIERS_KEY
+    try:
+        stored = await cluster.config_map(namespace, name)
+    except OperatorError as exc:
+        found.missing(f"ConfigMap {namespace}/{name}", exc)
+        return
+    content = mapping((stored or {}).get("data")).get(key)
+    if not isinstance(content, str):
+        found.unknown[f"ConfigMap {namespace}/{name}"] = f"it has no key {key}, which BYOC_CARRIERS_FILE needs"
+        return
+    found["carriers"] = content
 
 
 async def _read_pods(cluster: Cluster, namespace: str, found: _Found) -> None:
@@ -215,8 +261,8 @@ async def _read_lease(cluster: Cluster, namespace: str, found: _Found) -> None:
     if lease is None:
         found.unknown[f"Lease {namespace}/{name}"] = "there is none"
         return
-    found["leader"] = _text(_at(lease, "spec", "holderIdentity"))
-    found["renewed_at"] = _text(_at(lease, "spec", "renewTime"))
+    found["leader"] = text(at(lease, "spec", "holderIdentity"))
+    found["renewed_at"] = text(at(lease, "spec", "renewTime"))
 
 
 async def _read_cluster_id(cluster: Cluster, found: _Found) -> None:
@@ -225,79 +271,25 @@ async def _read_cluster_id(cluster: Cluster, found: _Found) -> None:
         return
     try:
         raw = await cluster.get("/api/v1/namespaces/kube-system", "namespaces")
-        found["cluster_id"] = _text(raw["metadata"].get("uid"))
+        found["cluster_id"] = text(raw["metadata"].get("uid"))
     except OperatorError as exc:
         found.missing("namespace kube-system", exc)
 
 
 def _pod(raw: Mapping[str, Any]) -> Pod:
-    conditions = {_text(each.get("type")): _at(each, "status") for each in _items(_at(raw, "status", "conditions"))}
-    containers = _items(_at(raw, "status", "containerStatuses"))
-    waiting = [_text(_at(each, "state", "waiting", "reason")) for each in containers]
+    conditions = {text(each.get("type")): at(each, "status") for each in items(at(raw, "status", "conditions"))}
+    containers = items(at(raw, "status", "containerStatuses"))
+    waiting = [text(at(each, "state", "waiting", "reason")) for each in containers]
     restarts = [each["restartCount"] for each in containers if isinstance(each.get("restartCount"), int)]
-    container = _container_of(_at(raw, "spec", "containers"))
+    container = container_of(at(raw, "spec", "containers"))
     own = next((each for each in containers if each.get("name") == container.get("name")), {})
     return Pod(
         name=str(raw["metadata"]["name"]),
         ready=conditions.get("Ready") == "True",
         waiting=next(filter(None, waiting), ""),
         restarts=sum(restarts),
-        restarted=bool(_at(own, "lastState", "terminated")),
-        started_at=_text(_at(raw, "status", "startTime")),
-        container=_text(container.get("name")),
-        port=_port(container),
+        restarted=bool(at(own, "lastState", "terminated")),
+        started_at=text(at(raw, "status", "startTime")),
+        container=text(container.get("name")),
+        port=http_port(container),
     )
-
-
-def _port(container: Mapping[str, Any]) -> int:
-    named = [each.get("containerPort") for each in _items(container.get("ports")) if each.get("name") == "http"]
-    return next((each for each in named if isinstance(each, int)), DEFAULT_PORT)
-
-
-def _container(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The operator's own container: the one called so, else the first."""
-    return _container_of(_at(raw, "spec", "template", "spec", "containers"))
-
-
-def _container_of(stored: object) -> Mapping[str, Any]:
-    containers = _items(stored)
-    named = [each for each in containers if each.get("name") == "operator"]
-    return next(iter([*named, *containers]), {})
-
-
-def _livekit_secret(raw: Mapping[str, Any]) -> str:
-    """The Secret that is mounted where LIVEKIT_API_SECRET_FILE is, or that a variable is made of."""
-    container = _container(raw)
-    variables = {_text(each.get("name")): each for each in _items(container.get("env"))}
-    direct = _text(_at(variables.get("LIVEKIT_API_SECRET"), "valueFrom", "secretKeyRef", "name"))
-    if direct:
-        return direct
-    file = _text(_mapping(variables.get("LIVEKIT_API_SECRET_FILE")).get("value"))
-    volumes = {
-        _text(each.get("name")): _text(_at(each, "secret", "secretName"))
-        for each in _items(_at(raw, "spec", "template", "spec", "volumes"))
-    }
-    mounts = [each for each in _items(container.get("volumeMounts")) if _is_under(file, _text(each.get("mountPath")))]
-    return next(filter(None, (volumes.get(_text(each.get("name")), "") for each in mounts)), "")
-
-
-def _is_under(file: str, folder: str) -> bool:
-    return bool(folder) and file.startswith(folder.rstrip("/") + "/")
-
-
-def _at(value: object, *path: str) -> object:
-    for name in path:
-        value = _mapping(value).get(name)
-    return value
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _items(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""

@@ -10,6 +10,7 @@ from ..api.names import PAUSED
 from ..api.resource import PhoneNumber
 from ..api.schema import PhoneNumberSpec
 from ..api.termination_hosts import refused_host, trunk_of_refused_host
+from ..api.unanswered_challenge import unanswered_challenge
 from .adoption import erased_by, erasure
 from .conflict import NumberConflict, conflict
 from .credentials_in_use import CredentialsInUse
@@ -87,13 +88,13 @@ def paused(case: Case) -> Verdict | None:
 
 
 def invalid_spec(case: Case) -> Verdict | None:
-    """The spec breaks a rule of the CRD, or names a host that this installation refuses."""
+    """The spec breaks a rule of the CRD, names a refused host, or challenges a carrier that cannot answer."""
     number, installation = case.number, case.installation
     if number.spec is None:
         return number.invalid
     refused = refused_host(number.spec, installation.termination_hosts)
     if refused is None:
-        return None
+        return unanswered_challenge(number.spec, installation.carriers)
     trunk = trunk_of_refused_host(number, removes=installation.removes_refused)
     return replace(refused, message=refused.message + trunk)
 

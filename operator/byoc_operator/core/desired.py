@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ..api.carriers import CREDENTIAL_HEADERS, Preset, preset_for
+from ..api.built_in_carriers import BUILT_IN, CREDENTIAL_HEADERS
+from ..api.carriers import Catalogue, Preset
 from ..api.grammar import REMEMBERED, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
@@ -30,6 +31,7 @@ class Installation:
     for no limit. `reservation_s`: seconds for which a released number stays reserved for its last namespace, 0 for no
     reservation. `retained_at_most`: how many numbers of a namespace may stay in LiveKit by deletionPolicy Retain, None
     for any. `keeps_unknown_fields`: whether a replace carries over the settings that the API has no word for.
+    `carriers`: the presets in force.
     """
 
     ids: tuple[str, ...]
@@ -45,6 +47,7 @@ class Installation:
     reservation_s: float = 300.0
     retained_at_most: int | None = None
     keeps_unknown_fields: bool = False
+    carriers: Catalogue = BUILT_IN
 
     @property
     def retain_setting(self) -> str:
@@ -99,17 +102,20 @@ def desired(
     def mark(recreate: str) -> str:
         return Mark(owner, spec.outbound_agent_id, recreate, str(policy)).dump()
 
-    outbound = _outbound(spec, mark(recreate.outbound), credentials.at(SIP_PASSWORD), mask)
+    preset = preset_of(spec, installation.carriers)
+    outbound = _outbound(spec, preset, mark(recreate.outbound), credentials.at(SIP_PASSWORD), mask)
     if not spec.inbound_agent_id:
         return Desired(outbound, None, None)
     return Desired(
         outbound,
-        _inbound(spec, mark(recreate.inbound), credentials, mask),
+        _inbound(spec, preset, mark(recreate.inbound), credentials, mask),
         _rule(spec, owner, installation),
     )
 
 
-def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None, mask: Mask) -> OutboundTrunk:
+def _outbound(
+    spec: PhoneNumberSpec, preset: Preset, mark: str, credentials: Credentials | None, mask: Mask
+) -> OutboundTrunk:
     return OutboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,
@@ -118,7 +124,7 @@ def _outbound(spec: PhoneNumberSpec, mark: str, credentials: Credentials | None,
         numbers=(spec.phone_number,),
         username=credentials.username if credentials else None,
         password=credentials.password if credentials else None,
-        headers=_headers(spec, preset_of(spec), credentials, mask),
+        headers=_headers(spec, preset, credentials, mask),
         headers_to_attributes=dict(spec.outbound.headers_to_attributes),
         attributes_to_headers=dict(spec.outbound.attributes_to_headers),
         include_headers=_included(spec.outbound.include_headers),
@@ -140,16 +146,24 @@ def _headers(
     spec: PhoneNumberSpec, preset: Preset, credentials: Credentials | None, mask: Mask
 ) -> dict[str, str | Masked]:
     """The headers of the spec, and the carrier's header for the user name unless the spec has that header."""
-    headers = _masked(spec.outbound.headers, mask)
+    headers = _masked(spec.outbound.headers, credentials, mask)
     given = {name.lower() for name in headers}
     if preset.username_header and credentials and preset.username_header.lower() not in given:
         headers[preset.username_header] = credentials.username
     return headers
 
 
-def _masked(headers: Mapping[str, str], mask: Mask) -> dict[str, str | Masked]:
-    """SIP headers of a spec; one that names the user has a masked value."""
-    return {name: mask(value) if name.lower() in CREDENTIAL_HEADERS else value for name, value in headers.items()}
+def _masked(headers: Mapping[str, str], credentials: Credentials | None, mask: Mask) -> dict[str, str | Masked]:
+    """SIP headers of a spec; one that names the user has a masked value. `credentials`: those of the trunk.
+
+    A value that is the user name is a credential in any header, as `livekit_sip` reads it.
+    """
+    username = credentials.username if credentials else None
+
+    def is_credential(name: str, value: str) -> bool:
+        return name.lower() in CREDENTIAL_HEADERS or (username is not None and mask.bare(value) == username)
+
+    return {name: mask(value) if is_credential(name, value) else value for name, value in headers.items()}
 
 
 def _included(headers: IncludeHeaders | None) -> str:
@@ -163,21 +177,23 @@ def asks_with(spec: PhoneNumberSpec) -> str:
     return SIP_PASSWORD if spec.inbound.credentials_secret_ref is None else INBOUND_CREDENTIALS
 
 
-def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse, mask: Mask) -> InboundTrunk:
+def _inbound(
+    spec: PhoneNumberSpec, preset: Preset, mark: str, credentials: CredentialsInUse, mask: Mask
+) -> InboundTrunk:
     inbound = spec.inbound
     challenged = credentials.at(asks_with(spec))
     return InboundTrunk(
         name=spec.friendly_name or spec.phone_number,
         metadata=mark,
         numbers=(spec.phone_number, *(inbound.aliases or ())),
-        allowed_addresses=allowed_addresses(spec),
+        allowed_addresses=allowed_addresses(spec, preset),
         allowed_numbers=tuple(inbound.allowed_callers or ()),
         username=challenged.username if challenged else None,
         password=challenged.password if challenged else None,
         headers_to_attributes=dict(inbound.headers_to_attributes),
         attributes_to_headers=dict(inbound.attributes_to_headers),
         include_headers=_included(inbound.include_headers),
-        response_headers=_masked(inbound.response_headers, mask),
+        response_headers=_masked(inbound.response_headers, challenged, mask),
         realm=inbound.auth_realm,
         ringing_status=inbound.ring_status or 0,
         ringing_timeout_s=inbound.ring_timeout_seconds or 0,
@@ -190,8 +206,8 @@ def _inbound(spec: PhoneNumberSpec, mark: str, credentials: CredentialsInUse, ma
     )
 
 
-def allowed_addresses(spec: PhoneNumberSpec) -> tuple[str, ...]:
-    """The addresses from which calls are accepted, always as CIDRs; empty: every address.
+def allowed_addresses(spec: PhoneNumberSpec, preset: Preset) -> tuple[str, ...]:
+    """The addresses from which calls are accepted, always as CIDRs; empty: every address. `preset`: of the carrier.
 
     LiveKit would compare a bare address with the host of the caller's From header too (livekit/protocol `sip/sip.go`).
     """
@@ -200,7 +216,7 @@ def allowed_addresses(spec: PhoneNumberSpec) -> tuple[str, ...]:
         return tuple(dict.fromkeys(map(_network, given)))
     if spec.inbound.allow_any_address:
         return ()
-    return preset_of(spec).signalling_ranges
+    return preset.signalling_ranges
 
 
 @lru_cache(REMEMBERED)
@@ -234,6 +250,6 @@ def agent_names(spec: PhoneNumberSpec, installation: Installation) -> tuple[str,
     return tuple(dict.fromkeys((first, *spec.inbound.additional_agent_ids)))
 
 
-def preset_of(spec: PhoneNumberSpec) -> Preset:
+def preset_of(spec: PhoneNumberSpec, carriers: Catalogue) -> Preset:
     """The carrier preset in force for a spec."""
-    return preset_for(spec.carrier, spec.termination_uri)
+    return carriers.preset_for(spec.carrier, spec.termination_uri)

@@ -9,6 +9,8 @@ from .fields import FIELDS, Field, Shape
 from .plan import Change, Create, Delete, Remark, Replace
 from .trunk import CLASSES, Kind, Masked, SipObject
 
+_Pairs = Mapping[str, str | Masked]
+
 Value = str | int | bool | list[str] | dict[str, str] | None
 """What is shown of a field; None where it is not set."""
 
@@ -87,15 +89,22 @@ def _field_change(field: Field, old: SipObject | None, new: SipObject) -> FieldC
         is_new = old is None or (before is None and getattr(old, "password_listed", True))
         return FieldChange(field.path, None, None if after is None else IS_SET if is_new else CHANGED)
     if field.shape is Shape.PAIRS_WITH_CREDENTIALS:
-        return FieldChange(field.path, _pairs(before or {}, {}), _pairs(after, before or {}))
+        known = before or {}
+        secret = _secret_names(known, after)
+        return FieldChange(field.path, _pairs(known, {}, secret), _pairs(after, known, secret))
     return FieldChange(field.path, _plain(before), _plain(after))
 
 
-def _pairs(pairs: Mapping[str, str | Masked], before: Mapping[str, str | Masked]) -> Value:
+def _secret_names(*several: _Pairs) -> frozenset[str]:
+    """The names whose value is a credential in one of the maps: no value of that name is shown."""
+    return frozenset(name for pairs in several for name, value in pairs.items() if isinstance(value, Masked))
+
+
+def _pairs(pairs: _Pairs, before: _Pairs, secret: frozenset[str]) -> Value:
     """Names and values; of a credential only whether it is another one."""
 
     def shown(name: str, value: str | Masked) -> str:
-        if isinstance(value, str):
+        if isinstance(value, str) and name not in secret:
             return value
         return CHANGED if name in before and before[name] != value else IS_SET
 

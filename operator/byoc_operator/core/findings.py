@@ -14,7 +14,7 @@ from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
 from ..api.text_rules import is_reserved_metadata
 from .credentials import Credentials
-from .desired import Installation, allowed_addresses
+from .desired import Installation, allowed_addresses, preset_of
 from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
 
@@ -161,13 +161,14 @@ def _listed(texts: Collection[str], between: str = ", ") -> str | None:
 def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
     inbound = bool(spec.inbound_agent_id)
     uri = origination_uri(installation.sip_uri, str(spec.transport)) if inbound else ""
+    addresses = allowed_addresses(spec, preset_of(spec, installation.carriers))
     reserved = sorted(key for key in spec.inbound.agent_metadata if is_reserved_metadata(key))
     too_large = spec.transport is Transport.UDP and spec.media_encryption is MediaEncryption.ALLOWED
     return {
         Code.NO_INBOUND_AGENT: _if(not inbound),
         Code.MEDIA_NOT_ENCRYPTED: _if(spec.media_encryption is not MediaEncryption.REQUIRED),
         Code.TRANSPORT_NOT_ENCRYPTED: _if(spec.transport is not Transport.TLS),
-        Code.INBOUND_OPEN: _if(inbound and lets_everybody_in(allowed_addresses(spec))),
+        Code.INBOUND_OPEN: _if(inbound and lets_everybody_in(addresses)),
         Code.PORT_OF_ANOTHER_TRANSPORT: _listed(_misplaced_ports(spec, uri)),
         Code.INVITE_TOO_LARGE_FOR_UDP: _if(too_large),
         Code.NUMBER_NOT_IN_PLAN: _if(not _in_a_plan(spec.phone_number)),

@@ -172,7 +172,7 @@ def _of_spec(number: PhoneNumber, installation: Installation) -> tuple[str, str]
     if spec is None:
         return number.status.carrier, number.status.origination_uri
     uri = origination_uri(installation.sip_uri, str(spec.transport)) if spec.inbound_agent_id else ""
-    return str(preset_of(spec).carrier), uri
+    return preset_of(spec, installation.carriers).carrier, uri
 
 
 def _credentials(

@@ -1,14 +1,16 @@
 """What to enter at the carrier for one number, with the number's own values.
 
-The facts are those of docs/twilio.md and docs/telnyx.md. No step holds a password: it says where the password is.
+The facts are those of docs/twilio.md, docs/telnyx.md and the presets. No step holds a password: it says where the
+password is.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..api.carriers import Carrier, host_of
-from ..api.schema import Authentication, MediaEncryption, PhoneNumberSpec
+from ..api.built_in_carriers import BUILT_IN
+from ..api.carriers import Carrier, Catalogue, Preset, host_of
+from ..api.schema import Authentication, MediaEncryption, PhoneNumberSpec, Transport
 from ..api.schema_types import SecretKeyRef
 from ..core.desired import allowed_addresses, preset_of
 from ..core.origination import OWN_PORT, origination_uri, parse_endpoint
@@ -27,11 +29,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What the steps are made of. `sip_uri`, `sip_addresses`: the settings BYOC_SIP_URI and BYOC_SIP_ADDRESSES."""
+    """What the steps are made of. `sip_uri`, `sip_addresses`: the settings BYOC_SIP_URI and BYOC_SIP_ADDRESSES.
+
+    `carriers`: the presets of the operator.
+    """
 
     spec: PhoneNumberSpec
     sip_uri: str = ""
     sip_addresses: Sequence[str] = ()
+    carriers: Catalogue = BUILT_IN
+
+    @property
+    def preset(self) -> Preset:
+        """The preset in force."""
+        return preset_of(self.spec, self.carriers)
 
     @property
     def takes_calls(self) -> bool:
@@ -78,8 +89,8 @@ def _login(ref: SecretKeyRef, username: str) -> str:
 
 def carrier_steps(setup: Setup) -> tuple[Step, ...]:
     """The steps at the carrier of a number, in order."""
-    by_carrier = {Carrier.TWILIO: _twilio, Carrier.TELNYX: _telnyx, Carrier.GENERIC: _generic}
-    return tuple(by_carrier[preset_of(setup.spec).carrier](setup))
+    by_carrier: dict[str, Callable[[Setup], Iterator[Step]]] = {Carrier.TWILIO: _twilio, Carrier.TELNYX: _telnyx}
+    return tuple(by_carrier.get(setup.preset.carrier, _any_carrier)(setup))
 
 
 def _twilio(setup: Setup) -> Iterator[Step]:
@@ -125,8 +136,9 @@ def _telnyx(setup: Setup) -> Iterator[Step]:
         yield _last(setup)
 
 
-def _generic(setup: Setup) -> Iterator[Step]:
+def _any_carrier(setup: Setup) -> Iterator[Step]:
     spec = setup.spec
+    yield from _particulars(setup)
     media = "with SRTP" if setup.encrypts else "without SRTP"
     if spec.media_encryption is MediaEncryption.ALLOWED:
         media = "with SRTP (calls in may also come without)"
@@ -142,10 +154,22 @@ def _generic(setup: Setup) -> Iterator[Step]:
     yield Step("Calls in → number format", f"E.164 with the plus and the country code: {spec.phone_number}.")
     if spec.inbound.authentication is Authentication.DIGEST:
         yield _digest("Calls in → credentials", setup)
-    if not allowed_addresses(spec):
+    if not allowed_addresses(spec, setup.preset):
         anybody = "LiveKit accepts calls to the number from every address. Put those from which the carrier calls into "
         yield Step("Calls in → the carrier's addresses", f"{anybody}spec.inbound.allowedAddresses.")
     yield _last(setup)
+
+
+def _particulars(setup: Setup) -> Iterator[Step]:
+    """What the preset says for people, and what the spec asks of a carrier that cannot do it."""
+    preset = setup.preset
+    if preset.tls is False and setup.spec.transport is Transport.TLS:
+        clear = f"{preset.carrier} has no TLS: set spec.transport to TCP or UDP, and spec.mediaEncryption to Disabled."
+        yield Step("Transport", clear)
+    elif preset.srtp is False and setup.encrypts:
+        yield Step("Media", f"{preset.carrier} has no SRTP: set spec.mediaEncryption to Disabled.")
+    if preset.notes:
+        yield Step(preset.carrier, preset.notes)
 
 
 def _our_addresses(place: str, setup: Setup) -> Step:

@@ -111,7 +111,12 @@ def _call(view: View, broken: dict[str, str]) -> Iterator[Check]:
         call = replace(call, caller=judged.spec.inbound.allowed_callers[0])
     call = replace(call, called=call.called or judged.spec.phone_number)
     question = Question(
-        call, judged.spec.phone_number, judged.owned, judged.trunks, judged.rules, preset_of(judged.spec)
+        call,
+        judged.spec.phone_number,
+        judged.owned,
+        judged.trunks,
+        judged.rules,
+        preset_of(judged.spec, judged.installation.carriers),
     )
     explained = explain(question)
     for check in explained.checks:

@@ -90,6 +90,11 @@ class Engine:
         """The state of LiveKit in the last sweep."""
         return self._sweeper.state
 
+    @property
+    def carriers_problem(self) -> str:
+        """Why the file of presets cannot be used now, empty if it can."""
+        return self._ports.carriers.problem
+
     def problems(self) -> list[str]:
         """The problems that /readyz lists, one line each; empty if the engine is ready."""
         return self._health.problems()

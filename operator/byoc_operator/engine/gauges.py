@@ -42,6 +42,7 @@ def export(
         "byoc_sweep_interval_seconds": lambda: sweeper.interval_s,
         "byoc_livekit_objects": lambda: len(ports.inventory.snapshot),
         "byoc_paced_limit": lambda: ports.guard.pace.value,
+        "byoc_carriers_file_wrong": lambda: bool(ports.carriers.problem),
         "byoc_sealing_keys_readable": lambda: not ports.keeper.keys.problem,
         "byoc_sealing_keys_lost": lambda: ports.keeper.lost,
         "byoc_credentials_oldest_seconds": lambda: oldest_credentials_s(ports),

@@ -43,6 +43,19 @@ class StatusWriter(NumberReader, Protocol):
         ...
 
 
+class CarriersSource(Protocol):
+    """The installation's file of presets."""
+
+    @property
+    def problem(self) -> str:
+        """Why the file cannot be used now, empty if it can."""
+        ...
+
+    def reload(self) -> None:
+        """Read the file again. A file that is wrong changes nothing."""
+        ...
+
+
 class EventSink(Protocol):
     """Takes Events, and posts them by a task of its own. Nobody waits for an Event."""
 

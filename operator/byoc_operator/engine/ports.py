@@ -9,6 +9,7 @@ from ..telemetry.metrics import Metrics
 from .belongings import Belongings
 from .cache import Cache
 from .outside import (
+    CarriersSource,
     EventSink,
     KeyKeeper,
     LiveKit,
@@ -91,6 +92,15 @@ class WithInstallation(Protocol):
     @property
     def installation(self) -> Installation:
         """The settings of the installation."""
+        ...
+
+
+class WithCarriers(Protocol):
+    """Has `carriers`."""
+
+    @property
+    def carriers(self) -> CarriersSource:
+        """The installation's file of presets."""
         ...
 
 
@@ -212,7 +222,7 @@ class DeletionPorts(WithCache, WithInventory, WithRetained, WithBelongings, With
     """What ends a deletion."""
 
 
-class SweepPorts(WithCache, WithInventory, WithGuard, WithSecrets, WithMetrics, WithWall, Protocol):
+class SweepPorts(WithCache, WithInventory, WithGuard, WithSecrets, WithCarriers, WithMetrics, WithWall, Protocol):
     """What the sweep works with."""
 
 
@@ -229,6 +239,7 @@ class GaugePorts(
     WithInventory,
     WithGuard,
     WithSecrets,
+    WithCarriers,
     WithKeeper,
     WithEvents,
     WithMetrics,
@@ -270,24 +281,5 @@ class RunPorts(
     """What a run of a phone number works with."""
 
 
-class EnginePorts(
-    WithCache,
-    WithInventory,
-    WithGuard,
-    WithSecrets,
-    WithKeeper,
-    WithNumbers,
-    WithEvents,
-    WithInstallation,
-    WithMask,
-    WithMetrics,
-    WithUnreadable,
-    WithRegained,
-    WithRetained,
-    WithRights,
-    WithBelongings,
-    WithClock,
-    WithWall,
-    Protocol,
-):
+class EnginePorts(RunPorts, WithCarriers, WithKeeper, WithUnreadable, Protocol):
     """What the engine works with."""

@@ -109,6 +109,7 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """Carry out one sweep. Raises `Failure` if LiveKit fails."""
+        self._ports.carriers.reload()
         await self._ports.inventory.refresh()
         await self._part("secrets", self.secrets.look())
         different = 0

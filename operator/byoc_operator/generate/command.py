@@ -15,6 +15,7 @@ from ..api.crd import build_crd
 from ..api.names import GROUP, PLURAL
 from .alerts import alert_files
 from .argocd import argocd_files
+from .carriers import carrier_files
 from .chart import chart_files
 from .dashboard import dashboard_files
 from .numbers_chart import numbers_chart_files
@@ -43,6 +44,7 @@ def generated_files(root: Path = Path()) -> Mapping[str, str]:
         **alert_files(),
         **dashboard_files(),
         **runbook_files(root),
+        **carrier_files(root),
         **argocd_files(root),
         **chart_files(root, crd),
         **numbers_chart_files(),

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
-from ..api.carriers import PRESETS
 from ..api.conditions import REMEDIES
 from ..api.crd import DESCRIPTION
 from ..api.names import (
@@ -181,25 +180,6 @@ def findings() -> str:
     return table("Findings", text, ("code", "message"), [(f"`{code}`", told) for code, told in MESSAGES.items()])
 
 
-def carriers() -> str:
-    """A table of the carriers' presets."""
-    text = (
-        "What `spec.carrier` brings along, by name or by the host of `spec.terminationUri`. Carriers change their "
-        "addresses: if yours calls from another one, put it and those below that still count into "
-        "`spec.inbound.allowedAddresses`, which replaces the whole list."
-    )
-    rows = [
-        (
-            f"`{preset.carrier}`",
-            ", ".join(f"`{'*' if host.startswith('.') else ''}{host}`" for host in preset.hosts),
-            ", ".join(f"`{each}`" for each in preset.signalling_ranges),
-            f"{preset.source}, {preset.verified_on}",
-        )
-        for preset in PRESETS
-    ]
-    return table("Carriers", text, ("carrier", "termination hosts", "calls come from", "source, read"), rows)
-
-
 def settings() -> str:
     """A table of the operator's settings."""
     text = "Environment variables of `byoc-operator run`. A wrong one stops the start with one line that names it."
@@ -239,7 +219,6 @@ SECTIONS: tuple[Section, ...] = (
     lease_annotations,
     reasons,
     findings,
-    carriers,
     settings,
     metrics,
 )

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 from livekit.protocol.sip import SIPDispatchRuleInfo, SIPInboundTrunkInfo, SIPOutboundTrunkInfo
 
-from ..api.carriers import CREDENTIAL_HEADERS
+from ..api.built_in_carriers import CREDENTIAL_HEADERS
 from ..core.fields import FIELDS, SECRET, WITHHELD, Shape, credentials
 from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject, UnknownFields
 from . import forms
@@ -155,8 +155,9 @@ class Conversion(Generic[_Object, _Info]):
         values = dict(zip(self._attributes, self._raw_of(info), strict=True))
         for attribute, copy in self._copiers:
             values[attribute] = copy(values[attribute])
+        username = values.get("username", "")
         for attribute, masked in self._maskers:
-            values[attribute] = masked(values[attribute], mask)
+            values[attribute] = masked(values[attribute], mask, username)
         for attribute, field, form in self._forms:
             values[attribute] = form.read(info, field, extra)
         for group in self._groups:
@@ -194,8 +195,16 @@ def _texts(pairs: Mapping[str, str | Masked]) -> dict[str, str]:
     return {name: value if isinstance(value, str) else _text(value) for name, value in pairs.items()}
 
 
-def _with_digests(pairs: Mapping[str, str], mask: Mask) -> dict[str, str | Masked]:
-    return {name: mask.bare(value) if name.lower() in CREDENTIAL_HEADERS else value for name, value in pairs.items()}
+def _digest(text: str, mask: Mask, _username: str) -> Masked | None:
+    return digest(text, mask)
+
+
+def _with_digests(pairs: Mapping[str, str], mask: Mask, username: str) -> dict[str, str | Masked]:
+    """The headers. One that repeats the trunk's user name holds a credential, whatever it is called."""
+    return {
+        name: mask.bare(value) if name.lower() in CREDENTIAL_HEADERS or (value and value == username) else value
+        for name, value in pairs.items()
+    }
 
 
 _WRITERS: Mapping[Shape, Callable[[Any], object]] = {
@@ -204,11 +213,11 @@ _WRITERS: Mapping[Shape, Callable[[Any], object]] = {
 }
 """How credentials are written."""
 
-_MASKERS: Mapping[Shape, Callable[[Any, Mask], object]] = {
-    Shape.CREDENTIAL: digest,
+_MASKERS: Mapping[Shape, Callable[[Any, Mask, str], object]] = {
+    Shape.CREDENTIAL: _digest,
     Shape.PAIRS_WITH_CREDENTIALS: _with_digests,
 }
-"""How credentials are read."""
+"""How credentials are read: from the value, the mask and the user name of the trunk."""
 
 _COPIERS: Mapping[Shape, Callable[[Any], object]] = {Shape.TEXTS: tuple, Shape.PAIRS: dict}
 """How LiveKit's containers are read. Values of other shapes are read and written without a conversion."""

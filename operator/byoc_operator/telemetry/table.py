@@ -117,6 +117,7 @@ METRICS: tuple[Metric, ...] = (
         "Objects that cannot be read and are passed over, by resource.",
         resource=("byocphonenumbers", "secrets"),
     ),
+    _led("byoc_carriers_file_wrong", "1 if the file of carriers cannot be used and the last good one counts, else 0."),
     _led("byoc_sealing_keys_readable", "1 if the last look found the sealing keys, 0 if not."),
     _led(
         "byoc_sealing_keys_lost",

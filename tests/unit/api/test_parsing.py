@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from byoc_operator.api.built_in_carriers import BUILT_IN
 from byoc_operator.api.conditions import Reason, Verdict
 from byoc_operator.api.encoding import from_base64
 from byoc_operator.api.resource import MAX_ANSWER, parse
@@ -28,7 +29,7 @@ from byoc_operator.core.credentials import (
     problem_of,
     resolve,
 )
-from byoc_operator.core.desired import Installation, allowed_addresses
+from byoc_operator.core.desired import Installation, allowed_addresses, preset_of
 from byoc_operator.core.origination import origination_uri
 from byoc_operator.core.trunk import Kind, Masked
 from strategies import MASK, QUICK, json_objects, json_values, raw_specs, specs, wanted
@@ -261,7 +262,7 @@ def test_a_secret_that_is_not_there() -> None:
 @QUICK
 @given(specs())
 def test_allowed_addresses_are_networks_each_once(spec: PhoneNumberSpec) -> None:
-    found = allowed_addresses(spec)
+    found = allowed_addresses(spec, preset_of(spec, BUILT_IN))
     assert [str(ipaddress.ip_network(address)) for address in found] == list(found)
     assert len(set(found)) == len(found)
     assert all("/" in address for address in found)

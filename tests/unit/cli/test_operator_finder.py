@@ -12,6 +12,7 @@ from byoc_operator.cli.exit_codes import Refused
 from byoc_operator.cli.livekit_access import LiveKitAccess, NoLiveKit, livekit_access
 from byoc_operator.cli.operator_finder import LABELS, Operator, Pod, operator_of
 from byoc_operator.cluster.fake import FakeApi
+from byoc_operator.errors import CannotRun
 from operated import SYSTEM
 
 DEPLOYMENT = Path(__file__).parents[3] / "deploy" / "base" / "deployment.yaml"
@@ -153,3 +154,53 @@ async def test_settings_without_a_url_say_what_to_set(api: FakeApi) -> None:
     api._objects["configmaps", SYSTEM, "byoc-operator-settings"]["data"] = {"BYOC_LEASE_NAME": "lease"}
     operator = await operator_of(seen(api), SYSTEM)
     assert (operator.installation(), list(operator.unknown)) == (None, ["LIVEKIT_URL"])
+
+
+CARRIERS = "carriers: [{name: Mine, hosts: [pbx.example.com]}]"
+FILE = "/etc/byoc/carriers/carriers.yaml"
+
+
+def put_carriers(api: FakeApi, content: str, **settings: str) -> None:
+    """As the component of deploy/ does: settings, a volume and its mount, and the key of the ConfigMap."""
+    spec = yaml.safe_load(DEPLOYMENT.read_text())["spec"]
+    pod = spec["template"]["spec"]
+    pod["containers"][0]["volumeMounts"].append({"name": "carriers", "mountPath": "/etc/byoc/carriers"})
+    items = [{"key": "mine.yaml", "path": "carriers.yaml"}]
+    pod["volumes"].append({"name": "carriers", "configMap": {"name": "of-ours", "items": items}})
+    put(api, "deployments", "byoc-operator", spec=spec)
+    put(api, "configmaps", "byoc-operator-settings", data={**SETTINGS, "BYOC_CARRIERS_FILE": FILE, **settings})
+    put(api, "configmaps", "of-ours", data={"mine.yaml": content})
+
+
+async def test_the_file_of_carriers_is_read_where_the_pods_mount_it() -> None:
+    api = FakeApi()
+    put_carriers(api, CARRIERS)
+    installation = (await operator_of(seen(api), SYSTEM)).installation()
+    assert installation is not None
+    assert installation.carriers.preset_for(None, "pbx.example.com").carrier == "Mine"
+
+
+async def test_without_the_deployment_the_file_of_carriers_is_read_in_the_config_map_for_people() -> None:
+    api = FakeApi()
+    told = {**SETTINGS, "BYOC_CARRIERS_FILE": FILE, "carriers.yaml": CARRIERS}
+    put(api, "configmaps", "byoc-operator-installation", data=told)
+    api.without = {("list", "deployments")}
+    installation = (await operator_of(seen(api), SYSTEM)).installation()
+    assert installation is not None
+    assert installation.carriers.preset_for(None, "pbx.example.com").carrier == "Mine"
+
+
+async def test_a_file_of_carriers_that_cannot_be_read_leaves_the_installation_unknown() -> None:
+    api = FakeApi()
+    put_carriers(api, CARRIERS, BYOC_CARRIERS_FILE="/elsewhere/carriers.yaml")
+    operator = await operator_of(seen(api), SYSTEM)
+    assert operator.installation() is None
+    assert "ConfigMap byoc-system/byoc-operator-installation" in operator.unknown
+
+
+async def test_a_wrong_file_of_carriers_is_told_with_its_line() -> None:
+    api = FakeApi()
+    put_carriers(api, "carriers:\n  - name: Mine\n")
+    operator = await operator_of(seen(api), SYSTEM)
+    with pytest.raises(CannotRun, match=r"BYOC_CARRIERS_FILE: line 2: carriers\[0\]: Mine needs `hosts`"):
+        operator.installation()

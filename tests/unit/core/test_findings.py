@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.api.addresses import lets_everybody_in
-from byoc_operator.api.carriers import PRESETS, Carrier, preset_for
+from byoc_operator.api.built_in_carriers import BUILT_IN
+from byoc_operator.api.carriers import Carrier
 from byoc_operator.api.schema import PhoneNumberSpec
 from byoc_operator.api.validation import parse_spec
-from byoc_operator.core.desired import Installation, allowed_addresses
+from byoc_operator.core.desired import Installation, allowed_addresses, preset_of
 from byoc_operator.core.findings import Code, Evidence, findings
 from manifests import BASE, GENERIC, merged
 
@@ -145,19 +146,19 @@ def test_a_number_without_an_origination_uri_is_told_why() -> None:
 # Carriers
 
 
-@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: str(preset.carrier))
+@pytest.mark.parametrize("preset", BUILT_IN.presets, ids=lambda preset: str(preset.carrier))
 def test_a_preset_takes_each_of_its_own_hosts(preset: Any) -> None:
     for host in preset.hosts:
         number = spec(terminationUri=f"x{host}" if host.startswith(".") else host)
-        assert allowed_addresses(number) == preset.signalling_ranges
+        assert allowed_addresses(number, preset_of(number, BUILT_IN)) == preset.signalling_ranges
         named = spec(terminationUri=number.termination_uri, carrier=str(preset.carrier))
-        assert allowed_addresses(named) == preset.signalling_ranges
+        assert allowed_addresses(named, preset_of(named, BUILT_IN)) == preset.signalling_ranges
 
 
 @pytest.mark.parametrize("address", ["185.246.42.128", "185.246.42.129", "185.246.41.140", "192.76.120.10"])
 def test_telnyx_calls_from_the_addresses_of_every_region(address: str) -> None:
-    preset = preset_for(None, "sip.telnyx.me")
-    assert preset.carrier is Carrier.TELNYX
+    preset = BUILT_IN.preset_for(None, "sip.telnyx.me")
+    assert preset.carrier == Carrier.TELNYX
     networks = map(ipaddress.ip_network, preset.signalling_ranges)
     assert any(ipaddress.ip_address(address) in network for network in networks)
 

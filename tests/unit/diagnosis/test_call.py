@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.api.carriers import GENERIC, PRESETS, Carrier
+from byoc_operator.api.built_in_carriers import BUILT_IN
+from byoc_operator.api.carriers import GENERIC, Carrier
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.matching import Call, Result
 from byoc_operator.core.ownership import Owned
@@ -35,7 +36,7 @@ def ask(
     trunks = [each for each in (ours, *others) if isinstance(each, InboundTrunk)]
     rules = [each for each in (rule, *others) if isinstance(each, DispatchRule)]
     owned = Owned(inbound=(ours,) if ours else (), rules=(rule,) if rule else ())
-    preset = next((each for each in PRESETS if each.carrier is carrier), GENERIC)
+    preset = BUILT_IN.preset_for(carrier, "")
     return explain(Question(call, PHONE, owned, trunks, rules, preset))
 
 

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.built_in_carriers import BUILT_IN
+from byoc_operator.api.carriers_file import extended
 from byoc_operator.api.schema import PhoneNumberSpec
-from byoc_operator.diagnosis.carrier_steps import Setup, carrier_steps
+from byoc_operator.diagnosis.carrier_steps import Setup, Step, carrier_steps
 
 PHONE = "+19876543210"
 SECRET = {"sipUsername": "trunk-user", "sipPasswordSecretRef": {"name": "carrier-sip", "key": "pw"}}
@@ -52,6 +54,23 @@ def test_a_number_at_any_other_carrier() -> None:
     assert found["Calls in"] == "Send them to sip:livekit.example.com;transport=tcp."
     assert "203.0.113.10, 198.51.100.0/28" in found["Calls out → allowed addresses"]
     assert "from every address" in found["Calls in → the carrier's addresses"]
+
+
+def test_a_preset_without_steps_of_its_own_tells_its_notes() -> None:
+    assert "secure trunking" in steps("1.zt.plivo.com")["Plivo"]
+
+
+def test_a_carrier_without_tls_says_which_fields_to_set() -> None:
+    told = steps("sipconnect.sipgate.de")["Transport"]
+    assert told == "sipgate has no TLS: set spec.transport to TCP or UDP, and spec.mediaEncryption to Disabled."
+    assert "Transport" not in steps("sipconnect.sipgate.de", transport="UDP", mediaEncryption="Disabled")
+
+
+def test_a_carrier_without_srtp_says_which_field_to_set() -> None:
+    carriers = extended(BUILT_IN, "carriers: [{name: Mine, hosts: [pbx.example.com], srtp: false}]")
+    fields = {"phoneNumber": PHONE, "terminationUri": "pbx.example.com"}
+    found = carrier_steps(Setup(PhoneNumberSpec.model_validate(fields), carriers=carriers))
+    assert Step("Media", "Mine has no SRTP: set spec.mediaEncryption to Disabled.") in found
 
 
 def test_a_carrier_whose_addresses_are_known_is_not_asked_for_them() -> None:

@@ -68,7 +68,9 @@ outbound_trunks = st.builds(
     from_host=texts,
     destination_country=texts,
     extra=st.just(()),
-)
+).filter(lambda trunk: trunk.username not in [MASK(each) for each in trunk.headers.values() if isinstance(each, str)])
+"""No plain header repeats the user name: such a header is a credential."""
+
 inbound_trunks = st.builds(
     InboundTrunk,
     name=texts,
@@ -81,7 +83,7 @@ inbound_trunks = st.builds(
     headers_to_attributes=plain_headers,
     attributes_to_headers=outcomes,
     include_headers=included,
-    response_headers=st.sampled_from([{}, {"X-Team": "a"}, {"X-Telnyx-Username": MASK("user")}]),
+    response_headers=st.sampled_from([{}, {"X-Team": "longer than user names"}, {"X-Telnyx-Username": MASK("user")}]),
     realm=texts,
     ringing_status=st.integers(0, 699),
     ringing_timeout_s=st.integers(0, 86_400),
@@ -206,6 +208,18 @@ def assert_seen(
     after = read(ours)
     assert after != before
     assert after.extra == (field,)
+
+
+def test_a_header_that_repeats_the_user_name_is_read_as_a_credential() -> None:
+    info = SIPOutboundTrunkInfo(auth_username="trunk-user", headers={"X-Login": "trunk-user", "X-Team": "sales"})
+    trunk = convert.OUTBOUND.from_proto(info, MASK)
+    assert trunk.headers == {"X-Login": trunk.username, "X-Team": "sales"}
+    assert "trunk-user" not in repr(trunk)
+
+
+def test_an_empty_header_of_a_trunk_without_user_name_is_no_credential() -> None:
+    trunk = convert.OUTBOUND.from_proto(SIPOutboundTrunkInfo(headers={"X-Empty": ""}), MASK)
+    assert trunk.headers == {"X-Empty": ""}
 
 
 def test_codecs_are_written_in_the_parts_that_livekit_has() -> None:
