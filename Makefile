@@ -54,8 +54,13 @@ generate: $(READY) ## Make the CRD, the reference and other generated files from
 
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies and write the lock files
-	$(BIN)/$(LOCK) -o requirements.lock pyproject.toml
-	$(BIN)/$(LOCK) --group dev -o requirements-dev.lock pyproject.toml
+	$(BIN)/$(LOCK) -o requirements-plugin.lock pyproject.toml
+	$(BIN)/$(LOCK) --extra operator -o requirements.lock pyproject.toml
+	$(BIN)/$(LOCK) --extra operator --group dev -o requirements-dev.lock pyproject.toml
+
+.PHONY: plugin
+plugin: $(READY) ## Pack `kubectl byoc` into one file for this machine: dist/kubectl-byoc
+	$(BIN)/python -m plugin_file -o dist/kubectl-byoc
 
 .PHONY: bench
 N ?= 1000

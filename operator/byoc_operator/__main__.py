@@ -8,7 +8,11 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 
 import click
-import uvloop
+
+try:
+    import uvloop
+except ModuleNotFoundError:  # the package without the extra has `kubectl byoc` only
+    sys.exit("byoc-operator: the libraries of the operator are missing; install byoc-operator[operator]")
 
 from . import handlers
 from . import settings as settings_module

@@ -6,6 +6,12 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- $rules := .Files.Get "files/rules.yaml" | fromYaml -}}
 {{- $defaults := .Values.defaults -}}
 {{- $holders := dict -}}
+{{- $named := dict -}}
+{{- range $name, $number := .Values.numbers -}}
+{{- with $number -}}
+{{- $_ := set $named (trimPrefix "+" .phoneNumber) (dict "path" (printf "numbers.%s" $name) "as" "number") -}}
+{{- end -}}
+{{- end -}}
 {{- include "byoc-phone-numbers.refusals.fields" (dict "path" "defaults" "part" $defaults "rules" $rules) -}}
 {{- range $name, $number := .Values.numbers -}}
 {{- if $number -}}
@@ -21,6 +27,24 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- $spec := include "byoc-phone-numbers.spec" (dict "defaults" $defaults "number" $number) | fromJson -}}
 {{- include "byoc-phone-numbers.refusals.fields" (dict "path" $path "part" $number "rules" $rules) -}}
 {{- include "byoc-phone-numbers.refusals.together" (dict "path" $path "spec" $spec "rules" $rules) -}}
+{{- include "byoc-phone-numbers.refusals.shared" (dict "path" $path "spec" $spec "named" $named) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Aliases that another number of the release has. `named`: by digits who has them, filled here. */}}
+{{- define "byoc-phone-numbers.refusals.shared" -}}
+{{- $path := .path -}}
+{{- $named := .named -}}
+{{- $aliases := (.spec.inbound | default dict).aliases | default list -}}
+{{- range $alias := ternary $aliases list (not (empty .spec.inboundAgentId)) -}}
+{{- $digits := trimPrefix "+" $alias -}}
+{{- $holder := get $named $digits | default dict -}}
+{{- if and $holder (ne $holder.path $path) }}
+{{ $path }}.inbound.aliases: must be of this number alone; {{ $alias }} is already {{ eq $holder.as "number" | ternary "the" "an" }} {{ $holder.as }} of {{ $holder.path }}
+{{- end -}}
+{{- if not $holder -}}
+{{- $_ := set $named $digits (dict "path" $path "as" "alias") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

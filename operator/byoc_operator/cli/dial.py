@@ -189,7 +189,13 @@ async def _until_it_ends(rooms: Rooms, room: str, outside: Outside) -> None:
 
 @contextmanager
 def _signals_cancel() -> Iterator[None]:
-    """A closed terminal and a SIGTERM end the block as Ctrl-C does, so that the room is closed."""
+    """A closed terminal and a SIGTERM end the block as Ctrl-C does, so that the room is closed.
+
+    On Windows only Ctrl-C does so: asyncio handles no other signal there.
+    """
+    if sys.platform == "win32":
+        yield
+        return
     loop, task, seen = asyncio.get_running_loop(), asyncio.current_task(), list[signal.Signals]()
 
     def cancel(number: signal.Signals) -> None:

@@ -108,7 +108,7 @@ def _stands(verdict: Verdict | None) -> bool:
 def _aliases(number: PhoneNumber, outcome: Outcome) -> tuple[str, ...]:
     """The aliases on the inbound trunk. What others added to the trunk in LiveKit is no alias of this object."""
     known = {*number.aliases, *number.status.aliases}
-    found = outcome.owned.inbound[:1] if outcome.owned else ()
+    found = outcome.owned.inbound[:1] if outcome.owned and known else ()
     return tuple(sorted(known.intersection(normalised(each) for trunk in found for each in trunk.numbers)))
 
 

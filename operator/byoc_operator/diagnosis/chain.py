@@ -54,6 +54,7 @@ CHAIN: Final = (
     Link(VERSION, livekit_links.version, (SERVICE,)),
     Link(HOLDER, trunk_links.holder, (SPEC, SERVICE)),
     Link(INBOUND, trunk_links.inbound, (HOLDER,)),
+    Link("Aliases", trunk_links.aliases, (HOLDER,)),
     Link(RULE, trunk_links.rule, (INBOUND,)),
     Link(AGENT, trunk_links.agent, (RULE,)),
     Link("Rules of others", trunk_links.intruders, (HOLDER,)),

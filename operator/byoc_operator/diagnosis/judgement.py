@@ -9,6 +9,7 @@ from ..api.conditions import Reason, Verdict
 from ..api.recorded_status import Finding
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy, PhoneNumberSpec
+from ..core.aliases import Unavailable
 from ..core.assessment import Assessment, assess
 from ..core.assumed_secrets import assumed_secret
 from ..core.credentials import Credentials, SecretFacts, SecretRules, SecretUse, resolve
@@ -47,7 +48,8 @@ class SecretView:
 class Judged:
     """What follows. `claimed`: why the number is another object's; `owned`: what is this object's in LiveKit.
 
-    `assumed`: whether LiveKit's credentials were taken for right, as those of a Secret are not known.
+    `assumed`: whether LiveKit's credentials were taken for right, as those of a Secret are not known. `aliases`: those
+    that others have.
     """
 
     number: PhoneNumber
@@ -59,6 +61,7 @@ class Judged:
     rules: tuple[DispatchRule, ...]
     claimed: Verdict | None
     assumed: bool
+    aliases: Unavailable
 
     def changes(self, kind: Kind) -> tuple[Change, ...]:
         """What the operator would change in the objects of one kind."""
@@ -134,6 +137,7 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
         rules=tuple(each for each in livekit.objects if isinstance(each, DispatchRule)),
         claimed=claimed,
         assumed=assumed,
+        aliases=situation.aliases,
     )
 
 

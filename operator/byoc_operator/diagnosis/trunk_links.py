@@ -61,6 +61,18 @@ def inbound(view: View) -> Found:
     return _compared(judged, Kind.INBOUND_TRUNK)
 
 
+def aliases(view: View) -> Found:
+    """Whether the aliases are this object's."""
+    judged = view.judged
+    if judged is None:
+        return _not_judged(view)
+    verdict = judged.aliases.verdict(judged.number)
+    if verdict is not None:
+        return bad(verdict.message, "Take the alias out of one of the two, or do what else the message says.")
+    names = judged.number.aliases
+    return ok(f"The object has its aliases: {', '.join(names)}." if names else "The number has no aliases.")
+
+
 def rule(view: View) -> Found:
     """Whether the dispatch rule is there and as it should be."""
     judged = view.judged

@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import signal
+import sys
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -137,6 +139,15 @@ def test_a_signal_during_the_call_closes_the_room(
         signal.signal(signal.SIGINT, before)
     assert result.exit_code == code
     assert "answered" in result.stdout
+    assert not rooms.open_rooms
+
+
+def test_a_call_is_placed_where_the_event_loop_handles_no_signals(
+    cluster: Cluster, rooms: RoomsPlayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dial, "sys", SimpleNamespace(platform="win32", stdin=sys.stdin))
+    monkeypatch.delattr(signal, "SIGHUP")
+    assert dialled(cluster).exit_code == 0
     assert not rooms.open_rooms
 
 

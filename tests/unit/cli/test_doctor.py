@@ -188,6 +188,33 @@ def test_a_phone_number_names_its_object(cluster: Cluster) -> None:
     assert f"{NAMESPACE}/main" in doctor(cluster, PHONE, "-A")
 
 
+def aliased(cluster: Cluster, *aliases: str) -> None:
+    cluster.api.edit(NAMESPACE, "main", inbound={"allowedAddresses": ["192.0.2.0/24"], "aliases": list(aliases)})
+
+
+@pytest.mark.usefixtures("livekit")
+def test_an_alias_names_its_object(cluster: Cluster) -> None:
+    aliased(cluster, "100")
+    assert f"{NAMESPACE}/main" in doctor(cluster, "+100", "-A")
+
+
+@pytest.mark.usefixtures("livekit")
+def test_a_call_to_an_alias_is_accepted(cluster: Cluster) -> None:
+    aliased(cluster, "100")
+    call = ("--source", "192.0.2.7", "--from", "+15551230000", "--called")
+    assert "first break" not in doctor(cluster, "main", "-n", NAMESPACE, *call, "100")
+    refused = doctor(cluster, "main", "-n", NAMESPACE, *call, "200", code=5)
+    assert "Or add '200' to spec.inbound.aliases." in refused
+
+
+def test_an_alias_that_another_object_has_is_the_first_break(cluster: Cluster, livekit: Here) -> None:
+    livekit.spoil = lambda: livekit.edit("ST_in", numbers=(PHONE,))
+    cluster.api.apply(manifest("other", phoneNumber="+14155550000"))
+    aliased(cluster, "14155550000")
+    output = doctor(cluster, "main", "-n", NAMESPACE, code=5)
+    assert "14155550000 is held by ByocPhoneNumber other as its number" in output
+
+
 @pytest.mark.parametrize(
     ("error", "link"),
     [

@@ -116,6 +116,18 @@ def test_the_plan_of_what_was_imported_is_names_and_marks(site: Site) -> None:
     assert paths == (NAMES_AND_MARKS - {"outboundTrunk.name", "inboundTrunk.name"}) | {"dispatchRule.agentMetadata"}
 
 
+def test_other_spellings_on_the_inbound_trunk_become_aliases(site: Site) -> None:
+    spellings = ["9876543210", "0119876543210", "+0019876543210", "100"]
+    site.objects = [OUT, replace(IN, numbers=(PHONE, *spellings)), RULE]
+    result = site.ask("import", "--all")
+    number, _ = manifests(result.stdout)
+    assert (number["spec"]["phoneNumber"], number["spec"]["inbound"]["aliases"]) == (PHONE, spellings)
+    assert result.stderr == "imported 1, left 0 objects; 0 have an owner\n"
+    plan = json.loads(site.ask("plan", "-o", "json", "-f", "-", stdin=result.stdout).stdout)
+    paths = {field["path"] for change in plan["items"][0]["changes"] for field in change["fields"]}
+    assert "inboundTrunk.numbers" not in paths
+
+
 def test_without_keys_the_secret_is_a_stub_unless_plain_text_is_asked_for(site: Site) -> None:
     site.api.without = {("get", "secrets")}
     result = site.ask("import", "--all")
@@ -147,6 +159,7 @@ def test_a_number_without_calls_in_and_without_credentials(site: Site) -> None:
     [
         ([replace(OUT, numbers=(PHONE, "+4930123456")), IN, RULE], "carries several numbers"),
         ([replace(OUT, numbers=())], "carries no number"),
+        ([replace(OUT, numbers=(PHONE, "100")), IN, RULE], "carries several numbers"),
         ([IN, RULE], "spec.terminationUri is not known"),
         ([OUT, IN], "no dispatch rule names ST_in"),
         ([OUT, replace(OUT, id="ST_2")], "several outbound trunks carry its number: ST_out, ST_2"),
@@ -182,6 +195,25 @@ def test_a_number_without_calls_in_and_without_credentials(site: Site) -> None:
 )
 def test_what_does_not_fit_is_listed_with_the_reason(site: Site, objects: list[SipObject], why: str) -> None:
     assert why in left(site, *objects)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        ("100", PHONE),
+        (PHONE, "4930123456"),
+        (PHONE, "0100", "+0100"),
+        (PHONE, "sales"),
+        (PHONE, *map(str, range(100, 117))),
+    ],
+)
+def test_numbers_that_cannot_be_aliases_of_the_first_leave_the_inbound_trunk(
+    site: Site, numbers: tuple[str, ...]
+) -> None:
+    site.objects = [OUT, replace(IN, numbers=numbers), RULE]
+    result = site.ask("import", "--all")
+    assert "inbound trunk ST_in (Main Office): it carries several numbers" in result.stderr
+    assert "ST_in" not in result.stdout
 
 
 def test_what_has_an_owner_is_left_alone(site: Site) -> None:

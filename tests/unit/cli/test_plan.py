@@ -174,6 +174,17 @@ def test_another_object_has_the_number(site: Site) -> None:
     assert "main" in item["message"]
 
 
+def test_an_alias_of_another_object_is_told_and_the_rest_is_planned(site: Site) -> None:
+    site.objects = [*IN_STEP]
+    aliases = {"aliases": [PHONE.removeprefix("+"), "200"]}
+    item = one(site, "-f", "-", stdin=yaml.safe_dump(stated(name="second", phoneNumber="+4930123456", inbound=aliases)))
+    assert (item["result"], item["reason"]) == ("Blocked", Reason.ALIAS_UNAVAILABLE)
+    assert f"{PHONE.removeprefix('+')} is held by ByocPhoneNumber main as its number" in item["message"]
+    fields = {field["path"]: field["new"] for change in item["changes"] for field in change["fields"]}
+    assert "200" in fields["inboundTrunk.numbers"]
+    assert PHONE.removeprefix("+") not in fields["inboundTrunk.numbers"]
+
+
 def test_an_adoption_shows_what_it_takes_over(site: Site) -> None:
     site.objects = [
         outbound(metadata="", name="Office"),

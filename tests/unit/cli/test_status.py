@@ -88,6 +88,13 @@ def test_a_phone_number_finds_whoever_has_it(fleet: Cluster) -> None:
     assert (nobody.exit_code, "-A looks in all namespaces" in nobody.stderr) == (1, True)
 
 
+def test_an_alias_finds_its_object_unless_it_is_a_number_of_another(fleet: Cluster) -> None:
+    fleet.api.edit(NAMESPACE, "ready", inbound={"aliases": ["100", "19876543211"]})
+    shown = fleet.run("status", "+100", "-A")
+    assert (shown.exit_code, f"{NAMESPACE}/ready" in shown.stdout) == (0, True)
+    assert f"{NAMESPACE}/broken" in fleet.run("status", "+19876543211", "-A").stdout
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "x" * 254, "+12", "+1x", "A"])
 def test_what_is_no_name_is_wrong_input(cluster: Cluster, name: str) -> None:
     result = cluster.run("status", name, "-n", NAMESPACE)

@@ -7,7 +7,7 @@ import pytest
 
 from byoc_operator.core.foreign_rules import ForeignRules, Intrusion, Wildcards, intrusion
 from byoc_operator.core.matching import Call, Filter, Result, contradiction, judge
-from byoc_operator.core.trunk import DispatchRule, InboundTrunk, RoomForm, Selection
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, RoomForm, Selection, normalised
 from operated import MASK, World
 from strategies import PHONE
 from virtual_time import in_virtual_time
@@ -59,6 +59,15 @@ def test_a_rule_that_is_preferred_to_ours_is_told_with_what_it_does(selection: d
 )
 def test_a_rule_that_gets_no_call_to_this_number_is_not_told(selection: dict[str, Any]) -> None:
     assert on_trunk(rule(**selection)) == Intrusion()
+
+
+def test_a_rule_that_gets_calls_to_an_alias_is_told() -> None:
+    trunk = replace(TRUNK, numbers=(PHONE, "100"))
+    for spelling in ("100", "+100"):
+        assert on_trunk(rule(numbers=(spelling,)), trunk=trunk) == Intrusion(("SDR_theirs takes some calls",))
+        assert on_trunk(rule(numbers=(spelling,))) == Intrusion()
+        assert wildcard(rule(trunk_ids=(), numbers=(spelling,)), trunk=trunk) == Intrusion(wildcard="SDR_theirs")
+        assert catching(ANY, trunk, numbers=(spelling,)) == "ST_any"
 
 
 def test_a_rule_for_callers_that_the_trunk_keeps_out_is_not_told() -> None:
@@ -127,7 +136,9 @@ def test_a_finding_names_a_few_rules_and_counts_the_rest() -> None:
 
 def wildcard(*rules: DispatchRule, trunk: InboundTrunk = TRUNK) -> Intrusion:
     ordered = Wildcards.of({each.id: each for each in rules})
-    foreign = ForeignRules(wildcards=ordered.for_numbers([PHONE]), contradicting=ordered.contradicting)
+    foreign = ForeignRules(
+        wildcards=ordered.for_numbers(map(normalised, trunk.numbers)), contradicting=ordered.contradicting
+    )
     return intrusion(PHONE, trunk, OURS, foreign)
 
 

@@ -25,6 +25,31 @@ async def test_objects_without_a_mark_are_taken_over_in_place() -> None:
 
 
 @in_virtual_time
+async def test_a_trunk_with_the_number_and_its_aliases_is_taken_over() -> None:
+    world = await world_with(OUT, replace(IN, numbers=(PHONE, "100", "+200")), RULE)
+    await world.apply(annotations={"adopt": ALL}, inbound={"aliases": ["100", "200"]})
+    assert (world.ready(), world.ids()) == (SYNCED, ("ST_out", "ST_in", "SDR_rule"))
+    assert world.inbound()[0].numbers == (PHONE, "100", "200")
+    assert world.status()["aliases"] == ["+100", "+200"]
+
+
+@in_virtual_time
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [((PHONE, "100", "300"), "carries other numbers too (+300)"), (("100",), "carries aliases only")],
+)
+async def test_a_trunk_with_more_than_the_aliases_or_without_the_number_is_not_taken_over(
+    numbers: tuple[str, ...], why: str
+) -> None:
+    theirs = replace(IN, numbers=numbers)
+    world = await world_with(OUT, theirs, RULE)
+    await world.apply(annotations={"adopt": ALL}, inbound={"aliases": ["100", "200"]})
+    assert world.ready()[0] == "False"
+    assert why in world.message()
+    assert untouched(world, theirs)
+
+
+@in_virtual_time
 async def test_what_was_taken_over_is_ours_and_nothing_is_done_twice() -> None:
     world = await world_with(OUT, IN, RULE)
     await world.apply(annotations={"adopt": ALL})

@@ -1,5 +1,10 @@
 """What a number costs: writes to the API server and calls to LiveKit."""
 
+import pytest
+
+from byoc_operator.api.resource import PhoneNumber
+from byoc_operator.core.claims import Allocation
+from byoc_operator.engine.claims import Claims
 from operated import (
     CREATES,
     DELETES,
@@ -21,6 +26,31 @@ async def test_a_created_number_costs_two_writes_and_three_calls() -> None:
     assert world.api_writes() == [FINALIZER_PATCH, STATUS_PATCH]
     assert [(method, kind) for method, kind, _ in world.livekit.calls] == CREATES
     assert world.event_reasons() == ["Synced"]
+
+
+@in_virtual_time
+async def test_for_a_number_without_aliases_nobody_looks_up_an_alias(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[str] = []
+    look_up = Claims._of_alias
+
+    def seen(self: Claims, phone: str, number: PhoneNumber) -> Allocation:
+        looked_up.append(number.key.name)
+        return look_up(self, phone, number)
+
+    monkeypatch.setattr(Claims, "_of_alias", seen)
+    world = await World.in_step()
+    await world.apply("aliased", phoneNumber="+15550100001", inbound={"aliases": ["100"]})
+    await world.sweep()
+    assert set(looked_up) == {"aliased"}
+
+
+@in_virtual_time
+async def test_aliases_cost_no_further_write_and_no_further_call() -> None:
+    world = await World.running()
+    world.forget_counts()
+    await world.apply(inbound={"aliases": ["100", "200"]})
+    assert world.api_writes() == [FINALIZER_PATCH, STATUS_PATCH]
+    assert [(method, kind) for method, kind, _ in world.livekit.calls] == CREATES
 
 
 @in_virtual_time
