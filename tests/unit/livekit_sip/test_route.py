@@ -1,5 +1,6 @@
 """The way to LiveKit: authorities and proxies, with a real proxy and a real TLS server on 127.0.0.1."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -42,6 +43,9 @@ async def secure(authority: Authority) -> AsyncIterator[Server]:
     yield state
     for client in state.clients:
         await client.aclose()
+    async with asyncio.timeout(30):
+        while server.handler.connections:  # TLS takes some turns of the loop to close
+            await asyncio.sleep(0.01)
     await server.close()
 
 
