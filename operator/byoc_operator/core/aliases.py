@@ -99,7 +99,7 @@ def _refusal(number: PhoneNumber, phone: str, allocation: Allocation) -> str:
     left = allocation.in_the_way(number)
     if left is not None:
         return _left(left, number, adoption_allowed=allocation.adoption_allowed)
-    if allocation.blind or not allocation.waits(number, Reason.ALIAS_UNAVAILABLE):
+    if allocation.blind or not allocation.waits(number, phone):
         return ""
     return "was released, and is reserved for a while for the namespace that had it"
 

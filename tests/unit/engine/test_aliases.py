@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import InboundTrunk
-from operated import NAME, NAMESPACE, PHONE, World, manifest
+from byoc_operator.errors import Unavailable
+from byoc_operator.livekit_sip.fake import FakeLiveKit
+from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest
 from two_claims import CLAIMANT, ELSEWHERE, RESERVED_S, TwoClaims, of
 from virtual_time import in_virtual_time
 
@@ -182,6 +185,21 @@ async def test_a_restart_changes_no_holder_even_if_livekit_lost_all(lost: str) -
     await world.start()
     assert (numbers(world), numbers(world, OTHER)) == ((PHONE, "100"), (OTHER,))
     assert told(world, CLAIMANT, ELSEWHERE)[:2] == UNAVAILABLE
+
+
+@in_virtual_time
+async def test_what_seemed_free_before_livekit_was_read_is_given_to_nobody() -> None:
+    world = World(livekit=FakeLiveKit(always=Unavailable(Reason.LIVEKIT_UNAVAILABLE, "down"), seed=1))
+    world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
+    left = Mark(Owner("cluster-a", ELSEWHERE, CLAIMANT), deletion_policy="Retain").dump()
+    world.livekit.put(InboundTrunk("left", left, (OTHER, "100")))
+    world.api.apply(manifest(inbound=inbound("100")))
+    await world.start()
+    assert not world.ports.inventory.loaded
+    world.livekit.always = None
+    await world.elapse(2 * RESERVED_S)
+    assert numbers(world) == (PHONE,)
+    assert told(world)[:2] == UNAVAILABLE
 
 
 @in_virtual_time
