@@ -420,6 +420,13 @@ BAD: list[BadManifest] = [
     _inbound("no attribute", {"headersToAttributes": {"X-Id": ""}}, ".headersToAttributes", "not empty", '["X-Id"]'),
     _inbound("attribute", {"headersToAttributes": {"X-Id": "a\tb"}}, ".headersToAttributes", "control characters"),
     *(
+        make(
+            f"LiveKit's {name}", {"headersToAttributes": {"X-Id": name}}, field, "belong to LiveKit", 'wrong: ["X-Id"]'
+        )
+        for make, field in ((_inbound, ".headersToAttributes"), (_outbound, "headersToAttributes"))
+        for name in ("sip.phoneNumber", "lk.agent.state")
+    ),
+    *(
         _inbound(key, {"agentMetadata": {key: "x"}}, ".agentMetadata", "which the operator sets", f'wrong: ["{key}"]')
         for key in (
             *("agentId", "phoneNumber", "direction", "namespace", "name"),

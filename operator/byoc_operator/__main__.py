@@ -23,6 +23,7 @@ from .errors import CannotRun, OperatorError
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
 from .settings import LogFormat, Settings
+from .telemetry.asking import problem_at
 from .telemetry.health import HealthServer
 from .telemetry.logs import MAX_MESSAGE, set_up
 from .wiring import Foundation, engine_of, founded, webhook_of
@@ -54,6 +55,22 @@ def run() -> None:
     except Exception as exc:  # noqa: BLE001 - the text of an exception may contain a credential; its frames do not
         frames = "".join(traceback.format_tb(exc.__traceback__))
         log.critical("ended by a bug: %s\n%s", type(exc).__name__, frames)
+        sys.exit(1)
+
+
+@byoc_operator.command()
+@click.argument("url")
+def ready(url: str) -> None:
+    """Ask the operator at URL whether it is ready, such as http://byoc-operator.byoc-system.svc:8080/readyz.
+
+    The exit code is 1 if it is not. `helm test` runs this command.
+    """
+    try:
+        problem = problem_at(url)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint="URL") from None
+    if problem:
+        sys.stderr.write(f"byoc-operator: not ready: {printable(problem, MAX_MESSAGE)}\n")
         sys.exit(1)
 
 

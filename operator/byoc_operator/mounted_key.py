@@ -1,4 +1,4 @@
-"""Reads LiveKit's API key from mounted files, so that a new key in the Secret needs no restart."""
+"""LiveKit's address, and its API key from mounted files: a new key in the Secret needs no restart."""
 
 import logging
 from dataclasses import dataclass
@@ -7,9 +7,25 @@ from pydantic import SecretStr
 
 from .errors import CannotRun
 from .livekit_sip.client import LiveKitClient
+from .livekit_sip.endpoint import Endpoint, is_cloud
+from .livekit_sip.route import route_to
 from .settings import Settings
 
 log = logging.getLogger("byoc_operator.main")
+
+
+def endpoint_of(settings: Settings) -> Endpoint:
+    """LiveKit's address, the way there, and the API key as it is mounted now. Raises CannotRun."""
+    key, secret = settings.livekit_credentials()
+    return Endpoint(
+        url=settings.livekit_url,
+        key=key,
+        secret=secret,
+        timeout_s=settings.livekit_timeout_s,
+        concurrency=settings.livekit_concurrency,
+        paged=is_cloud(settings.livekit_url),
+        route=route_to(settings.livekit_url, settings.livekit_ca_file, settings.proxy_variables),
+    )
 
 
 @dataclass

@@ -36,6 +36,13 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
+class ProxyPolicy(StrEnum):
+    """Whether LiveKit is reached through the proxy that the environment names."""
+
+    NONE = "None"
+    ENVIRONMENT = "Environment"
+
+
 class Settings(InstallationSettings, BaseSettings):
     """The settings of `byoc-operator run`."""
 
@@ -54,6 +61,19 @@ class Settings(InstallationSettings, BaseSettings):
         None,
         alias="LIVEKIT_API_SECRET_FILE",
         description="File that holds the secret, instead of `LIVEKIT_API_SECRET`.",
+    )
+    livekit_ca_file: Path | None = Field(
+        None,
+        alias="BYOC_LIVEKIT_CA_FILE",
+        description="PEM file with the authorities that may sign LiveKit's certificate. Absent: public authorities. "
+        "Read at the start.",
+    )
+    livekit_proxy: ProxyPolicy = Field(
+        ProxyPolicy.NONE,
+        alias="BYOC_LIVEKIT_PROXY",
+        description="`Environment`: LiveKit is reached through the proxy that `HTTPS_PROXY` names (`HTTP_PROXY` for ws "
+        "and http), unless `NO_PROXY` names LiveKit's host. `None`: these variables are ignored. The API server is "
+        "never reached through a proxy.",
     )
     livekit_timeout_s: float = Field(
         10.0,
@@ -162,6 +182,11 @@ class Settings(InstallationSettings, BaseSettings):
     def admission_names(self) -> tuple[str, ...]:
         """The DNS names and addresses in the webhook's own certificate."""
         return self.admission_service or (f"byoc-operator-admission.{self.operator_namespace}.svc",)
+
+    @property
+    def proxy_variables(self) -> Mapping[str, str]:
+        """The environment, if it may name a proxy before LiveKit; otherwise nothing."""
+        return os.environ if self.livekit_proxy is ProxyPolicy.ENVIRONMENT else {}
 
     def livekit_credentials(self) -> tuple[str, SecretStr]:
         """API key and secret; files are read at each call. Raises CannotRun with a message that names the setting."""

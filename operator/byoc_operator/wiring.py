@@ -39,12 +39,12 @@ from .engine.unreadable_objects import UnreadableObjects
 from .errors import CannotRun, NotLeading
 from .installation import installation_of
 from .livekit_sip.client import LiveKitClient
-from .livekit_sip.endpoint import Endpoint, is_cloud
+from .livekit_sip.endpoint import is_cloud
 from .livekit_sip.guard import Bucket, Guard
 from .livekit_sip.inventory import Inventory
 from .livekit_sip.pacing import AdaptiveLimit
 from .mounted_carriers import MountedCarriers, carriers_in
-from .mounted_key import MountedKey
+from .mounted_key import MountedKey, endpoint_of
 from .process.vitals import Vital, Vitals
 from .process.watchdog import Watchdog
 from .sealing.freshness import FreshKeys
@@ -209,21 +209,13 @@ def _export(base: Foundation, engine: Engine, client: LiveKitClient, cache: Cach
 def _livekit(base: Foundation, mask: Mask, leader: Leadership) -> tuple[LiveKitClient, Guard]:
     """The client of LiveKit and the guard in front of it."""
     settings = base.settings
-    key, secret = settings.livekit_credentials()
-    endpoint = Endpoint(
-        url=settings.livekit_url,
-        key=key,
-        secret=secret,
-        timeout_s=settings.livekit_timeout_s,
-        concurrency=settings.livekit_concurrency,
-        paged=is_cloud(settings.livekit_url),
-    )
+    endpoint = endpoint_of(settings)
     client = LiveKitClient(endpoint, mask, base.metrics.livekit_request)
     base.closing.push_async_callback(client.aclose)
     guard = Guard(
         client,
         _bucket(settings),
-        MountedKey(settings, client, (key, secret)).reload,
+        MountedKey(settings, client, (endpoint.key, endpoint.secret)).reload,
         leader.must_hold,
         AdaptiveLimit(max(1, settings.livekit_concurrency // 4), settings.livekit_concurrency),
     )

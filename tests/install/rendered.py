@@ -19,7 +19,14 @@ LEAST: Json = {
     "podDisruptionBudget": {"enabled": False},
 }
 EVERYTHING: Json = {
-    "livekit": {"url": "ws://10.0.0.1:7443", "existingSecret": "keys", "timeoutSeconds": 2.5, "requestsPerMinute": 900},
+    "livekit": {
+        "url": "ws://10.0.0.1:7443",
+        "existingSecret": "keys",
+        "timeoutSeconds": 2.5,
+        "requestsPerMinute": 900,
+        "proxy": "Environment",
+        "certificateAuthority": {"configMap": "ca", "key": "bundle.pem"},
+    },
     "sip": {"uri": "sip.voice.example:5061;transport=tcp", "addresses": ["203.0.113.10", "2001:db8::/32"]},
     "installationId": "new,old",
     "namespaces": ["byoc-system", "voice", "123"],
@@ -53,7 +60,17 @@ EVERYTHING: Json = {
     "tolerations": [{"key": "a", "operator": "Exists", "effect": "NoSchedule"}],
     "affinity": {"nodeAffinity": {}},
     "priorityClassName": "system-cluster-critical",
-    "serviceAccount": {"name": "other", "annotations": {"a": "b"}},
+    "runtimeClassName": "gvisor",
+    "hostAliases": [{"ip": "10.0.0.1", "hostnames": ["livekit.example.com"]}],
+    "dnsPolicy": "None",
+    "dnsConfig": {"nameservers": ["10.0.0.10"], "searches": ["svc"], "options": [{"name": "ndots", "value": "2"}]},
+    "strategy": {"type": "Recreate"},
+    "startupProbe": {"periodSeconds": 5, "failureThreshold": 60},
+    "livenessProbe": {"initialDelaySeconds": 10},
+    "readinessProbe": {"successThreshold": 2},
+    "serviceAccount": {"create": False, "name": "other", "annotations": {"a": "b"}},
+    "networkPolicy": {"enabled": True, "dnsPorts": [8053], "egressPorts": [9443]},
+    "openshift": {"enabled": "On"},
     "podAnnotations": {"a": "b"},
     "podLabels": {"c": "d", "team": "pods"},
     "commonLabels": {"team": "voice", "app.kubernetes.io/part-of": "phones", "app.kubernetes.io/name": "mine"},
@@ -87,7 +104,13 @@ EVERYTHING: Json = {
             "metadata": {"name": "{{ .Release.Name }}-more", "namespace": "{{ .Release.Namespace }}"},
         }
     ],
-    "global": {"of": "a parent chart"},
+    "global": {
+        "of": "a parent chart",
+        "imageRegistry": "mirror.example",
+        "imagePullSecrets": ["shared", {"name": "pull"}],
+        "nodeSelector": {"disk": "any", "pool": "voice"},
+        "tolerations": [{"key": "a", "operator": "Exists", "effect": "NoSchedule"}, {"key": "pool"}],
+    },
 }
 POLICIES: Json = {"policies": {"metadata": True, "namespaces": {"enabled": True}}}
 SEALING: Json = {**DEFAULTS, "sealing": {"requireAtAdmission": True, "admission": {"enabled": True}}}
@@ -99,6 +122,7 @@ SETS: dict[str, Json] = {
     "sealing": SEALING,
     "policies": {**DEFAULTS, **POLICIES},
 }
+NETWORK_POLICY: Json = {"networkPolicy": {"enabled": True}}
 EVERY_SET = pytest.mark.parametrize("values", SETS.values(), ids=SETS.keys())
 
 

@@ -47,10 +47,11 @@ def test_every_namespaced_object_names_its_namespace(values: Json) -> None:
 
 
 @EVERY_SET
-def test_no_object_is_rendered_twice_and_none_is_a_hook(values: Json) -> None:
+def test_no_object_is_rendered_twice_and_only_the_pod_of_helm_test_is_a_hook(values: Json) -> None:
     rendered = chart(NAME, values)
     assert len({identity(found) for found in rendered}) == len(rendered)
-    assert "helm.sh/hook" not in json.dumps(rendered)
+    hooks = [found for found in rendered if "helm.sh/hook" in json.dumps(found)]
+    assert [(found["kind"], found["metadata"]["annotations"]["helm.sh/hook"]) for found in hooks] == [("Pod", "test")]
 
 
 @EVERY_SET
@@ -87,6 +88,20 @@ def test_the_pod_is_restricted(values: Json) -> None:
     assert container["resources"]["limits"]["memory"]
     assert all("hostPath" not in volume for volume in spec["volumes"])
     assert all("secretKeyRef" not in json.dumps(variable) for variable in container["env"])
+
+
+@EVERY_SET
+def test_the_pod_of_helm_test_is_restricted_and_no_replica(values: Json) -> None:
+    rendered = chart(NAME, values)
+    pod, replica = one(rendered, "Pod"), one(rendered, "Deployment")["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    assert pod["spec"]["automountServiceAccountToken"] is False
+    assert pod["spec"]["securityContext"] == replica["spec"]["securityContext"]
+    assert container["securityContext"] == replica["spec"]["containers"][0]["securityContext"]
+    assert container["resources"]["limits"]["memory"]
+    assert container["image"] == replica["spec"]["containers"][0]["image"]
+    for selector in _selectors(rendered):
+        assert not selector.items() <= pod["metadata"]["labels"].items()
 
 
 @EVERY_SET

@@ -10,11 +10,12 @@ from byoc_operator.api.built_in_carriers import BUILT_IN
 from byoc_operator.api.carriers_file import extended
 from byoc_operator.cli.stored_deployment import carriers_place
 from byoc_operator.settings import Settings
-from install.rendered import DEFAULTS, EVERYTHING, NAME, NAMESPACE, SEALING, URL, Json, identity, one
+from install.rendered import DEFAULTS, EVERYTHING, NAME, NAMESPACE, NETWORK_POLICY, SEALING, URL, Json, identity, one
 from install.rendering import ROOT, chart, chart_text, kustomized
 
 # --- settings ---------------------------------------------------------------------------------------------------------
 
+ON = {"enabled": True}
 KEY = {"LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "secret"}
 
 
@@ -55,6 +56,7 @@ def test_every_value_reaches_its_setting() -> None:
         "livekit_url": "ws://10.0.0.1:7443",
         "livekit_timeout_s": 2.5,
         "livekit_requests_per_minute": 900,
+        "livekit_proxy": "Environment",
         "sip_uri": "sip.voice.example:5061;transport=tcp",
         "sip_addresses": ("203.0.113.10", "2001:db8::/32"),
         "installation_id": ("new", "old"),
@@ -122,7 +124,7 @@ def test_a_changed_setting_replaces_the_pods_and_a_number_of_replicas_does_not()
     ],
 )
 def test_the_port_of_livekit_is_let_out(url: str, port: int) -> None:
-    values = {"livekit": {"url": url}, "networkPolicy": {"egressPorts": [6443]}}
+    values = {"livekit": {"url": url}, "networkPolicy": {"enabled": True, "egressPorts": [6443]}}
     egress = one(chart(NAME, values), "NetworkPolicy")["spec"]["egress"]
     assert [each["port"] for each in egress[1]["ports"]] == [6443, port]
 
@@ -130,16 +132,29 @@ def test_the_port_of_livekit_is_let_out(url: str, port: int) -> None:
 def test_who_may_come_in_is_narrowed_only_where_it_is_told() -> None:
     prometheus = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}
     api_server = {"ipBlock": {"cidr": "192.0.2.0/28"}}
-    told = {**SEALING, "networkPolicy": {"metricsFrom": [prometheus], "apiServerFrom": [api_server]}}
+    narrow = {"metricsFrom": [prometheus], "apiServerFrom": [api_server]}
+    told = {**SEALING, "networkPolicy": {**ON, **narrow}, "helmTest": {"enabled": False}}
     ingress = {
         case: one(chart(NAME, values), "NetworkPolicy")["spec"]["ingress"]
-        for case, values in (("told", told), ("untold", SEALING))
+        for case, values in (("told", told), ("untold", {**SEALING, **NETWORK_POLICY}))
     }
     assert [(each["ports"][0]["port"], each.get("from")) for each in ingress["told"]] == [
         (8080, [prometheus]),
         (9443, [api_server]),
     ]
     assert [(each["ports"][0]["port"], each.get("from")) for each in ingress["untold"]] == [(8080, None), (9443, None)]
+
+
+def test_the_pod_of_helm_test_comes_in_with_those_who_may() -> None:
+    prometheus: Json = {"namespaceSelector": {}}
+    rendered = chart(NAME, {**DEFAULTS, "networkPolicy": {**ON, "metricsFrom": [prometheus]}})
+    first, second = one(rendered, "NetworkPolicy")["spec"]["ingress"][0]["from"]
+    assert first == prometheus
+    assert second["podSelector"]["matchLabels"].items() <= one(rendered, "Pod")["metadata"]["labels"].items()
+
+
+def test_without_being_asked_nobody_is_kept_from_the_network() -> None:
+    assert "NetworkPolicy" not in {found["kind"] for found in chart(NAME, DEFAULTS)}
 
 
 def test_the_account_is_held_to_the_bundle_wherever_it_may_patch_the_webhook() -> None:

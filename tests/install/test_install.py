@@ -31,7 +31,7 @@ RENDERED = {
 }
 _NAMED = ("byoc-one", "byoc-two", "voice")
 """Namespaces that what we render speaks of; a dry run wants them to be there."""
-_COMPONENTS = ("finalizer-policy", "metadata-policy", "namespace-policy", "numbers-everywhere")
+_COMPONENTS = ("finalizer-policy", "metadata-policy", "namespace-policy", "network-policy", "numbers-everywhere")
 KUSTOMIZED = ("deploy", "deploy/overlays/namespaced", *(f"deploy/components/{name}" for name in _COMPONENTS))
 
 

@@ -11,6 +11,7 @@ from install.rendered import (
     DEFAULTS,
     NAME,
     NAMESPACED,
+    NETWORK_POLICY,
     POLICIES,
     SEALING,
     URL,
@@ -39,14 +40,23 @@ def test_with_the_policies_too(deploy: Path) -> None:
     assert _comparable(kustomized(deploy)) == _comparable(expected)
 
 
-def test_with_sealing_at_admission_too(deploy: Path) -> None:
+@pytest.mark.parametrize("policy", [False, True], ids=["alone", "with the network policy"])
+def test_with_sealing_at_admission_too(deploy: Path, policy: bool) -> None:  # noqa: FBT001 (a parameter of pytest)
     kustomization = deploy / "kustomization.yaml"
-    components = "components:\n  - components/sealing-admission\n  - components/require-sealed\n"
+    names = [*(["network-policy"] if policy else []), "sealing-admission", "require-sealed"]
+    components = "components:\n" + "".join(f"  - components/{name}\n" for name in names)
     kustomization.write_text(kustomization.read_text() + components)
-    plain, rendered = _comparable(kustomized(deploy)), _comparable(chart(NAME, SEALING))
+    values = {**SEALING, **NETWORK_POLICY} if policy else SEALING
+    plain, rendered = _comparable(kustomized(deploy)), _comparable(chart(NAME, values))
     for found in (plain, rendered):
         _sorted_environment(one(list(found.values()), "Deployment"))
     assert plain == rendered
+
+
+def test_with_the_network_policy_too(deploy: Path) -> None:
+    kustomization = deploy / "kustomization.yaml"
+    kustomization.write_text(kustomization.read_text() + "components:\n  - components/network-policy\n")
+    assert _comparable(kustomized(deploy)) == _comparable(chart(NAME, {**DEFAULTS, **NETWORK_POLICY}))
 
 
 def test_with_monitoring_too(deploy: Path) -> None:
@@ -108,7 +118,8 @@ _HASH = re.compile(r"(byoc-operator-settings)-[a-z0-9]{10}\b")
 def _comparable(rendered: list[Json]) -> dict[tuple[str, str, str, str], Json]:
     """By identity, without the namespace and without what only helm or only kustomize adds."""
     plain: list[Json] = json.loads(_HASH.sub(r"\1", json.dumps(rendered)))
-    return {identity(each): _without_marks(each) for each in plain if each["kind"] != "Namespace"}
+    shared = (each for each in plain if each["kind"] not in ("Namespace", "Pod"))  # the pod is that of `helm test`
+    return {identity(each): _without_marks(each) for each in shared}
 
 
 def _without_marks(found: Json) -> Json:

@@ -145,7 +145,7 @@ class Scene:
 
     # Waiting
 
-    def until(self, probe: Callable[[], _Found], what: str, within_s: float = 10) -> _Found:
+    def until(self, probe: Callable[[], _Found], what: str, within_s: float = 60) -> _Found:
         """Wait until the probe finds something; else fail, with the objects and the end of the operator's log."""
         found = self.found_within(probe, within_s)
         if not found:
@@ -159,7 +159,7 @@ class Scene:
             time.sleep(_POLL_S)
         return found
 
-    def told(self, reason: str, name: str = "a", within_s: float = 10) -> Json:
+    def told(self, reason: str, name: str = "a", within_s: float = 60) -> Json:
         """The number, once its Ready condition has this reason for the spec as it is."""
 
         def probe() -> Json | None:
@@ -171,11 +171,11 @@ class Scene:
         assert found is not None
         return found
 
-    def ready(self, name: str = "a", within_s: float = 10) -> Json:
+    def ready(self, name: str = "a", within_s: float = 60) -> Json:
         """The number, once it is in step."""
         return self.told("Synced", name, within_s)
 
-    def all_ready(self, count: int, within_s: float = 30) -> list[Json]:
+    def all_ready(self, count: int, within_s: float = 120) -> list[Json]:
         """All numbers, once `count` of them are in step."""
 
         def probe() -> list[Json] | None:

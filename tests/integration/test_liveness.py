@@ -318,7 +318,10 @@ def test_what_an_adoption_would_erase_is_listed_and_waits_for_force(stage: Scene
     untouched = scene.held(phone).bytes
     _adopting(scene, phone, ",".join(ids))
     number = scene.told("ChangesPending")
-    assert sorted(number["status"]["pendingChanges"]) == ["inboundTrunk.headers", "inboundTrunk.noiseCancellation"]
+    assert sorted(number["status"]["pendingChanges"]) == [
+        "inboundTrunk.noiseCancellation",
+        "inboundTrunk.responseHeaders",
+    ]
     assert "secret-header" not in json.dumps(number)
     assert ",force" in condition(number)["message"]
     scene.after_a_sweep()

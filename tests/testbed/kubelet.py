@@ -17,6 +17,7 @@ import psutil  # type: ignore[import-untyped]
 from byoc_operator.settings import Settings
 from testbed.bed import Bed
 from testbed.http_probe import get
+from testbed.name_files import name_files
 from testbed.part import NotReady, free_port
 from testbed.pod_files import environment, mounts
 from testbed.pod_spec import Json, NotPlayed, checked
@@ -110,7 +111,8 @@ class Pod:
         played = _played_ports(self._container, told)
         self._ports = dict(played.values())
         self.environment = told | {name: str(chosen) for name, (_, chosen) in played.items()}
-        walls = sandbox(program, self._spec, self.name, mounts(bed, own, folder / "volumes"))
+        places = [*mounts(bed, own, folder / "volumes"), *name_files(self._spec, folder / "names")]
+        walls = sandbox(program, self._spec, self.name, places)
         command = [*walls, *self._command(program)]
         self._process = Process(command, environment=self.environment, log=self.log, directory=folder)
 
@@ -147,7 +149,7 @@ class Pod:
         secure = asked.get("scheme") == "HTTPS"
         return get(self.host_port(asked["port"]), asked["path"], any_certificate=secure).status
 
-    def wait_ready(self, timeout_s: float = 40) -> None:
+    def wait_ready(self, timeout_s: float = 120) -> None:
         """Wait until the readiness probe says 200. Raises NotReady, at once if it ended."""
         deadline = time.monotonic() + timeout_s
         while self.probe("readiness") != 200:

@@ -4,6 +4,7 @@ For the API (Twirp over HTTP) only: it forwards no WebSocket.
 """
 
 import asyncio
+import ssl
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
@@ -26,14 +27,14 @@ Fault = Callable[[web.Request, Forward], Awaitable[web.Response]]
 
 
 class LiveKitProxy:
-    """Listens on `url`, forwards to `upstream`; use it in a `with`.
+    """Listens on `url`, with TLS if `tls` is given, and forwards to `upstream`; use it in a `with`.
 
     It runs in a thread and a loop of its own, so tests may block. Faults are named by what happens to the call and
     take the Twirp method (`CreateSIPOutboundTrunk`) and for how many of its next calls they hold; of several faults
     of one method the oldest comes first.
     """
 
-    def __init__(self, upstream: str) -> None:
+    def __init__(self, upstream: str, tls: ssl.SSLContext | None = None) -> None:
         self.calls: Counter[str] = Counter()
         """Calls that arrived, by Twirp method, broken ones included."""
         self.forwarded: Counter[str] = Counter()
@@ -41,7 +42,8 @@ class LiveKitProxy:
         self.most_at_once: Counter[str] = Counter()
         """Per verb (Create, Update, Delete, List) the largest number of calls that were under way at the same time."""
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
+        self._tls = tls
         self._upstream = upstream.rstrip("/")
         self.under_way: Counter[str] = Counter()
         """Per verb how many calls are under way."""
@@ -158,7 +160,7 @@ class LiveKitProxy:
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self._tls).start()
 
     async def _close(self) -> None:
         unfinished = list(self._late)

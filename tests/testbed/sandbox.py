@@ -30,7 +30,8 @@ def _mounted(program: Program, places: Sequence[str | Path]) -> list[str]:
     # Where bubblewrap has to make a folder to mount something below it, it makes it for root only.
     above = sorted({folder for place in wanted for folder in place.parents} - {Path("/")})
     made = [part for folder in above for part in ("--perms", "0755", "--dir", str(folder))]
-    shared = [part for folder in program.shared for part in ("--ro-bind", str(folder), str(folder))]
+    own = [folder for folder in program.shared if folder not in places]  # a pod's own /etc/hosts counts
+    shared = [part for folder in own for part in ("--ro-bind", str(folder), str(folder))]
     # The checkout last, as it may itself be below a volume such as /tmp, whose new mount would hide it.
     return [*made, *system, *known, *made, *shared, "--remount-ro", "/"]
 

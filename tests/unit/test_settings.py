@@ -38,6 +38,8 @@ def test_defaults() -> None:
         ("BYOC_SWEEP_INTERVAL_SECONDS", "0.5"),
         ("BYOC_SWEEP_INTERVAL_SECONDS", "five minutes"),
         ("BYOC_LIVEKIT_TIMEOUT_SECONDS", "0"),
+        ("BYOC_LIVEKIT_PROXY", "environment"),
+        ("BYOC_LIVEKIT_PROXY", "http://user:sekrit-value@proxy:3128"),
         ("BYOC_LIVEKIT_CONCURRENCY", "0"),
         ("BYOC_LIVEKIT_CONCURRENCY", "1000"),
         ("BYOC_HTTP_PORT", "0"),
@@ -118,6 +120,15 @@ def test_a_wrong_value_stops_with_one_line_that_names_the_setting(
     assert wrong.value.message.startswith(f"{variable}: ")
     assert "\n" not in wrong.value.message
     assert "sekrit-value" not in wrong.value.message
+
+
+@pytest.mark.parametrize(("policy", "seen"), [("", False), ("None", False), ("Environment", True)])
+def test_the_environment_names_a_proxy_only_where_it_is_asked(
+    policy: str, monkeypatch: pytest.MonkeyPatch, *, seen: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("BYOC_LIVEKIT_PROXY", policy)
+    assert ("HTTPS_PROXY" in load().proxy_variables) is seen
 
 
 @pytest.mark.parametrize("point", [0xAD, 0x200B, 0x200E, 0x202E, 0x2060, 0xFEFF, 0xFFFD, 0xE0041])

@@ -8,12 +8,21 @@
 {{- end -}}
 
 {{- define "byoc.serviceAccount" -}}
+{{- if not (or .Values.serviceAccount.create .Values.serviceAccount.name) -}}
+{{- fail "serviceAccount.name: is required with serviceAccount.create=false" -}}
+{{- end -}}
 {{- default (include "byoc.fullname" .) .Values.serviceAccount.name -}}
 {{- end -}}
 
 {{/* The labels that select pods. They never change, because a Deployment's selector cannot change. */}}
 {{- define "byoc.selector" -}}
 app.kubernetes.io/name: byoc-operator
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
+{{- end -}}
+
+{{/* The labels of the pod of `helm test`. No Service selects them. */}}
+{{- define "byoc.testSelector" -}}
+app.kubernetes.io/name: byoc-operator-test
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
@@ -34,6 +43,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 
 {{/* The image, by digest if there is one. */}}
 {{- define "byoc.image" -}}
+{{- with default .Values.image.registry .Values.global.imageRegistry }}{{ . }}/{{ end -}}
 {{- if .Values.image.digest -}}
 {{ .Values.image.repository }}@{{ .Values.image.digest }}
 {{- else -}}

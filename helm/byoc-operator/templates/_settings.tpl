@@ -4,6 +4,7 @@ LIVEKIT_URL: {{ required "livekit.url is required: the LiveKit server, like wss:
 BYOC_LEASE_NAME: {{ include "byoc.fullname" . | quote }}
 BYOC_LIVEKIT_TIMEOUT_SECONDS: {{ .Values.livekit.timeoutSeconds | toString | quote }}
 BYOC_LIVEKIT_CONCURRENCY: {{ .Values.livekit.concurrency | int | quote }}
+BYOC_LIVEKIT_PROXY: {{ .Values.livekit.proxy | quote }}
 {{- if not (kindIs "invalid" .Values.livekit.requestsPerMinute) }}
 BYOC_LIVEKIT_REQUESTS_PER_MINUTE: {{ .Values.livekit.requestsPerMinute | int | quote }}
 {{- end }}

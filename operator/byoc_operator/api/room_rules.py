@@ -19,7 +19,15 @@ from .rule_makers import (
 LIVEKITS_ATTRIBUTE: Final = "^(?:sip|lk)[.]"
 """Matches the names of attributes that LiveKit sets itself (livekit/protocol `livekit/attrs.go`)."""
 
+LIVEKITS_NAMES: Final = "that begin with sip. or lk., which belong to LiveKit; other names are allowed"
+
 _LIVEKITS_ATTRIBUTE: Final = re.compile(LIVEKITS_ATTRIBUTE)
+
+
+def is_livekits_attribute(name: str) -> bool:
+    """Whether LiveKit sets attributes of such a name itself."""
+    return _LIVEKITS_ATTRIBUTE.search(name) is not None
+
 
 _ONCE_CEL: Final = (
     "self.inbound.additionalAgentIds.all(a, (!has(self.inboundAgentId) || a != self.inboundAgentId) && "
@@ -85,8 +93,8 @@ ROOM_RULES: Final = (
     ),
     map_rule(
         "inbound.attributes",
-        "must not have names that begin with sip. or lk., which belong to LiveKit; other names are allowed",
-        (f"k.matches({cel_text(LIVEKITS_ATTRIBUTE)})", lambda name, _: _LIVEKITS_ATTRIBUTE.search(name) is not None),
+        f"must not have names {LIVEKITS_NAMES}",
+        (f"k.matches({cel_text(LIVEKITS_ATTRIBUTE)})", lambda name, _: is_livekits_attribute(name)),
         Entries(keys=TextForm(none=(LIVEKITS_ATTRIBUTE,))),
     ),
     plain_map_rule("inbound.attributes"),

@@ -150,7 +150,7 @@ class InboundSpec(Model):
         default_factory=dict,
         max_length=16,
         description="SIP headers of the call that become attributes of the caller in the room: header name to "
-        "attribute name. Example: {X-Customer-Id: customerId}",
+        "attribute name, which must not begin with `sip.` or `lk.`. Example: {X-Customer-Id: customerId}",
     )
     attributes_to_headers: Mapping[str, Value] = Field(
         default_factory=dict,
@@ -213,7 +213,7 @@ class OutboundSpec(Model):
         default_factory=dict,
         max_length=16,
         description="SIP headers of the 200 OK that become attributes of the called side in the room: header name to "
-        "attribute name. Example: {X-Call-Ref: carrierCallId}",
+        "attribute name, which must not begin with `sip.` or `lk.`. Example: {X-Call-Ref: carrierCallId}",
     )
     attributes_to_headers: Mapping[str, Value] = Field(
         default_factory=dict,

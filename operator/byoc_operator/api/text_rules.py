@@ -7,6 +7,7 @@ from . import grammar
 from .characters import HIDDEN, HIDDEN_IN_TEXT
 from .grammar import matches
 from .reference_rules import reference_rules
+from .room_rules import LIVEKITS_ATTRIBUTE, LIVEKITS_NAMES, is_livekits_attribute
 from .rule import Entries, Rule, TextForm, cel_text, fits_cel, not_empty_rule, pattern_rule, whole
 from .rule_makers import (
     HEADER_NAMES,
@@ -157,6 +158,16 @@ def _headers_to_attributes_rules(node: str) -> tuple[Rule, ...]:
                 lambda _, attribute: not attribute or not matches(grammar.WITHOUT_CONTROLS, attribute),
             ),
             Entries(values=TextForm(all=ONLY_WITHOUT_CONTROLS, none=("^$",))),
+        ),
+        map_rule(
+            node,
+            f"must not have attribute names {LIVEKITS_NAMES}",
+            (
+                f"self[k].matches({cel_text(LIVEKITS_ATTRIBUTE)})",
+                lambda _, attribute: is_livekits_attribute(attribute),
+            ),
+            Entries(values=TextForm(none=(LIVEKITS_ATTRIBUTE,))),
+            kept=True,  # 0.1.0 accepted such names for calls in
         ),
         visible_map_rule(node, HIDDEN),
     )

@@ -250,7 +250,7 @@ async def sip_objects(access: LiveKitAccess) -> list[SipObject]:
     from ..livekit_sip.client import LiveKitClient  # noqa: PLC0415 - its libraries take longer to load than a help text
     from ..livekit_sip.endpoint import Endpoint, is_cloud  # noqa: PLC0415 - as above
 
-    endpoint = Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url))
+    endpoint = Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url), route=access.route)
     client = LiveKitClient(endpoint, make_mask(secrets.token_bytes(32)), lambda *_: None)
     try:
         return [each for of in CLASSES.values() for each in await client.list_all(of)]

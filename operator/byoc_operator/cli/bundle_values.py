@@ -13,6 +13,28 @@ from .bundle_mask import MASKED
 _TELLING = ("KEY", "SECRET", "PASSWORD", "TOKEN", "CREDENTIAL")
 _OURS = ("BYOC_", "LIVEKIT_", "POD_")
 
+_SHOWN_OF_OTHERS = frozenset(
+    {
+        "name",
+        "numbers",
+        "trunk_ids",
+        "room_prefix",
+        "agent_name",
+        "additional_agents",
+        "address",
+        "from_host",
+        "allowed_addresses",
+        "allowed_numbers",
+        "transport",
+        "media_encryption",
+        "codecs",
+        "include_headers",
+    }
+)
+"""The texts, lists and maps of an object without an owner that are shown; of all others only the size."""
+
+_COUNTED: Mapping[Shape, str] = {Shape.TEXT: "characters", Shape.TEXTS: "entries", Shape.PAIRS: "entries"}
+
 
 def bare(raw: Mapping[str, Any]) -> dict[str, Any]:
     """An object without the copies of itself that its metadata may hold."""
@@ -94,7 +116,7 @@ def of_pod(raw: Mapping[str, Any]) -> dict[str, Any]:
 def of_livekit(found: SipObject) -> dict[str, Any]:
     """An object of LiveKit, by the table of its fields; `core.fields` says which of them hold credentials.
 
-    The metadata of objects that are not the operator's stay out: nobody knows what is in there.
+    Free texts and maps of objects that are not the operator's stay out: nobody knows what is in there.
     """
     told: dict[str, Any] = {"kind": str(found.kind), "id": found.id}
     owner = owner_of(found)
@@ -103,8 +125,8 @@ def of_livekit(found: SipObject) -> dict[str, Any]:
         value = getattr(found, each.attribute)
         if each.shape in SECRET:
             value = _masked(value)
-        elif each.attribute in ("metadata", "agent_metadata") and owner is None:
-            value = f"({len(value)} characters)"
+        elif owner is None and each.shape in _COUNTED and each.attribute not in _SHOWN_OF_OTHERS:
+            value = f"({len(value)} {_COUNTED[each.shape]})"
         elif each.shape is Shape.PAIRS:
             value = dict(value)
         elif each.shape is Shape.TEXTS:

@@ -41,7 +41,8 @@ async def livekit_seen(access: LiveKitAccess, mask: Mask, opened: Open, operator
     host = urlsplit(access.url).hostname or ""
     same = same_server(access.url, operators_url)
     inside, operators_host = same and _is_inside(host), "" if same else _server_of(operators_url)
-    client = opened(Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url)), mask)
+    paged = is_cloud(access.url)
+    client = opened(Endpoint(access.url, access.key, access.secret, paged=paged, route=access.route), mask)
     try:
         objects, too_old = await _asked(client)
     except Failure as exc:

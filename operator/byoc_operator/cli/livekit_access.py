@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from ..api.encoding import from_base64
-from ..errors import OperatorError
+from ..errors import CannotRun, OperatorError
+from ..livekit_sip.route import CA_FILE, DIRECT, Route, route_to
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
 from .operator_finder import Operator, why_not
@@ -15,6 +16,7 @@ from .operator_finder import Operator, why_not
 MAX_KEY_FILE = 64 * 1024
 
 _URL, _KEY, _SECRET = "LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET"
+_PROXY, _PROXY_POLICIES = "BYOC_LIVEKIT_PROXY", ("", "None", "Environment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,7 @@ class LiveKitAccess:
     key: str
     secret: SecretStr
     source: str
+    route: Route = DIRECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,10 @@ class NoLiveKit:
 async def livekit_access(
     cluster: Cluster, operator: Operator, key_file: str | None, environ: Mapping[str, str]
 ) -> LiveKitAccess | NoLiveKit:
-    """The first of: the file, the environment, the operator's Secret. Raises `Refused` for a file that is wrong."""
+    """The first of: the file, the environment, the operator's Secret. Raises `Refused` for a file that is wrong.
+
+    The way there is the environment's own, as the operator reads it: the user's machine may need another proxy.
+    """
     url = environ.get(_URL) or (operator.settings or {}).get(_URL, "")
     key, secret, source = _from_file(key_file) if key_file else _from_environment(environ)
     if not (key and secret):
@@ -47,7 +53,18 @@ async def livekit_access(
         key, secret, source = found
     if not url:
         return NoLiveKit(f"LIVEKIT_URL is not set, and the operator's settings are not known{_because(operator)}")
-    return LiveKitAccess(url, key, SecretStr(secret), source)
+    return LiveKitAccess(url, key, SecretStr(secret), source, _route(url, environ))
+
+
+def _route(url: str, environ: Mapping[str, str]) -> Route:
+    """The way to LiveKit by the same variables as the operator's. Raises `Refused`."""
+    policy, ca_file = environ.get(_PROXY, ""), environ.get(CA_FILE)
+    if policy not in _PROXY_POLICIES:
+        raise Refused(f"{_PROXY}: must be None or Environment", ExitCode.USAGE)
+    try:
+        return route_to(url, Path(ca_file) if ca_file else None, environ if policy == "Environment" else {})
+    except CannotRun as exc:
+        raise Refused(exc.message, ExitCode.USAGE) from None
 
 
 def _from_file(path: str) -> tuple[str, str, str]:

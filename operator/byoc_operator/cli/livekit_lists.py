@@ -19,7 +19,9 @@ async def livekit_objects(
     `mask`: decides what is kept of the credentials. The rules are read first: the trunks that a rule names are then in
     the later lists, unless they are gone.
     """
-    endpoint = Endpoint(access.url, access.key, access.secret, timeout_s, paged=is_cloud(access.url))
+    endpoint = Endpoint(
+        access.url, access.key, access.secret, timeout_s, paged=is_cloud(access.url), route=access.route
+    )
     client = opened(endpoint, mask)
     try:
         found: list[SipObject] = []

@@ -182,5 +182,6 @@ def ended(run: Callable[[], int]) -> int:
         raise  # click tells them, and is quiet about a reader that has gone
     except Exception as exc:  # noqa: BLE001 - Python would print the exception's text, whoever wrote it
         frames = "".join(traceback.format_tb(exc.__traceback__)[-4:])
-        tell(f"{type(exc).__name__}, which is a bug: please report it with these lines\n{frames}", head=PROGRAM)
+        bug = f"{type(exc).__name__}, which is a bug: please report it with these lines"
+        tell(f"{bug}\n{frames}", head=PROGRAM, keep="\n")
         return ExitCode.FAILED

@@ -49,7 +49,7 @@ def _rooms(access: "LiveKitAccess") -> Rooms:
     from ..livekit_sip.endpoint import Endpoint  # noqa: PLC0415 - as above
     from ..livekit_sip.rooms import RoomClient  # noqa: PLC0415 - as above
 
-    return RoomClient(Endpoint(access.url, access.key, access.secret))
+    return RoomClient(Endpoint(access.url, access.key, access.secret, route=access.route))
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,14 @@ class Cell:
     style: str = ""
 
 
-def tell(message: str, *, head: str = "") -> None:
-    """Print a line on standard error, for everything but results. `head`: highlighted words before the message."""
+def tell(message: str, *, head: str = "", keep: str = "") -> None:
+    """Print a line on standard error, for everything but results. `head`: highlighted words before the message.
+
+    `keep`: characters that stay as they are. A line end only in a text of our own: others could forge a line with it.
+    """
     from rich.text import Text  # noqa: PLC0415 - see `_console`
 
-    line = Text.assemble((f"{head} ", "bold red") if head else "", printable(message, MAX_LINE, keep="\n"))
+    line = Text.assemble((f"{head} ", "bold red") if head else "", printable(message, MAX_LINE, keep=keep))
     _console(stderr=True).print(line, soft_wrap=True)
 
 

@@ -5,7 +5,7 @@ else away: the number, its rule and its other aliases stay in step. Numbers are 
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..api.conditions import Reason, Verdict
 from ..api.names import ADOPT
@@ -23,12 +23,17 @@ SHOWN = 4
 class Unavailable:
     """The aliases of an object that it does not have to itself.
 
-    `why`: for each such alias the sentence for the message, without its subject. `kept`: those that stay on the inbound
-    trunk as they are, because a foreign trunk got the same number later.
+    `why`: for each such alias the sentence for the message, without its subject. `kept`: those that a foreign trunk got
+    later. They stay on the inbound trunk until it is written: LiveKit refuses to write them.
     """
 
     why: Mapping[str, str] = field(default_factory=dict)
     kept: frozenset[str] = frozenset()
+
+    @property
+    def for_a_write(self) -> "Unavailable":
+        """The same for an inbound trunk that is written: it keeps no alias that a foreign trunk has."""
+        return replace(self, kept=frozenset())
 
     def granted(self, numbers: Collection[str]) -> tuple[str, ...]:
         """The texts of these numbers and aliases that the inbound trunk should have."""
@@ -62,8 +67,8 @@ def unavailable(
 ) -> Unavailable:
     """The aliases that other objects have (`refused`), and those that are on a foreign inbound trunk.
 
-    A foreign trunk that has an alias already keeps it. If the alias is on the object's own trunk too, it stays on both,
-    and LiveKit refuses calls to it until one of them loses it.
+    A foreign trunk that has an alias already keeps it. If the alias is on the object's own trunk too, it stays on both
+    until that trunk is written for another reason; until then LiveKit refuses calls to it.
     """
     why, kept = dict(refused), set[str]()
     ours = {trunk.id for trunk in (*owned.inbound, *taken.inbound)}
@@ -99,7 +104,7 @@ def _refusal(number: PhoneNumber, phone: str, allocation: Allocation) -> str:
     left = allocation.in_the_way(number)
     if left is not None:
         return _left(left, number, adoption_allowed=allocation.adoption_allowed)
-    if allocation.blind or not allocation.waits(number, Reason.ALIAS_UNAVAILABLE):
+    if allocation.blind or not allocation.waits(number, phone):
         return ""
     return "was released, and is reserved for a while for the namespace that had it"
 

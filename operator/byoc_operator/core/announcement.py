@@ -44,7 +44,7 @@ def is_first(before: RecordedStatus, wanted: RecordedStatus) -> bool:
     The status alone decides, so a restart or another leader changes nothing. It cannot tell everything: a number
     without credentials that lost an object again, for example to another claimant, counts as new when it is back.
     """
-    if before.credentials is not None:
+    if before.written:
         return False  # they are recorded at the first Ready
     return any(now and not was for was, now in zip(_each(before.ids), _each(wanted.ids), strict=True))
 

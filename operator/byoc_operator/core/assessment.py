@@ -16,13 +16,26 @@ from .checks import Case, case_of
 from .claims import NAMED
 from .conflict import marked_elsewhere
 from .credentials_in_use import CredentialsInUse
-from .desired import Desired, Installation
+from .desired import Desired, Installation, RecreateValues
 from .findings import Evidence, findings, left_behind
 from .foreign_rules import Intrusion, intrusion
 from .ownership import Owned, owner_of
-from .plan import Change, Create, Delete, Terms, paths, plan, recreation, retention, teardown, verbs
+from .plan import (
+    Change,
+    Create,
+    Delete,
+    Replace,
+    Terms,
+    kind_of_change,
+    paths,
+    plan,
+    recreation,
+    retention,
+    teardown,
+    verbs,
+)
 from .situation import Situation
-from .trunk import CREATE_ORDER, Mask, kept_settings, kind_of
+from .trunk import CREATE_ORDER, Kind, Mask, kept_settings, kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +149,8 @@ CHECKS: tuple[Check, ...] = (
     Check(checks.paused, then=_no_changes),
     # An invalid spec has nothing that could be compared.
     Check(checks.invalid_spec, then=_without_refused_host),
+    # The file of carriers may have changed since the object was in step, so its LiveKit objects stay as they are.
+    Check(checks.challenge_unanswered, then=_no_changes),
     # Only one object has a number. A claimant gets this verdict even if its Secret is missing too.
     Check(checks.number_claimed, then=_without_number),
     # The checks below block only some kinds of LiveKit object; the other kinds are compared and changed.
@@ -164,7 +179,6 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
     owned = situation.owned if case.erased else situation.owned + taken
     handled = number.status.last_handled_recreate
     anew = recreation(situation.owned + taken, number.requested.recreate, handled, now=verdict is None and not taken)
-    want = case.wanted(spec, anew.values)
     early = outbound_before_conflict(situation.owned, number) if case.conflict else Owned()
     terms = Terms(
         blocked=case.blocked | {kind_of(each) for each in early.outbound},
@@ -173,7 +187,8 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         secret_changed=_may_be_new(number, credentials),
         keeps=case.installation.keeps_unknown_fields,
     )
-    changes = (*plan(want, owned, terms), *teardown(early))
+    want, planned = _planned(case, spec, anew.values, owned, terms)
+    changes = (*planned, *teardown(early))
     behind = left_behind(number, owned.ids, case.installation)
     evidence = Evidence(
         tuple(credentials.usable.values()),
@@ -202,6 +217,26 @@ def _comparison(case: Case, verdict: Verdict | None, now_s: float) -> Assessment
         refreshes=terms.refresh or bool(terms.recreate),
         adopted="" if situation.adoption.absent else number.requested.adopted_as,
     )
+
+
+def _planned(
+    case: Case, spec: PhoneNumberSpec, recreate: RecreateValues, owned: Owned, terms: Terms
+) -> tuple[Desired, tuple[Change, ...]]:
+    """The desired LiveKit objects, and the changes.
+
+    LiveKit refuses to write an alias that a foreign trunk got later, so the alias stays only on a trunk that stays.
+    """
+    aliases = case.situation.aliases
+    want = case.wanted(spec, recreate, aliases)
+    changes = plan(want, owned, terms)
+    if not aliases.kept or not any(map(_writes_inbound_trunk, changes)):
+        return want, changes
+    want = case.wanted(spec, recreate, aliases.for_a_write)
+    return want, plan(want, owned, terms)
+
+
+def _writes_inbound_trunk(change: Change) -> bool:
+    return isinstance(change, Create | Replace) and kind_of_change(change) is Kind.INBOUND_TRUNK
 
 
 def outbound_before_conflict(owned: Owned, number: PhoneNumber) -> Owned:

@@ -12,6 +12,7 @@ from ..api.schema import PhoneNumberSpec
 from ..api.termination_hosts import refused_host, trunk_of_refused_host
 from ..api.unanswered_challenge import unanswered_challenge
 from .adoption import erased_by, erasure
+from .aliases import Unavailable
 from .conflict import NumberConflict, conflict
 from .credentials_in_use import CredentialsInUse
 from .desired import Desired, Installation, RecreateValues, desired
@@ -43,16 +44,16 @@ class Case:
         """The credentials of the Secrets that the spec uses."""
         return self.situation.credentials
 
-    def wanted(self, spec: PhoneNumberSpec, recreate: RecreateValues) -> Desired:
+    def wanted(self, spec: PhoneNumberSpec, recreate: RecreateValues, aliases: Unavailable) -> Desired:
         """The desired LiveKit objects, without the aliases that others have.
 
-        `recreate`: the values for the marks of the trunks.
+        `recreate`: the values for the marks of the trunks. `aliases`: those that others have.
         """
         owner = self.installation.owners(self.number.key.namespace, self.number.key.name)[0]
         want = desired(spec, owner, self.installation, self.credentials, recreate, self.mask)
-        if want.inbound is None or not self.situation.aliases.why:
+        if want.inbound is None or not aliases.why:
             return want
-        numbers = self.situation.aliases.granted(want.inbound.numbers)
+        numbers = aliases.granted(want.inbound.numbers)
         return replace(want, inbound=replace(want.inbound, numbers=numbers))
 
     @property
@@ -72,7 +73,7 @@ def case_of(situation: Situation, installation: Installation, mask: Mask) -> Cas
     case = Case(situation, installation, mask, found)
     if number.spec is None or not adoption.taken or number.requested.adopt_by_force:
         return case
-    want = case.wanted(number.spec, RecreateValues())  # a mark is never counted as erased
+    want = case.wanted(number.spec, RecreateValues(), situation.aliases)  # a mark is never counted as erased
     return replace(case, erased=erased_by(want, adoption.taken, keeps=case.installation.keeps_unknown_fields))
 
 
@@ -88,15 +89,21 @@ def paused(case: Case) -> Verdict | None:
 
 
 def invalid_spec(case: Case) -> Verdict | None:
-    """The spec breaks a rule of the CRD, names a refused host, or challenges a carrier that cannot answer."""
+    """The spec breaks a rule of the CRD, or names a refused host."""
     number, installation = case.number, case.installation
     if number.spec is None:
         return number.invalid
     refused = refused_host(number.spec, installation.termination_hosts)
     if refused is None:
-        return unanswered_challenge(number.spec, installation.carriers)
+        return None
     trunk = trunk_of_refused_host(number, removes=installation.removes_refused)
     return replace(refused, message=refused.message + trunk)
+
+
+def challenge_unanswered(case: Case) -> Verdict | None:
+    """The spec challenges calls of a carrier that cannot answer, as the operator's file of carriers says."""
+    spec = case.number.spec
+    return None if spec is None else unanswered_challenge(spec, case.installation.carriers)
 
 
 def number_claimed(case: Case) -> Verdict | None:

@@ -70,16 +70,16 @@ class Allocation:
         holder = self.holder.uid if self.holder else ""
         return (holder, self.left, self.reserved_for, self.blind)
 
-    def waits(self, number: PhoneNumber, refused_as: Reason = Reason.NUMBER_CLAIMED) -> bool:
+    def waits(self, number: PhoneNumber, alias: str = "") -> bool:
         """Whether only a reservation, or the time after a start, keeps the number from this object.
 
-        `refused_as`: the reason with which the object was told before that it does not have the number.
+        `alias`: the number, if the object asks for it as an alias; empty if it is the object's own number.
         """
         if self.holder is not None or self.in_the_way(number):
             return False
         reserved = self.reserved_for not in ("", number.key.namespace)
-        told = number.status.ready.reason == refused_as
-        return reserved or (self.unsettled and told and not number.observes)
+        refused = _may_lack_alias(number, alias) if alias else number.status.ready.reason == Reason.NUMBER_CLAIMED
+        return reserved or (self.unsettled and refused and not number.observes)
 
     def verdict(self, number: PhoneNumber) -> Verdict | None:
         """Why this object does not get the number, None if it may have the number.
@@ -95,9 +95,12 @@ class Allocation:
             return None
         return Verdict(Reason.NUMBER_CLAIMED, number.status.ready.message) if self.blind else _reserved(number)
 
-    def open_to(self, number: PhoneNumber, refused_as: Reason = Reason.NUMBER_CLAIMED) -> bool:
-        """Whether an object may have a number that has no holder: no trunks, reservation or start are in its way."""
-        return self.in_the_way(number) is None and not self.waits(number, refused_as)
+    def open_to(self, number: PhoneNumber, alias: str = "") -> bool:
+        """Whether an object may have a number that has no holder: no trunks, reservation or start are in its way.
+
+        `alias`: as for `waits`.
+        """
+        return self.in_the_way(number) is None and not self.waits(number, alias)
 
     def in_the_way(self, number: PhoneNumber) -> LeftTrunks | None:
         """The first trunks that this object may not take over."""
@@ -129,17 +132,22 @@ def claims(number: PhoneNumber, installation: Installation) -> bool:
 
 
 def first(claimants: Iterable[PhoneNumber], since: Callable[[PhoneNumber], str], last: str) -> PhoneNumber | None:
-    """The claimant that gets a free number.
+    """The claimant that gets a free number: the first one of `in_order`; None without claimants."""
+    return min(claimants, key=_order(since, last), default=None)
+
+
+def in_order(claimants: Iterable[PhoneNumber], since: Callable[[PhoneNumber], str], last: str) -> list[PhoneNumber]:
+    """The claimants of a free number, the one that gets it first.
 
     An object of `last`, the namespace that had the number last, comes first, then an object that was not refused when
     it was last assessed, then the object that claims the number for longest (`since`: the time at which a claim began,
     RFC 3339), then the smaller UID. Without the UID, two objects of the same second would block each other for ever.
     """
+    return sorted(claimants, key=_order(since, last))
 
-    def order(each: PhoneNumber) -> tuple[bool, bool, str, str]:
-        return (each.key.namespace != last, _was_refused(each), since(each), each.uid)
 
-    return min(claimants, key=order, default=None)
+def _order(since: Callable[[PhoneNumber], str], last: str) -> Callable[[PhoneNumber], tuple[bool, bool, str, str]]:
+    return lambda each: (each.key.namespace != last, _was_refused(each), since(each), each.uid)
 
 
 def oldest(holders: Iterable[PhoneNumber]) -> PhoneNumber | None:
@@ -170,6 +178,16 @@ def keeps_alias(number: PhoneNumber, phone: str) -> bool:
 def _is_active(number: PhoneNumber) -> bool:
     """Whether an object is managed, not paused and valid."""
     return not number.observes and not number.requested.paused and number.spec is not None
+
+
+def _may_lack_alias(number: PhoneNumber, alias: str) -> bool:
+    """Whether an object may have been refused this alias when it was last assessed.
+
+    Ready shows one reason only, for example SecretNotFound, so the aliases in the status count too. A spec that changed
+    since then may have got the alias by that change.
+    """
+    assessed = number.is_current or number.status.ready.reason == Reason.ALIAS_UNAVAILABLE
+    return assessed and alias not in number.status.aliases
 
 
 def _was_refused(number: PhoneNumber) -> bool:

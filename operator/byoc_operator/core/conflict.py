@@ -75,6 +75,11 @@ def _remedy(trunk: Trunk, number: PhoneNumber, installation: Installation) -> st
     owner = owner_of(trunk)
     if owner is not None and owner.installation not in installation.ids:
         return of_another_installation(owner, number, installation)
+    if owner is not None and (owner.namespace, owner.name) == (number.key.namespace, number.key.name):
+        return (
+            f"is of a former ByocPhoneNumber {owner.name}, which had the number as an alias; an administrator can "
+            "release it: kubectl byoc release"
+        )
     if owner is not None:
         return "carries the mark of another object of this operator"
     others = other_numbers(trunk, number)

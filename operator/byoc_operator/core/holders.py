@@ -6,11 +6,20 @@ memory, such as `kubectl byoc`.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 
-from ..api.conditions import Reason
 from ..api.resource import Key, PhoneNumber
-from .claims import Allocation, LeftTrunks, claims, first, holds_by_status, keeps_alias, may_claim_alias, oldest
+from .claims import (
+    Allocation,
+    LeftTrunks,
+    claims,
+    first,
+    holds_by_status,
+    in_order,
+    keeps_alias,
+    may_claim_alias,
+    oldest,
+)
 from .desired import Installation
 from .ownership import Owner, is_retained
 from .situation import owned_of
@@ -95,26 +104,29 @@ def allocation_of(
     kept = oldest(each for each in aliased if keeps_alias(each, phone))
     holder = kept if kept is not None and not (own and holds_by_status(own)) else own
     if holder is None:
-        has_own = partial(_has_own_number, asking=number, listed=listed, snapshot=snapshot, installation=installation)
-        holder = next_alias_holder(phone, aliased, allocation, installation, replace(past, has_own=has_own))
+        by_own = cache(
+            partial(_holder_by_own, asking=number, listed=listed, snapshot=snapshot, installation=installation)
+        )
+        past = replace(past, has_own=lambda each: by_own(each.phone_number) == each.key)
+        holder = next_alias_holder(phone, aliased, allocation, installation, past)
     return allocation if holder is None else Allocation(holder=holder)
 
 
-def _has_own_number(
-    number: PhoneNumber, asking: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation
-) -> bool:
-    """Whether an object has its own number. Aliases of other objects count only if they are in LiveKit.
+def _holder_by_own(
+    phone: str, asking: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation
+) -> Key | None:
+    """The object that has a number, None for none. Aliases of other objects count only if they are in LiveKit.
 
     `asking`: stands in for the object of its name.
     """
-    phone, objects = number.phone_number, Objects.listed(listed, asking)
+    objects = Objects.listed(listed, asking)
     holder = holder_in(snapshot, phone, objects, installation)
     if holder is None:
         left = left_trunks(snapshot, phone, objects, installation)
         allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
         past = Past(lambda each: each.created_at)
         holder = next_holder(listed.naming(phone, asking), allocation, installation, past)
-    return holder is not None and holder.key == number.key
+    return None if holder is None else holder.key
 
 
 def holder_in(
@@ -175,7 +187,7 @@ def next_holder(
 ) -> PhoneNumber | None:
     """The object that gets a number of which LiveKit has no trunk of an existing object; None if no object may.
 
-    An object whose status names trunks comes first, then the order of `claims.first`. `contenders`: the objects that
+    An object whose status names trunks comes first, then the order of `claims.in_order`. `contenders`: the objects that
     name the number. `allocation`: the allocation without a holder.
     """
     named = list(contenders)
@@ -191,19 +203,12 @@ def next_alias_holder(
 ) -> PhoneNumber | None:
     """The object that gets an alias that no object has; None if no object may.
 
-    The order is that of `claims.first`. Only an object that has its own number gets an alias.
+    The order is that of `claims.in_order`. Only an object that has its own number gets an alias.
     """
-    able = [
-        each
-        for each in contenders
-        if may_claim_alias(each, phone, installation) and allocation.open_to(each, Reason.ALIAS_UNAVAILABLE)
-    ]
-    while able:
-        ahead = first(able, past.since, past.last)
-        if ahead is None or past.has_own(ahead):
-            return ahead
-        able.remove(ahead)
-    return None
+    able = (
+        each for each in contenders if may_claim_alias(each, phone, installation) and allocation.open_to(each, phone)
+    )
+    return next(filter(past.has_own, in_order(able, past.since, past.last)), None)
 
 
 def _is_ours(owner: Owner, installation: Installation) -> bool:

@@ -222,10 +222,10 @@ def claim(
 ) -> Owned:
     """The LiveKit objects that belong to one `ByocPhoneNumber`.
 
-    An object with our mark belongs to it if it has our number or if the status names its ID; its number may have been
-    changed in LiveKit. An object without a mark belongs to it if the status names its ID and the object has exactly our
-    number; an inbound trunk may have some of the aliases too. `marked`: all objects with a mark of this owner. `by_id`:
-    all objects of the server. `aliases`: the number's aliases, normalised.
+    An object with our mark belongs to it if our number is its first or if the status names its ID; its number may have
+    been changed in LiveKit. An object without a mark belongs to it if the status names its ID and the object has
+    exactly our number; an inbound trunk may have some of the aliases too. `marked`: all objects with a mark of this
+    owner. `by_id`: all objects of the server. `aliases`: the number's aliases, normalised.
     """
     kept = (recorded.outbound, recorded.inbound, recorded.rule)
     found = [each for each in marked if each.id in kept or not _for_another(each, phone_number, by_id)]
@@ -264,7 +264,8 @@ def is_retained(sip_object: SipObject) -> bool:
 def _for_another(sip_object: SipObject, phone_number: str, by_id: Mapping[str, SipObject]) -> bool:
     """Whether a LiveKit object belongs to a former object of this name with another number; a rule follows its trunk.
 
-    The present object must not take such a trunk from its number, or such a rule from its trunk.
+    The present object must not take such a trunk from its number, or such a rule from its trunk. The present number may
+    be an alias of the former object.
     """
     if isinstance(sip_object, DispatchRule):
         owner = owner_of(sip_object)
@@ -277,7 +278,8 @@ def _for_another(sip_object: SipObject, phone_number: str, by_id: Mapping[str, S
 
 
 def _has(trunk: OutboundTrunk | InboundTrunk, phone_number: str) -> bool:
-    return phone_number in map(normalised, trunk.numbers)
+    """Whether a trunk of ours is for this number: the operator writes the number first, and aliases behind it."""
+    return phone_number in map(normalised, trunk.numbers[:1])
 
 
 def _only(trunk: OutboundTrunk | InboundTrunk, phone_number: str, aliases: Collection[str]) -> bool:

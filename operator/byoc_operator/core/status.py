@@ -10,6 +10,7 @@ from ..api.recorded_status import MAX_PATHS, Finding, RecordedCredentials, Recor
 from ..api.resource import AnnotationRequests, PhoneNumber
 from ..api.schema import ManagementPolicy
 from ..api.secret_references import SIP_PASSWORD
+from ..api.termination_hosts import refused_host
 from .assessment import Assessment, outbound_before_conflict
 from .desired import Installation, preset_of
 from .origination import origination_uri
@@ -151,10 +152,14 @@ def _ids(
         return _named(_without_premature_outbound(owned, number), installation)
     if reason not in _UNTOUCHED:
         return _named(owned, installation)
-    if reason is Reason.INVALID_SPEC and number.spec is not None:
-        # The termination host is refused. The run has judged the outbound trunk, and may have deleted it.
+    if reason is Reason.INVALID_SPEC and _names_refused_host(number, installation):
+        # The run has judged the outbound trunk, and may have deleted it.
         return replace(before.ids, outbound=_id(owned.outbound)), before.live_kit
     return before.ids, before.live_kit
+
+
+def _names_refused_host(number: PhoneNumber, installation: Installation) -> bool:
+    return number.spec is not None and refused_host(number.spec, installation.termination_hosts) is not None
 
 
 def _named(owned: Owned, installation: Installation) -> tuple[RecordedIds, str]:

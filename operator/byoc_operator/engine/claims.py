@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ..api.conditions import Reason
 from ..api.resource import Key, PhoneNumber
 from ..cluster.reading import Unreadable
 from ..core.aliases import refusals
@@ -77,8 +76,8 @@ class Claims:
 
     def alias_wait_s(self, number: PhoneNumber) -> float | None:
         """In how many seconds the first reservation of an alias that this object waits for ends; None for none."""
-        found = (self._of_alias(phone, number) for phone in number.aliases)
-        ends = [each.until_s for each in found if not each.blind and each.waits(number, Reason.ALIAS_UNAVAILABLE)]
+        found = ((phone, self._of_alias(phone, number)) for phone in number.aliases)
+        ends = [each.until_s for phone, each in found if not each.blind and each.waits(number, phone)]
         return max(0.0, min(ends) - self._ports.clock()) if ends else None
 
     async def tidy(self) -> None:
@@ -108,22 +107,23 @@ class Claims:
         """The allocation of an alias of this object, which has its own number.
 
         Objects are compared only if this one may get the alias. One of them then gets it, so the next calls find the
-        answer in memory, however many objects have the alias.
+        answer in memory, however many objects have the alias. Nobody gets an alias before LiveKit was read, because a
+        trunk with the alias may be there.
         """
         found = self._in_livekit(phone)
         if found is not None:
             return found
         allocation, cache = self._nobody(phone), self._ports.cache
-        holder = self._with_alias(phone)
-        able = may_claim_alias(number, phone, self._ports.installation)
-        if holder is None and able and allocation.open_to(number, Reason.ALIAS_UNAVAILABLE):
+        holder = self._with_alias(phone, allocation)
+        able = self._ports.inventory.loaded and may_claim_alias(number, phone, self._ports.installation)
+        if holder is None and able and allocation.open_to(number, phone):
             holder = self._ahead(phone, allocation, cache.naming(phone))
             if holder is None:
                 past = Past(cache.claims_since, self._last(phone), has_own=partial(self._has_own, number, {}))
                 holder = next_alias_holder(phone, cache.with_alias(phone), allocation, self._ports.installation, past)
         if holder is None:
             return self._without_holder(phone, allocation)
-        if holder.phone_number != phone:
+        if holder.phone_number != phone and self._ports.inventory.loaded:
             self._given[phone] = holder.key
         return self._has(phone, holder)
 
@@ -154,7 +154,7 @@ class Claims:
         allocation = self._nobody(phone)
         ahead = self._ahead(phone, allocation, contenders)
         if ahead is None or not holds_by_status(ahead):
-            ahead = self._with_alias(phone) or ahead
+            ahead = self._with_alias(phone, allocation) or ahead
         if ahead is not None:
             return self._has(phone, ahead)
         return self._without_holder(phone, allocation)
@@ -168,10 +168,11 @@ class Claims:
             self._let_go(phone)
         return self._nobody(phone)
 
-    def _with_alias(self, phone: str) -> PhoneNumber | None:
+    def _with_alias(self, phone: str, allocation: Allocation) -> PhoneNumber | None:
         """The object that has the number as an alias, perhaps not in LiveKit yet; None for none.
 
-        What this replica gave to an object stays with it. Otherwise two runs at once could both get an alias.
+        What this replica gave to an object stays with it while the allocation is open to the object. Otherwise two runs
+        at once could both get an alias. `allocation`: the one without a holder.
         """
         cache = self._ports.cache
         kept = oldest(each for each in cache.keeping_alias(phone) if keeps_alias(each, phone))
@@ -179,7 +180,8 @@ class Claims:
             return kept
         key = self._given.get(phone)
         given = None if key is None else cache.get(key)
-        if given is not None and may_claim_alias(given, phone, self._ports.installation):
+        able = given is not None and may_claim_alias(given, phone, self._ports.installation)
+        if given is not None and able and allocation.open_to(given, phone):
             return given
         self._given.pop(phone, None)
         return None

@@ -200,7 +200,7 @@ class OrphanSearch:
             if not (kept_on_purpose(each, by_id) or self._is_retained_unmarked(each)):
                 found.append(Orphan(kind_of(each), known, owner))
                 continue
-            for phone in numbers_of(each):
+            for phone in numbers_of(each)[:1]:  # aliases stand behind the number
                 retained[owner.namespace, phone] = (*retained.get((owner.namespace, phone), ()), known)
         return sorted(found, key=lambda orphan: orphan.turn), retained
 

@@ -5,13 +5,16 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from .route import DIRECT, Route
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """The address of LiveKit and the parameters of the calls.
 
     `url`: http, https, ws or wss; a base path is kept. `timeout_s`: seconds for one call, without the wait for a slot.
-    `concurrency`: calls at once. `paged`: whether lists come in pages and may lack passwords (`is_cloud`).
+    `concurrency`: calls at once. `paged`: whether lists come in pages and may lack passwords (`is_cloud`). `route`: the
+    authorities and the proxy; variables of the environment count only where the route was made from them.
     """
 
     url: str
@@ -20,6 +23,7 @@ class Endpoint:
     timeout_s: float = 10.0
     concurrency: int = 8
     paged: bool = False
+    route: Route = DIRECT
 
 
 def same_server(one: str, other: str) -> bool:

@@ -77,6 +77,8 @@ def from_library(error: Exception, credentials: Iterable[str] = ()) -> Failure:
             return _from_answer(error, credentials)
         case Throttled():
             return _rate_limited(error.retry_after_s)
+        case aiohttp.ClientHttpProxyError():
+            return _from_proxy(error.status)
         case _:
             return next(meaning() for kinds, meaning in _MEANINGS if isinstance(error, kinds))
 
@@ -125,6 +127,8 @@ def _from_answer(error: ServerError, credentials: Iterable[str]) -> Failure:  # 
             return _occupied(words)
         case (HTTPStatus.BAD_REQUEST, code):
             return _from_refusal(code, words)
+        case (HTTPStatus.PROXY_AUTHENTICATION_REQUIRED, _):
+            return _from_proxy(error.status)
         case (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _):
             return Stalled(
                 Reason.REJECTED_BY_LIVEKIT, "LiveKit, or a proxy before it, refuses the object as too large."
@@ -144,6 +148,17 @@ def _from_not_found(code: str, words: str) -> Failure:
     if code == ServerErrorCode.BAD_ROUTE:
         return _too_old()
     return _wrong_address(f"answers with HTTP {HTTPStatus.NOT_FOUND}")
+
+
+def _from_proxy(status: int) -> Failure:
+    """The error for a proxy that answers in place of LiveKit, so that LiveKit did not get the request."""
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        message = f"The proxy does not reach LiveKit (HTTP {status})."
+        return _unavailable(message, outcome_unknown=False)
+    message = (
+        f"The proxy refuses the connection to LiveKit (HTTP {status}): check HTTPS_PROXY and the proxy's own rules."
+    )
+    return Stalled(Reason.LIVEKIT_MISCONFIGURED, message, server_wide=True)
 
 
 def _from_refusal(code: str, words: str) -> Failure:
@@ -213,8 +228,13 @@ def _unreachable() -> Unavailable:
     return _unavailable(message, outcome_unknown=False)
 
 
+def _proxy_unreachable() -> Unavailable:
+    message = "The proxy before LiveKit cannot be reached."
+    return _unavailable(message, outcome_unknown=False)
+
+
 def _no_such_host() -> Unavailable:
-    message = "The host of LIVEKIT_URL has no address in DNS."
+    message = "The host of LIVEKIT_URL, or of its proxy, has no address in DNS."
     return _unavailable(message, outcome_unknown=False)
 
 
@@ -233,6 +253,7 @@ _MEANINGS: tuple[tuple[_Kinds, Callable[[], Failure]], ...] = (
         lambda: _wrong_address("cannot be reached by TLS, or its certificate is not trusted"),
     ),
     # There was no connection, so nothing was sent.
+    (aiohttp.ClientProxyConnectionError, _proxy_unreachable),
     ((aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError), _unreachable),
     (
         (Redirected, aiohttp.RedirectClientError, aiohttp.TooManyRedirects),

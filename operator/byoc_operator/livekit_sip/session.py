@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import cast
+from urllib.parse import quote
 
 import aiohttp
 from google.protobuf.message import Message
@@ -14,6 +15,7 @@ from pydantic import SecretStr
 
 from .endpoint import Endpoint
 from .error_map import NotLiveKit, Redirected, ReplyTooLong, Throttled
+from .route import Proxy
 
 _TOKEN_LIFE_S = 300.0
 """Short, because a token is enough to manage all SIP objects; long enough that signing costs little."""
@@ -74,8 +76,10 @@ class SignedSession:
         self._api: LiveKitAPI | None = None
         self._signed = ""
         self._renew_at = 0.0
+        route, proxy = endpoint.route, endpoint.route.proxy
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=endpoint.concurrency),
+            connector=aiohttp.TCPConnector(limit=endpoint.concurrency, ssl=route.authorities or True),
+            proxy=_url(proxy) if proxy else None,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             raise_for_status=_check,
@@ -137,6 +141,12 @@ async def _check(response: aiohttp.ClientResponse) -> None:
         raise NotLiveKit("the reply is not protobuf")
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise NotLiveKit("the reply is compressed")
+
+
+def _url(proxy: Proxy) -> str:
+    """The proxy with its credentials, which aiohttp takes out of the URL and sends to the proxy only."""
+    login = f"{quote(proxy.user, safe='')}:{quote(proxy.password.get_secret_value(), safe='')}@" if proxy.user else ""
+    return f"http://{login}{proxy.place}"
 
 
 def _retry_after_s(header: str) -> float | None:

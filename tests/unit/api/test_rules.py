@@ -30,6 +30,16 @@ outbound_fields = st.sampled_from(sorted(GOOD["everything"]["outbound"]))
 nested_values = st.dictionaries(inbound_fields | outbound_fields, json_values, max_size=4)
 
 
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_a_stored_object_keeps_a_header_that_sets_an_attribute_of_livekits(direction: str) -> None:
+    names = {"X-Id": "sip.phoneNumber", "X-State": "lk.agent.state"}
+    spec = {**BASE, direction: {"headersToAttributes": names}}
+    assert [each.field for each in problems(spec)] == [f"spec.{direction}.headersToAttributes"]
+    stored = parse_spec(spec)
+    assert isinstance(stored, PhoneNumberSpec)
+    assert getattr(stored, direction).headers_to_attributes == names
+
+
 @pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.name)
 def test_a_bad_spec_is_refused_with_words_that_help(bad: BadManifest) -> None:
     found = problems(bad.spec)

@@ -91,6 +91,29 @@ async def test_the_operators_own_key_is_the_last_resort(api: FakeApi, tmp_path: 
     assert "of-the-operator" not in repr(await access(api, {}))
 
 
+@pytest.mark.parametrize(("policy", "place"), [("Environment", "proxy:3128"), ("None", None), ("", None)])
+async def test_the_way_to_livekit_is_that_of_the_users_own_environment(
+    api: FakeApi, policy: str, place: str | None
+) -> None:
+    found = await access(api, {"BYOC_LIVEKIT_PROXY": policy, "HTTPS_PROXY": "http://proxy:3128"})
+    assert isinstance(found, LiveKitAccess)
+    assert (found.route.proxy.place if found.route.proxy else None) == place
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"BYOC_LIVEKIT_PROXY": "yes"}, "BYOC_LIVEKIT_PROXY: must be None or Environment"),
+        ({"BYOC_LIVEKIT_CA_FILE": "/there/is/none"}, "BYOC_LIVEKIT_CA_FILE: cannot read"),
+        ({"BYOC_LIVEKIT_PROXY": "Environment", "HTTPS_PROXY": "socks5://u:sekrit@proxy"}, "HTTPS_PROXY: must be"),
+    ],
+)
+async def test_a_wrong_way_to_livekit_is_wrong_input(api: FakeApi, environ: dict[str, str], words: str) -> None:
+    with pytest.raises(Refused, match=words) as refused:
+        await access(api, environ)
+    assert "sekrit" not in refused.value.message
+
+
 async def test_without_a_key_the_reason_is_told(api: FakeApi) -> None:
     api.without = {("get", "secrets")}
     found = await access(api, {})

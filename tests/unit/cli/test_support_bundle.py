@@ -19,7 +19,7 @@ from byoc_operator.cli.outside import Outside
 from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import Hold
 from byoc_operator.core.credentials import Field
-from byoc_operator.core.trunk import Masked, OutboundTrunk
+from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
 from kubectl import FORBIDDEN, Cluster
 from operated import MASK, NAMESPACE, PASSWORD, PHONE, SYSTEM, USER, manifest
 from virtual_time import in_virtual_time
@@ -195,6 +195,22 @@ def test_fields_that_hold_credentials() -> None:
     assert [setting("BYOC_LEASE_NAME", "x"), setting("LIVEKIT_API_SECRET", "x"), setting("HTTPS_PROXY", "x")] == [
         *("x", "***", "***")
     ]
+
+
+def test_of_an_object_of_others_free_texts_and_maps_have_a_size_only() -> None:
+    rule = DispatchRule(
+        *("r", ("ST_1",), "call-", "agent", "secret of others"),
+        attributes={"k": "secret of others"},
+        room_metadata="secret of others",
+        room_tags={"secret of others": "v"},
+        empty_timeout_s=30,
+    )
+    trunk = InboundTrunk("t", "", (PHONE,), headers_to_attributes={"X-A": "secret of others"}, realm="secret of others")
+    told = of_livekit(rule)
+    assert "secret of others" not in str([told, of_livekit(trunk)])
+    assert [told["attributes"], told["room.metadata"]] == ["(1 entries)", "(16 characters)"]
+    assert [told["name"], told["trunkIds"], told["roomPrefix"], told["agentName"]] == ["r", ["ST_1"], "call-", "agent"]
+    assert told["room.emptyTimeout"] == 30
 
 
 def test_a_pseudonym_is_stable_and_masks_whole_words() -> None:

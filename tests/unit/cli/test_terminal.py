@@ -39,6 +39,11 @@ def test_a_line_of_others_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) 
     assert shown.out == f"{SHOWN}\n"
 
 
+def test_a_line_end_of_others_forges_no_line(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.tell("trunk (x\nkubectl byoc: all is well)", head="not imported:")
+    assert capsys.readouterr().err == "not imported: trunk (x\\u{a}kubectl byoc: all is well)\n"
+
+
 def test_a_cell_of_a_table_is_shown_as_it_is(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,14 @@
 """Which change of a status is announced, and with which words."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.api.conditions import LIVEKIT_AS_A_WHOLE, Condition, Reason
 from byoc_operator.api.recorded_status import RecordedCredentials, RecordedIds, RecordedStatus
+from byoc_operator.api.secret_references import INBOUND_CREDENTIALS
 from byoc_operator.core.announcement import Announcement, announcement
 from strategies import QUICK
 
@@ -58,6 +61,13 @@ def test_a_number_without_calls_in_is_ready_without_a_uri() -> None:
 def test_a_return_to_ready_is_not_announced_as_the_first(reason: Reason, ids: RecordedIds) -> None:
     said = announcement(status(reason, ids, used=SECRET), READY, observes=False)
     assert said == Announcement(Reason.SYNCED, "This is Synced.", harmless=True, is_event=True)
+
+
+def test_recorded_inbound_credentials_tell_a_number_that_was_ready_too() -> None:
+    before = replace(status(Reason.NUMBER_CLAIMED), other_credentials={INBOUND_CREDENTIALS: SECRET})
+    said = announcement(before, status(Reason.SYNCED, INBOUND), observes=False)
+    assert said is not None
+    assert said.note == "This is Synced."
 
 
 def test_a_number_under_observe_that_is_in_step_from_the_start_is_not_announced() -> None:

@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.trunk import InboundTrunk
-from operated import NAME, NAMESPACE, PHONE, World, manifest
+from byoc_operator.errors import Unavailable
+from byoc_operator.livekit_sip.fake import FakeLiveKit
+from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest
 from two_claims import CLAIMANT, ELSEWHERE, RESERVED_S, TwoClaims, of
 from virtual_time import in_virtual_time
 
@@ -185,6 +188,21 @@ async def test_a_restart_changes_no_holder_even_if_livekit_lost_all(lost: str) -
 
 
 @in_virtual_time
+async def test_what_seemed_free_before_livekit_was_read_is_given_to_nobody() -> None:
+    world = World(livekit=FakeLiveKit(always=Unavailable(Reason.LIVEKIT_UNAVAILABLE, "down"), seed=1))
+    world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
+    left = Mark(Owner("cluster-a", ELSEWHERE, CLAIMANT), deletion_policy="Retain").dump()
+    world.livekit.put(InboundTrunk("left", left, (OTHER, "100")))
+    world.api.apply(manifest(inbound=inbound("100")))
+    await world.start()
+    assert not world.ports.inventory.loaded
+    world.livekit.always = None
+    await world.elapse(2 * RESERVED_S)
+    assert numbers(world) == (PHONE,)
+    assert told(world)[:2] == UNAVAILABLE
+
+
+@in_virtual_time
 async def test_a_foreign_trunk_with_an_alias_keeps_it_and_the_number_works() -> None:
     world = await World.running()
     theirs = world.livekit.put(InboundTrunk("theirs", "", ("100",)))
@@ -268,3 +286,53 @@ async def test_an_unmarked_trunk_with_number_and_aliases_is_ours_by_its_id_in_th
     (trunk,) = (each for each in world.livekit.objects() if isinstance(each, InboundTrunk))
     assert (trunk.id, trunk.numbers) == (before, (PHONE, "100"))
     assert trunk.metadata == Mark(Owner("cluster-a", NAMESPACE, NAME)).dump()
+
+
+@in_virtual_time
+async def test_a_new_object_of_the_name_takes_no_retained_trunk_that_has_its_number_as_an_alias() -> None:
+    world = await World.in_step(inbound=inbound(OTHER), deletionPolicy="Retain")
+    retained = world.status()["inboundTrunkId"]
+    world.api.delete(NAMESPACE, NAME)
+    await world.settle()
+    await world.apply(phoneNumber=OTHER)
+    await world.elapse(2)
+    assert numbers(world) == (PHONE, OTHER)
+    status, reason, message = told(world)
+    assert (status, reason) == ("False", "NumberConflict")
+    assert f"{retained} is of a former ByocPhoneNumber {NAME}, which had the number as an alias" in message
+    world.livekit.drop(retained)
+    await world.sweep()
+    assert told(world)[:2] == SYNCED
+
+
+@in_virtual_time
+async def test_a_trunk_that_is_written_loses_the_alias_that_a_foreign_trunk_got_later() -> None:
+    world = await World.in_step(inbound=inbound("100", "200"))
+    world.livekit.put(InboundTrunk("theirs", "", ("+100",)))
+    await world.sweep()
+    assert numbers(world) == (PHONE, "100", "200")
+    world.api.edit(NAMESPACE, NAME, inbound=inbound("100", "300"))
+    await world.settle()
+    assert numbers(world) == (PHONE, "300")
+    assert told(world)[:2] == UNAVAILABLE
+
+
+@in_virtual_time
+async def test_a_refresh_succeeds_although_a_foreign_trunk_got_an_alias_later() -> None:
+    world = await World.in_step(inbound=inbound("100"))
+    world.livekit.put(InboundTrunk("theirs", "", ("+100",)))
+    await world.sweep()
+    world.api.annotate(NAMESPACE, NAME, refresh="1")
+    await world.settle()
+    assert (numbers(world), world.status()["lastHandledRefresh"]) == ((PHONE,), "1")
+    assert told(world)[:2] == UNAVAILABLE
+
+
+@in_virtual_time
+async def test_a_retained_number_with_aliases_is_reported_as_one_number() -> None:
+    world = await World.in_step(inbound=inbound("100", "200"), deletionPolicy="Retain")
+    world.api.delete(NAMESPACE, NAME)
+    await world.settle()
+    await world.sweep()
+    await world.sweep()
+    assert world.engine.orphans.retained_count == 1

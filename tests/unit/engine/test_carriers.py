@@ -1,5 +1,6 @@
 """The file of presets reaches the numbers at a sweep."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from byoc_operator.core.trunk import Kind, Masked
@@ -104,3 +105,21 @@ async def test_digest_is_refused_for_a_carrier_that_the_file_says_cannot_answer(
     file.write_text("carriers: []")
     await world.sweep()
     assert world.ready() == ("True", "Synced")
+
+
+@in_virtual_time
+async def test_a_challenge_that_becomes_unanswered_leaves_livekit_as_it_is_where_refused_hosts_go(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "carriers.yaml"
+    file.write_text("carriers: []")
+    world = await World.running(carriers_file=file)
+    world.installation = replace(world.installation, removes_refused=True)
+    await world.restart()
+    await world.apply(terminationUri="sip.example.com", inbound={"authentication": "Digest"})
+    before, ids = world.livekit.objects(), world.ids()
+    world.forget_counts()
+    file.write_text("carriers: [{name: Hausanlage, hosts: [sip.example.com], answersChallenge: false}]")
+    await world.sweep()
+    assert world.ready() == ("False", "InvalidSpec")
+    assert (world.livekit_writes(), world.livekit.objects(), world.ids()) == ([], before, ids)

@@ -91,7 +91,7 @@ CLIENT_ERRORS: dict[type[aiohttp.ClientError], tuple[tuple[Any, ...], tuple[Any,
     aiohttp.TooManyRedirects: (HTTP_ARGUMENTS, MISCONFIGURED),
     aiohttp.ClientResponseError: (HTTP_ARGUMENTS, UNKNOWN),
     aiohttp.ContentTypeError: (HTTP_ARGUMENTS, UNKNOWN),
-    aiohttp.ClientHttpProxyError: (HTTP_ARGUMENTS, UNKNOWN),
+    aiohttp.ClientHttpProxyError: (HTTP_ARGUMENTS, MISCONFIGURED),  # by its status: test_route.py
     aiohttp.WSServerHandshakeError: (HTTP_ARGUMENTS, UNKNOWN),
     Throttled: ((7.0,), LIMITED),
     Redirected: ((), MISCONFIGURED),
@@ -160,6 +160,7 @@ def test_other_failures_leave_the_outcome_open(error: Exception) -> None:
         (400, "invalid_argument", "trunk id must be set", REJECTED),
         (400, "unknown", "", MISCONFIGURED),  # plain HTTP to a TLS port of a proxy
         (405, "unknown", "", MISCONFIGURED),
+        (407, "unknown", "", MISCONFIGURED),
         (413, "unknown", "", REJECTED),
         (429, "unknown", "", LIMITED),
         (307, "unknown", "", MISCONFIGURED),
