@@ -6,7 +6,7 @@ import pytest
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.core.ownership import Mark, Owner
-from byoc_operator.core.trunk import InboundTrunk
+from byoc_operator.core.trunk import InboundTrunk, OutboundTrunk
 from byoc_operator.errors import Unavailable
 from byoc_operator.livekit_sip.fake import FakeLiveKit
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, USER, World, manifest
@@ -192,14 +192,15 @@ async def test_what_seemed_free_before_livekit_was_read_is_given_to_nobody() -> 
     world = World(livekit=FakeLiveKit(always=Unavailable(Reason.LIVEKIT_UNAVAILABLE, "down"), seed=1))
     world.api.put_secret(NAMESPACE, "sip", {"username": USER, "password": PASSWORD})
     left = Mark(Owner("cluster-a", ELSEWHERE, CLAIMANT), deletion_policy="Retain").dump()
-    world.livekit.put(InboundTrunk("left", left, (OTHER, "100")))
-    world.api.apply(manifest(inbound=inbound("100")))
+    world.livekit.put(OutboundTrunk("left", left, "sip.example.com", "TLS", (OTHER,)))
+    world.api.apply(manifest(inbound=inbound(OTHER)))
     await world.start()
     assert not world.ports.inventory.loaded
     world.livekit.always = None
     await world.elapse(2 * RESERVED_S)
     assert numbers(world) == (PHONE,)
     assert told(world)[:2] == UNAVAILABLE
+    assert "that is gone, kept by deletionPolicy Retain" in told(world)[2]
 
 
 @in_virtual_time
