@@ -73,7 +73,7 @@ IMAGE ?= byoc-operator:$(VERSION)
 IMAGE_ENGINE ?= $(or $(shell command -v docker),$(shell command -v buildah))
 IMAGE_FLAGS ?=
 # The time of the last commit, so that two builds of one commit are the same.
-export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image charts package sbom plugin: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .PHONY: image
 image: ## Build the image with docker or buildah: make image IMAGE=registry.example.com/byoc-operator:0.1.0

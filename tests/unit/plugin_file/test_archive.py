@@ -36,6 +36,9 @@ def test_all_entries_have_the_time_of_the_source(monkeypatch: pytest.MonkeyPatch
         assert {each.date_time for each in outer.infolist()} == {(2026, 1, 1, 0, 0, 0)}
 
 
-def test_without_a_time_of_the_source_the_time_of_the_build_is_not_in_the_file() -> None:
+def test_without_a_time_of_the_source_the_time_of_the_build_is_not_in_the_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
     with zipfile.ZipFile(io.BytesIO(packed({11: SHARED}))) as outer:
         assert {each.date_time for each in outer.infolist()} == {(1980, 1, 1, 0, 0, 0)}
