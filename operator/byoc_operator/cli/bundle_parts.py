@@ -2,7 +2,6 @@
 
 import asyncio
 import platform
-import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,17 +12,18 @@ from typing import Any
 from ..api.secret_references import stored_secret_names
 from ..core.credentials import KEYS_SECRET
 from ..core.fields import CREDENTIAL_PATHS
-from ..core.masking import make_mask
 from ..core.ownership import owner_of
-from ..core.trunk import CLASSES, SipObject
+from ..core.trunk import CREATE_ORDER
 from ..errors import OperatorError
 from .bundle_archive import Archive
 from .bundle_values import of_config_map, of_deployment, of_livekit, of_number, of_pod, of_secret, values_of
 from .cluster import Cluster
-from .livekit_access import LiveKitAccess, NoLiveKit, livekit_access
+from .livekit_access import NoLiveKit, livekit_access
+from .livekit_lists import livekit_objects
 from .log_lines import line_of
 from .operator_finder import LABELS, Operator, Pod, operator_of, pods_of, why_not
 from .options import Target
+from .surroundings import new_mask
 
 MAX_NUMBERS, MAX_EVENTS, MAX_SECRETS, MAX_SIP_OBJECTS = 5_000, 5_000, 200, 20_000
 MAX_LOG_LINES, MAX_METRIC_LINES = 20_000, 20_000
@@ -211,7 +211,9 @@ class Reader:
             self._archive.missing("livekit.yaml", access.why)
             return
         self.parts.hidden |= {access.key, access.secret.get_secret_value()}
-        found = self._cut("livekit.yaml", await sip_objects(access), MAX_SIP_OBJECTS)
+        listed = await livekit_objects(target.outside.livekit, access, new_mask())
+        listed.sort(key=lambda each: CREATE_ORDER.index(each.kind))
+        found = self._cut("livekit.yaml", listed, MAX_SIP_OBJECTS)
         for each in found:
             owner = owner_of(each)
             self.parts.phones.update(each.numbers)
@@ -243,16 +245,3 @@ def logs_of(pod: Pod, since_s: int) -> Iterator[tuple[str, dict[str, str]]]:
     yield f"logs/{pod.name}.log", {**query, "sinceSeconds": str(since_s)}
     if pod.restarted:
         yield f"logs/{pod.name}.previous.log", {**query, "previous": "true"}
-
-
-async def sip_objects(access: LiveKitAccess) -> list[SipObject]:
-    """All trunks and rules of LiveKit. Raises OperatorError."""
-    from ..livekit_sip.client import LiveKitClient  # noqa: PLC0415 - its libraries take longer to load than a help text
-    from ..livekit_sip.endpoint import Endpoint, is_cloud  # noqa: PLC0415 - as above
-
-    endpoint = Endpoint(access.url, access.key, access.secret, paged=is_cloud(access.url), route=access.route)
-    client = LiveKitClient(endpoint, make_mask(secrets.token_bytes(32)), lambda *_: None)
-    try:
-        return [each for of in CLASSES.values() for each in await client.list_all(of)]
-    finally:
-        await client.aclose()

@@ -9,7 +9,7 @@ from ..api.conditions import Reason, Verdict
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject
 from ..diagnosis.facts import LiveKitSeen
 from ..errors import Failure
-from ..livekit_sip.endpoint import Endpoint, is_cloud, same_server
+from ..livekit_sip.endpoint import Endpoint, same_server
 from ..livekit_sip.gateway import SipGateway
 from .livekit_access import LiveKitAccess
 
@@ -41,8 +41,7 @@ async def livekit_seen(access: LiveKitAccess, mask: Mask, opened: Open, operator
     host = urlsplit(access.url).hostname or ""
     same = same_server(access.url, operators_url)
     inside, operators_host = same and _is_inside(host), "" if same else _server_of(operators_url)
-    paged = is_cloud(access.url)
-    client = opened(Endpoint(access.url, access.key, access.secret, paged=paged, route=access.route), mask)
+    client = opened(access.endpoint(), mask)
     try:
         objects, too_old = await _asked(client)
     except Failure as exc:

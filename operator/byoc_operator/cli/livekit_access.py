@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from ..api.encoding import from_base64
 from ..errors import CannotRun, OperatorError
+from ..livekit_sip.endpoint import TIMEOUT_S, Endpoint, is_cloud
 from ..livekit_sip.route import CA_FILE, DIRECT, Route, route_to
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
@@ -28,6 +29,10 @@ class LiveKitAccess:
     secret: SecretStr
     source: str
     route: Route = DIRECT
+
+    def endpoint(self, timeout_s: float = TIMEOUT_S) -> Endpoint:
+        """LiveKit as its clients are given it. `timeout_s`: seconds for one call."""
+        return Endpoint(self.url, self.key, self.secret, timeout_s, paged=is_cloud(self.url), route=self.route)
 
 
 @dataclass(frozen=True, slots=True)

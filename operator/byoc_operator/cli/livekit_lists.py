@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..core.trunk import CLASSES, DELETE_ORDER, Mask, SipObject
-from ..livekit_sip.endpoint import Endpoint, is_cloud
+from ..livekit_sip.endpoint import TIMEOUT_S, Endpoint
 from .livekit_access import LiveKitAccess
 
 if TYPE_CHECKING:
@@ -12,17 +12,14 @@ if TYPE_CHECKING:
 
 
 async def livekit_objects(
-    opened: Callable[[Endpoint, Mask], "ReadLiveKit"], access: LiveKitAccess, mask: Mask, timeout_s: float
+    opened: Callable[[Endpoint, Mask], "ReadLiveKit"], access: LiveKitAccess, mask: Mask, timeout_s: float = TIMEOUT_S
 ) -> list[SipObject]:
     """Every trunk and rule of LiveKit, whoever's. Raises `Failure`.
 
     `mask`: decides what is kept of the credentials. The rules are read first: the trunks that a rule names are then in
     the later lists, unless they are gone.
     """
-    endpoint = Endpoint(
-        access.url, access.key, access.secret, timeout_s, paged=is_cloud(access.url), route=access.route
-    )
-    client = opened(endpoint, mask)
+    client = opened(access.endpoint(timeout_s), mask)
     try:
         found: list[SipObject] = []
         for kind in DELETE_ORDER:

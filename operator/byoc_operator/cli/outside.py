@@ -46,10 +46,9 @@ def _livekit(endpoint: "Endpoint", mask: "Mask") -> "ReadLiveKit":
 
 
 def _rooms(access: "LiveKitAccess") -> Rooms:
-    from ..livekit_sip.endpoint import Endpoint  # noqa: PLC0415 - as above
     from ..livekit_sip.rooms import RoomClient  # noqa: PLC0415 - as above
 
-    return RoomClient(Endpoint(access.url, access.key, access.secret, route=access.route))
+    return RoomClient(access.endpoint())
 
 
 @dataclass(frozen=True, slots=True)

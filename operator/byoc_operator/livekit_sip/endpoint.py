@@ -7,6 +7,9 @@ from pydantic import SecretStr
 
 from .route import DIRECT, Route
 
+TIMEOUT_S = 10.0
+"""Seconds for one call, unless a setting says otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -20,7 +23,7 @@ class Endpoint:
     url: str
     key: str
     secret: SecretStr
-    timeout_s: float = 10.0
+    timeout_s: float = TIMEOUT_S
     concurrency: int = 8
     paged: bool = False
     route: Route = DIRECT
