@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from .api.built_in_carriers import BUILT_IN
@@ -18,14 +19,22 @@ def carriers_in(path: Path | None) -> Catalogue:
 
     Raises CannotRun with one line that names the file, the line in it and what is allowed.
     """
-    if path is None:
-        return BUILT_IN
+    return BUILT_IN if path is None else _parsed(path, _content(path))
+
+
+def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        return extended(BUILT_IN, content.decode())
+            return file.read(MAX_FILE_BYTES + 1)
     except OSError as exc:
         raise CannotRun(f"BYOC_CARRIERS_FILE: cannot read {path} ({type(exc).__name__})") from exc
+
+
+@lru_cache(maxsize=1)
+def _parsed(path: Path, content: bytes) -> Catalogue:
+    """The presets of a file. They are remembered, because each sweep reads a file that seldom changes."""
+    try:
+        return extended(BUILT_IN, content.decode())
     except UnicodeDecodeError as exc:
         raise CannotRun(f"BYOC_CARRIERS_FILE: {path} is not UTF-8, from byte {exc.start} on") from None
     except WrongCarriers as exc:

@@ -137,12 +137,14 @@ class Gatherer:
         A Secret that no sealing key opened is read again, too, because there may be other keys by now.
         """
         facts, ports = self._known(number), self._ports
+        if all(map(_is_kept_current, facts.values())):
+            return facts
         known = credentials_of(number, facts, ports.installation, ports.mask)
         unusable = {use.name for use in secret_uses(number, ports.mask) if known.at(use.path) is None}
         found: dict[str, SecretFacts | Verdict | None] = {}
         for name, each in facts.items():
-            told = each is not None and each.watched and not each.unopened
-            found[name] = await self._asked(number, name) if name in unusable and not told else each
+            asks = name in unusable and not _is_kept_current(each)
+            found[name] = await self._asked(number, name) if asks else each
         return found
 
     async def _asked(self, number: PhoneNumber, name: str) -> SecretFacts | Verdict | None:
@@ -161,6 +163,11 @@ class Gatherer:
         """The remembered facts of the Secrets that an object uses, by name."""
         known, namespace = self._ports.secrets.known, number.key.namespace
         return {name: known(namespace, name) for name in _secret_names(number)}
+
+
+def _is_kept_current(facts: SecretFacts | None) -> bool:
+    """Whether a watch keeps the facts of a Secret up to date, and no other sealing key could change them."""
+    return facts is not None and facts.watched and not facts.unopened
 
 
 def _secret_names(number: PhoneNumber) -> tuple[str, ...]:
