@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from ..api.conditions import Reason, Verdict
 from ..api.names import ADOPT
 from ..api.resource import PhoneNumber
-from .claims import NAMED, Allocation, LeftTrunks
+from .claims import NAMED, Allocation, LeftTrunks, named_to
 from .ownership import Owned
 from .snapshot import Snapshot
 from .trunk import InboundTrunk, normalised
@@ -74,8 +74,11 @@ def unavailable(
     ours = {trunk.id for trunk in (*owned.inbound, *taken.inbound)}
     present = {normalised(each) for trunk in owned.inbound for each in trunk.numbers}
     for phone in number.aliases:
-        foreign = [each.id for each in snapshot.trunks_with(phone) if _takes_calls(each) and each.id not in ours]
-        if phone in why or not foreign:
+        if phone in why:
+            continue
+        on = snapshot.trunks_with(phone)
+        foreign = [each.id for each in on if isinstance(each, InboundTrunk) and each.id not in ours]
+        if not foreign:
             continue
         why[phone] = (
             f"is on {', '.join(foreign[:NAMED])} in LiveKit, which this object does not manage (take it out there, or "
@@ -86,21 +89,14 @@ def unavailable(
     return Unavailable(why, frozenset(kept))
 
 
-def _takes_calls(trunk: object) -> bool:
-    return isinstance(trunk, InboundTrunk)
-
-
 def _refusal(number: PhoneNumber, phone: str, allocation: Allocation) -> str:
     """Why an object does not get an alias, empty if it does. The text names no object of another namespace."""
     holder = allocation.holder
     if holder is not None and holder.key == number.key:
         return ""
     if holder is not None:
-        who = f"ByocPhoneNumber {holder.key.name}"
-        if holder.key.namespace != number.key.namespace:
-            who = "an object in another namespace"
         as_what = "its number" if phone == holder.phone_number else "an alias"
-        return f"is held by {who} as {as_what} (take it out of one of the two)"
+        return f"is held by {named_to(number, holder.key)} as {as_what} (take it out of one of the two)"
     left = allocation.in_the_way(number)
     if left is not None:
         return _left(left, number, adoption_allowed=allocation.adoption_allowed)
@@ -110,10 +106,7 @@ def _refusal(number: PhoneNumber, phone: str, allocation: Allocation) -> str:
 
 
 def _left(left: LeftTrunks, number: PhoneNumber, *, adoption_allowed: bool) -> str:
-    who = "an object in another namespace"
-    if left.owner.namespace == number.key.namespace:
-        who = f"ByocPhoneNumber {left.owner.name}"
-    ids = ", ".join(left.ids[:NAMED])
+    who, ids = named_to(number, left.owner), ", ".join(left.ids[:NAMED])
     if left.unread:
         return f"is on trunks of {who} that the operator cannot read: {ids}"
     here = left.owner.namespace == number.key.namespace

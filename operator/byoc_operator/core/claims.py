@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..api.conditions import Reason, Verdict
 from ..api.names import ADOPT
-from ..api.resource import PhoneNumber
+from ..api.resource import Key, PhoneNumber
 from ..api.termination_hosts import refused_host
 from .desired import Installation
 from .ownership import Owner
@@ -198,19 +198,23 @@ def _was_refused(number: PhoneNumber) -> bool:
 def _held_by(holder: PhoneNumber, number: PhoneNumber) -> Verdict | None:
     if holder.key == number.key:
         return None
-    message = f"The number {number.phone_number} is held by "
+    message = f"The number {number.phone_number} is held by {named_to(number, holder.key)}"
     if holder.phone_number != number.phone_number:
-        here = holder.key.namespace == number.key.namespace
-        who = f"ByocPhoneNumber {holder.key.name}" if here else "an object in another namespace"
-        message += f"{who} as an alias. Delete this object, or have the alias taken out of spec.inbound.aliases there."
+        message += " as an alias. Delete this object, or have the alias taken out of spec.inbound.aliases there."
     elif holder.key.namespace == number.key.namespace:
-        message += f"ByocPhoneNumber {holder.key.name}. Delete one of the two; the other then takes over."
+        message += ". Delete one of the two; the other then takes over."
     else:
         message += (
-            "an object in another namespace. Delete this object, or have the other one deleted; the number then stays "
-            "reserved for its namespace for a while."
+            ". Delete this object, or have the other one deleted; the number then stays reserved for its namespace for "
+            "a while."
         )
     return Verdict(Reason.NUMBER_CLAIMED, message)
+
+
+def named_to(number: PhoneNumber, other: Key | Owner) -> str:
+    """Another object in words for the users of `number`: by name only in their own namespace."""
+    here = other.namespace == number.key.namespace
+    return f"ByocPhoneNumber {other.name}" if here else "an object in another namespace"
 
 
 def _reserved(number: PhoneNumber) -> Verdict:
@@ -223,8 +227,7 @@ def _reserved(number: PhoneNumber) -> Verdict:
 
 def _left_in_livekit(left: LeftTrunks, number: PhoneNumber, *, adoption_allowed: bool) -> Verdict:
     here = left.owner.namespace == number.key.namespace
-    who = f"ByocPhoneNumber {left.owner.name}" if here else "an object in another namespace"
-    trunks = f"LiveKit has trunks with the number {number.phone_number} of {who}"
+    trunks = f"LiveKit has trunks with the number {number.phone_number} of {named_to(number, left.owner)}"
     ids = ", ".join(left.ids[:NAMED])
     if left.unread:
         message = f"{trunks} that the operator cannot read: {ids}. Delete that object, or make it anew."
