@@ -11,12 +11,11 @@ from pydantic.alias_generators import to_camel
 from .carriers import GENERIC, CallOutProof, Catalogue
 from .characters import unseen
 from .grammar import (
-    HEADER_NAME,
-    MAX_HEADER_NAME_LENGTH,
     WITHOUT_CONTROLS_AND_EDGE_BLANKS,
     canonical_host,
     is_address,
     is_cidr,
+    is_header_name,
     is_termination_host,
     is_wide,
     matches,
@@ -79,7 +78,7 @@ def _range(text: str) -> str:
 
 
 def _header(text: str) -> str:
-    if text and not (len(text) <= MAX_HEADER_NAME_LENGTH and matches(HEADER_NAME, text)):
+    if text and not is_header_name(text):
         message = "must be the name of a SIP header, like X-Account"
         raise ValueError(message)
     if text.lower() in RESERVED_HEADERS:

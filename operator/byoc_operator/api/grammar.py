@@ -133,6 +133,11 @@ def matches(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
+def is_header_name(text: str) -> bool:
+    """Whether the text may be the name of a SIP header."""
+    return len(text) <= MAX_HEADER_NAME_LENGTH and matches(HEADER_NAME, text)
+
+
 @lru_cache(REMEMBERED)
 def is_address(text: str) -> bool:
     """Whether Kubernetes' `isIP` accepts the text: IPv4 or IPv6, without a zone, not an IPv4-mapped IPv6 address."""

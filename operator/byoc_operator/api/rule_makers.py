@@ -128,14 +128,16 @@ def plain_map_rule(node: str) -> Rule:
     )
 
 
+def not_header_name_cel(name: str) -> str:
+    """CEL that is true if the text in a CEL variable is not the name of a SIP header: `grammar.is_header_name`."""
+    return f"{name}.size() > {grammar.MAX_HEADER_NAME_LENGTH} || !{fits_cel(grammar.HEADER_NAME, name)}"
+
+
 def header_name_rule(node: str) -> Rule:
     """A rule for a map whose keys are names of SIP headers."""
     return map_rule(
         node,
         "must have header names of 1 to 255 letters, digits and -.!%*_+`'~ only, such as X-Customer-Id",
-        (
-            f"k.size() > {grammar.MAX_HEADER_NAME_LENGTH} || !{fits_cel(grammar.HEADER_NAME, 'k')}",
-            lambda name, _: len(name) > grammar.MAX_HEADER_NAME_LENGTH or not matches(grammar.HEADER_NAME, name),
-        ),
+        (not_header_name_cel("k"), lambda name, _: not grammar.is_header_name(name)),
         Entries(keys=HEADER_NAMES),
     )

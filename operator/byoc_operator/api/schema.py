@@ -11,7 +11,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from .carriers import Carrier
-from .schema_media import IncludeHeaders, MediaSpec
+from .schema_media import PLAIN_MEDIA, IncludeHeaders, MediaSpec
 from .schema_room import ADDITIONAL_AGENTS, PLAIN_ROOM, RecordingSpec, RoomSpec
 from .schema_types import ATOMIC, INT32, Address, AgentId, Model, Phone, SecretKeyRef, Value
 
@@ -224,8 +224,8 @@ class OutboundSpec(Model):
     include_headers: IncludeHeaders | None = Field(
         default=None,
         description="Which SIP headers of the 200 OK become attributes `sip.h.NAME` of the called side. Absent, "
-        "None: those of "
-        "`headersToAttributes` only. XHeaders: every header whose name begins with X-. All: every header.",
+        "None: those of `headersToAttributes` only. XHeaders: every header whose name begins with X-. All: every "
+        "header.",
     )
     from_host: str = Field(
         default="",
@@ -293,7 +293,7 @@ class PhoneNumberSpec(Model):
         "switched off refuses them (488). Disabled: calls out do without, and a caller that insists on it hears "
         "silence.",
     )
-    media: MediaSpec = Field(default_factory=MediaSpec, description="How audio travels, in both directions.")
+    media: MediaSpec = Field(default_factory=lambda: PLAIN_MEDIA, description="How audio travels, in both directions.")
     inbound: InboundSpec = Field(
         default_factory=InboundSpec, description="Which calls are accepted, and how. Needs `inboundAgentId`."
     )

@@ -1,6 +1,7 @@
 """The parts of the spec that calls in and calls out have in common: media, and which SIP headers become attributes."""
 
 from enum import StrEnum
+from typing import Final
 
 from pydantic import Field
 
@@ -40,3 +41,7 @@ class MediaSpec(Model):
         description="After how many seconds without audio from the other side a call is ended. Absent: LiveKit's "
         "default. Example: 30",
     )
+
+
+PLAIN_MEDIA: Final = MediaSpec()
+"""The media of a spec without settings of media. All such specs share this value."""

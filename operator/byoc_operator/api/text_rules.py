@@ -16,6 +16,7 @@ from .rule_makers import (
     header_name_rule,
     identifier_rule,
     map_rule,
+    not_header_name_cel,
     plain_map_rule,
     visible_map_rule,
     visible_rule,
@@ -175,16 +176,12 @@ def _headers_to_attributes_rules(node: str) -> tuple[Rule, ...]:
 
 def _attributes_to_headers_rules(node: str) -> tuple[Rule, ...]:
     """The rules for attributes that become headers: attribute name to header name."""
-    name_cel = f"self[k].size() > {grammar.MAX_HEADER_NAME_LENGTH} || !{fits_cel(grammar.HEADER_NAME, 'self[k]')}"
     return (
         plain_map_rule(node),
         map_rule(
             node,
             "must map to header names of 1 to 255 letters, digits and -.!%*_+`'~ only, such as X-Outcome",
-            (
-                name_cel,
-                lambda _, name: len(name) > grammar.MAX_HEADER_NAME_LENGTH or not matches(grammar.HEADER_NAME, name),
-            ),
+            (not_header_name_cel("self[k]"), lambda _, name: not grammar.is_header_name(name)),
             Entries(values=HEADER_NAMES),
         ),
         map_rule(
