@@ -1,4 +1,4 @@
-"""`python -m plugin_file`: writes `kubectl-byoc.pyz` for a platform."""
+"""`python -m plugin_file`: writes the file `kubectl-byoc` for a platform."""
 
 import tempfile
 from pathlib import Path

@@ -5,6 +5,7 @@ import uuid
 
 from ..api.resource import PhoneNumber
 from ..core.agent_job import as_metadata, inbound_job, outbound_job
+from ..core.desired import agent_names
 from ..diagnosis.agent_answers import absent, joined, not_rung, why_absent
 from ..diagnosis.check import Check
 from ..errors import Failure
@@ -31,10 +32,11 @@ def agents_of(number: PhoneNumber, agent_name: str) -> tuple[AgentRequest, ...]:
     spec = number.spec
     if spec is None or not (spec.inbound_agent_id or spec.outbound_agent_id):
         return ()
-    calls_in = bool(spec.inbound_agent_id)
-    job = inbound_job(spec, number.key) if calls_in else outbound_job(spec, number.key, spec.phone_number)
-    names = (agent_name or job["agentId"], *(spec.inbound.additional_agent_ids if calls_in else ()))
-    return tuple(AgentRequest(name, as_metadata({**job, "probe": True})) for name in dict.fromkeys(names))
+    if spec.inbound_agent_id:
+        job, names = inbound_job(spec, number.key), agent_names(spec, agent_name)
+    else:
+        job, names = outbound_job(spec, number.key, spec.phone_number), (agent_name or spec.outbound_agent_id,)
+    return tuple(AgentRequest(name, as_metadata({**job, "probe": True})) for name in names)
 
 
 async def ring(target: Target, cluster: Cluster, number: PhoneNumber | None, operator: Operator) -> tuple[Check, ...]:

@@ -1,7 +1,7 @@
 """Reads what `kubectl byoc doctor` judges: the cluster, LiveKit and the network. What cannot be read fails nothing."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from ..api.secret_references import secret_names
 from ..api.termination_hosts import refused_host
 from ..cluster.answers import NotFound
 from ..core.claims import holds_by_status
-from ..core.credentials import Reading, SecretFacts
+from ..core.credentials import Reading
 from ..core.desired import Installation
 from ..core.matching import Call
 from ..core.secret_facts import secret_facts
@@ -117,30 +117,31 @@ async def _secrets(
     """The Secrets that the number uses, or names if its spec is invalid, by name."""
     if number is None:
         return {}
-    keys = SealingKeys(cluster.api, target.operator_namespace)
+    names = secret_names(number.spec) if number.spec else number.secret_names
+    stored = {name: await _stored(cluster, number.key.namespace, name) for name in names}
+    keys, unknown = SealingKeys(cluster.api, target.operator_namespace), ""
+    if any(isinstance(each, Mapping) for each in stored.values()):
+        unknown = await _load(keys)
     labelled_only = isinstance(installation, Installation) and installation.secret_rules.labelled_only
 
-    def facts(raw: Mapping[str, Any]) -> SecretFacts:
-        return secret_facts(raw, Reading(mask, keys.open), labelled_only=labelled_only)
+    def seen(each: Mapping[str, Any] | Unseen | None) -> SecretSeen | Unseen:
+        if isinstance(each, Unseen):
+            return each
+        if each is None:
+            return SecretSeen(None)
+        return SecretSeen(secret_facts(each, Reading(mask, keys.open), labelled_only=labelled_only), unknown)
 
-    names = secret_names(number.spec) if number.spec else number.secret_names
-    return {name: await _secret(cluster, number.key.namespace, name, keys, facts) for name in names}
+    return {name: seen(each) for name, each in stored.items()}
 
 
-async def _secret(
-    cluster: Cluster, namespace: str, name: str, keys: SealingKeys, facts: Callable[[Mapping[str, Any]], SecretFacts]
-) -> SecretSeen | Unseen:
-    """A Secret. `facts`: makes its facts with the sealing keys that `keys` has read."""
+async def _stored(cluster: Cluster, namespace: str, name: str) -> Mapping[str, Any] | Unseen | None:
+    """A Secret as it is stored; None if there is none."""
     if not SECRET.allows(name):  # the name becomes part of a path
         return Unseen("its name is not the name of a Secret")
     try:
-        raw = await cluster.secret(namespace, name)
+        return await cluster.secret(namespace, name)
     except OperatorError as exc:
         return Unseen(why_not(exc))
-    if raw is None:
-        return SecretSeen(None)
-    unknown = await _load(keys)
-    return SecretSeen(facts(raw), unknown)
 
 
 async def _load(keys: SealingKeys) -> str:
@@ -163,7 +164,7 @@ async def _claimants(
         return ()
     everywhere = Cluster(cluster.api, Scope(cluster.namespace, everywhere=True), target.access.timeout_s)
     try:
-        found = {number.key: number}
+        found: dict[Key, PhoneNumber] = {}
         for phone in (number.phone_number, *number.aliases):
             found |= {each.key: each async for each in everywhere.numbers(f"spec.phoneNumber={phone}")}
         found |= {number.key: number}

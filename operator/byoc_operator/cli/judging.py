@@ -13,7 +13,6 @@ from ..api.schema import ManagementPolicy
 from ..core.assessment import Assessment, assess
 from ..core.assumed_secrets import assumed_secret
 from ..core.credentials import SecretFacts
-from ..core.credentials_in_use import SecretsByName
 from ..core.desired import Installation
 from ..core.field_changes import ObjectChange, credential_paths, object_changes
 from ..core.holders import Listed
@@ -71,8 +70,11 @@ def plan_of(number: PhoneNumber, seen: Mapping[str, SecretSeen], world: World) -
     secrets: dict[str, SecretFacts | None] = {name: each.facts for name, each in seen.items()}
     if assumed:
         unknown = {name for name, each in seen.items() if each.unknown}
-        secrets |= _as_in_livekit(managed, _situation(managed, {}, claimed, world), unknown, world.mask)
-    situation = _situation(managed, secrets, claimed, world)
+        unread = situation_of(managed, world.snapshot, ClusterFacts(claimed=claimed), world.installation, world.mask)
+        secrets |= _as_in_livekit(managed, unread, unknown, world.mask)
+    aliases = refused_aliases(managed, world.numbers, world.snapshot, world.installation)
+    cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
+    situation = situation_of(managed, world.snapshot, cluster, world.installation, world.mask)
     assessment = assess(situation, world.installation, world.mask, world.now_s)
     changes = _without_credentials(assessment.changes) if assumed else assessment.changes
     return Plan(
@@ -82,12 +84,6 @@ def plan_of(number: PhoneNumber, seen: Mapping[str, SecretSeen], world: World) -
         assessment.pending,
         assumed,
     )
-
-
-def _situation(number: PhoneNumber, secrets: SecretsByName, claimed: Verdict | None, world: World) -> Situation:
-    aliases = refused_aliases(number, world.numbers, world.snapshot, world.installation)
-    cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
-    return situation_of(number, world.snapshot, cluster, world.installation, world.mask)
 
 
 def _as_managed(number: PhoneNumber) -> PhoneNumber:

@@ -227,7 +227,7 @@ def _network(entry: str) -> str:
 
 def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> DispatchRule:
     inbound, room = spec.inbound, spec.inbound.room
-    agent, *more = agent_names(spec, installation)
+    agent, *more = agent_names(spec, installation.agent_name)
     return DispatchRule(
         name=rule_name(owner),
         trunk_ids=(),
@@ -253,10 +253,12 @@ def _recorded(recording: RecordingSpec | None) -> str:
     return SOUND if recording.audio_only else VIDEO
 
 
-def agent_names(spec: PhoneNumberSpec, installation: Installation) -> tuple[str, ...]:
-    """The names in LiveKit of the agents of a call that comes in, each once; the agent of the number is the first."""
-    first = installation.agent_name or spec.inbound_agent_id
-    return tuple(dict.fromkeys((first, *spec.inbound.additional_agent_ids)))
+def agent_names(spec: PhoneNumberSpec, agent_name: str) -> tuple[str, ...]:
+    """The names in LiveKit of the agents of a call that comes in, each once; the agent of the number is the first.
+
+    `agent_name`: as in `Installation`.
+    """
+    return tuple(dict.fromkeys((agent_name or spec.inbound_agent_id, *spec.inbound.additional_agent_ids)))
 
 
 def preset_of(spec: PhoneNumberSpec, carriers: Catalogue) -> Preset:

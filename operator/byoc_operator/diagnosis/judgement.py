@@ -19,12 +19,10 @@ from ..core.holders import Listed
 from ..core.outside_view import claimed_by_another, refused_aliases
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
-from ..core.situation import ClusterFacts, owned_of, secret_uses, situation_of
+from ..core.situation import ClusterFacts, secret_uses, situation_of
 from ..core.snapshot import Snapshot
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask
 from .facts import Facts, LiveKitSeen, SecretSeen, Unseen
-
-_CREDENTIAL_PATHS = credential_paths()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,6 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
         return None
     snapshot = Snapshot.holding(livekit.objects)
     managed = _as_managed(number)
-    owned = owned_of(managed, snapshot, installation)
     listed = None if isinstance(facts.numbers, Unseen) else Listed.of(facts.numbers)
     claimed = claimed_by_another(number, listed, snapshot, installation)
     unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
@@ -131,7 +128,7 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
         number=number,
         spec=number.spec,
         installation=installation,
-        owned=owned + situation.adoption.taken,
+        owned=situation.owned + situation.adoption.taken,
         assessment=assess(situation, installation, mask, facts.now_s),
         trunks=tuple(each for each in livekit.objects if isinstance(each, InboundTrunk)),
         rules=tuple(each for each in livekit.objects if isinstance(each, DispatchRule)),

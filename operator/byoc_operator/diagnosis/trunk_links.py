@@ -90,7 +90,7 @@ def agent(view: View) -> Found:
         return _not_judged(view)
     if not judged.spec.inbound_agent_id:
         return ok("The number names no agent.")
-    wanted = ", ".join(agent_names(judged.spec, judged.installation))
+    wanted = ", ".join(agent_names(judged.spec, judged.installation.agent_name))
     kept = next(iter(judged.owned.rules), None)
     if kept is None:
         return unknown("LiveKit has no dispatch rule of this number.")
