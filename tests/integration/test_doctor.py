@@ -1,8 +1,6 @@
 """`kubectl byoc doctor` on the real API server and the real LiveKit: a healthy number, and faults that are seeded."""
 
 import json
-import os
-import pty
 import socket
 import subprocess
 import threading
@@ -13,10 +11,10 @@ import pytest
 
 from byoc_operator.core.credentials import Field
 from byoc_operator.sealing.sealed import KeyRing
+from integration.commands import on_terminal, user_environment
 from integration.deployment import INSTALLATION
 from integration.scene import GOOD_SECRET, Scene
 from integration.sealed import EXECUTABLE, SYSTEM, sealed, with_keys
-from testbed.process import clean_environment
 
 PODS = "app.kubernetes.io/name=byoc-operator"
 SOMETHING_BAD = 5
@@ -93,14 +91,8 @@ def _pods_run(scene: Scene) -> bool:
 
 def environment(scene: Scene, **changes: str) -> dict[str, str]:
     livekit = scene.bed.livekit
-    found = {
-        "KUBECONFIG": str(scene.bed.kubeconfig),
-        "HOME": str(scene.bed.directory),
-        "LIVEKIT_URL": livekit.url,
-        "LIVEKIT_API_KEY": livekit.key,
-        "LIVEKIT_API_SECRET": livekit.secret,
-    }
-    return clean_environment() | found | changes
+    keys = {"LIVEKIT_URL": livekit.url, "LIVEKIT_API_KEY": livekit.key, "LIVEKIT_API_SECRET": livekit.secret}
+    return user_environment(scene.bed, **(keys | changes))
 
 
 def doctor(scene: Scene, *args: str, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -194,20 +186,9 @@ def test_a_call_from_elsewhere_is_not_accepted(healthy: Scene) -> None:
 
 def test_on_a_terminal_the_table_fits_and_the_first_break_comes_last(healthy: Scene) -> None:
     no_agent(healthy)
-    terminal, ours = pty.openpty()
     command = [str(EXECUTABLE), "doctor", "a", "-n", healthy.namespace]
-    sized = environment(healthy, COLUMNS="100", TERM="xterm-256color", NO_COLOR="1")
-    with subprocess.Popen(command, stdin=ours, stdout=ours, stderr=ours, env=sized, start_new_session=True) as process:
-        os.close(ours)
-        shown = b""
-        try:
-            while part := os.read(terminal, 65536):
-                shown += part
-        except OSError:  # the end of a terminal
-            pass
-        assert process.wait(120) == SOMETHING_BAD
-    os.close(terminal)
-    text = shown.decode()
+    code, text = on_terminal(command, environment(healthy), 100)
+    assert code == SOMETHING_BAD
     assert GOOD_SECRET["password"] not in text
     table, _, after = text.partition("At the carrier")
     assert max(len(line) for line in table.splitlines() if "\x1b" not in line) <= 100

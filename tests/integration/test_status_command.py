@@ -2,15 +2,14 @@
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from integration.commands import on_terminal, user_environment
 from testbed.bed import Bed
-from testbed.process import clean_environment
 
 BIN = Path(sys.executable).parent
 LONG = "n" * 253
@@ -34,13 +33,9 @@ def numbers(installed: Bed, namespace: str) -> tuple[Bed, str]:
     return installed, namespace
 
 
-def environment(bed: Bed) -> dict[str, str]:
-    return clean_environment() | {"KUBECONFIG": str(bed.kubeconfig), "HOME": str(bed.directory)}
-
-
 def byoc(bed: Bed, *args: str) -> subprocess.CompletedProcess[str]:
     command = [str(BIN / "kubectl-byoc"), *args]
-    return subprocess.run(command, capture_output=True, text=True, env=environment(bed), timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, env=user_environment(bed), timeout=60, check=False)
 
 
 def test_in_a_pipe(numbers: tuple[Bed, str]) -> None:
@@ -55,22 +50,12 @@ def test_in_a_pipe(numbers: tuple[Bed, str]) -> None:
 
 def test_on_a_terminal_the_table_fits(numbers: tuple[Bed, str]) -> None:
     bed, namespace = numbers
-    terminal, ours = pty.openpty()
     command = [str(BIN / "kubectl-byoc"), "status", "-n", namespace, "-o", "wide"]
-    sized = environment(bed) | {"COLUMNS": "100", "TERM": "xterm-256color", "NO_COLOR": "1"}
-    with subprocess.Popen(command, stdin=ours, stdout=ours, stderr=ours, env=sized, start_new_session=True) as process:
-        os.close(ours)
-        shown = b""
-        try:
-            while part := os.read(terminal, 65536):
-                shown += part
-        except OSError:  # the end of a terminal
-            pass
-        assert process.wait(60) == 0
-    os.close(terminal)
-    lines = shown.decode().splitlines()
+    code, shown = on_terminal(command, user_environment(bed), 100)
+    assert code == 0
+    lines = shown.splitlines()
     assert any("Unknown" in line for line in lines)
-    assert "\x1b[3" not in shown.decode()
+    assert "\x1b[3" not in shown
     assert max(len(line) for line in lines if "\x1b" not in line) <= 100
 
 
@@ -106,7 +91,7 @@ def test_kubectl_completes_commands_and_names(numbers: tuple[Bed, str], tmp_path
 
     def completed(*words: str) -> list[str]:
         command = [str(bed._kubectl), "__complete", "byoc", *words]
-        asked = environment(bed) | {"PATH": path}
+        asked = user_environment(bed, PATH=path)
         done = subprocess.run(command, capture_output=True, text=True, env=asked, timeout=60, check=True)
         return [line.partition("\t")[0] for line in done.stdout.splitlines()]
 

@@ -1,11 +1,8 @@
 """`kubectl byoc status` of sixty numbers, half of them broken for several causes, with LiveKit up and down."""
 
 import json
-import os
-import pty
 import re
 import secrets
-import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +13,7 @@ import yaml
 from livekit.protocol.sip import SIPInboundTrunkInfo
 
 from golden import check
-from integration.commands import run, user_environment
+from integration.commands import on_terminal, run, user_environment
 from integration.deployment import Deployment
 from integration.scene import Scene, condition
 from integration.sealed import EXECUTABLE
@@ -122,20 +119,10 @@ def status(scene: Scene, *args: str) -> str:
 
 def on_a_terminal(scene: Scene, *args: str) -> str:
     """What it prints on a terminal."""
-    terminal, ours = pty.openpty()
     command = [str(EXECUTABLE), "status", "-n", scene.namespace, *args]
-    sized = user_environment(scene.bed, COLUMNS=str(_COLUMNS), LINES="100", TERM="xterm-256color", NO_COLOR="1")
-    with subprocess.Popen(command, stdin=ours, stdout=ours, stderr=ours, env=sized, start_new_session=True) as process:
-        os.close(ours)
-        shown = b""
-        try:
-            while part := os.read(terminal, 65_536):
-                shown += part
-        except OSError:  # the end of a terminal
-            pass
-        assert process.wait(60) == 0
-    os.close(terminal)
-    return shown.decode()
+    code, shown = on_terminal(command, user_environment(scene.bed), _COLUMNS)
+    assert code == 0
+    return shown
 
 
 @pytest.mark.parametrize(
