@@ -4,7 +4,7 @@ import json
 import sys
 import tracemalloc
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from byoc_operator.api.conditions import Verdict
 from byoc_operator.api.names import ANNOTATIONS, FINALIZER, PLURAL
 from byoc_operator.api.resource import PhoneNumber, parse
-from byoc_operator.api.status_bound import MAX_STATUS
+from byoc_operator.api.status_bound import MAX_STATUS, kept_status
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.reading import read
 from byoc_operator.cluster.secrets import LABEL_SELECTOR, Secrets
@@ -133,6 +133,38 @@ async def test_reading_a_large_number_takes_little_more_than_its_text() -> None:
         finally:
             tracemalloc.stop()
         assert peak < 300_000 + len(text) // 10, kind
+
+
+def nested(depth: int, opening: str, closing: str) -> Any:
+    return json.loads(opening * depth + "1" + closing * depth)
+
+
+LADDER = [int(1.3**step) for step in range(1, 48)]
+DEPTHS = range(10, 900, 10)
+SHAPES: dict[str, tuple[Callable[[int], dict[str, Any]], Sequence[int]]] = {
+    "objects in objects": (lambda count: {"a": nested(count, '{"a":', "}")}, DEPTHS),
+    "lists in lists": (lambda count: {"a": nested(count, "[", "]")}, DEPTHS),
+    "small objects": (lambda count: {"a": [{"b": 1} for _ in range(count)]}, LADDER),
+    "empty objects": (lambda count: {"a": [{} for _ in range(count)]}, LADDER),
+    "fields": (lambda count: {f"a{index}": None for index in range(count)}, LADDER),
+    "fields with names of wide characters": (lambda count: {f"{i}{WIDEST * 300}": i for i in range(count)}, LADDER),
+    "fractions": (lambda count: {"a": [index / 7 for index in range(count)]}, LADDER),
+    "a large number": (lambda count: {"a": 1 << 8 * count}, LADDER),
+    "a text of wide characters": (lambda count: {"a": WIDEST * count}, LADDER),
+    "a name of wide characters": (lambda count: {WIDEST * count: 1}, LADDER),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_status_of_any_shape_and_size_takes_no_more_than_its_bound(shape: str) -> None:
+    of_size, sizes = SHAPES[shape]
+    cut = 0
+    for size in sizes:
+        stored = of_size(size)
+        kept = kept_status(stored)
+        assert size_of(kept) <= MAX_STATUS, size
+        cut += kept is not stored
+    assert 0 < cut < len(sizes), "the bound is among the sizes"
 
 
 def test_a_status_of_our_own_is_kept_as_it_is() -> None:
