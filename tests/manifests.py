@@ -415,6 +415,7 @@ BAD: list[BadManifest] = [
     _inbound("ring text", {"ringTimeoutSeconds": "60"}, ".ringTimeoutSeconds", "must be of type integer"),
     _inbound("duration 0", {"maxCallDurationSeconds": 0}, ".maxCallDurationSeconds", "greater than or equal to 1"),
     _inbound("duration", {"maxCallDurationSeconds": 86401}, ".maxCallDurationSeconds", "less than or equal to 86400"),
+    _inbound("any address", {"allowAnyAddress": "yes"}, ".allowAnyAddress", "must be of type boolean"),
     _inbound("noise", {"noiseCancellation": "yes"}, ".noiseCancellation", "must be of type boolean"),
     _inbound("header", {"headersToAttributes": {"X Id": "id"}}, ".headersToAttributes", *NAME_WORDS, '["X Id"]'),
     _inbound("no attribute", {"headersToAttributes": {"X-Id": ""}}, ".headersToAttributes", "not empty", '["X-Id"]'),
