@@ -101,6 +101,8 @@ def agent(view: View) -> Found:
     called = ", ".join((kept.agent_name, *kept.additional_agents))
     if called != wanted:
         return bad(f"Dispatch rule {kept.id} calls the agent {called} in place of {wanted}.", _repair(judged))
+    if kept.additional_agents:
+        return ok(f"Dispatch rule {kept.id} calls the agents {wanted}. Only a call shows whether their workers run.")
     return ok(
         f"Dispatch rule {kept.id} calls the agent {wanted}. Only a call shows whether a worker of that name runs."
     )
