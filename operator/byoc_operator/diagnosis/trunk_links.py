@@ -104,11 +104,10 @@ def agent(view: View) -> Found:
     called = ", ".join((kept.agent_name, *kept.additional_agents))
     if called != wanted:
         return bad(f"Dispatch rule {kept.id} calls the agent {called} in place of {wanted}.", _repair(judged))
+    who, whether = f"agent {wanted}", "a worker of that name runs"
     if kept.additional_agents:
-        return ok(f"Dispatch rule {kept.id} calls the agents {wanted}. Only a call shows whether their workers run.")
-    return ok(
-        f"Dispatch rule {kept.id} calls the agent {wanted}. Only a call shows whether a worker of that name runs."
-    )
+        who, whether = f"agents {wanted}", "their workers run"
+    return ok(f"Dispatch rule {kept.id} calls the {who}. Only a call shows whether {whether}.")
 
 
 def intruders(view: View) -> Found:
