@@ -33,7 +33,8 @@ from byoc_operator.api.rule import Entries, Together
 from byoc_operator.api.rules import RULES
 from byoc_operator.api.validation import problems
 from byoc_operator.cluster.json_bounds import Bounds, decoded
-from byoc_operator.core.credentials import LAST_APPLIED, SEALED_PREFIX, Field, problem_of, sealed_keys
+from byoc_operator.core.credential_values import Field, problem_of
+from byoc_operator.core.credentials import LAST_APPLIED, SEALED_PREFIX, sealed_keys
 from byoc_operator.core.ownership import parse_mark
 from byoc_operator.errors import Stalled
 from byoc_operator.sealing.freshness import Keys

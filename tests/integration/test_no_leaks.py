@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from byoc_operator.sealing.sealed import KeyRing
 from integration.deployment import Deployment
 from integration.scene import Scene, condition

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..api.resource import Key
+from ..api.secret_references import SIP_PASSWORD
 from ..core.desired import Installation
 from ..core.holders import Listed
 from ..core.snapshot import Snapshot
@@ -17,8 +18,9 @@ from .exit_codes import ExitCode, Refused
 from .import_files import show_all, write_all
 from .import_names import Names
 from .import_proof import Imported, imported
+from .import_recording import NotSaid
 from .import_sets import Left, import_sets
-from .import_spec import NotSaid
+from .import_spec import needed_secrets
 from .judging import World
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
@@ -145,9 +147,9 @@ async def _imported(
     made: list[Imported] = []
     for each in wanted:
         key = Key(cluster.namespace, names.of(each.outbound.name, each.phone_number))
-        secret = await _free_secret(cluster, names, key.name) if each.outbound.username else ""
+        secrets = {path: await _free_secret(cluster, names, key.name, path) for path in needed_secrets(each)}
         try:
-            made.append(imported(each, key, secret, world))
+            made.append(imported(each, key, secrets, world))
         except NotSaid as exc:
             left.extend(Left(one, str(exc)) for one in each.objects)
     _demand_all(
@@ -170,12 +172,13 @@ def _demand_all(numbers: tuple[str, ...], seen: list[str]) -> None:
         raise Refused(f"LiveKit has nothing without an owner for {', '.join(missing)}")
 
 
-async def _free_secret(cluster: Cluster, names: Names, name: str) -> str:
+async def _free_secret(cluster: Cluster, names: Names, name: str, reference: str) -> str:
     """A name that no Secret of the namespace has, as far as the user may see that."""
-    secret = names.secret_for(name)
+    what = "sip" if reference == SIP_PASSWORD else "recordings"
+    secret = names.secret_for(name, what)
     try:
         while await cluster.secret(cluster.namespace, secret) is not None:
-            secret = names.secret_for(name)
+            secret = names.secret_for(name, what)
     except OperatorError:
         return secret
     return secret

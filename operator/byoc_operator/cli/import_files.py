@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..api.printable import printable
+from ..api.secret_references import RECORDING_STORAGES
 from .exit_codes import ExitCode, Refused
 from .import_proof import Imported
 from .output import as_yaml
@@ -23,30 +24,49 @@ _STUB = (
     "# Until then the operator leaves the outbound trunk as it is and says SecretInvalid.\n"
     "# `kubectl byoc seal {name} -n {namespace}` prints this Secret sealed.\n"
 )
+_STUB_OF_STORAGE = (
+    "# Fill in: LiveKit's keys of the recordings' storage are not in this manifest, because {why}.\n"
+    "# Until then the operator leaves the dispatch rule as it is and says SecretInvalid.\n"
+    "# `kubectl byoc seal {name} -n {namespace} --for {storage}` prints this Secret sealed.\n"
+)
 _PLAIN = "# The credentials are in plain text. Do not keep this in Git; `kubectl byoc seal` makes sealed ones.\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """One imported number, ready to be written. `secret`: the Secret, None if it needs none; `comment`: above it."""
+class WrittenSecret:
+    """One Secret, ready to be written. `comment`: above it; `plain`: its values are plain text."""
 
-    imported: Imported
-    secret: dict[str, Any] | None = None
+    manifest: dict[str, Any]
     comment: str = ""
     plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One imported number, ready to be written, and its Secrets."""
+
+    imported: Imported
+    secrets: tuple[WrittenSecret, ...] = ()
+
+    @property
+    def plain(self) -> bool:
+        """Whether a credential is in plain text."""
+        return any(each.plain for each in self.secrets)
 
     def text(self) -> str:
         """The YAML documents of this number."""
         ids = " ".join(f"{each.kind.label} {each.id};" for each in self.imported.found.objects).rstrip(";")
         parts = [f"---\n# In LiveKit: {ids}\n", as_yaml(self.imported.manifest)]
-        if self.secret is not None:
-            parts += [f"---\n{self.comment}", as_yaml(self.secret)]
+        for each in self.secrets:
+            parts += [f"---\n{each.comment}", as_yaml(each.manifest)]
         return "".join(parts)
 
 
-def stub_comment(why: str, namespace: str, name: str) -> str:
-    """What stands above a Secret without values."""
-    return _STUB.format(why=printable(why, _MOST), namespace=namespace, name=name)
+def stub_comment(why: str, namespace: str, name: str, reference: str) -> str:
+    """What stands above a Secret without values. `reference`: path of the reference to it."""
+    storage = next((storage for storage, path in RECORDING_STORAGES.items() if path == reference), "")
+    text = _STUB_OF_STORAGE if storage else _STUB
+    return text.format(why=printable(why, _MOST), namespace=namespace, name=name, storage=storage)
 
 
 def plain_comment() -> str:

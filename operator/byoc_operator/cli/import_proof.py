@@ -1,20 +1,21 @@
 """Proves that a manifest changes nothing in LiveKit but names and marks, by the plan of the manifest."""
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 from ..api.names import ADOPT, GROUP, KIND, VERSION
 from ..api.resource import FORCE, Key, parse
 from ..api.text_rules import RESERVED_METADATA
 from ..api.validation import problems
-from ..core.credentials import USERNAME_KEY, SecretFacts
+from ..core.credentials import SecretFacts
 from ..core.field_changes import Action, FieldChange, ObjectChange
+from .import_recording import NotSaid, StatedSecret
 from .import_sets import ImportSet
-from .import_spec import NotSaid, Stated, agent_metadata, stated
+from .import_spec import Stated, agent_metadata, stated
 from .judging import Plan, SecretSeen, World, plan_of
-
-PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
 
 NAMES_AND_MARKS = frozenset(
     {
@@ -37,18 +38,24 @@ _MOST = 400
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A set that is imported. `manifest`: the object; `plan`: what its manifest changes, names and marks only."""
+    """A set that is imported. `manifest`: the object; `plan`: what its manifest changes, names and marks only.
+
+    `names`: of its Secrets, by the references to them.
+    """
 
     found: ImportSet
     key: Key
     manifest: dict[str, Any]
     stated: Stated
-    secret: str
+    names: Mapping[str, str]
     plan: Plan
 
 
-def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
-    """The set as a manifest. `secret`: name of its Secret. Raises `NotSaid` if the manifest would change anything."""
+def imported(found: ImportSet, key: Key, names: Mapping[str, str], world: World) -> Imported:
+    """The set as a manifest. Raises `NotSaid` if the manifest would change anything.
+
+    `names`: of its Secrets, by the references of `needed_secrets`.
+    """
     others = world.numbers.by_phone.get(found.phone_number) if world.numbers else None
     if others:
         raise NotSaid(f"ByocPhoneNumber {others[0].key} has its number already")
@@ -56,9 +63,10 @@ def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
         raise NotSaid("the ID of one of its objects is not of the form that LiveKit gives, such as ST_nG6hDFtQeq4C")
     world = replace(world, installation=replace(world.installation, adoption_allowed=True))
     said = stated(found, world.installation)
-    spec = dict(said.spec)
-    if said.has_credentials:
-        spec["sipPasswordSecretRef"] = {"name": secret}
+    spec = deepcopy(said.spec)
+    for each in said.secrets:
+        *above, last = each.reference.split(".")
+        reduce(lambda node, name: node[name], above, spec)[last] = {"name": names[each.reference]}
     wrong = problems(spec)
     if wrong and all(each.field == "spec.friendlyName" for each in wrong):
         del spec["friendlyName"]  # the name of a trunk may change
@@ -68,14 +76,14 @@ def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
     manifest = _manifest(key, spec, [each.id for each in found.objects])
     stored = {"uid": f"import:{key}", "resourceVersion": "0", "generation": 1}
     number = parse({**manifest, "metadata": {**manifest["metadata"], **stored}})
-    seen = _secret(said, key, secret)
-    made = plan_of(number, {} if seen is None else {secret: seen}, world)
+    seen = {names[each.reference]: _secret(each, key, names[each.reference]) for each in said.secrets}
+    made = plan_of(number, seen, world)
     if made.verdict is not None:
         raise NotSaid(f"{made.verdict.reason}: {made.verdict.message}"[:_MOST])
     told = list(_beyond(made.changes))
     if told:
         raise NotSaid(f"it would change {'; '.join(told)}"[:_MOST])
-    return Imported(found, key, manifest, said, secret, made)
+    return Imported(found, key, manifest, said, names, made)
 
 
 def _is_id(text: str) -> bool:
@@ -93,12 +101,10 @@ def _manifest(key: Key, spec: Mapping[str, Any], ids: list[str]) -> dict[str, An
     }
 
 
-def _secret(said: Stated, key: Key, name: str) -> SecretSeen | None:
-    if said.username is None:
-        return None
-    if said.password is None:
-        return SecretSeen(None, "LiveKit does not list the password")
-    values = {USERNAME_KEY: said.username, PASSWORD_KEY: said.password}
+def _secret(said: StatedSecret, key: Key, name: str) -> SecretSeen:
+    values = {each: value for each, value in said.values.items() if value is not None}
+    if said.unknown:
+        return SecretSeen(None, "LiveKit does not list the credentials")
     return SecretSeen(
         SecretFacts(
             namespace=key.namespace,

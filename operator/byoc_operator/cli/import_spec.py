@@ -3,41 +3,36 @@
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
+from ..api import secret_keys
 from ..api.carriers import Carrier, Catalogue, Preset
+from ..api.secret_references import RECORDING_STORAGES, SIP_PASSWORD
 from ..api.text_rules import is_reserved_metadata
-from ..core.credentials import Field, problem_of
+from ..core.credential_values import Field, problem_of
 from ..core.desired import Installation
-from ..core.trunk import SOUND, DispatchRule, InboundTrunk, Masked, OutboundTrunk
+from ..core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
+from .import_recording import NotSaid, StatedSecret, stated_recording, storage_secret
 from .import_sets import ImportSet
 
 WIDE = {4: 8, 6: 16}
 """The shortest prefix of an address range that needs no `allowAnyAddress`, by IP version."""
 
 
-class NotSaid(Exception):
-    """A set has something that no spec can say. The text is for the user and holds no credential."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A spec without its Secret's name. `username`, `password`: None if there are none; `unknown`: not listed."""
+    """A spec without the names of its Secrets, and what these Secrets must have."""
 
     spec: dict[str, Any]
-    username: Masked | None = None
-    password: Masked | None = field(default=None, repr=False)
+    secrets: tuple[StatedSecret, ...] = ()
 
-    @property
-    def has_credentials(self) -> bool:
-        """Whether the spec needs a Secret."""
-        return self.username is not None
 
-    @property
-    def unknown(self) -> bool:
-        """Whether LiveKit does not tell the password."""
-        return self.username is not None and self.password is None
+def needed_secrets(found: ImportSet) -> tuple[str, ...]:
+    """The references to Secrets that the spec of a set needs, by their paths."""
+    storage = found.rule.recording_storage if found.rule is not None else {}
+    sip = (SIP_PASSWORD,) if found.outbound.username is not None else ()
+    return (*sip, *((RECORDING_STORAGES[storage["type"]],) if storage else ()))
 
 
 def stated(found: ImportSet, installation: Installation) -> Stated:
@@ -45,7 +40,7 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
     outbound, inbound = found.outbound, found.inbound
     if outbound.transport == "AUTO":
         raise NotSaid("the transport of its outbound trunk is AUTO; spec.transport has TLS, TCP and UDP")
-    username, password = _credentials(outbound, inbound)
+    secrets = _credentials(outbound, inbound)
     carrier = _carrier(outbound, inbound, installation.carriers)
     preset = installation.carriers.preset_for(carrier, outbound.address)
     spec: dict[str, Any] = {
@@ -71,10 +66,11 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
         calls_in = _inbound(inbound, preset, metadata) | _call(found.rule, installation)
         if calls_in:
             spec["inbound"] = calls_in
-    return Stated(spec, username, password)
+        secrets += storage_secret(found.rule)
+    return Stated(spec, secrets)
 
 
-def _credentials(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> tuple[Masked | None, Masked | None]:
+def _credentials(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> tuple[StatedSecret, ...]:
     username, password = outbound.username, outbound.password
     if username is None and password is not None:
         raise NotSaid("its outbound trunk has a password without a user name")
@@ -86,7 +82,9 @@ def _credentials(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> tuple
         problem = problem_of(value.text.get_secret_value(), what) if value is not None and value.text else ""
         if problem:
             raise NotSaid(f"the {what} of its outbound trunk cannot stand in a Secret: {problem}")
-    return username, password
+    if username is None:
+        return ()
+    return (StatedSecret(SIP_PASSWORD, {secret_keys.USERNAME: username, secret_keys.PASSWORD: password}),)
 
 
 def _carrier(outbound: OutboundTrunk, inbound: InboundTrunk | None, carriers: Catalogue) -> Carrier | None:
@@ -164,7 +162,7 @@ def _call(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
     }
     stated = {name: value for name, value in told.items() if value}
     if rule.recording:
-        stated["recording"] = {"audioOnly": rule.recording == SOUND, "path": rule.recording_path}
+        stated["recording"] = stated_recording(rule)
     return stated
 
 

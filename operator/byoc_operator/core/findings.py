@@ -12,11 +12,13 @@ from ..api.names import ADOPT, RECREATE, WATCH_LABEL
 from ..api.recorded_status import MAX_HOST, MAX_ID, MAX_LEFT_HOSTS, MAX_LEFT_IDS, Finding, LeftBehind
 from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
+from ..api.schema_recording import RecordingSpec
 from ..api.text_rules import is_reserved_metadata
 from .credentials import Credentials
 from .desired import Installation, allowed_addresses, preset_of
 from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
+from .recording import storage_of
 
 _DAY_S = 86_400
 _NAMES_THE_CALLER = frozenset(
@@ -107,10 +109,18 @@ MESSAGES: Mapping[Code, str] = {
     Code.RECORDING_ON: "Each call to this number is recorded (spec.inbound.recording). Whether the caller must be told "
     "or asked is a matter of the law of the caller's country. Without LiveKit's egress service nothing is recorded.",
 }
-"""The message of each finding. `findings` appends a few IDs at most.
+"""The message of each finding. `findings` appends a few IDs at most, and `KEYS_IN_LIVEKIT`.
 
 The texts are fixed, so that changes of foreign objects in LiveKit do not rewrite the status of every object.
 """
+
+
+KEYS_IN_LIVEKIT = (
+    " LiveKit keeps the keys of the recording's storage in the dispatch rule, readable to whoever has sip.admin, and "
+    "puts them into the token with which its SIP service brings each caller into the room: a livekit-server that "
+    "refuses such tokens would refuse all calls to this number."
+)
+"""Is appended to the finding of a recording with a storage of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +190,13 @@ def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
         ),
         Code.METADATA_KEY_IGNORED: _listed(reserved) if inbound else None,
         Code.CALLER_NUMBER_NOT_HIDDEN: _listed(_shown_callers(spec)) if inbound else None,
-        Code.RECORDING_ON: _if(inbound and spec.inbound.recording is not None),
+        Code.RECORDING_ON: _recording(spec.inbound.recording) if inbound else None,
     }
+
+
+def _recording(recording: RecordingSpec | None) -> str | None:
+    """What the finding of a recording ends with; None without a recording."""
+    return None if recording is None else KEYS_IN_LIVEKIT if storage_of(recording) else ""
 
 
 def _shown_callers(spec: PhoneNumberSpec) -> list[str]:

@@ -12,7 +12,8 @@ from byoc_operator.admission.manifest import MAX_ANNOTATION
 from byoc_operator.admission.review import MAX_PLAIN, review
 from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.cluster.fake_patch import json_patched
-from byoc_operator.core.credentials import LAST_APPLIED, Field, field_of
+from byoc_operator.core.credential_values import Field, field_of
+from byoc_operator.core.credentials import LAST_APPLIED
 from byoc_operator.sealing.freshness import Keys
 from byoc_operator.sealing.sealed import KeyRing, is_sealed
 from strategies import QUICK, json_values

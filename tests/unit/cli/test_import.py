@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 
 from byoc_operator.api.grammar import DNS_LABEL, matches
 from byoc_operator.api.resource import Key
+from byoc_operator.api.secret_references import PATHS
 from byoc_operator.cli.import_names import Names
 from byoc_operator.cli.import_proof import NAMES_AND_MARKS, imported
+from byoc_operator.cli.import_recording import NotSaid
 from byoc_operator.cli.import_sets import import_sets
-from byoc_operator.cli.import_spec import NotSaid
 from byoc_operator.cli.judging import World
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.holders import Listed
@@ -515,7 +516,11 @@ _rules = st.builds(
     empty_timeout_s=st.sampled_from([0, 30, 99_999]),
     room_metadata=st.sampled_from(["", "{}", "a\nb"]),
     room_tags=st.sampled_from([{}, {"a": "b"}]),
-    recording=st.sampled_from(["", SOUND, VIDEO]),
+    recording=st.sampled_from([SOUND, VIDEO]),
+    recording_storage=st.sampled_from([{}, {"type": "s3", "bucket": "calls"}, {"type": "gcs", "bucket": "a/b"}]),
+    recording_access_key=st.sampled_from([None, MASK("AKIA"), MASK("a key")]),
+    recording_secret=st.sampled_from([None, MASK("storage-key")]),
+    password_listed=st.booleans(),
     selection=st.sampled_from([Selection(), Selection(), Selection(RoomForm.DIRECT, "x")]),
 )
 
@@ -536,7 +541,7 @@ def test_every_object_is_imported_with_an_empty_plan_or_listed(
     for index, each in enumerate(found.sets):
         seen += [one.id for one in each.objects]
         try:
-            made = imported(each, Key(NAMESPACE, f"n{index}"), "sip", world)
+            made = imported(each, Key(NAMESPACE, f"n{index}"), dict.fromkeys(PATHS, "sip"), world)
         except NotSaid as exc:
             reasons.append(str(exc))
             continue

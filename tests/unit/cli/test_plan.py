@@ -9,7 +9,7 @@ import yaml
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import GROUP, KIND, VERSION
-from byoc_operator.core.credentials import field_of
+from byoc_operator.core.credential_values import field_of
 from byoc_operator.core.ownership import Mark, Owner, rule_name
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk, SipObject, UnknownFields
 from byoc_operator.errors import Unavailable

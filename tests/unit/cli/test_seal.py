@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from byoc_operator.core.credentials import SEALED_PREFIX, Field, field_of
+from byoc_operator.core.credential_values import Field, field_of
+from byoc_operator.core.credentials import SEALED_PREFIX
 from byoc_operator.sealing.sealed import KeyRing
 from kubectl import CREDENTIALS, FORBIDDEN, Cluster
 from operated import NAMESPACE, PASSWORD, USER

@@ -18,7 +18,7 @@ from byoc_operator.cli.options import Target
 from byoc_operator.cli.outside import Outside
 from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import Hold
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
 from kubectl import FORBIDDEN, Cluster
 from operated import MASK, NAMESPACE, PASSWORD, PHONE, SYSTEM, USER, manifest

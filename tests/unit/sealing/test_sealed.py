@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.core.credentials import MAX_BYTES, SEALED_PREFIX, Field, field_of
+from byoc_operator.core.credential_values import MAX_BYTES, Field, field_of
+from byoc_operator.core.credentials import SEALED_PREFIX
 from byoc_operator.errors import Stalled
 from byoc_operator.sealing.sealed import MAX_SEALED, KeyRing, is_sealed
 from strategies import QUICK
