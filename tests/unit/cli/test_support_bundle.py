@@ -99,7 +99,7 @@ def test_keys_of_a_storage_are_hidden_and_common_words_of_them_are_not(
     hidden = {text for text in TEXTS if any(text in value for value in SECRETS[storage].values())}
     common = '{"type": "service_account", "token_uri": "https://oauth2.googleapis.com/token"}'
     cluster.api.logs[SYSTEM, POD] = [form for each in sorted(hidden) for form in sorted(forms(each))] + [common]
-    files = in_bundle(cluster, tmp_path / "b.tar.gz")
+    files = in_bundle(cluster, tmp_path / "b.tar.gz", "-n", NAMESPACE)
     everything = "".join(files.values())
     for each in hidden:
         assert not [form for form in forms(each) if form in everything], each[:4]
