@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..api.resource import Key
-from ..api.secret_references import SIP_PASSWORD
+from ..api.secret_references import INBOUND_CREDENTIALS, RECORDING_STORAGES, SIP_PASSWORD
 from ..core.desired import Installation
 from ..core.holders import Listed
 from ..core.snapshot import Snapshot
@@ -15,12 +15,11 @@ from ..core.trunk import Mask, Masked, SipObject, normalised
 from ..errors import OperatorError
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
+from .import_credentials import NotSaid, credentials_in
 from .import_files import show_all, write_all
 from .import_names import Names
 from .import_proof import Imported, imported
-from .import_recording import NotSaid
 from .import_sets import Left, import_sets
-from .import_spec import needed_secrets
 from .judging import World
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
@@ -30,6 +29,13 @@ from .operator_finder import Operator
 from .options import Target, in_namespace, targeted, with_livekit
 from .surroundings import all_numbers, new_mask, operator_around
 from .terminal import tell, working
+
+_FOR = {
+    SIP_PASSWORD: "sip",
+    INBOUND_CREDENTIALS: "callers",
+    **dict.fromkeys(RECORDING_STORAGES.values(), "recordings"),
+}
+"""What each Secret of an object is for: the end of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +153,8 @@ async def _imported(
     made: list[Imported] = []
     for each in wanted:
         key = Key(cluster.namespace, names.of(each.outbound.name, each.phone_number))
-        secrets = {path: await _free_secret(cluster, names, key.name, path) for path in needed_secrets(each)}
         try:
+            secrets = {path: await _free_secret(cluster, names, key.name, _FOR[path]) for path in credentials_in(each)}
             made.append(imported(each, key, secrets, world))
         except NotSaid as exc:
             left.extend(Left(one, str(exc)) for one in each.objects)
@@ -172,9 +178,8 @@ def _demand_all(numbers: tuple[str, ...], seen: list[str]) -> None:
         raise Refused(f"LiveKit has nothing without an owner for {', '.join(missing)}")
 
 
-async def _free_secret(cluster: Cluster, names: Names, name: str, reference: str) -> str:
-    """A name that no Secret of the namespace has, as far as the user may see that."""
-    what = "sip" if reference == SIP_PASSWORD else "recordings"
+async def _free_secret(cluster: Cluster, names: Names, name: str, what: str) -> str:
+    """A name that no Secret of the namespace has, as far as the user may see that. `what`: as in `Names`."""
     secret = names.secret_for(name, what)
     try:
         while await cluster.secret(cluster.namespace, secret) is not None:

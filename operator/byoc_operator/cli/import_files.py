@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..api.printable import printable
-from ..api.secret_references import RECORDING_STORAGES
+from ..api.resource import Key
+from ..api.secret_references import INBOUND_CREDENTIALS, RECORDING_STORAGES
+from ..core.trunk import Kind
 from .exit_codes import ExitCode, Refused
 from .import_proof import Imported
 from .output import as_yaml
@@ -20,21 +22,16 @@ _NAMED, _MOST = 3, 300
 """How many files, and characters of a reason, are told."""
 
 _STUB = (
-    "# Fill in: LiveKit's password and user name are not in this manifest, because {why}.\n"
-    "# Until then the operator leaves the outbound trunk as it is and says SecretInvalid.\n"
-    "# `kubectl byoc seal {name} -n {namespace}` prints this Secret sealed.\n"
-)
-_STUB_OF_STORAGE = (
-    "# Fill in: LiveKit's keys of the recordings' storage are not in this manifest, because {why}.\n"
-    "# Until then the operator leaves the dispatch rule as it is and says SecretInvalid.\n"
-    "# `kubectl byoc seal {name} -n {namespace} --for {storage}` prints this Secret sealed.\n"
+    "# Fill in: LiveKit's {what} not in this manifest, because {why}.\n"
+    "# Until then the operator leaves the {kind} as it is and says SecretInvalid.\n"
+    "# `kubectl byoc seal {name} -n {namespace}{purpose}` prints this Secret sealed.\n"
 )
 _PLAIN = "# The credentials are in plain text. Do not keep this in Git; `kubectl byoc seal` makes sealed ones.\n"
 
 
 @dataclass(frozen=True, slots=True)
 class WrittenSecret:
-    """One Secret, ready to be written. `comment`: above it; `plain`: its values are plain text."""
+    """A Secret, ready to be written. `comment`: above it. `plain`: whether it has credentials in plain text."""
 
     manifest: dict[str, Any]
     comment: str = ""
@@ -43,30 +40,36 @@ class WrittenSecret:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One imported number, ready to be written, and its Secrets."""
+    """One imported number, ready to be written, with the Secrets that it needs."""
 
     imported: Imported
     secrets: tuple[WrittenSecret, ...] = ()
-
-    @property
-    def plain(self) -> bool:
-        """Whether a credential is in plain text."""
-        return any(each.plain for each in self.secrets)
 
     def text(self) -> str:
         """The YAML documents of this number."""
         ids = " ".join(f"{each.kind.label} {each.id};" for each in self.imported.found.objects).rstrip(";")
         parts = [f"---\n# In LiveKit: {ids}\n", as_yaml(self.imported.manifest)]
-        for each in self.secrets:
-            parts += [f"---\n{each.comment}", as_yaml(each.manifest)]
+        for secret in self.secrets:
+            parts += [f"---\n{secret.comment}", as_yaml(secret.manifest)]
         return "".join(parts)
 
+    @property
+    def plain(self) -> bool:
+        """Whether credentials stand there in plain text."""
+        return any(secret.plain for secret in self.secrets)
 
-def stub_comment(why: str, namespace: str, name: str, reference: str) -> str:
-    """What stands above a Secret without values. `reference`: path of the reference to it."""
-    storage = next((storage for storage, path in RECORDING_STORAGES.items() if path == reference), "")
-    text = _STUB_OF_STORAGE if storage else _STUB
-    return text.format(why=printable(why, _MOST), namespace=namespace, name=name, storage=storage)
+
+def stub_comment(why: str, key: Key, reference: str) -> str:
+    """What stands above a Secret without values. `key`: of the Secret. `reference`: its path in the spec."""
+    what, kind, purpose = "password and user name are", Kind.OUTBOUND_TRUNK, ""
+    if reference == INBOUND_CREDENTIALS:
+        kind = Kind.INBOUND_TRUNK
+    for storage, path in RECORDING_STORAGES.items():
+        if reference == path:
+            what, kind, purpose = "keys of the recordings' storage are", Kind.DISPATCH_RULE, f" --for {storage}"
+    return _STUB.format(
+        what=what, why=printable(why, _MOST), kind=kind.label, name=key.name, namespace=key.namespace, purpose=purpose
+    )
 
 
 def plain_comment() -> str:

@@ -27,7 +27,7 @@ class Names:
         return self._first(base, numbered)
 
     def secret_for(self, name: str, what: str = "sip") -> str:
-        """The name of a Secret of an object. `what`: what the Secret is for, the end of its name."""
+        """The name of a Secret of an object. `what`: what it is for, the end of its name."""
         return self._first(f"{name}-{what}", f"{name}-{what}-import")
 
     def _first(self, base: str, numbered: str) -> str:

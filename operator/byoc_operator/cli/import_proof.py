@@ -1,9 +1,7 @@
 """Proves that a manifest changes nothing in LiveKit but names and marks, by the plan of the manifest."""
 
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import Any
 
 from ..api.names import ADOPT, GROUP, KIND, VERSION
@@ -12,7 +10,7 @@ from ..api.text_rules import RESERVED_METADATA
 from ..api.validation import problems
 from ..core.credentials import SecretFacts
 from ..core.field_changes import Action, FieldChange, ObjectChange
-from .import_recording import NotSaid, StatedSecret
+from .import_credentials import NotSaid, StatedCredentials
 from .import_sets import ImportSet
 from .import_spec import Stated, agent_metadata, stated
 from .judging import Plan, SecretSeen, World, plan_of
@@ -40,21 +38,21 @@ _MOST = 400
 class Imported:
     """A set that is imported. `manifest`: the object; `plan`: what its manifest changes, names and marks only.
 
-    `names`: of its Secrets, by the references to them.
+    `secrets`: the names of its Secrets by the path of the reference.
     """
 
     found: ImportSet
     key: Key
     manifest: dict[str, Any]
     stated: Stated
-    names: Mapping[str, str]
+    secrets: Mapping[str, str]
     plan: Plan
 
 
-def imported(found: ImportSet, key: Key, names: Mapping[str, str], world: World) -> Imported:
+def imported(found: ImportSet, key: Key, secrets: Mapping[str, str], world: World) -> Imported:
     """The set as a manifest. Raises `NotSaid` if the manifest would change anything.
 
-    `names`: of its Secrets, by the references of `needed_secrets`.
+    `secrets`: a name for the Secret of each reference that `credentials_in` has for the set.
     """
     others = world.numbers.by_phone.get(found.phone_number) if world.numbers else None
     if others:
@@ -63,10 +61,9 @@ def imported(found: ImportSet, key: Key, names: Mapping[str, str], world: World)
         raise NotSaid("the ID of one of its objects is not of the form that LiveKit gives, such as ST_nG6hDFtQeq4C")
     world = replace(world, installation=replace(world.installation, adoption_allowed=True))
     said = stated(found, world.installation)
-    spec = deepcopy(said.spec)
-    for each in said.secrets:
-        *above, last = each.reference.split(".")
-        reduce(lambda node, name: node[name], above, spec)[last] = {"name": names[each.reference]}
+    spec = dict(said.spec)
+    for path in said.credentials:
+        spec = _referring(spec, path.split("."), secrets[path])
     wrong = problems(spec)
     if wrong and all(each.field == "spec.friendlyName" for each in wrong):
         del spec["friendlyName"]  # the name of a trunk may change
@@ -76,14 +73,14 @@ def imported(found: ImportSet, key: Key, names: Mapping[str, str], world: World)
     manifest = _manifest(key, spec, [each.id for each in found.objects])
     stored = {"uid": f"import:{key}", "resourceVersion": "0", "generation": 1}
     number = parse({**manifest, "metadata": {**manifest["metadata"], **stored}})
-    seen = {names[each.reference]: _secret(each, key, names[each.reference]) for each in said.secrets}
+    seen = {secrets[path]: _secret(each, key, secrets[path]) for path, each in said.credentials.items()}
     made = plan_of(number, seen, world)
     if made.verdict is not None:
         raise NotSaid(f"{made.verdict.reason}: {made.verdict.message}"[:_MOST])
     told = list(_beyond(made.changes))
     if told:
         raise NotSaid(f"it would change {'; '.join(told)}"[:_MOST])
-    return Imported(found, key, manifest, said, names, made)
+    return Imported(found, key, manifest, said, secrets, made)
 
 
 def _is_id(text: str) -> bool:
@@ -101,9 +98,15 @@ def _manifest(key: Key, spec: Mapping[str, Any], ids: list[str]) -> dict[str, An
     }
 
 
-def _secret(said: StatedSecret, key: Key, name: str) -> SecretSeen:
-    values = {each: value for each, value in said.values.items() if value is not None}
-    if said.unknown:
+def _referring(spec: Mapping[str, Any], path: Sequence[str], name: str) -> dict[str, Any]:
+    """The spec with a reference to a Secret. Only the last part of a path is absent from a spec that needs it."""
+    first, *below = path
+    return {**spec, first: _referring(spec[first], below, name) if below else {"name": name}}
+
+
+def _secret(stated: StatedCredentials, key: Key, name: str) -> SecretSeen:
+    values = stated.listed
+    if not values:
         return SecretSeen(None, "LiveKit does not list the credentials")
     return SecretSeen(
         SecretFacts(

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from ..api.secret_references import SIP_PASSWORD
-from ..core.trunk import Masked
+from ..api.resource import Key
+from ..api.secret_references import RECORDING_STORAGES
 from ..errors import OperatorError
 from .cluster import Cluster
+from .import_credentials import StatedCredentials
 from .import_files import Written, WrittenSecret, plain_comment, stub_comment
 from .import_proof import Imported
-from .import_recording import StatedSecret
 from .options import Target
 from .sealer import Sealer, sealer_for, sip_secret
 from .terminal import tell
@@ -16,15 +16,17 @@ from .terminal import tell
 
 async def with_secrets(target: Target, cluster: Cluster, made: list[Imported], *, plain: bool) -> list[Written]:
     """The numbers with their Secrets: sealed, else in plain text where that is allowed, else without values."""
-    known = any(not secret.unknown for each in made for secret in each.stated.secrets)
+    known = any(stated.listed for each in made for stated in each.stated.credentials.values())
     sealer, why = await _sealer(target, cluster) if known else (None, "")
     if why:
         tell(f"the credentials cannot be sealed: {why}", head="note:")
-    written: list[Written] = []
-    for each in made:
-        secrets = [await _written(each, secret, sealer, why, plain=plain) for secret in each.stated.secrets]
-        written.append(Written(each, tuple(secrets)))
-    return written
+    return [
+        Written(
+            each,
+            tuple([await _secret(each, path, sealer, why, plain=plain) for path in each.stated.credentials]),
+        )
+        for each in made
+    ]
 
 
 async def _sealer(target: Target, cluster: Cluster) -> tuple[Sealer | None, str]:
@@ -34,13 +36,12 @@ async def _sealer(target: Target, cluster: Cluster) -> tuple[Sealer | None, str]
         return None, exc.message
 
 
-async def _written(
-    each: Imported, said: StatedSecret, sealer: Sealer | None, why: str, *, plain: bool
-) -> WrittenSecret:
-    name, namespace = each.names[said.reference], each.key.namespace
-    values = _texts(said.values)
+async def _secret(each: Imported, path: str, sealer: Sealer | None, why: str, *, plain: bool) -> WrittenSecret:
+    name, namespace = each.secrets[path], each.key.namespace
+    stated = each.stated.credentials[path]
+    values = _texts(stated)
     if values is None:
-        why = f"LiveKit does not list {'the password' if said.reference == SIP_PASSWORD else 'them'}"
+        why = f"LiveKit does not list {'them' if path in RECORDING_STORAGES.values() else 'the password'}"
     elif sealer is not None:
         try:
             return WrittenSecret(sip_secret(namespace, name, await sealer.sealed(namespace, name, values)))
@@ -48,11 +49,11 @@ async def _written(
             why = exc.message
     if values is not None and plain:
         return WrittenSecret(sip_secret(namespace, name, values), plain_comment(), plain=True)
-    empty = sip_secret(namespace, name, dict.fromkeys(said.values, ""))
-    return WrittenSecret(empty, stub_comment(" ".join(why.rstrip(".").split()), namespace, name, said.reference))
+    empty = sip_secret(namespace, name, dict.fromkeys(stated.values, ""))
+    return WrittenSecret(empty, stub_comment(" ".join(why.rstrip(".").split()), Key(namespace, name), path))
 
 
-def _texts(values: Mapping[str, Masked | None]) -> Mapping[str, str] | None:
+def _texts(stated: StatedCredentials) -> Mapping[str, str] | None:
     """The texts of the values; None if one is not known."""
-    texts = {key: each.text for key, each in values.items() if each is not None and each.text is not None}
-    return {key: text.get_secret_value() for key, text in texts.items()} if len(texts) == len(values) else None
+    texts = {key: each.text.get_secret_value() for key, each in stated.listed.items() if each.text is not None}
+    return texts if len(texts) == len(stated.values) else None

@@ -3,17 +3,14 @@
 import ipaddress
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..api import secret_keys
 from ..api.carriers import Carrier, Catalogue, Preset
-from ..api.secret_references import RECORDING_STORAGES, SIP_PASSWORD
 from ..api.text_rules import is_reserved_metadata
-from ..core.credential_values import Field, problem_of
 from ..core.desired import Installation
-from ..core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
-from .import_recording import NotSaid, StatedSecret, stated_recording, storage_secret
+from ..core.trunk import SOUND, DispatchRule, InboundTrunk, Masked, OutboundTrunk
+from .import_credentials import NotSaid, StatedCredentials, credentials_in
 from .import_sets import ImportSet
 
 WIDE = {4: 8, 6: 16}
@@ -22,17 +19,10 @@ WIDE = {4: 8, 6: 16}
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A spec without the names of its Secrets, and what these Secrets must have."""
+    """A spec without its references to Secrets. `credentials`: what stands in each, by the path of the reference."""
 
     spec: dict[str, Any]
-    secrets: tuple[StatedSecret, ...] = ()
-
-
-def needed_secrets(found: ImportSet) -> tuple[str, ...]:
-    """The references to Secrets that the spec of a set needs, by their paths."""
-    storage = found.rule.recording_storage if found.rule is not None else {}
-    sip = (SIP_PASSWORD,) if found.outbound.username is not None else ()
-    return (*sip, *((RECORDING_STORAGES[storage["type"]],) if storage else ()))
+    credentials: Mapping[str, StatedCredentials] = field(default_factory=dict)
 
 
 def stated(found: ImportSet, installation: Installation) -> Stated:
@@ -40,7 +30,7 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
     outbound, inbound = found.outbound, found.inbound
     if outbound.transport == "AUTO":
         raise NotSaid("the transport of its outbound trunk is AUTO; spec.transport has TLS, TCP and UDP")
-    secrets = _credentials(outbound, inbound)
+    credentials = credentials_in(found)
     carrier = _carrier(outbound, inbound, installation.carriers)
     preset = installation.carriers.preset_for(carrier, outbound.address)
     spec: dict[str, Any] = {
@@ -66,25 +56,7 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
         calls_in = _inbound(inbound, preset, metadata) | _call(found.rule, installation)
         if calls_in:
             spec["inbound"] = calls_in
-        secrets += storage_secret(found.rule)
-    return Stated(spec, secrets)
-
-
-def _credentials(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> tuple[StatedSecret, ...]:
-    username, password = outbound.username, outbound.password
-    if username is None and password is not None:
-        raise NotSaid("its outbound trunk has a password without a user name")
-    if username is not None and password is None and outbound.password_listed:
-        raise NotSaid("its outbound trunk has a user name without a password")
-    if username is None and inbound is not None and (inbound.username or inbound.password):
-        raise NotSaid("callers are asked for credentials that its outbound trunk does not have")
-    for what, value in ((Field.USERNAME, username), (Field.PASSWORD, password)):
-        problem = problem_of(value.text.get_secret_value(), what) if value is not None and value.text else ""
-        if problem:
-            raise NotSaid(f"the {what} of its outbound trunk cannot stand in a Secret: {problem}")
-    if username is None:
-        return ()
-    return (StatedSecret(SIP_PASSWORD, {secret_keys.USERNAME: username, secret_keys.PASSWORD: password}),)
+    return Stated(spec, credentials)
 
 
 def _carrier(outbound: OutboundTrunk, inbound: InboundTrunk | None, carriers: Catalogue) -> Carrier | None:
@@ -162,8 +134,17 @@ def _call(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
     }
     stated = {name: value for name, value in told.items() if value}
     if rule.recording:
-        stated["recording"] = stated_recording(rule)
+        stated["recording"] = _recording(rule)
     return stated
+
+
+def _recording(rule: DispatchRule) -> dict[str, Any]:
+    told: dict[str, Any] = {"audioOnly": rule.recording == SOUND, "path": rule.recording_path}
+    storage: dict[str, Any] = dict(rule.recording_storage)
+    if storage:
+        name, path_style = storage.pop("type"), storage.pop("forcePathStyle", "")
+        told[name] = storage | ({"forcePathStyle": True} if path_style else {})
+    return told
 
 
 def _room(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
