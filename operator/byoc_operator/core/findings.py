@@ -86,8 +86,8 @@ MESSAGES: Mapping[Code, str] = {
     f"{WATCH_LABEL}=true and they take effect at once.",
     Code.CREDENTIALS_PLAIN_TEXT: "The Secret holds credentials in plain text; seal them with `kubectl byoc seal`, and "
     "the manifest may be kept in Git.",
-    Code.CREDENTIALS_OLD: "The SIP password has not been changed for longer than the operator's limit; change it at "
-    "the carrier and in the Secret.",
+    Code.CREDENTIALS_OLD: "Credentials have not been changed for longer than the operator's limit; change them at the "
+    "carrier, or in the storage of the recordings, and in the Secret.",
     Code.FOREIGN_WILDCARD_RULE: "A dispatch rule in LiveKit that is not ours names no trunk, so it also takes calls "
     "that allowed addresses, callers and digest should keep out; delete it or give it trunk_ids.",
     Code.FOREIGN_RULE_ON_TRUNK: "LiveKit prefers a dispatch rule that is not ours and names the inbound trunk of this "

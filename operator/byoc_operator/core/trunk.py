@@ -11,6 +11,7 @@ protobuf fields.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeVar
 
 from pydantic import SecretStr
@@ -200,6 +201,9 @@ OUR_SELECTION = Selection()
 """The selection of the operator's rules: every call over the rule's trunks."""
 
 
+_NO_STORAGE: Mapping[str, str] = MappingProxyType({})
+"""Most rules share this value: a map for each takes memory."""
+
 SOUND = "Sound"
 VIDEO = "SoundAndVideo"
 
@@ -236,7 +240,9 @@ class DispatchRule:
     room_tags: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("room.tags"))
     recording: str = field(default="", metadata=_shown_as("recording"))
     recording_path: str = field(default="", metadata=_shown_as("recording.path"))
-    recording_storage: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("recording.storage"))
+    recording_storage: Mapping[str, str] = field(
+        default_factory=lambda: _NO_STORAGE, metadata=_shown_as("recording.storage")
+    )
     recording_access_key: Masked | None = field(
         default=None, metadata=_shown_as("recording.accessKeyId", withheld_with="recording_storage")
     )

@@ -32,10 +32,9 @@ RECORDING: Final = (
 
 
 def write_recording(egress: RoomEgress, rule: DispatchRule) -> None:
-    """Set the recording of a rule, if it has one."""
-    if rule.recording:
-        keys = _text(rule.recording_access_key), _text(rule.recording_secret)
-        egress.room.CopyFrom(_request(rule.recording, rule.recording_path, rule.recording_storage, keys))
+    """Set the recording of a rule that has one."""
+    keys = _text(rule.recording_access_key), _text(rule.recording_secret)
+    egress.room.CopyFrom(_request(rule.recording, rule.recording_path, rule.recording_storage, keys))
 
 
 def read_recording(egress: RoomEgress, values: dict[str, Any], mask: Mask) -> bool:

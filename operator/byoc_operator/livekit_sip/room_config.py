@@ -43,7 +43,8 @@ def _write(info: SIPDispatchRuleInfo, rule: DispatchRule) -> None:
     for attribute, field in _SETTINGS.items():
         setattr(room, field, getattr(rule, attribute))
     room.tags.update(rule.room_tags)
-    write_recording(room.egress, rule)
+    if rule.recording:
+        write_recording(room.egress, rule)
 
 
 def _read(info: SIPDispatchRuleInfo, values: dict[str, Any], extra: set[str], mask: Mask) -> None:
