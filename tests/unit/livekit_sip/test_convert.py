@@ -200,7 +200,6 @@ FOREIGN_RECORDINGS = (
             {"s3": S3Upload(bucket="calls", assume_role_arn="arn:aws:iam::1:role/r")},
             {"gcp": GCPUpload(bucket="calls", proxy=ProxyConfig(url="http://proxy.example.com"))},
             {"aliOSS": AliOSSUpload(bucket="calls")},
-            {"s3": S3Upload.FromString(b"\xfa\x3f\x01x")},
         )
     ),
     RoomCompositeEgressRequest(audio_only=True, file_outputs=[EncodedFileOutput(disable_manifest=True)]),
@@ -280,6 +279,12 @@ def test_keys_of_a_storage_are_read_as_digests_only() -> None:
     assert (rule.recording_access_key, rule.recording_secret) == (MASK("AKIAEXAMPLE"), MASK("storage-key"))
     assert "AKIAEXAMPLE" not in repr(rule)
     assert "storage-key" not in repr(rule)
+
+
+def test_a_newer_setting_of_a_storage_is_seen() -> None:
+    info = convert.RULE.to_proto(replace(RULE, recording=SOUND, recording_storage={"type": "s3", "bucket": "calls"}))
+    info.room_config.egress.room.file_outputs[0].s3.MergeFromString(b"\xfa\x3f\x01x")
+    assert "unknown" in read_rule(info).extra
 
 
 @pytest.mark.parametrize("lists", [True, False])
