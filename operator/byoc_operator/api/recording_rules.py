@@ -7,8 +7,9 @@ from . import grammar
 from .characters import HIDDEN
 from .rule import Rule, TextForm, Together, pattern_rule
 from .rule_makers import visible_rule
+from .secret_references import RECORDING_STORAGES
 
-_STORAGES: Final = ("s3", "gcs", "azure")
+_STORAGES: Final = tuple(RECORDING_STORAGES)
 
 _NAMES_THE_ROOM_CEL: Final = (
     'self.size() == 0 || self.endsWith("/") || self.contains("{room_name}") || self.contains("{room_id}")'

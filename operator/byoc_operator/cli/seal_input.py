@@ -9,12 +9,12 @@ from typing import IO, Final
 import click
 
 from ..api import secret_keys
+from ..api.secret_references import RECORDING_STORAGES
 from .exit_codes import ExitCode, Refused
 from .sealer import checked
 
 SIP: Final = "sip"
-STORAGES: Final = ("s3", "gcs", "azure")
-"""Storages of recordings."""
+STORAGES: Final = tuple(RECORDING_STORAGES)
 
 _PROMPTS: Final = {
     "s3": (
