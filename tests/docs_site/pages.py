@@ -17,12 +17,12 @@ DECISIONS_INDEX = DECISIONS / "index.md"
 _DOCS = PurePosixPath("docs")
 _RENAMED = {"README.md": "overview.md"}
 """`README.md` would be the home page of the site, which `docs/index.md` is."""
-_PICTURES = frozenset({".png", ".svg"})
+_COPIED = frozenset({".png", ".svg", ".css"})
 _LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".py": "python", ".env": "ini", ".toml": "toml", ".sh": "sh"}
 
 _CODE = r"^ *(?P<fence>`{3,})[^\n]*\n.*?^ *(?P=fence)[^\n]*$|(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
 _LINK_OR_CODE = re.compile(_CODE + r"|(?P<before>\]\()(?P<link>[^)\s]+)(?=\))", re.MULTILINE | re.DOTALL)
-_PAGE_IN_CONFIG = re.compile(r'"([^"]+\.md)"')
+_FILE_IN_CONFIG = re.compile(r'"([^"]+\.(?:md|css))"')
 _HEADING = re.compile(r"^# (?P<title>.+)$", re.MULTILINE)
 _NUMBER = re.compile(r"^(?P<number>\d+)(?:\.| ·) (?P<text>.+)$")
 
@@ -32,7 +32,7 @@ class WrongPageError(Exception):
 
 
 def write_pages(root: Path, folder: Path) -> None:
-    """Write all pages of the repository at `root`, and the pictures that they show, into an empty folder."""
+    """Write all pages of the repository at `root`, pictures and the style into an empty folder."""
     for path, content in pages(root).items():
         target = folder / site_path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def write_pages(root: Path, folder: Path) -> None:
 def pages(root: Path) -> Mapping[PurePosixPath, bytes]:
     """What the site consists of: content by the path in the repository."""
     made = {DECISIONS_INDEX: _list_of_decisions(root).encode()}
-    waiting = [*in_navigation(root), *_markdown_below_docs(root)]
+    waiting = [*in_config(root), *_markdown_below_docs(root)]
     while waiting:
         path = waiting.pop()
         if path in made:
@@ -53,14 +53,14 @@ def pages(root: Path) -> Mapping[PurePosixPath, bytes]:
     return made
 
 
-def in_navigation(root: Path) -> tuple[PurePosixPath, ...]:
-    """The pages that the navigation names, by their paths in the repository."""
-    return tuple(PurePosixPath(path) for path in _PAGE_IN_CONFIG.findall((root / CONFIG).read_text("utf-8")))
+def in_config(root: Path) -> tuple[PurePosixPath, ...]:
+    """The pages of the navigation and the styles, by their paths in the repository."""
+    return tuple(PurePosixPath(path) for path in _FILE_IN_CONFIG.findall((root / CONFIG).read_text("utf-8")))
 
 
 def check_navigation(root: Path) -> None:
     """Refuse a page of `docs/` that the navigation does not show."""
-    shown = set(in_navigation(root))
+    shown = set(in_config(root))
     for page in _markdown_below_docs(root):
         if page not in shown and page.parent != DECISIONS:
             raise WrongPageError(f"{page} is not in the navigation: add it to `nav` in {CONFIG}")
@@ -69,14 +69,14 @@ def check_navigation(root: Path) -> None:
 def site_config(root: Path, version: str, url: str) -> str:
     """The configuration of the site, with the pages where the site has them. `url` may be empty."""
     text = (root / CONFIG).read_text("utf-8")
-    text = _PAGE_IN_CONFIG.sub(lambda found: f'"{site_path(PurePosixPath(found[1]))}"', text)
+    text = _FILE_IN_CONFIG.sub(lambda found: f'"{site_path(PurePosixPath(found[1]))}"', text)
     added = f'copyright = "Version {version}"\n' + (f'site_url = "{url}"\n' if url else "")
     return text.replace("[project]\n", f"[project]\n{added}", 1)
 
 
 def site_path(path: PurePosixPath) -> PurePosixPath:
     """Where the site has a file of the repository."""
-    if path.suffix != ".md" and path.suffix not in _PICTURES:
+    if path.suffix != ".md" and path.suffix not in _COPIED:
         return PurePosixPath(f"{path}.md")
     return path.relative_to(_DOCS) if path.is_relative_to(_DOCS) else PurePosixPath(_RENAMED.get(str(path), path))
 
@@ -86,11 +86,11 @@ def _markdown_below_docs(root: Path) -> tuple[PurePosixPath, ...]:
 
 
 def _content(root: Path, path: PurePosixPath, linked: set[PurePosixPath]) -> bytes:
-    """One page or picture; adds what it links to."""
+    """One page, picture or style; adds what it links to."""
     file = root / path
     if not file.is_file():
         raise WrongPageError(f"{path} is no file, and a page or the navigation names it")
-    if path.suffix in _PICTURES:
+    if path.suffix in _COPIED:
         return file.read_bytes()
     text = file.read_text("utf-8")
     if path.suffix == ".md":
