@@ -3,6 +3,7 @@
 A page links to files outside `docs/`, such as a sample. The site does not have them, so each such file becomes a page.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ _LANGUAGES = {".yaml": "yaml", ".yml": "yaml", ".py": "python", ".env": "ini", "
 _CODE = r"^ *(?P<fence>`{3,})[^\n]*\n.*?^ *(?P=fence)[^\n]*$|(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)"
 _LINK_OR_CODE = re.compile(_CODE + r"|(?P<before>\]\()(?P<link>[^)\s]+)(?=\))", re.MULTILINE | re.DOTALL)
 _FILE_IN_CONFIG = re.compile(r'"([^"]+\.(?:md|css))"')
+_PLACE_FOR_MORE = re.compile(r'^ *# Here the build adds a part "More" .*$', re.MULTILINE)
 _HEADING = re.compile(r"^# (?P<title>.+)$", re.MULTILINE)
 _NUMBER = re.compile(r"^(?P<number>\d+)(?:\.| ·) (?P<text>.+)$")
 
@@ -58,17 +60,15 @@ def in_config(root: Path) -> tuple[PurePosixPath, ...]:
     return tuple(PurePosixPath(path) for path in _FILE_IN_CONFIG.findall((root / CONFIG).read_text("utf-8")))
 
 
-def check_navigation(root: Path) -> None:
-    """Refuse a page of `docs/` that the navigation does not show."""
-    shown = set(in_config(root))
-    for page in _markdown_below_docs(root):
-        if page not in shown and page.parent != DECISIONS:
-            raise WrongPageError(f"{page} is not in the navigation: add it to `nav` in {CONFIG}")
-
-
 def site_config(root: Path, version: str, url: str) -> str:
     """The configuration of the site, with the pages where the site has them. `url` may be empty."""
     text = (root / CONFIG).read_text("utf-8")
+    shown = {*in_config(root)}
+    more = [page for page in _markdown_below_docs(root) if page not in shown and page.parent != DECISIONS]
+    if more:
+        text, found = _PLACE_FOR_MORE.subn(f'  {{ "More" = {json.dumps([str(page) for page in more])} }},', text)
+        if not found:
+            raise WrongPageError(f"{CONFIG} shows these pages nowhere: {', '.join(map(str, more))}")
     text = _FILE_IN_CONFIG.sub(lambda found: f'"{site_path(PurePosixPath(found[1]))}"', text)
     added = f'copyright = "Version {version}"\n' + (f'site_url = "{url}"\n' if url else "")
     return text.replace("[project]\n", f"[project]\n{added}", 1)

@@ -97,10 +97,15 @@ def test_the_list_of_decisions_has_all_of_them(read: Mapping[Path, Page], site: 
     assert {f"{path.stem}.html" for path in (ROOT / "docs/decisions").glob("*.md")} <= set(listed)
 
 
-def test_a_page_outside_the_navigation_is_refused(small: Path, tmp_path: Path) -> None:
-    (small / "docs" / "new.md").write_text("# New\n")
-    with pytest.raises(WrongPageError, match=re.escape("docs/new.md is not in the navigation")):
+def test_a_page_that_the_navigation_does_not_name_is_shown_all_the_same(small: Path, tmp_path: Path) -> None:
+    (small / "docs" / "new.md").write_text("# New page\n")
+    with pytest.raises(WrongPageError, match=re.escape("shows these pages nowhere: docs/new.md")):
         build(small, tmp_path / "made")
+    config = small / "zensical.toml"
+    place = '# Here the build adds a part "More" with the rest.\n]'
+    config.write_text(config.read_text().replace('index.md"]', f'index.md",\n  {place}'))
+    site = build(small, tmp_path / "made")
+    assert "./new.html" in read_page(site / "index.html").links
 
 
 @pytest.mark.parametrize(
