@@ -8,6 +8,7 @@ import functools
 import http.client
 import os
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -39,6 +40,7 @@ INDEX = "BYOC_TESTBED_INDEX"
 _INDEX = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
 _PROGRAMS = ("etcd", "kube-apiserver", "kubectl")
 _ANSWER_WITHIN_S = 5.0
+_READ_WITHIN_S = 20.0
 _LARGEST_INDEX = 8 << 20
 """Bytes; the published one has some 100 kB."""
 _DOWNLOAD_WITHIN_S = 300.0
@@ -57,13 +59,21 @@ def index_refusal(minor: Version, index: str) -> str | None:
         return f"{ALLOWED} forbids it"
     try:
         with urllib.request.urlopen(index, timeout=_ANSWER_WITHIN_S) as answer:  # noqa: S310 - a developer names it
-            listed = answer.read(_LARGEST_INDEX)
+            listed = _read(answer, time.monotonic() + _READ_WITHIN_S)
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         return f"{index}: {reason}"
     if f"envtest-v{dotted(minor)}.".encode() not in listed:
         return f"{index} lists no version {dotted(minor)}"
     return None
+
+
+def _read(answer: http.client.HTTPResponse, deadline: float) -> bytes:
+    """The body, as far as it is neither too long nor too slow."""
+    body = b""
+    while len(body) < _LARGEST_INDEX and time.monotonic() < deadline and (part := answer.read1(1 << 16)):
+        body += part
+    return body
 
 
 @functools.cache
@@ -97,8 +107,11 @@ def _fetch(setup_envtest: Path, minor: Version, index: str) -> Path | None:
         folders = list(Path(scratch).glob("k8s/*"))
         for folder in folders:
             folder.chmod(0o755)  # else it can be neither renamed nor removed
-        version = reported_version(folders[0] / "kube-apiserver", ("--version",)) if len(folders) == 1 else None
-        if exit_code != 0 or version is None or not all(executable(folders[0] / name) for name in _PROGRAMS):
-            tell(f"Kubernetes' programs are not downloaded:\n{log.read_text(errors='replace').strip()}")
+        if exit_code != 0 or len(folders) != 1:
+            tell(f"Kubernetes' programs are not downloaded: {log.read_text(errors='replace').strip()}")
+            return None
+        version = reported_version(folders[0] / "kube-apiserver", ("--version",))
+        if version is None or not all(executable(folders[0] / name) for name in _PROGRAMS):
+            tell(f"Kubernetes' programs are not downloaded: the archive lacks some, or they do not run here ({index})")
             return None
         return folders[0].rename(folder_for_downloads(version))
