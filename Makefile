@@ -37,7 +37,7 @@ dev: ## Keep the same parts running, with the operator; prints the variables to 
 	$(BIN)/python -m testbed
 
 .PHONY: test
-test: ## Everything: check, then all tests on the real parts; as root or with sudo it installs missing Debian packages first
+test: ## Everything: says what the machine lacks, then check, then all tests on the real parts
 	@$(ASK) test --install
 	@$(MAKE) --no-print-directory check bed
 	$(BIN)/python -Im pytest -q -n 2 tests/bounds tests/histories
