@@ -31,7 +31,7 @@ PACKAGES = ["bash", "make", "git", "util-linux", "bubblewrap", "buildah", "mmdeb
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
-    """A Debian that has nothing but Python and Redis, whose apt-get notes what it was asked for, and whose sudo asks nobody."""
+    """A Debian with Python and Redis only; its apt-get notes what it was asked for, and its sudo asks nobody."""
     machine = Machine(tmp_path)
     for name, text in {
         "apt-get": _FAKE_APT,
