@@ -13,6 +13,7 @@ OLDEST: Version = (1, 21)
 INSTALL = f"install Go {dotted(OLDEST)} or newer (https://go.dev/dl, or Debian 13's golang-go)"
 """What to do about a missing Go."""
 
+_LONGEST = 200
 _VERSION = re.compile(r"\bgo(\d+)\.(\d+)")
 
 
@@ -20,18 +21,20 @@ def go() -> Path:
     """Go's command. Raises ToolMissing if there is none that can build."""
     if (found := shutil.which("go")) is None:
         raise ToolMissing("Go is missing")
-    version = _version(Path(found))
-    if version is None or version < OLDEST:
-        told = f"is Go {dotted(version)}" if version else "tells no version of Go"
-        raise ToolMissing(f"{found} {told}")
+    says = _says(Path(found))
+    match = _VERSION.search(says)
+    if match is None:
+        raise ToolMissing(f"{found} tells no version of Go, but: {says[:_LONGEST]!r}")
+    version = tuple(map(int, match.groups()))
+    if version < OLDEST:
+        raise ToolMissing(f"{found} is Go {dotted(version)}")
     return Path(found)
 
 
 @functools.cache
-def _version(program: Path) -> Version | None:
+def _says(program: Path) -> str:
     try:
         answer = subprocess.run([program, "version"], capture_output=True, text=True, timeout=20, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = _VERSION.search(answer.stdout)
-    return tuple(map(int, match.groups())) if match else None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return (answer.stdout or answer.stderr).strip()

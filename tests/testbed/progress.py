@@ -54,12 +54,15 @@ def _on_terminal(console: "Console", process: Process, what: str, expected_s: in
     # Transient: the bar goes, and the line that tells the end stands in its place.
     with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
         started = time.monotonic()
-        task = bar.add_task(what, total=expected_s, times="")
+        task = bar.add_task(what, total=expected_s, times=_times(0, expected_s))
         while (exit_code := process.wait(_LOOK_EVERY_S)) is None and time.monotonic() < deadline:
             elapsed_s = time.monotonic() - started
-            times = f"{minutes(elapsed_s)} of about {minutes(expected_s)}"
-            bar.update(task, completed=min(elapsed_s, expected_s * _NEVER_FULL), times=times)
+            bar.update(task, completed=min(elapsed_s, expected_s * _NEVER_FULL), times=_times(elapsed_s, expected_s))
     return exit_code
+
+
+def _times(elapsed_s: float, expected_s: int) -> str:
+    return f"{minutes(elapsed_s)} of about {minutes(expected_s)}"
 
 
 def _in_lines(process: Process, what: str, deadline: float) -> int | None:

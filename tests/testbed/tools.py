@@ -3,6 +3,7 @@
 `finding` says in which order the machine is asked, `making` what happens if it has none.
 """
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,13 @@ INSTALLING = (
 """What its installation is tested with."""
 PURPOSES = {"demo": SHOWING, "dev": DEVELOPING, "test": (*RUNNING, *INSTALLING)}
 """What each target of the Makefile needs."""
+
+
+def variables() -> dict[str, str]:
+    """What the user says about programs in the environment, for a process that must find the same ones."""
+    names = {tool.file_variable for tool in PURPOSES["test"]} | {tool.folder_variable for tool in PURPOSES["test"]}
+    asked = (*filter(None, names), envtest.ALLOWED, envtest.INDEX, "XDG_CACHE_HOME")
+    return {name: os.environ[name] for name in asked if name in os.environ}
 
 
 def find(tool: Tool) -> Path:
