@@ -98,7 +98,7 @@ def test_without_a_go_that_can_build_nothing_is_tried(machine: Machine, says: st
         machine.has("go", says)
     done = machine.run("testbed.prepare", "demo")
     assert done.returncode == 1
-    wrong = {None: "Go is missing", "gccgo": "go tells no version of Go"}.get(says, "go is Go 1.19")
+    wrong = {None: "Go is missing", "gccgo": "go tells no version of Go, but: 'gccgo'"}.get(says, "go is Go 1.19")
     assert f"{wrong}; install Go 1.21 or newer" in done.stderr
     assert "building" not in done.stderr
 
