@@ -18,7 +18,7 @@ _NEVER_FULL = 0.99
 def wait(process: Process, what: str, expected_s: int, timeout_s: float | None = None) -> int | None:
     """Wait until the process ends and show how long it takes; its exit code, or None if it still runs.
 
-    `expected_s` is what an idle machine with two cores needs, `timeout_s` (None: no limit) when to stop waiting.
+    `expected_s` is what an idle machine with two cores needs. After `timeout_s` (None: no limit) the waiting ends.
     """
     # The check of the machine imports this module before any package is installed.
     from rich.console import Console  # noqa: PLC0415
@@ -29,7 +29,7 @@ def wait(process: Process, what: str, expected_s: int, timeout_s: float | None =
     if console.is_terminal and not console.is_dumb_terminal:
         exit_code = _on_terminal(console, process, what, expected_s, deadline)
     else:
-        tell(f"{what} (about {minutes(expected_s)} on two cores)")
+        tell(f"{what} (about {minutes(expected_s)})")
         exit_code = _in_lines(process, what, deadline)
     ending = {0: "done", None: "given up"}.get(exit_code, "failed")
     tell(f"{what}: {ending} after {minutes(time.monotonic() - started)}")
