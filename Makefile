@@ -27,13 +27,13 @@ $(READY): requirements-dev.lock pyproject.toml
 .PHONY: demo
 demo: ## A narrated tour on a real API server and a real LiveKit
 	@$(ASK) demo
-	@$(MAKE) -s $(READY)
+	@$(MAKE) -s -j2 $(READY) programs PURPOSE=demo
 	$(BIN)/python -m demo
 
 .PHONY: dev
 dev: ## Keep the same parts running, with the operator; prints the variables to export
 	@$(ASK) dev
-	@$(MAKE) -s $(READY)
+	@$(MAKE) -s -j2 $(READY) programs PURPOSE=dev
 	$(BIN)/python -m testbed
 
 .PHONY: test
@@ -43,6 +43,11 @@ test: ## Everything: says what the machine lacks, then check, then all tests on 
 	$(BIN)/python -Im pytest -q -n 2 tests/bounds tests/histories
 	$(BIN)/python -Im pytest tests/contract tests/integration tests/security
 	$(BIN)/python -Im pytest -m install tests/install
+
+# Builds run beside the installation of the Python packages: it downloads while they compile.
+.PHONY: programs
+programs:
+	@$(PYTHON) -m testbed.prepare $(PURPOSE) --builds-only
 
 .PHONY: bed
 bed: $(READY) ## Build the missing parts of the test bed (the first time about half an hour)

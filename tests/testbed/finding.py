@@ -85,17 +85,21 @@ def _named(tool: Tool) -> Found | None:
         candidate = Path(named) / tool.name
         if executable(candidate):
             version = reported_version(candidate, tool.version_arguments)
-            _check_age(tool, candidate, version)
+            _check(tool, candidate, version)
             return Found(candidate, version, tool.folder_variable)
     return None
 
 
-def _check_age(tool: Tool, candidate: Path, version: Version | None) -> None:
-    if tool.oldest and version and version < tool.oldest:
-        raise ToolMissing(
-            f"{tool.folder_variable} has {tool.name} {dotted(version)} ({candidate}); "
-            f"allowed is {dotted(tool.oldest)} or newer"
-        )
+def _check(tool: Tool, candidate: Path, version: Version | None) -> None:
+    """What the user names may tell no version; one that cannot work is told before anything starts."""
+    if version is None:
+        return
+    has = f"{tool.folder_variable} has {tool.name} {dotted(version)} ({candidate})"
+    if tool.oldest and version < tool.oldest:
+        raise ToolMissing(f"{has}; allowed is {dotted(tool.oldest)} or newer")
+    if tool.skew and not fits_beside(tool, version):
+        server = dotted(version_to_use(tool.skew.other))
+        raise ToolMissing(f"{has}; it must be {tool.skew.rule}, which is {server} here")
 
 
 def _cached(tool: Tool) -> Iterator[Found]:

@@ -1,11 +1,13 @@
-"""`python -m testbed.prepare PURPOSE`: says what is found where, then makes what is missing, before anything starts."""
+"""`python -m testbed.prepare PURPOSE`: says what is found where, then makes what is missing, before anything starts.
 
+It runs beside the installation of the Python packages, so it uses none.
+"""
+
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-
-import click
 
 from testbed import envtest, making, tools
 from testbed.building import fetching
@@ -15,14 +17,22 @@ from testbed.progress import minutes, tell
 from testbed.tool import Tool, ToolMissing, dotted
 
 
-def prepare(needed: Sequence[Tool]) -> list[ToolMissing]:
+def or_exit(needed: Sequence[Tool], *, tell_found: bool = True) -> None:
+    """Prepare, and end this process with status 1 if something could not be made."""
+    if failures := prepare(needed, tell_found=tell_found):
+        print(*failures, sep="\n", file=sys.stderr, flush=True)
+        sys.exit(1)
+
+
+def prepare(needed: Sequence[Tool], *, tell_found: bool = True) -> list[ToolMissing]:
     """Say where each program is, and make those that are missing; the list tells what could not be made."""
     failures: list[ToolMissing] = []
     missing: list[Tool] = []
     for tool in needed:
         try:
             found = look(tool)
-            print(_line(tool, found), flush=True)
+            if tell_found:
+                print(_line(tool, found), flush=True)
             if found is None:
                 making.check_skew(tool)
                 missing.append(tool)
@@ -36,13 +46,6 @@ def prepare(needed: Sequence[Tool]) -> list[ToolMissing]:
             except ToolMissing as error:
                 failures.append(error)
     return failures
-
-
-def or_exit(needed: Sequence[Tool]) -> None:
-    """Prepare, and end this process with status 1 if something could not be made."""
-    if failures := prepare(needed):
-        print(*failures, sep="\n", file=sys.stderr, flush=True)
-        sys.exit(1)
 
 
 def _line(tool: Tool, found: Found | None) -> str:
@@ -64,7 +67,8 @@ def _modules_meanwhile(to_build: Sequence[Tool]) -> Iterator[None]:
         yield
         return
     expected_s = sum(source.expected_s for source in sources)
-    tell(f"To build, once: {len(sources)} of them, about {minutes(expected_s)} on two idle cores.")
+    names = ", ".join(tool.name for tool in to_build if tool.source)
+    tell(f"To build, once: {names}; about {minutes(expected_s)} on two idle cores.")
     try:
         compiler = go()
     except ToolMissing:  # each build says so
@@ -74,12 +78,18 @@ def _modules_meanwhile(to_build: Sequence[Tool]) -> Iterator[None]:
         yield
 
 
-@click.command()
-@click.argument("purpose", type=click.Choice([*tools.PURPOSES]))
-def main(purpose: str) -> None:
+def main() -> None:
     """Find or make every program that a purpose needs. Exit code 1 if one is missing."""
-    or_exit(tools.PURPOSES[purpose])
+    parser = argparse.ArgumentParser(prog="python -m testbed.prepare", description=main.__doc__)
+    parser.add_argument("purpose", choices=tools.PURPOSES)
+    parser.add_argument("--builds-only", action="store_true", help="do without what comes with the Python packages")
+    options = parser.parse_args()
+    needed = tools.PURPOSES[options.purpose]
+    if options.builds_only:
+        or_exit([tool for tool in needed if tool.source], tell_found=False)
+    else:
+        or_exit(needed)
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m testbed.prepare")
+    main()

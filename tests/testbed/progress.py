@@ -1,18 +1,22 @@
-"""Shows that something long goes on: one line that is rewritten on a terminal, a few lines elsewhere."""
+"""Shows that something long goes on: one line that is rewritten on a terminal, a few lines elsewhere.
 
+It runs before any package is installed, so it uses none.
+"""
+
+import os
+import shutil
 import sys
 import time
-from typing import TYPE_CHECKING
 
 from testbed.process import Process
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 _LINE_EVERY_S = 120.0
 _LOOK_EVERY_S = 0.5
+_BAR = 20
+"""Characters."""
 _NEVER_FULL = 0.99
 """Part of the bar that is shown when something takes longer than expected."""
+_ERASE = "\r\x1b[K"
 
 
 def wait(process: Process, what: str, expected_s: int, timeout_s: float | None = None) -> int | None:
@@ -20,14 +24,10 @@ def wait(process: Process, what: str, expected_s: int, timeout_s: float | None =
 
     `expected_s` is what an idle machine with two cores needs. After `timeout_s` (None: no limit) the waiting ends.
     """
-    # The check of the machine imports this module before any package is installed.
-    from rich.console import Console  # noqa: PLC0415
-
-    console = Console(stderr=True)
     started = time.monotonic()
     deadline = started + timeout_s if timeout_s is not None else float("inf")
-    if console.is_terminal and not console.is_dumb_terminal:
-        exit_code = _on_terminal(console, process, what, expected_s, deadline)
+    if sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb":
+        exit_code = _on_terminal(process, what, expected_s, deadline)
     else:
         tell(f"{what} (about {minutes(expected_s)})")
         exit_code = _in_lines(process, what, deadline)
@@ -47,22 +47,22 @@ def tell(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _on_terminal(console: "Console", process: Process, what: str, expected_s: int, deadline: float) -> int | None:
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415 - see `wait`
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[times]}"))
-    # Transient: the bar goes, and the line that tells the end stands in its place.
-    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
-        started = time.monotonic()
-        task = bar.add_task(what, total=expected_s, times=_times(0, expected_s))
+def _on_terminal(process: Process, what: str, expected_s: int, deadline: float) -> int | None:
+    started = time.monotonic()
+    try:
         while (exit_code := process.wait(_LOOK_EVERY_S)) is None and time.monotonic() < deadline:
-            elapsed_s = time.monotonic() - started
-            bar.update(task, completed=min(elapsed_s, expected_s * _NEVER_FULL), times=_times(elapsed_s, expected_s))
+            line = _line(what, time.monotonic() - started, expected_s)
+            print(_ERASE + line, end="", file=sys.stderr, flush=True)
+    finally:
+        print(_ERASE, end="", file=sys.stderr, flush=True)
     return exit_code
 
 
-def _times(elapsed_s: float, expected_s: int) -> str:
-    return f"{minutes(elapsed_s)} of about {minutes(expected_s)}"
+def _line(what: str, elapsed_s: float, expected_s: int) -> str:
+    """The line for now, never longer than the terminal is wide: a longer one could not be rewritten."""
+    done = int(min(elapsed_s / expected_s, _NEVER_FULL) * _BAR)
+    line = f"{what} [{'#' * done:.<{_BAR}}] {minutes(elapsed_s)} of about {minutes(expected_s)}"
+    return line[: shutil.get_terminal_size().columns - 1]
 
 
 def _in_lines(process: Process, what: str, deadline: float) -> int | None:

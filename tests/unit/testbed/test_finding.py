@@ -119,6 +119,20 @@ def test_a_variable_that_names_the_wrong_thing_is_told(
         look(tool)
 
 
+@pytest.mark.parametrize("beside", ["Kubernetes v1.34.2", None])
+def test_a_folder_whose_programs_do_not_fit_each_other_is_told(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, beside: str | None
+) -> None:
+    machine.names("kubectl", KUBECTL_SAYS.format("1.32.4"))
+    if beside:
+        machine.names("kube-apiserver", beside)
+    monkeypatch.setenv("KUBEBUILDER_ASSETS", str(machine.assets))
+    server = r"1\.34\.2" if beside else r"1\.37\.2"
+    told = rf"has kubectl 1\.32\.4 .* must be within one minor version of kube-apiserver, which is {server} here"
+    with pytest.raises(ToolMissing, match=told):
+        look(tools.KUBECTL)
+
+
 def test_nothing_is_built_that_does_not_fit_what_the_user_names(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.metadata
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -134,6 +135,21 @@ def test_a_wrong_variable_is_told_at_once(machine: Machine) -> None:
     done = machine.run("testbed.machine", "demo", **variables(machine, KUBEBUILDER_ASSETS="/nowhere"))
     assert done.returncode == asked.MISSING
     assert "Missing: KUBEBUILDER_ASSETS names /nowhere, which is no folder" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["demo", "dev", "test"])
+def test_a_target_asks_the_machine_before_anything_else(target: str) -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "--always-make", target],  # noqa: S607 - from PATH
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+    asking = told.index(f"-m testbed.machine {target}")
+    assert asking < told.index("-m venv .venv") < told.index("-m pip install")
+    assert "-m pytest" not in told[:asking]
 
 
 STARTERS = {

@@ -1,6 +1,7 @@
 """`python -m testbed.prepare`, with a Go that builds at once: what is told, what is built, what fails."""
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def test_it_tells_what_is_where_and_builds_the_rest_once(machine: Machine) -> No
         ["redis-server", "7.0.15", "PATH:"],
     ]
     assert told[4] == ["livekit-server", "1.13.5", "missing"]
-    assert "To build, once: 2 of them, about 8:00 min on two idle cores." in done.stderr
+    assert "To build, once: kube-apiserver, livekit-server; about 8:00 min on two idle cores." in done.stderr
     assert {path.name for path in machine.cache.glob("*[0-9]")} == {"kube-apiserver-1.37.2", "livekit-server-1.13.5"}
 
     machine.go_calls.unlink()
@@ -68,11 +69,45 @@ def test_on_a_terminal_a_build_is_one_line_that_is_rewritten(machine: Machine) -
     assert code == 0
     _, _, building = shown.partition("two idle cores.")
     rewritten = [part for part in building.split("\r") if "building livekit-server-1.13.5" in part]
-    times = [time for part in rewritten for time in re.findall(r"(\d) s of about 2:00 min", part)]
-    assert set(times) >= {"1", "2"}, shown
-    # What stays is one line: the bar goes up again and is erased.
-    assert building.count("\n") - building.count("\x1b[1A\x1b[2K") == len(["the line before", "the end"])
-    assert rewritten[-1].endswith("\x1b[1A\x1b[2Kbuilding livekit-server-1.13.5: done after 2 s")
+    assert {"1", "2"} <= set(re.findall(r"\[\.{20}] (\d) s of about 2:00 min", building)), shown
+    assert rewritten[-1].startswith("\x1b[Kbuilding livekit-server-1.13.5: done after 2 s")
+    assert building.count("\n") == len(["the line before", "the end"])
+
+
+def test_the_line_is_never_longer_than_the_terminal_is_wide(machine: Machine) -> None:
+    machine.built(tools.KUBE_APISERVER)
+    command = [sys.executable, "-m", "testbed.prepare", "demo"]
+    _, shown = on_terminal(command, machine.variables | {"GO_TAKES_S": "0.8"}, 40)
+    (line,) = [part for part in shown.split("\r\x1b[K") if "[..." in part]
+    assert len(line) == 39
+
+
+def test_beside_the_python_packages_only_builds_are_made(machine: Machine) -> None:
+    (machine.path / "redis-server").unlink()
+    done = machine.run("testbed.prepare", "demo", "--builds-only")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert {path.name for path in machine.cache.glob("*[0-9]")} == {"kube-apiserver-1.37.2", "livekit-server-1.13.5"}
+    again = machine.run("testbed.prepare", "demo", "--builds-only")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+
+
+def test_no_package_is_needed_to_ask_the_machine_and_to_build(machine: Machine) -> None:
+    program = (
+        "import sys; sys.path = [path for path in sys.path if 'site-packages' not in path]\n"
+        "from testbed import machine, prepare\n"
+        "sys.argv[1:] = ['demo', '--builds-only']\n"
+        "prepare.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=machine.variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "building livekit-server-1.13.5: done" in done.stderr
 
 
 def test_a_terminal_that_cannot_rewrite_gets_lines(machine: Machine) -> None:
