@@ -61,7 +61,7 @@ def _on_terminal(process: Process, what: str, expected_s: int, deadline: float) 
 def _line(what: str, elapsed_s: float, expected_s: int) -> str:
     """The line for now, never longer than the terminal is wide: a longer one could not be rewritten."""
     done = int(min(elapsed_s / expected_s, _NEVER_FULL) * _BAR)
-    line = f"{what} [{'#' * done:.<{_BAR}}] {minutes(elapsed_s)} of about {minutes(expected_s)}"
+    line = f"{what}: {minutes(elapsed_s)} of about {minutes(expected_s)} [{'#' * done:.<{_BAR}}]"
     return line[: shutil.get_terminal_size().columns - 1]
 
 
