@@ -36,7 +36,7 @@ def machine(tmp_path: Path) -> Machine:
     machine = Machine(tmp_path)
     for name, text in {
         "apt-get": _FAKE_APT,
-        "sudo": '#!/bin/sh\n[ "$1" = -n ] && [ -z "$SUDO_ASKS" ] || exit 1\nshift\nexec "$@"\n',
+        "sudo": '#!/bin/sh\n[ "$1" = -n ] && [ -z "$SUDO_ASKS" ] || exit 1\nshift\n"$@"\n',
         "apt-cache": '#!/bin/sh\necho "  Candidate: $GO_CANDIDATE"\n',
     }.items():
         machine.has(name, "").write_text(text)
