@@ -75,6 +75,12 @@ def test_the_notes_are_the_section_of_the_changelog() -> None:
     assert notes.strip() in (ROOT / "CHANGELOG.md").read_text()
 
 
+def test_the_documentation_site_is_made_for_its_address() -> None:
+    home = Path(make("docs", "SITE_URL=https://docs.example.com/operator/").strip())
+    assert home == ROOT / ".site" / "html" / "index.html"
+    assert '<link rel="canonical" href="https://docs.example.com/operator/' in home.read_text()
+
+
 def test_actionlint_accepts_the_workflows() -> None:
     command = [str(tools.find(tools.ACTIONLINT)), *map(str, WORKFLOWS)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
