@@ -72,13 +72,18 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= byoc-operator:$(VERSION)
 IMAGE_ENGINE ?= $(or $(shell command -v docker),$(shell command -v buildah))
 IMAGE_FLAGS ?=
+# The address of the repository, for labels and links of what is released. A fork gives its own; the default is this clone's.
+REPOSITORY ?= $(shell git remote get-url origin 2>/dev/null | sed -nE 's,^(git@([^:]+):|https://([^/@]*@)?([^/]+)/)(.+)$$,https://\2\4/\5,; s,\.git$$,,; /^https:/p')
 # The time of the last commit, so that two builds of one commit are the same.
 image charts package sbom plugin: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .PHONY: image
 image: ## Build the image with docker or buildah: make image IMAGE=registry.example.com/byoc-operator:0.1.0
 	$(IMAGE_ENGINE) build -t $(IMAGE) -f deploy/Dockerfile $(IMAGE_FLAGS) \
-		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) .
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) \
+		--build-arg SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH \
+		$(if $(findstring buildah,$(IMAGE_ENGINE)),--timestamp $$SOURCE_DATE_EPOCH) \
+		$(if $(REPOSITORY),$(foreach name,source url documentation,--label org.opencontainers.image.$(name)=$(REPOSITORY))) .
 
 .PHONY: charts
 charts: $(READY) ## Package both charts

@@ -6,6 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from packing.never_loaded import is_never_loaded
+
 ROOT = Path(__file__).parents[2]
 
 PLATFORMS = {
@@ -25,15 +27,6 @@ _LEFT_OUT = frozenset(
     {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json", ".lock"}
 )
 """What an installer writes about the installation: nobody reads it, and it may differ from build to build."""
-
-_NEVER_LOADED = (
-    *("kubernetes/client/api", "kubernetes/client/models", "kubernetes/aio/client/api", "kubernetes/aio/client/models"),
-    *("phonenumbers/carrierdata", "phonenumbers/geodata", "phonenumbers/tzdata", "pygments", "tzdata"),
-)
-"""Folders of which the command loads at most `__init__.py`: half of all files.
-
-Our requests need no typed objects of Kubernetes, rich colours no source code, and times are in UTC.
-"""
 
 
 def own_platform() -> str:
@@ -69,8 +62,4 @@ def _install(what: list[str], platform: str, minor: int, into: Path) -> None:
 
 
 def _needed(path: Path) -> bool:
-    if path.name in _LEFT_OUT or path.suffix == ".pyi" or "__pycache__" in path.parts:
-        return False
-    if path.name != "__init__.py" and path.as_posix().startswith(tuple(f"{folder}/" for folder in _NEVER_LOADED)):
-        return False
-    return path.parts[0] != "bin"
+    return not (path.name in _LEFT_OUT or path.parts[0] == "bin" or is_never_loaded(path))
