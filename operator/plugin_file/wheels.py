@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from packing.elf import without_sections
 from packing.never_loaded import is_never_loaded
 
 ROOT = Path(__file__).parents[2]
@@ -14,10 +15,11 @@ PLATFORMS = {
     "linux-amd64": "x86_64-manylinux_2_28",
     "linux-arm64": "aarch64-manylinux_2_28",
     "darwin-arm64": "aarch64-apple-darwin",
+    "windows-amd64": "x86_64-pc-windows-msvc",
 }
-"""Platforms in the words of Go, kubectl and krew, and in those of uv. Windows does not start such a file.
+"""Platforms in the words of Go, kubectl and krew, and in those of uv.
 
-cryptography has no wheel for a Mac with an Intel processor.
+cryptography has no wheel for a Mac with an Intel processor, nor for Windows on ARM.
 """
 
 MINORS = (11, 12, 13, 14)
@@ -51,7 +53,7 @@ def files(platform: str, minor: int, wheel: Path) -> dict[str, bytes]:
             _install(what, PLATFORMS[platform], minor, Path(folder))
         found = (path for path in sorted(Path(folder).rglob("*")) if path.is_file())
         paths = {path.relative_to(folder).as_posix(): path for path in found if _needed(path.relative_to(folder))}
-        return {name: path.read_bytes() for name, path in paths.items()}
+        return {name: without_sections(path.read_bytes()) for name, path in paths.items()}
 
 
 def _install(what: list[str], platform: str, minor: int, into: Path) -> None:

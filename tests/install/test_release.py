@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import tarfile
 import zipfile
@@ -16,6 +17,7 @@ from testbed import tools
 from testbed.process import clean_environment
 
 VERSION = project_version(ROOT)
+ADDRESS = "https://git.example.com/acme/byoc-operator"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 _PINNED = re.compile(r"[a-z0-9-]+/[a-z0-9-]+@[0-9a-f]{40}")
 
@@ -31,13 +33,31 @@ def make(*targets: str) -> str:
 
 
 def test_the_charts_are_packaged_with_the_version() -> None:
-    make("charts")
+    make("charts", f"REPOSITORY={ADDRESS}")
     for name in ("byoc-operator", "byoc-phone-numbers"):
         with tarfile.open(ROOT / "dist" / f"{name}-{VERSION}.tgz") as archive:
             file = archive.extractfile(f"{name}/Chart.yaml")
             assert file is not None
             chart = yaml.safe_load(file.read())
         assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
+        assert (chart["home"], chart["sources"]) == (ADDRESS, [ADDRESS])
+        assert chart["maintainers"][0]["url"] == ADDRESS
+
+
+def test_the_address_of_the_repository_is_that_of_the_clone(tmp_path: Path) -> None:
+    git = str(shutil.which("git"))
+    subprocess.run([git, "init", "-q", str(tmp_path)], check=True)
+    subprocess.run([git, "-C", str(tmp_path), "remote", "add", "origin", "x"], check=True)
+    for remote, address in (
+        ("https://user:secret@git.example.com/acme/byoc.git", "https://git.example.com/acme/byoc"),
+        ("git@git.example.com:acme/byoc.git", "https://git.example.com/acme/byoc"),
+        (str(tmp_path), ""),
+    ):
+        subprocess.run([git, "-C", str(tmp_path), "remote", "set-url", "origin", remote], check=True)
+        told = clean_environment() | {"GIT_DIR": str(tmp_path / ".git")}
+        command = [str(shutil.which("make")), "-n", "charts"]
+        done = subprocess.run(command, cwd=ROOT, env=told, capture_output=True, text=True, timeout=60, check=True)
+        assert f'release charts --repository "{address}"' in done.stdout
 
 
 def test_the_package_is_the_same_when_it_is_built_twice() -> None:
@@ -64,9 +84,9 @@ def test_the_bill_of_materials_names_every_locked_package_and_is_the_same_twice(
 
 
 def test_the_release_check_refuses_a_wrong_tag() -> None:
-    make("release-check", f"TAG=v{VERSION}")
+    make("release-check", f"TAG=v{VERSION}", f"REPOSITORY={ADDRESS}")
     with pytest.raises(AssertionError, match="does not fit version"):
-        make("release-check", "TAG=v9.9.9")
+        make("release-check", "TAG=v9.9.9", f"REPOSITORY={ADDRESS}")
 
 
 def test_the_notes_are_the_section_of_the_changelog() -> None:

@@ -126,6 +126,10 @@ HELM_UNITTEST = _go(
     GoSource("github.com/helm-unittest/helm-unittest/cmd/helm-unittest", _SMALL, 60, _GOMOD / "helm-unittest"),
 )
 KUBECONFORM = _go("kubeconform", (0, 8, 0), GoSource("github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0", _SMALL, 10))
+KREW = _go("krew", (0, 4, 3), GoSource("sigs.k8s.io/krew/cmd/krew@v0.4.3", _SMALL, 20))
+VALIDATE_KREW_MANIFEST = _go(
+    "validate-krew-manifest", (0, 4, 3), GoSource("sigs.k8s.io/krew/cmd/validate-krew-manifest@v0.4.3", _SMALL, 20)
+)
 ACTIONLINT = _go("actionlint", (1, 7, 12), GoSource("github.com/rhysd/actionlint/cmd/actionlint@v1.7.12", _SMALL, 20))
 PROMETHEUS_VERSION = (3, 16, 0)
 """Prometheus as a Go module has the version v0.316.0; `gomod/prometheus` pins it."""
@@ -154,7 +158,10 @@ ARGOCD = _go(
 
 RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, LIVEKIT_SERVER, SIP_MATCHER, REDIS_SERVER)
 """What the operator is run and tested on."""
-INSTALLING = (KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD, PROMETHEUS, PROMTOOL, ACTIONLINT)
+INSTALLING = (
+    *(KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD, PROMETHEUS, PROMTOOL, ACTIONLINT),
+    *(KREW, VALIDATE_KREW_MANIFEST),
+)
 """What its installation is tested with."""
 
 
