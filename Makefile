@@ -103,6 +103,12 @@ plugins: $(READY) ## Pack `kubectl byoc` for all platforms, with the manifest fo
 	$(BIN)/python -m plugin_file.archives --version $(VERSION) --into dist $(PLUGIN_FLAGS)
 	$(BIN)/python -m release krew --repository "$(REPOSITORY)"
 
+.PHONY: push-charts
+REGISTRY ?=
+HELM_FLAGS ?=
+push-charts: $(READY) ## Push the packaged charts and print them by digest: make push-charts REGISTRY=ghcr.io/OWNER/charts
+	@$(BIN)/python -m release push-charts --registry "$(REGISTRY)" -- $(HELM_FLAGS)
+
 .PHONY: package
 package: $(READY) ## Build the Python package
 	$(BIN)/uv build -q --no-build-isolation --python $(BIN)/python --out-dir dist .

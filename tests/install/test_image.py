@@ -78,8 +78,7 @@ def test_it_is_small(image: Image) -> None:
 
 
 def test_a_second_build_gives_the_same_layers(image: Image) -> None:
-    with built(from_cache=False) as again:
-        assert again.layers == image.layers
+    assert image.built_again() == image.layers
     assert len(image.layers) == 3
 
 

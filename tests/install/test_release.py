@@ -5,7 +5,9 @@ import re
 import shutil
 import subprocess
 import tarfile
+import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,9 @@ import yaml
 from byoc_operator.generate.version import project_version
 from install.cluster import ROOT
 from testbed import tools
-from testbed.process import clean_environment
+from testbed.http_probe import get
+from testbed.part import free_port
+from testbed.process import Process, clean_environment
 
 VERSION = project_version(ROOT)
 ADDRESS = "https://git.example.com/acme/byoc-operator"
@@ -42,6 +46,37 @@ def test_the_charts_are_packaged_with_the_version() -> None:
         assert (chart["version"], chart["appVersion"]) == (VERSION, VERSION)
         assert (chart["home"], chart["sources"]) == (ADDRESS, [ADDRESS])
         assert chart["maintainers"][0]["url"] == ADDRESS
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """An empty registry of OCI artefacts on 127.0.0.1."""
+    port = free_port()
+    command = [str(tools.find(tools.OCI_REGISTRY)), f"-port={port}"]
+    serving = Process(command, environment=clean_environment(), log=tmp_path / "log", directory=tmp_path)
+    deadline = time.monotonic() + 20
+    while get(port, "/v2/").status != 200:
+        assert time.monotonic() < deadline, "the registry does not answer"
+        time.sleep(0.05)
+    yield f"127.0.0.1:{port}/charts"
+    serving.stop(5)
+
+
+def test_charts_are_pushed_and_come_back_by_their_digest(registry: str, tmp_path: Path) -> None:
+    make("charts", f"REPOSITORY={ADDRESS}")
+    references = make("push-charts", f"REGISTRY={registry}", "HELM_FLAGS=--plain-http").split()
+    names = ("byoc-operator", "byoc-phone-numbers")
+    assert [reference.partition("@")[0] for reference in references] == [f"{registry}/{name}" for name in names]
+    for name, reference in zip(names, references, strict=True):
+        command = [str(tools.find(tools.HELM)), "pull", f"oci://{reference}", "--plain-http", "-d", str(tmp_path)]
+        subprocess.run(command, env=clean_environment(), check=True, timeout=60)
+        (pulled,) = tmp_path.glob(f"{name}*.tgz")
+        assert pulled.read_bytes() == (ROOT / "dist" / f"{name}-{VERSION}.tgz").read_bytes()
+
+
+def test_charts_are_pushed_nowhere_unless_told() -> None:
+    with pytest.raises(AssertionError, match="make push-charts REGISTRY="):
+        make("push-charts")
 
 
 def test_the_address_of_the_repository_is_that_of_the_clone(tmp_path: Path) -> None:

@@ -133,6 +133,24 @@ def test_it_reaches_livekit_through_a_proxy_and_the_api_server_without(
             node.stop()  # before the proxies
 
 
+def test_it_reaches_livekit_without_a_proxy_where_no_proxy_names_it(
+    cluster: Cluster, node: Kubelet, voice: str, tmp_path: Path
+) -> None:
+    with ConnectProxy() as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        values = {
+            "livekit": {"proxy": "Environment"},
+            "extraEnv": [{"name": "HTTP_PROXY", "value": url}, {"name": "NO_PROXY", "value": ".svc,127.0.0.0/8"}],
+        }
+        with released(cluster, tmp_path, values) as place:
+            node.start(place, NAME).wait_ready()
+            phone = cluster.number(voice)
+            cluster.ready(voice, within_s=60)
+            assert cluster.sip.of(phone).counts == (1, 1, 1)
+            assert (proxy.tunnels, proxy.refused) == ([], [])
+            node.stop()
+
+
 def test_it_asks_the_dns_servers_of_the_values(cluster: Cluster, node: Kubelet, tmp_path: Path) -> None:
     config = {"nameservers": ["127.0.0.1"], "searches": ["voice.svc"], "options": [{"name": "ndots", "value": "2"}]}
     with released(cluster, tmp_path, {"dnsPolicy": "None", "dnsConfig": config}) as place:

@@ -1,4 +1,4 @@
-"""`python -m release charts|sbom|krew|notes|check`, from the root of the repository. Files go to `dist/`."""
+"""`python -m release STEP`, from the root of the repository. Files go to `dist/`."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ import click
 
 from byoc_operator.generate.version import project_version
 from release.changelog import section
-from release.charts import packaged
+from release.charts import packaged, pushed
 from release.checks import problems
 from release.krew import MANIFEST, ArchiveMissing, krew_manifest
 from release.sbom import bill_of_materials
@@ -29,6 +29,17 @@ def charts(repository: str) -> None:
     """Package both charts."""
     for name in CHARTS:
         packaged(ROOT / "helm" / name, DIST, repository)
+
+
+@release.command("push-charts")
+@click.option("--registry", required=True, help="Host and path, such as ghcr.io/acme/charts.")
+@click.argument("flags", nargs=-1)
+def push_charts(registry: str, flags: tuple[str, ...]) -> None:
+    """Push the packaged charts; print the reference of each, by digest. FLAGS go to `helm push`."""
+    if not registry:
+        raise click.UsageError("where to? make push-charts REGISTRY=ghcr.io/OWNER/charts")
+    for name in CHARTS:
+        click.echo(pushed(DIST / f"{name}-{project_version(ROOT)}.tgz", registry, flags))
 
 
 @release.command()

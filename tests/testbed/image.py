@@ -11,9 +11,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from testbed import tools
@@ -40,12 +41,14 @@ class BuildFailed(RuntimeError):
 class Image:
     """A built image: its settings as the image says them, and its root file system, writable, until it is removed.
 
-    `layers`: the digests of its layers, the lowest first.
+    `layers`: the digests of its layers, the lowest first. `built_again`: builds it anew, no step from the cache, and
+    returns the digests of those layers.
     """
 
     settings: Json
     layers: tuple[str, ...]
     root: Path
+    built_again: Callable[[], tuple[str, ...]]
 
     @property
     def program(self) -> Program:
@@ -74,28 +77,36 @@ class _Buildah:
 
 
 @contextmanager
-def built(*, from_cache: bool = True) -> Iterator[Image]:
-    """The image of this checkout, for as long as this is open; each step is run anew unless `from_cache`.
-
-    Raises ToolMissing or BuildFailed.
-    """
+def built() -> Iterator[Image]:
+    """The image of this checkout, for as long as this is open. Raises ToolMissing or BuildFailed."""
     with tempfile.TemporaryDirectory(prefix="byoc-image-") as folder:
         buildah = _Buildah(Path(folder))
         with buildah.lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _ensure_base(buildah, Path(folder))
-            identifier = _build(buildah, Path(folder), () if from_cache else ("--no-cache",))
+            identifier = _build(buildah, Path(folder))
             container = buildah("from", f"--signature-policy={buildah.policy}", "--pull-never", identifier).strip()
             try:
-                found = json.loads(buildah("inspect", "--type=image", identifier))["OCIv1"]
-                layers = tuple(found["rootfs"]["diff_ids"])
-                yield Image(found["config"], layers, Path(buildah("mount", container).strip()))
+                settings, layers = _inspected(buildah, identifier)
+                root = Path(buildah("mount", container).strip())
+                yield Image(settings, layers, root, partial(_layers_of_another, buildah, Path(folder)))
             finally:
                 buildah("rm", container)
                 _forget_old(buildah, identifier)
 
 
-def _build(buildah: _Buildah, scratch: Path, more: tuple[str, ...]) -> str:
+def _inspected(buildah: _Buildah, identifier: str) -> tuple[Json, tuple[str, ...]]:
+    """The settings of an image, and the digests of its layers."""
+    found = json.loads(buildah("inspect", "--type=image", identifier))["OCIv1"]
+    return found["config"], tuple(found["rootfs"]["diff_ids"])
+
+
+def _layers_of_another(buildah: _Buildah, scratch: Path) -> tuple[str, ...]:
+    _, layers = _inspected(buildah, _build(buildah, scratch, "--no-cache"))
+    return layers
+
+
+def _build(buildah: _Buildah, scratch: Path, *more: str) -> str:
     """Identifier of the image. The machine's certificates and pip settings are lent to the build, not put into it."""
     pip = scratch / "pip.conf"
     index = os.environ.get("PIP_INDEX_URL")

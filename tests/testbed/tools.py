@@ -130,6 +130,11 @@ KREW = _go("krew", (0, 4, 3), GoSource("sigs.k8s.io/krew/cmd/krew@v0.4.3", _SMAL
 VALIDATE_KREW_MANIFEST = _go(
     "validate-krew-manifest", (0, 4, 3), GoSource("sigs.k8s.io/krew/cmd/validate-krew-manifest@v0.4.3", _SMALL, 20)
 )
+OCI_REGISTRY = _go(
+    "registry",
+    (0, 22, 1),
+    GoSource("github.com/google/go-containerregistry/cmd/registry@v0.22.1", _SMALL, 20),
+)
 ACTIONLINT = _go("actionlint", (1, 7, 12), GoSource("github.com/rhysd/actionlint/cmd/actionlint@v1.7.12", _SMALL, 20))
 PROMETHEUS_VERSION = (3, 16, 0)
 """Prometheus as a Go module has the version v0.316.0; `gomod/prometheus` pins it."""
@@ -160,7 +165,7 @@ RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, LIVEKIT_SERVE
 """What the operator is run and tested on."""
 INSTALLING = (
     *(KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD, PROMETHEUS, PROMTOOL, ACTIONLINT),
-    *(KREW, VALIDATE_KREW_MANIFEST),
+    *(KREW, VALIDATE_KREW_MANIFEST, OCI_REGISTRY),
 )
 """What its installation is tested with."""
 
