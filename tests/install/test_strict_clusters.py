@@ -68,6 +68,10 @@ def test_it_runs_as_the_user_of_the_values(cluster: Cluster, node: Kubelet, tmp_
         pod = node.start(place, NAME)
         pod.wait_ready()
         assert user_of(pod.pid) == (1234, 1235)
+        upgraded(cluster, place, tmp_path, {"securityContext": {"runAsUser": 4321}})
+        pod = node.start(place, NAME)
+        pod.wait_ready()
+        assert user_of(pod.pid) == (4321, 1235)
 
 
 @pytest.mark.parametrize("kind", ["configMap", "secret"])
