@@ -52,6 +52,12 @@ def test_programs_and_images_outside_of_locks_are_found(path: str, expected: set
     assert found >= expected
 
 
+def test_the_modules_of_the_test_bed_are_not_passed_over_with_the_tests() -> None:
+    assert "config:recommended" in SETTINGS["extends"]  # has a preset that passes over folders named `tests`
+    assert SETTINGS["ignorePresets"] == [":ignoreModulesAndTests"]
+    assert not any("testbed" in path for path in SETTINGS["ignorePaths"])
+
+
 def test_the_base_image_is_pinned_by_its_digest() -> None:
     base = re.search(r"^ARG BASE=(.*)$", (ROOT / "deploy" / "Dockerfile").read_text(), re.MULTILINE)
     assert base is not None
