@@ -1,6 +1,6 @@
 """What a support bundle says about objects that may hold credentials: of each only what is no secret. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ..api.encoding import from_base64
@@ -71,14 +71,6 @@ def of_secret(raw: Mapping[str, Any]) -> dict[str, Any]:
         "type": raw.get("type", ""),
         "keys": {key: "sealed" if is_sealed else "not sealed" for key, is_sealed in sealed.items()},
     }
-
-
-def values_of(raw: Mapping[str, Any]) -> Iterator[str]:
-    """The values of a Secret, as texts: whole, and line by line."""
-    for value in _mapping(raw.get("data")).values():
-        text = from_base64(str(value)) or ""
-        yield text
-        yield from text.split()
 
 
 def of_deployment(raw: Mapping[str, Any]) -> dict[str, Any]:
