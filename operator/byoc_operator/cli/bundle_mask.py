@@ -10,20 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from ..api.authorization import MASKED, without_authorization
 from .bundle_sought import SHORTEST
 
-MASKED = "***"
-
 _SEALED_WITHIN = re.compile(r"(?:fernet(?::|%3[Aa])|ZmVybmV0O|gAAAA[A-Za-z0-9_-]{12})[A-Za-z0-9_=%+/-]+")
-_TOKEN_WITHIN = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+")
-_AUTHORIZATION_WITHIN = re.compile(r"\b(?:(?:Basic|Bearer) [A-Za-z0-9+/_=.-]{8,}|Digest username=[^\n]{0,4096})")
 _LABELLED_WITHIN = re.compile(
     r"(?i)\b((?:auth_?)?pass(?:word|wd)?|pwd|(?:api_?|client_?)secret)"
     r"([\"']?[ \t]{0,4}[=:][ \t]{0,4}[\"']?)[^\s\"',;)}]{1,512}"
 )
 """What calls itself a password, however short it is: `password=abc`, `"auth_password": "abc"`."""
 
-_USERINFO_WITHIN = re.compile(r"://[^\s/@\"']{1,512}@")
 _NUMBER_WITHIN = re.compile(r"(?:\+|%2[Bb]|\\u002[Bb])([1-9](?:[ ().-]{0,3}[0-9]){6,14})(?![0-9])")
 _WORD_WITHIN = re.compile(r"[^\W_]+")
 
@@ -99,10 +95,7 @@ class Scrubber:
         """The text, masked."""
         text = self._without_secrets(text)
         text = _SEALED_WITHIN.sub(MASKED, text)
-        text = _TOKEN_WITHIN.sub(MASKED, text)
-        text = _AUTHORIZATION_WITHIN.sub(MASKED, text)
-        text = _LABELLED_WITHIN.sub(rf"\1\2{MASKED}", text)
-        text = _USERINFO_WITHIN.sub(f"://{MASKED}@", text)
+        text = _LABELLED_WITHIN.sub(rf"\1\2{MASKED}", without_authorization(text))
         if self.numbers:
             text = _NUMBER_WITHIN.sub(lambda found: self._pseudonym_of("".join(filter(str.isdigit, found[1]))), text)
         return self._renamed(text) if self.names or self.numbers else text

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ..api.authorization import MASKED
 from ..api.encoding import from_base64
 from ..core.credentials import LAST_APPLIED, SEALED_PREFIX
 from ..core.fields import FIELDS, SECRET, Shape
 from ..core.ownership import owner_of
 from ..core.trunk import SipObject
-from .bundle_mask import MASKED
 
 _TELLING = ("KEY", "SECRET", "PASSWORD", "TOKEN", "CREDENTIAL")
 _OURS = ("BYOC_", "LIVEKIT_", "POD_")

@@ -28,7 +28,7 @@ from .doctor_livekit import livekit_seen
 from .doctor_operator import operator_seen, sweep_age
 from .exit_codes import Refused
 from .livekit_access import NoLiveKit, livekit_access
-from .naming import NUMBER, SECRET, named
+from .naming import NUMBER, named
 from .operator_finder import Operator, operator_of, why_not
 from .options import Target
 from .surroundings import with_users_url
@@ -136,8 +136,6 @@ async def _secrets(
 
 async def _stored(cluster: Cluster, namespace: str, name: str) -> Mapping[str, Any] | Unseen | None:
     """A Secret as it is stored; None if there is none."""
-    if not SECRET.allows(name):  # the name becomes part of a path
-        return Unseen("its name is not the name of a Secret")
     try:
         return await cluster.secret(namespace, name)
     except OperatorError as exc:

@@ -151,6 +151,24 @@ def test_a_call_is_placed_where_the_event_loop_handles_no_signals(
     assert not rooms.open_rooms
 
 
+def test_the_id_of_a_call_is_whatever_livekit_says(cluster: Cluster, rooms: RoomsPlayed) -> None:
+    rooms.call_id = "\x1b[2J\n" * 10_000
+    result = dialled(cluster)
+    assert result.exit_code == 0
+    assert result.stdout.isprintable() or set(filter(lambda each: not each.isprintable(), result.stdout)) == {"\n"}
+    assert max(map(len, result.stdout.splitlines())) < 150
+    assert len(result.stdout.splitlines()) == 3
+
+
+def test_a_call_that_livekit_never_ends_is_ended(cluster: Cluster, rooms: RoomsPlayed) -> None:
+    rooms.talks = 10**9
+    result = dialled(cluster)
+    assert result.exit_code == 1
+    assert "LiveKit should have ended the call after 600 s, and has not; the room was closed" in result.stderr
+    assert not rooms.open_rooms
+    assert sum(cluster.waited) < 700
+
+
 def test_a_room_that_cannot_be_closed_is_named(cluster: Cluster, rooms: RoomsPlayed) -> None:
     rooms.close_fails = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "The connection to LiveKit was lost.")
     result = dialled(cluster)
