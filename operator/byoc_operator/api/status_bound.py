@@ -1,7 +1,6 @@
 """Bounds the memory that the status of one object takes, because other programs can write into the status too."""
 
 import itertools
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +9,9 @@ MAX_STATUS = 48 * 1024
 
 _ENTRY = 64
 """About how many bytes one more field makes the table of a status grow."""
+
+_GC_HEADER = 16
+"""Bytes that CPython's garbage collector keeps before each dict and each list."""
 
 _MAX_FIELDS = 64
 _MAX_NAME = 64
@@ -25,7 +27,7 @@ def kept_status(stored: Mapping[str, Any]) -> Mapping[str, Any]:
     if _weight(stored, MAX_STATUS) <= MAX_STATUS:
         return stored
     fields = {name[:_MAX_NAME]: value for name, value in itertools.islice(stored.items(), _MAX_FIELDS)}
-    left = MAX_STATUS - sum(_ENTRY + sys.getsizeof(name) for name in fields)
+    left = MAX_STATUS - sum(_ENTRY + _size(name) for name in fields)
     kept: dict[str, Any] = {}
     for name, value in sorted(fields.items(), key=lambda item: _weight(item[1], MAX_STATUS)):
         weight = _weight(value, left)
@@ -39,11 +41,16 @@ def _weight(value: object, most: int) -> int:
     weight, rest = 0, [value]
     while rest and weight <= most:
         each = rest.pop()
-        weight += sys.getsizeof(each)
+        weight += _size(each)
         match each:
             case Mapping():
                 rest += each.values()
-                weight += sum(map(sys.getsizeof, each))
+                weight += sum(map(_size, each))
             case list():
                 rest += each
     return weight
+
+
+def _size(value: object) -> int:
+    """The bytes of one value itself, as `sys.getsizeof` counts them. This package imports nothing of the process."""
+    return value.__sizeof__() + (_GC_HEADER if isinstance(value, dict | list) else 0)
