@@ -415,6 +415,7 @@ BAD: list[BadManifest] = [
     _inbound("ring text", {"ringTimeoutSeconds": "60"}, ".ringTimeoutSeconds", "must be of type integer"),
     _inbound("duration 0", {"maxCallDurationSeconds": 0}, ".maxCallDurationSeconds", "greater than or equal to 1"),
     _inbound("duration", {"maxCallDurationSeconds": 86401}, ".maxCallDurationSeconds", "less than or equal to 86400"),
+    _inbound("any address", {"allowAnyAddress": "yes"}, ".allowAnyAddress", "must be of type boolean"),
     _inbound("noise", {"noiseCancellation": "yes"}, ".noiseCancellation", "must be of type boolean"),
     _inbound("header", {"headersToAttributes": {"X Id": "id"}}, ".headersToAttributes", *NAME_WORDS, '["X Id"]'),
     _inbound("no attribute", {"headersToAttributes": {"X-Id": ""}}, ".headersToAttributes", "not empty", '["X-Id"]'),
@@ -519,16 +520,30 @@ BAD: list[BadManifest] = [
         for name, media, field, words in (
             ("no codecs", {"codecs": []}, ".codecs", ("at least one codec", "leave codecs out")),
             ("codecs", {"codecs": ["PCMU"] * 17}, ".codecs", ("Too many", "16")),
-            ("codec with blanks", {"codecs": ["PCMU 8000"]}, ".codecs[0]", ("must be a codec", "such as PCMU")),
-            ("codec with a rate of nothing", {"codecs": ["opus/"]}, ".codecs[0]", ("name/clock rate",)),
-            ("codec with channels", {"codecs": ["opus/48000/2"]}, ".codecs[0]", ("name/clock rate",)),
+            ("codec with blanks", {"codecs": ["PCMU 8000"]}, ".codecs[0]", ("must be a codec", "such as opus/48000")),
+            ("codec with a rate of nothing", {"codecs": ["opus/"]}, ".codecs[0]", ("its clock rate",)),
+            ("codec with channels", {"codecs": ["opus/48000/2"]}, ".codecs[0]", ("its clock rate",)),
             (
                 "only listed, none listed",
                 {"onlyListedCodecs": True},
                 ".codecs",
                 ("must be set", "every call would fail"),
             ),
+            (
+                "codec without a rate",
+                {"codecs": ["PCMU", "opus"]},
+                ".codecs[1]",
+                ("clock rate, such as opus/48000", "refuse every call"),
+            ),
+            (
+                "codec in lower case",
+                {"codecs": ["g722"]},
+                ".codecs[0]",
+                ("G722 and AMR-WB, in upper case, need no rate",),
+            ),
             ("timeout", {"mediaTimeoutSeconds": 601}, ".mediaTimeoutSeconds", ("less than or equal to 600",)),
+            ("timeout of nothing", {"mediaTimeoutSeconds": 0}, ".mediaTimeoutSeconds", ("greater than or equal to 1",)),
+            ("only listed in words", {"onlyListedCodecs": "yes"}, ".onlyListedCodecs", ("must be of type boolean",)),
         )
     ),
     *(

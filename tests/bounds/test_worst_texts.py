@@ -95,6 +95,7 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:_EDGE": EDGES,
     "api.grammar:_USER_EDGE": EDGES,
     "api.grammar:COUNTRY": [again("A")],
+    "api.grammar:CODEC_NAME": [again("a", "!")],
     "api.grammar:CODEC": [again("a", "!"), again("1", "!", "a/")],
     "api.grammar:DATA_KEY": [again("a.", "!"), again("a", "!")],
     "api.grammar:DNS_LABEL": LABELS,

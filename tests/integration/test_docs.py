@@ -78,7 +78,7 @@ def numbers(bed: Bed) -> Iterator[CustomObjectsApi]:
 
 
 def test_there_is_yaml_to_try() -> None:
-    assert len(SAMPLES) == 9
+    assert len(SAMPLES) == 10
     assert "README.md block 1" in MANIFESTS
 
 
@@ -107,7 +107,7 @@ def test_the_samples_become_what_they_promise(scene: Scene) -> None:
     assert len(recorded(scene.ready("london-office"))) == both
     assert len(recorded(scene.ready("berlin-hotline"))) == both
     assert len(recorded(scene.ready("campaign"))) == outbound_only
-    for name in ("austin-office", "mumbai-support", "switchboard"):
+    for name in ("austin-office", "mumbai-support", "switchboard", "helpdesk"):
         assert len(recorded(scene.ready(name))) == both
     assert recorded(scene.told("ChangesPending", "trial")) == ()
     scene.told("SealingKeyUnknown", "sealed")  # until it is sealed with the keys of this cluster
@@ -122,6 +122,7 @@ def test_the_samples_become_what_they_promise(scene: Scene) -> None:
         "austin-office": ["InboundOpen", "CredentialsPlainText"],
         "mumbai-support": ["InboundOpen", "CredentialsPlainText"],
         "switchboard": ["MediaNotEncrypted", "TransportNotEncrypted"],
+        "helpdesk": ["CredentialsPlainText"],
     }
 
 

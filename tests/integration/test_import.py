@@ -25,12 +25,18 @@ from integration.test_liveness import ADOPTING
 from testbed.process import clean_environment
 
 COUNT = 40
+CALLERS = len([index for index in range(COUNT) if index % 5 == 0 and index % 4])
 NAMES_THE_OBJECT = ("agentId", "phoneNumber", "direction", "namespace", "name")
 
 
 def _varied(scene: Scene, index: int, phone: str) -> None:
-    """One number as somebody made it by hand; every fourth places calls only, every third has credentials."""
+    """One number as somebody made it by hand.
+
+    Every fourth places calls only, every third has credentials. Callers of every fifth must prove credentials of their
+    own, and those of every eleventh what the outbound trunk proves.
+    """
     signed = index % 3 == 0
+    asked = f"caller-{index}" if index % 5 == 0 else f"user-{index}" if signed and index % 11 == 0 else ""
     media = index % 3  # not set, as in old trunks; disabled; allowed
     scene.sip.create_outbound(
         SIPOutboundTrunkInfo(
@@ -53,6 +59,8 @@ def _varied(scene: Scene, index: int, phone: str) -> None:
             numbers=[phone],
             allowed_addresses=["192.0.2.0/24"] if index % 2 else [],
             krisp_enabled=index % 5 == 0,
+            auth_username=asked,
+            auth_password=asked.replace("caller", "password-of-caller").replace("user", "password"),
             media_encryption=media,  # type: ignore[arg-type]
         )
     )
@@ -128,6 +136,7 @@ def test_what_is_imported_changes_only_names_and_marks(stage: Scene, deployment:
     assert not any(f"password-{index}" in done.stdout + done.stderr for index in range(COUNT))
     written = "".join(path.read_text() for path in (tmp_path / "numbers").iterdir())
     assert "password-" not in written, "sealed"
+    assert written.count("credentialsSecretRef:") == CALLERS
     scene.kubectl("apply", "-f", str(tmp_path / "numbers"))
     scene.all_ready(COUNT, within_s=120)
     scene.after_a_sweep()

@@ -49,6 +49,7 @@ class Preset:
 
     The others are told to people and change nothing. `authentication`: how the carrier recognises our calls.
     `number_format`: of the numbers in its calls. `tls`, `srtp`: whether the carrier can do it; None: not known.
+    `codecs`: their names in SDP, without rates; empty: not known.
     `sources`, `read`: where the facts are from, and the month in which they were read, like `2026-09`.
     """
 
@@ -61,6 +62,7 @@ class Preset:
     number_format: str = ""
     tls: bool | None = None
     srtp: bool | None = None
+    codecs: tuple[str, ...] = ()
     notes: str = ""
     sources: tuple[str, ...] = ()
     read: str = ""

@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from .carriers import GENERIC, CallOutProof, Catalogue
 from .characters import unseen
 from .grammar import (
+    CODEC_NAME,
     WITHOUT_CONTROLS_AND_EDGE_BLANKS,
     canonical_host,
     is_address,
@@ -28,6 +29,7 @@ MAX_FILE_BYTES: Final = 65_536
 MAX_CARRIERS: Final = 100
 MAX_HOSTS: Final = 64
 MAX_RANGES: Final = 256
+MAX_CODECS: Final = 32
 _MAX_SHOWN: Final = 300
 
 _MONTH: Final = r"^20[0-9]{2}-(0[1-9]|1[0-2])$"
@@ -87,7 +89,15 @@ def _header(text: str) -> str:
     return text
 
 
+def _codec(text: str) -> str:
+    if not matches(CODEC_NAME, text):
+        message = "must be the name of a codec in SDP without a clock rate, like PCMU"
+        raise ValueError(message)
+    return text
+
+
 _Text = Annotated[str, Field(max_length=1000), AfterValidator(_visible)]
+_Codec = Annotated[str, AfterValidator(_codec)]
 _Host = Annotated[str, AfterValidator(_host)]
 _Range = Annotated[str, Field(max_length=64), AfterValidator(_range)]
 
@@ -106,6 +116,7 @@ class _Entry(BaseModel):
     number_format: _Text = ""
     tls: bool = False
     srtp: bool = False
+    codecs: Annotated[tuple[_Codec, ...], Field(max_length=MAX_CODECS)] = ()
     notes: _Text = ""
     sources: Annotated[tuple[_Text, ...], Field(max_length=8)] = ()
     read: Annotated[str, Field(pattern=_MONTH)] = ""

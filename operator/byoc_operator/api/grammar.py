@@ -78,8 +78,17 @@ _ENDPOINT_WITHIN: Final = re.compile(
 MAX_HOST_LENGTH: Final = 253
 MAX_HOST_AND_PORT_LENGTH: Final = MAX_HOST_LENGTH + len(":65535")
 MAX_LABEL_LENGTH: Final = 63
-CODEC: Final = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}(?:/[1-9][0-9]{3,5})?"
-"""A codec as SDP names it (RFC 8866 section 6.6, `rtpmap`): the encoding name, or the name and the clock rate in Hz."""
+CODEC_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}"
+"""A codec as SDP names it (RFC 8866 section 6.6, `rtpmap`): the encoding name."""
+
+CODECS_WITHOUT_RATE: Final = ("PCMU", "PCMA", "G722", "AMR-WB")
+"""The codecs whose clock rate LiveKit knows. It refuses every call (500) if any other name has no rate.
+
+Source: livekit/sip `pkg/sip/media_codecs.go`, `codecSet`, which compares the names exactly.
+"""
+
+CODEC: Final = rf"{'|'.join(CODECS_WITHOUT_RATE)}|{CODEC_NAME}/[1-9][0-9]{{3,5}}"
+"""A codec with its clock rate in Hz, if LiveKit does not know the rate."""
 
 MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024

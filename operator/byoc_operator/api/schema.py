@@ -132,8 +132,8 @@ class InboundSpec(Model):
         le=MAX_RING_STATUS,
         json_schema_extra=INT32,
         description="SIP status that a caller gets if no agent answers in time: a final answer that is a failure, from "
-        "400 to 699. Many carriers go on to a second destination after 480 or 503, and not after 486 or 603. Absent: "
-        "LiveKit's default. Example: 480",
+        "400 to 699. Many carriers go on to a second destination after 480 or 503, and not after 486 or 603. Needs a "
+        "livekit-server newer than 1.13.5, which stores it only. Absent: LiveKit's default. Example: 480",
     )
     max_call_duration_seconds: int | None = Field(
         default=None,
@@ -194,7 +194,7 @@ class InboundSpec(Model):
         "call and the caller's host, and a hash takes the place of the number in the caller's identity. The last four "
         "digits stay in the caller's name and in the name of the room. Anyone can compute the hash of a number, so "
         "the hash tells whether a known number called. `headersToAttributes` shows the number again if it names From "
-        "or a like header.",
+        "or a like header, and so does `includeHeaders` All.",
     )
     room: RoomSpec = Field(default_factory=lambda: PLAIN_ROOM, description="The room that LiveKit opens for each call.")
     recording: RecordingSpec | None = Field(default=None, description="Records each call. Absent: no recording.")

@@ -26,8 +26,9 @@ class MediaSpec(Model):
         default=None,
         max_length=16,
         json_schema_extra=ATOMIC,
-        description="Codecs that LiveKit offers and accepts beside its own, at least one, each by its name in SDP, "
-        "with or without the clock rate in Hz. Absent: LiveKit's own only. Example: [PCMU, PCMA/8000, G722]",
+        description="Codecs that LiveKit offers and accepts beside its own, at least one, each by its name in SDP and "
+        "its clock rate in Hz; PCMU, PCMA, G722 and AMR-WB need no rate. Absent: LiveKit's own only. Example: [PCMU, "
+        "G722, opus/48000]",
     )
     only_listed_codecs: bool = Field(
         default=False,

@@ -10,8 +10,8 @@ MAX_STATUS = 48 * 1024
 _ENTRY = 64
 """About how many bytes one more field makes the table of a status grow."""
 
-_GC_HEADER = 16
-"""Bytes that CPython's garbage collector keeps before each dict and each list."""
+_GARBAGE_HEADER = 16
+"""Bytes that Python keeps before a list or a map for its garbage collection, beside the object's own size."""
 
 _MAX_FIELDS = 64
 _MAX_NAME = 64
@@ -52,5 +52,5 @@ def _weight(value: object, most: int) -> int:
 
 
 def _size(value: object) -> int:
-    """The bytes of one value itself, as `sys.getsizeof` counts them. This package imports nothing of the process."""
-    return value.__sizeof__() + (_GC_HEADER if isinstance(value, dict | list) else 0)
+    """What `sys.getsizeof` says of a JSON value. The module `sys` has too much beside it for this package."""
+    return value.__sizeof__() + (_GARBAGE_HEADER if isinstance(value, Mapping | list) else 0)

@@ -41,7 +41,8 @@ TEXT_RULES: Final = (
     not_empty_rule("media.codecs", "must have at least one codec; leave codecs out for LiveKit's own"),
     pattern_rule(
         "media.codecs[]",
-        "must be a codec as SDP names it, its name or name/clock rate, such as PCMU or opus/48000",
+        "must be a codec as SDP names it with its clock rate, such as opus/48000; only PCMU, PCMA, G722 and AMR-WB, in "
+        "upper case, need no rate, and without one LiveKit would refuse every call",
         grammar.CODEC,
     ),
     pattern_rule(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from ..api.resource import Key
+from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
 from ..core.desired import Installation
 from ..core.holders import Listed
 from ..core.snapshot import Snapshot
@@ -15,10 +16,10 @@ from ..errors import OperatorError
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
 from .import_files import show_all, write_all
+from .import_logins import NotSaid, logins
 from .import_names import Names
 from .import_proof import Imported, imported
 from .import_sets import Left, import_sets
-from .import_spec import NotSaid
 from .judging import World
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
@@ -28,6 +29,9 @@ from .operator_finder import Operator
 from .options import Target, in_namespace, targeted, with_livekit
 from .surroundings import all_numbers, new_mask, operator_around
 from .terminal import tell, working
+
+_FOR = {SIP_PASSWORD: "sip", INBOUND_CREDENTIALS: "callers"}
+"""What each Secret of an object is for: the end of its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +149,9 @@ async def _imported(
     made: list[Imported] = []
     for each in wanted:
         key = Key(cluster.namespace, names.of(each.outbound.name, each.phone_number))
-        secret = await _free_secret(cluster, names, key.name) if each.outbound.username else ""
         try:
-            made.append(imported(each, key, secret, world))
+            secrets = {path: await _free_secret(cluster, names, key.name, _FOR[path]) for path in logins(each)}
+            made.append(imported(each, key, secrets, world))
         except NotSaid as exc:
             left.extend(Left(one, str(exc)) for one in each.objects)
     _demand_all(
@@ -170,12 +174,12 @@ def _demand_all(numbers: tuple[str, ...], seen: list[str]) -> None:
         raise Refused(f"LiveKit has nothing without an owner for {', '.join(missing)}")
 
 
-async def _free_secret(cluster: Cluster, names: Names, name: str) -> str:
-    """A name that no Secret of the namespace has, as far as the user may see that."""
-    secret = names.secret_for(name)
+async def _free_secret(cluster: Cluster, names: Names, name: str, what: str) -> str:
+    """A name that no Secret of the namespace has, as far as the user may see that. `what`: as in `Names`."""
+    secret = names.secret_for(name, what)
     try:
         while await cluster.secret(cluster.namespace, secret) is not None:
-            secret = names.secret_for(name)
+            secret = names.secret_for(name, what)
     except OperatorError:
         return secret
     return secret

@@ -20,33 +20,45 @@ _NAMED, _MOST = 3, 300
 
 _STUB = (
     "# Fill in: LiveKit's password and user name are not in this manifest, because {why}.\n"
-    "# Until then the operator leaves the outbound trunk as it is and says SecretInvalid.\n"
+    "# Until then the operator leaves the {trunk} as it is and says SecretInvalid.\n"
     "# `kubectl byoc seal {name} -n {namespace}` prints this Secret sealed.\n"
 )
 _PLAIN = "# The credentials are in plain text. Do not keep this in Git; `kubectl byoc seal` makes sealed ones.\n"
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
-    """One imported number, ready to be written. `secret`: the Secret, None if it needs none; `comment`: above it."""
+class WrittenSecret:
+    """A Secret, ready to be written. `comment`: above it. `plain`: whether it has credentials in plain text."""
 
-    imported: Imported
-    secret: dict[str, Any] | None = None
+    manifest: dict[str, Any]
     comment: str = ""
     plain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One imported number, ready to be written, with the Secrets that it needs."""
+
+    imported: Imported
+    secrets: tuple[WrittenSecret, ...] = ()
 
     def text(self) -> str:
         """The YAML documents of this number."""
         ids = " ".join(f"{each.kind.label} {each.id};" for each in self.imported.found.objects).rstrip(";")
         parts = [f"---\n# In LiveKit: {ids}\n", as_yaml(self.imported.manifest)]
-        if self.secret is not None:
-            parts += [f"---\n{self.comment}", as_yaml(self.secret)]
+        for secret in self.secrets:
+            parts += [f"---\n{secret.comment}", as_yaml(secret.manifest)]
         return "".join(parts)
 
+    @property
+    def plain(self) -> bool:
+        """Whether credentials stand there in plain text."""
+        return any(secret.plain for secret in self.secrets)
 
-def stub_comment(why: str, namespace: str, name: str) -> str:
-    """What stands above a Secret without values."""
-    return _STUB.format(why=printable(why, _MOST), namespace=namespace, name=name)
+
+def stub_comment(why: str, namespace: str, name: str, trunk: str) -> str:
+    """What stands above a Secret without values. `trunk`: the name of the trunk that waits for them."""
+    return _STUB.format(why=printable(why, _MOST), namespace=namespace, name=name, trunk=trunk)
 
 
 def plain_comment() -> str:

@@ -26,9 +26,9 @@ class Names:
             numbered = f"{base}-{digits}"
         return self._first(base, numbered)
 
-    def secret_for(self, name: str) -> str:
-        """The name of the Secret of an object."""
-        return self._first(f"{name}-sip", f"{name}-sip-import")
+    def secret_for(self, name: str, what: str = "sip") -> str:
+        """The name of a Secret of an object. `what`: what it is for, the end of its name."""
+        return self._first(f"{name}-{what}", f"{name}-{what}-import")
 
     def _first(self, base: str, numbered: str) -> str:
         name, count = base, self._tried.get(numbered, 1)

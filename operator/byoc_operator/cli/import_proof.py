@@ -1,6 +1,6 @@
 """Proves that a manifest changes nothing in LiveKit but names and marks, by the plan of the manifest."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,8 +10,9 @@ from ..api.text_rules import RESERVED_METADATA
 from ..api.validation import problems
 from ..core.credentials import USERNAME_KEY, SecretFacts
 from ..core.field_changes import Action, FieldChange, ObjectChange
+from .import_logins import Login, NotSaid
 from .import_sets import ImportSet
-from .import_spec import NotSaid, Stated, agent_metadata, stated
+from .import_spec import Stated, agent_metadata, stated
 from .judging import Plan, SecretSeen, World, plan_of
 
 PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
@@ -37,18 +38,24 @@ _MOST = 400
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A set that is imported. `manifest`: the object; `plan`: what its manifest changes, names and marks only."""
+    """A set that is imported. `manifest`: the object; `plan`: what its manifest changes, names and marks only.
+
+    `secrets`: the names of its Secrets by the path of the reference.
+    """
 
     found: ImportSet
     key: Key
     manifest: dict[str, Any]
     stated: Stated
-    secret: str
+    secrets: Mapping[str, str]
     plan: Plan
 
 
-def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
-    """The set as a manifest. `secret`: name of its Secret. Raises `NotSaid` if the manifest would change anything."""
+def imported(found: ImportSet, key: Key, secrets: Mapping[str, str], world: World) -> Imported:
+    """The set as a manifest. Raises `NotSaid` if the manifest would change anything.
+
+    `secrets`: a name for the Secret of each reference that `logins` has for the set.
+    """
     others = world.numbers.by_phone.get(found.phone_number) if world.numbers else None
     if others:
         raise NotSaid(f"ByocPhoneNumber {others[0].key} has its number already")
@@ -57,8 +64,8 @@ def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
     world = replace(world, installation=replace(world.installation, adoption_allowed=True))
     said = stated(found, world.installation)
     spec = dict(said.spec)
-    if said.has_credentials:
-        spec["sipPasswordSecretRef"] = {"name": secret}
+    for path in said.logins:
+        spec = _referring(spec, path.split("."), secrets[path])
     wrong = problems(spec)
     if wrong and all(each.field == "spec.friendlyName" for each in wrong):
         del spec["friendlyName"]  # the name of a trunk may change
@@ -68,14 +75,14 @@ def imported(found: ImportSet, key: Key, secret: str, world: World) -> Imported:
     manifest = _manifest(key, spec, [each.id for each in found.objects])
     stored = {"uid": f"import:{key}", "resourceVersion": "0", "generation": 1}
     number = parse({**manifest, "metadata": {**manifest["metadata"], **stored}})
-    seen = _secret(said, key, secret)
-    made = plan_of(number, {} if seen is None else {secret: seen}, world)
+    seen = {secrets[path]: _secret(login, key, secrets[path]) for path, login in said.logins.items()}
+    made = plan_of(number, seen, world)
     if made.verdict is not None:
         raise NotSaid(f"{made.verdict.reason}: {made.verdict.message}"[:_MOST])
     told = list(_beyond(made.changes))
     if told:
         raise NotSaid(f"it would change {'; '.join(told)}"[:_MOST])
-    return Imported(found, key, manifest, said, secret, made)
+    return Imported(found, key, manifest, said, secrets, made)
 
 
 def _is_id(text: str) -> bool:
@@ -93,12 +100,16 @@ def _manifest(key: Key, spec: Mapping[str, Any], ids: list[str]) -> dict[str, An
     }
 
 
-def _secret(said: Stated, key: Key, name: str) -> SecretSeen | None:
-    if said.username is None:
-        return None
-    if said.password is None:
+def _referring(spec: Mapping[str, Any], path: Sequence[str], name: str) -> dict[str, Any]:
+    """The spec with a reference to a Secret. Only the last part of a path is absent from a spec that needs it."""
+    first, *below = path
+    return {**spec, first: _referring(spec[first], below, name) if below else {"name": name}}
+
+
+def _secret(login: Login, key: Key, name: str) -> SecretSeen:
+    if login.password is None:
         return SecretSeen(None, "LiveKit does not list the password")
-    values = {USERNAME_KEY: said.username, PASSWORD_KEY: said.password}
+    values = {USERNAME_KEY: login.username, PASSWORD_KEY: login.password}
     return SecretSeen(
         SecretFacts(
             namespace=key.namespace,

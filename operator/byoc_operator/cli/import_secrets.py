@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from ..api.secret_references import INBOUND_CREDENTIALS
 from ..core.credentials import USERNAME_KEY
-from ..core.trunk import Masked
+from ..core.trunk import Kind
 from ..errors import OperatorError
 from .cluster import Cluster
-from .import_files import Written, plain_comment, stub_comment
+from .import_files import Written, WrittenSecret, plain_comment, stub_comment
+from .import_logins import Login
 from .import_proof import PASSWORD_KEY, Imported
 from .options import Target
 from .sealer import Sealer, sealer_for, sip_secret
@@ -15,11 +17,17 @@ from .terminal import tell
 
 async def with_secrets(target: Target, cluster: Cluster, made: list[Imported], *, plain: bool) -> list[Written]:
     """The numbers with their Secrets: sealed, else in plain text where that is allowed, else without values."""
-    known = any(each.stated.has_credentials and not each.stated.unknown for each in made)
+    known = any(login.password is not None for each in made for login in each.stated.logins.values())
     sealer, why = await _sealer(target, cluster) if known else (None, "")
     if why:
         tell(f"the credentials cannot be sealed: {why}", head="note:")
-    return [await _with_secret(each, sealer, why, plain=plain) for each in made]
+    return [
+        Written(
+            each,
+            tuple([await _secret(each, path, sealer, why, plain=plain) for path in each.stated.logins]),
+        )
+        for each in made
+    ]
 
 
 async def _sealer(target: Target, cluster: Cluster) -> tuple[Sealer | None, str]:
@@ -29,25 +37,25 @@ async def _sealer(target: Target, cluster: Cluster) -> tuple[Sealer | None, str]
         return None, exc.message
 
 
-async def _with_secret(each: Imported, sealer: Sealer | None, why: str, *, plain: bool) -> Written:
-    said, name, namespace = each.stated, each.secret, each.key.namespace
-    if not said.has_credentials:
-        return Written(each)
-    values = _texts(said.username, said.password)
+async def _secret(each: Imported, path: str, sealer: Sealer | None, why: str, *, plain: bool) -> WrittenSecret:
+    name, namespace = each.secrets[path], each.key.namespace
+    values = _texts(each.stated.logins[path])
     if values is None:
         why = "LiveKit does not list the password"
     elif sealer is not None:
         try:
-            return Written(each, sip_secret(namespace, name, await sealer.sealed(namespace, name, values)))
+            return WrittenSecret(sip_secret(namespace, name, await sealer.sealed(namespace, name, values)))
         except OperatorError as exc:
             why = exc.message
     if values is not None and plain:
-        return Written(each, sip_secret(namespace, name, values), plain_comment(), plain=True)
+        return WrittenSecret(sip_secret(namespace, name, values), plain_comment(), plain=True)
     empty = sip_secret(namespace, name, {USERNAME_KEY: "", PASSWORD_KEY: ""})
-    return Written(each, empty, stub_comment(" ".join(why.rstrip(".").split()), namespace, name))
+    trunk = Kind.INBOUND_TRUNK if path == INBOUND_CREDENTIALS else Kind.OUTBOUND_TRUNK
+    return WrittenSecret(empty, stub_comment(" ".join(why.rstrip(".").split()), namespace, name, trunk.label))
 
 
-def _texts(username: Masked | None, password: Masked | None) -> Mapping[str, str] | None:
-    if username is None or password is None or username.text is None or password.text is None:
+def _texts(login: Login) -> Mapping[str, str] | None:
+    username, password = login.username, login.password
+    if password is None or username.text is None or password.text is None:
         return None
     return {USERNAME_KEY: username.text.get_secret_value(), PASSWORD_KEY: password.text.get_secret_value()}

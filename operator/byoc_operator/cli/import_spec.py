@@ -8,36 +8,21 @@ from typing import Any
 
 from ..api.carriers import Carrier, Catalogue, Preset
 from ..api.text_rules import is_reserved_metadata
-from ..core.credentials import Field, problem_of
 from ..core.desired import Installation
 from ..core.trunk import SOUND, DispatchRule, InboundTrunk, Masked, OutboundTrunk
+from .import_logins import Login, NotSaid, logins
 from .import_sets import ImportSet
 
 WIDE = {4: 8, 6: 16}
 """The shortest prefix of an address range that needs no `allowAnyAddress`, by IP version."""
 
 
-class NotSaid(Exception):
-    """A set has something that no spec can say. The text is for the user and holds no credential."""
-
-
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A spec without its Secret's name. `username`, `password`: None if there are none; `unknown`: not listed."""
+    """A spec without its references to Secrets. `logins`: what stands in each Secret, by the path of the reference."""
 
     spec: dict[str, Any]
-    username: Masked | None = None
-    password: Masked | None = field(default=None, repr=False)
-
-    @property
-    def has_credentials(self) -> bool:
-        """Whether the spec needs a Secret."""
-        return self.username is not None
-
-    @property
-    def unknown(self) -> bool:
-        """Whether LiveKit does not tell the password."""
-        return self.username is not None and self.password is None
+    logins: Mapping[str, Login] = field(default_factory=dict)
 
 
 def stated(found: ImportSet, installation: Installation) -> Stated:
@@ -45,7 +30,7 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
     outbound, inbound = found.outbound, found.inbound
     if outbound.transport == "AUTO":
         raise NotSaid("the transport of its outbound trunk is AUTO; spec.transport has TLS, TCP and UDP")
-    username, password = _credentials(outbound, inbound)
+    signs = logins(found)
     carrier = _carrier(outbound, inbound, installation.carriers)
     preset = installation.carriers.preset_for(carrier, outbound.address)
     spec: dict[str, Any] = {
@@ -71,22 +56,7 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
         calls_in = _inbound(inbound, preset, metadata) | _call(found.rule, installation)
         if calls_in:
             spec["inbound"] = calls_in
-    return Stated(spec, username, password)
-
-
-def _credentials(outbound: OutboundTrunk, inbound: InboundTrunk | None) -> tuple[Masked | None, Masked | None]:
-    username, password = outbound.username, outbound.password
-    if username is None and password is not None:
-        raise NotSaid("its outbound trunk has a password without a user name")
-    if username is not None and password is None and outbound.password_listed:
-        raise NotSaid("its outbound trunk has a user name without a password")
-    if username is None and inbound is not None and (inbound.username or inbound.password):
-        raise NotSaid("callers are asked for credentials that its outbound trunk does not have")
-    for what, value in ((Field.USERNAME, username), (Field.PASSWORD, password)):
-        problem = problem_of(value.text.get_secret_value(), what) if value is not None and value.text else ""
-        if problem:
-            raise NotSaid(f"the {what} of its outbound trunk cannot stand in a Secret: {problem}")
-    return username, password
+    return Stated(spec, signs)
 
 
 def _carrier(outbound: OutboundTrunk, inbound: InboundTrunk | None, carriers: Catalogue) -> Carrier | None:

@@ -1,6 +1,6 @@
 """Findings: what works and should be better. A finding never changes Ready."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -13,17 +13,22 @@ from ..api.recorded_status import MAX_HOST, MAX_ID, MAX_LEFT_HOSTS, MAX_LEFT_IDS
 from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
 from ..api.text_rules import is_reserved_metadata
+from .call_findings import (
+    PLAIN_INBOUND,
+    codecs_in_vain,
+    missing_encryption,
+    rings_too_long,
+    shown_callers,
+    shown_digests,
+    unknown_codecs,
+)
 from .credentials import Credentials
 from .desired import Installation, allowed_addresses, preset_of
 from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
 
 _DAY_S = 86_400
-_NAMES_THE_CALLER = frozenset(
-    {"contact", "diversion", "f", "from", "m", "p-asserted-identity", "p-preferred-identity", "remote-party-id"}
-)
-"""Headers that have the caller's number, in lower case (RFC 3261, RFC 3325, RFC 5806)."""
-
+_NO_EFFECT = " Until then spec.inbound has no effect."
 _SHOWN = 4
 _PATHS_SHOWN = 8
 
@@ -50,6 +55,11 @@ class Code(StrEnum):
     ANNOTATION_IGNORED = "AnnotationIgnored"
     METADATA_KEY_IGNORED = "MetadataKeyIgnored"
     CALLER_NUMBER_NOT_HIDDEN = "CallerNumberNotHidden"
+    DIGEST_IN_ATTRIBUTES = "DigestInAttributes"
+    CODEC_NOT_SUPPORTED = "CodecNotSupported"
+    NO_CODEC_IN_COMMON = "NoCodecInCommon"
+    CARRIER_LACKS_ENCRYPTION = "CarrierLacksEncryption"
+    RING_STATUS_LATE = "RingStatusLate"
     RETAIN_NOT_ALLOWED = "RetainNotAllowed"
     ADOPTED_ID_ABSENT = "AdoptedIdAbsent"
     OTHER_INSTALLATION = "OtherInstallation"
@@ -93,7 +103,18 @@ MESSAGES: Mapping[Code, str] = {
     Code.METADATA_KEY_IGNORED: "The agent does not get a key of spec.inbound.agentMetadata that the operator sets "
     "itself (agentId, phoneNumber, direction, namespace or name, in upper or lower case); give it another name.",
     Code.CALLER_NUMBER_NOT_HIDDEN: "spec.inbound.hideCallerNumber is true, but headers that name the caller become "
-    "attributes in the room; take them out of spec.inbound.headersToAttributes.",
+    "attributes in the room; take them out of spec.inbound.headersToAttributes, and set spec.inbound.includeHeaders to "
+    "XHeaders or None.",
+    Code.DIGEST_IN_ATTRIBUTES: "The header with which a calling trunk answers the digest challenge becomes an "
+    "attribute in the room, and everybody there can try passwords on it; take it out of "
+    "spec.inbound.headersToAttributes, and set spec.inbound.includeHeaders to XHeaders or None.",
+    Code.CODEC_NOT_SUPPORTED: "LiveKit is not known to have a codec of spec.media.codecs, and leaves it out; it has "
+    "PCMU/8000, PCMA/8000, G722/8000, AMR-WB/16000 and opus/48000.",
+    Code.NO_CODEC_IN_COMMON: "Calls fail: spec.media.onlyListedCodecs is true, and spec.media.codecs has no codec "
+    "that both LiveKit and the carrier have. Add one, such as PCMU.",
+    Code.CARRIER_LACKS_ENCRYPTION: "Calls fail: the spec asks for encryption that the carrier does not have.",
+    Code.RING_STATUS_LATE: "spec.inbound.ringStatus is sent after LiveKit's default of 180 seconds, when most callers "
+    "and carriers have given up; set spec.inbound.ringTimeoutSeconds too.",
     Code.RETAIN_NOT_ALLOWED: "A deletion of this object deletes its LiveKit objects too, although deletionPolicy is "
     "Retain: the operator allows no (more) retained numbers in this namespace. Set deletionPolicy to Delete, or ask "
     "whoever runs the operator to allow it.",
@@ -161,14 +182,20 @@ def _listed(texts: Collection[str], between: str = ", ") -> str | None:
     return _if(bool(texts), f" ({between.join(texts)})")
 
 
+def _sentences(texts: Iterable[str]) -> str | None:
+    """The texts behind the message, None if there are none."""
+    return "".join(f" {text}" for text in texts) or None
+
+
 def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
     inbound = bool(spec.inbound_agent_id)
     uri = origination_uri(installation.sip_uri, str(spec.transport)) if inbound else ""
-    addresses = allowed_addresses(spec, preset_of(spec, installation.carriers))
+    preset = preset_of(spec, installation.carriers)
+    addresses = allowed_addresses(spec, preset)
     reserved = sorted(key for key in spec.inbound.agent_metadata if is_reserved_metadata(key))
     too_large = spec.transport is Transport.UDP and spec.media_encryption is MediaEncryption.ALLOWED
     return {
-        Code.NO_INBOUND_AGENT: _if(not inbound),
+        Code.NO_INBOUND_AGENT: _if(not inbound, "" if spec.inbound == PLAIN_INBOUND else _NO_EFFECT),
         Code.MEDIA_NOT_ENCRYPTED: _if(spec.media_encryption is not MediaEncryption.REQUIRED),
         Code.TRANSPORT_NOT_ENCRYPTED: _if(spec.transport is not Transport.TLS),
         Code.INBOUND_OPEN: _if(inbound and lets_everybody_in(addresses)),
@@ -179,15 +206,14 @@ def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
             inbound and not uri, _no_uri_for(spec.transport) if installation.sip_uri else ""
         ),
         Code.METADATA_KEY_IGNORED: _listed(reserved) if inbound else None,
-        Code.CALLER_NUMBER_NOT_HIDDEN: _listed(_shown_callers(spec)) if inbound else None,
+        Code.CALLER_NUMBER_NOT_HIDDEN: _listed(shown_callers(spec)) if inbound else None,
+        Code.DIGEST_IN_ATTRIBUTES: _listed(shown_digests(spec)) if inbound else None,
+        Code.CODEC_NOT_SUPPORTED: _listed(unknown_codecs(spec)),
+        Code.NO_CODEC_IN_COMMON: codecs_in_vain(spec, preset),
+        Code.CARRIER_LACKS_ENCRYPTION: _sentences(missing_encryption(spec, preset)),
+        Code.RING_STATUS_LATE: _if(inbound and rings_too_long(spec)),
         Code.RECORDING_ON: _if(inbound and spec.inbound.recording is not None),
     }
-
-
-def _shown_callers(spec: PhoneNumberSpec) -> list[str]:
-    """The headers that show a caller who should be hidden."""
-    headers = spec.inbound.headers_to_attributes if spec.inbound.hide_caller_number else ()
-    return sorted(name for name in headers if name.lower() in _NAMES_THE_CALLER)
 
 
 def _in_credentials(credentials: Collection[Credentials], limit_s: float, now_s: float) -> _Found:

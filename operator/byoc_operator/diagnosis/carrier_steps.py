@@ -10,8 +10,9 @@ from typing import Final
 
 from ..api.built_in_carriers import BUILT_IN
 from ..api.carriers import Carrier, Catalogue, Preset, host_of
-from ..api.schema import Authentication, MediaEncryption, PhoneNumberSpec, Transport
+from ..api.schema import Authentication, MediaEncryption, PhoneNumberSpec
 from ..api.schema_types import SecretKeyRef
+from ..core.call_findings import missing_encryption, offers_srtp
 from ..core.desired import allowed_addresses, preset_of
 from ..core.origination import OWN_PORT, origination_uri, parse_endpoint
 
@@ -48,11 +49,6 @@ class Setup:
     def takes_calls(self) -> bool:
         """Whether the number takes calls in."""
         return bool(self.spec.inbound_agent_id)
-
-    @property
-    def encrypts(self) -> bool:
-        """Whether calls out offer SRTP. `Allowed` offers it too, and a carrier without it refuses the calls (488)."""
-        return self.spec.media_encryption is not MediaEncryption.DISABLED
 
     @property
     def origination(self) -> str:
@@ -96,7 +92,7 @@ def carrier_steps(setup: Setup) -> tuple[Step, ...]:
 def _twilio(setup: Setup) -> Iterator[Step]:
     spec = setup.spec
     yield Step("Elastic SIP Trunking → Trunks", "Create a trunk, or take one that you have: it can serve many numbers.")
-    if setup.encrypts:
+    if offers_srtp(setup.spec):
         yield Step("General → Secure Trunking", "On: the number uses TLS and SRTP.")
     else:
         yield Step("General → Secure Trunking", "Off: the number has mediaEncryption: Disabled.")
@@ -122,7 +118,9 @@ def _telnyx(setup: Setup) -> Iterator[Step]:
         yield Step("SIP connection → Transport", f"{transport}. A changed port alone does not change the transport.")
     else:
         yield Step("SIP connection", "Create one of type FQDN.")
-    yield Step("SIP connection → Encrypted media", "SRTP." if setup.encrypts else "None: mediaEncryption is Disabled.")
+    yield Step(
+        "SIP connection → Encrypted media", "SRTP." if offers_srtp(setup.spec) else "None: mediaEncryption is Disabled."
+    )
     if setup.takes_calls:
         number_format = f"+E.164 for the called number and for the caller, such as {spec.phone_number}."
         yield Step("SIP connection → Inbound → number format", number_format)
@@ -139,7 +137,7 @@ def _telnyx(setup: Setup) -> Iterator[Step]:
 def _any_carrier(setup: Setup) -> Iterator[Step]:
     spec = setup.spec
     yield from _particulars(setup)
-    media = "with SRTP" if setup.encrypts else "without SRTP"
+    media = "with SRTP" if offers_srtp(setup.spec) else "without SRTP"
     if spec.media_encryption is MediaEncryption.ALLOWED:
         media = "with SRTP (calls in may also come without)"
     out = f"Let the carrier take our calls at {spec.termination_uri} over {spec.transport}, {media}."
@@ -163,11 +161,8 @@ def _any_carrier(setup: Setup) -> Iterator[Step]:
 def _particulars(setup: Setup) -> Iterator[Step]:
     """What the preset says for people, and what the spec asks of a carrier that cannot do it."""
     preset = setup.preset
-    if preset.tls is False and setup.spec.transport is Transport.TLS:
-        clear = f"{preset.carrier} has no TLS: set spec.transport to TCP or UDP, and spec.mediaEncryption to Disabled."
-        yield Step("Transport", clear)
-    elif preset.srtp is False and setup.encrypts:
-        yield Step("Media", f"{preset.carrier} has no SRTP: set spec.mediaEncryption to Disabled.")
+    for missing in missing_encryption(setup.spec, preset):
+        yield Step("Encryption", missing)
     if preset.notes:
         yield Step(preset.carrier, preset.notes)
 

@@ -39,6 +39,8 @@ def _section(preset: Preset) -> str:
     sources = ", ".join(f"<{each}>" if each.startswith("http") else each for each in preset.sources)
     told = [preset.notes]
     told += [f"Calls come from {ranges}." if ranges else "Addresses: none found, so anybody may call."]
+    if preset.codecs:
+        told += [f"Codecs: {', '.join(f'`{each}`' for each in preset.codecs)}."]
     if preset.username_header:
         told += [f"The operator adds the header `{preset.username_header}` with the user name."]
     if not preset.answers_challenge:

@@ -93,6 +93,11 @@ MISTAKES = {
     "too many ranges": (_carrier(f"signallingRanges: {['192.0.2.1'] * (MAX_RANGES + 1)}"), 4, "at most 256 items"),
     "a header with a colon": (_carrier("usernameHeader: 'X-User:'"), 4, "must be the name of a SIP header"),
     "a header of LiveKit": (_carrier("usernameHeader: From"), 4, "must not be a header that LiveKit writes itself"),
+    "a codec with its rate": (
+        _carrier("codecs: [PCMU/8000]"),
+        4,
+        "carriers[0].codecs[0]: must be the name of a codec in SDP without a clock rate, like PCMU",
+    ),
     "no flag": (_carrier("tls: perhaps"), 4, "carriers[0].tls: must be true or false"),
     "no value": (_carrier("srtp:"), 4, "carriers[0].srtp: must be true or false"),
     "a digest that the CRD refuses": (

@@ -1,6 +1,6 @@
 """The Python rules against the shared table of good and bad specs, and the generated files."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,21 @@ def test_a_good_spec_is_parsed(spec: Mapping[str, Any]) -> None:
 
 def test_names_of_bad_manifests_are_unique() -> None:
     assert len({bad.name for bad in BAD}) == len(BAD)
+
+
+def _leaves(schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    """The paths of the fields below a schema that have no fields of their own."""
+    for name, below in schema["properties"].items():
+        if "properties" in below:
+            yield from _leaves(below, f"{path}.{name}")
+        else:
+            yield f"{path}.{name}"
+
+
+def test_every_field_has_a_bad_manifest() -> None:
+    spec = build_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    blamed = {bad.field.partition("[")[0] for bad in BAD}
+    assert [field for field in _leaves(spec, "spec") if field not in blamed] == []
 
 
 def test_every_rule_has_a_bad_manifest() -> None:

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from byoc_operator.api.grammar import DNS_LABEL, matches
 from byoc_operator.api.resource import Key
+from byoc_operator.cli.import_logins import NotSaid, logins
 from byoc_operator.cli.import_names import Names
 from byoc_operator.cli.import_proof import NAMES_AND_MARKS, imported
 from byoc_operator.cli.import_sets import import_sets
-from byoc_operator.cli.import_spec import NotSaid
 from byoc_operator.cli.judging import World
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.holders import Listed
@@ -149,6 +149,62 @@ def test_a_server_that_lists_no_passwords_gives_a_stub(site: Site) -> None:
     assert manifests(result.stdout)[1]["stringData"] == {"username": "", "password": ""}
 
 
+OTHER: dict[str, Any] = {"username": known("carrier"), "password": known("carriers-own")}
+CALLERS = {"name": "main-office-callers"}
+
+
+def test_credentials_of_callers_that_differ_get_a_secret_of_their_own(site: Site) -> None:
+    site.objects = [OUT, replace(IN, **OTHER), RULE]
+    result = site.ask("import", "--all")
+    number, outbound, inbound = manifests(result.stdout)
+    assert number["spec"]["sipPasswordSecretRef"] == {"name": "main-office-sip"}
+    told = number["spec"]["inbound"]
+    assert (told["authentication"], told["credentialsSecretRef"]) == ("Digest", CALLERS)
+    assert [each["metadata"]["name"] for each in (outbound, inbound)] == ["main-office-sip", CALLERS["name"]]
+    assert inbound["metadata"]["labels"] == {"byoc.talkifai.dev/sip-credentials": "true"}
+    assert all(
+        text.startswith("fernet:") for text in (*outbound["stringData"].values(), *inbound["stringData"].values())
+    )
+    plan = json.loads(site.ask("plan", "-o", "json", "-f", "-", stdin=result.stdout).stdout)
+    paths = {field["path"] for change in plan["items"][0]["changes"] for field in change["fields"]}
+    assert paths <= NAMES_AND_MARKS | {"dispatchRule.agentMetadata"}
+
+
+def test_the_same_credentials_in_both_directions_are_one_secret(site: Site) -> None:
+    site.objects = [OUT, replace(IN, username=OUT.username, password=OUT.password), RULE]
+    number, *secrets = manifests(site.ask("import", "--all").stdout)
+    assert (number["spec"]["inbound"]["authentication"], len(secrets)) == ("Digest", 1)
+    assert "credentialsSecretRef" not in number["spec"]["inbound"]
+
+
+def test_callers_with_credentials_at_a_carrier_that_asks_for_none(site: Site) -> None:
+    site.objects = [replace(OUT, username=None, password=None), replace(IN, **OTHER), RULE]
+    number, secret = manifests(site.ask("import", "--all").stdout)
+    assert "sipPasswordSecretRef" not in number["spec"]
+    assert number["spec"]["inbound"]["credentialsSecretRef"] == CALLERS
+    assert secret["metadata"]["name"] == CALLERS["name"]
+
+
+def test_without_keys_each_stub_names_its_own_trunk(site: Site) -> None:
+    site.api.without = {("get", "secrets")}
+    site.objects = [replace(OUT, password=known("a-plain-one")), replace(IN, **OTHER), RULE]
+    text = site.ask("import", "--all").stdout
+    outbound, inbound = text.split("---\n")[-2:]
+    assert "leaves the outbound trunk as it is" in outbound
+    assert "leaves the inbound trunk as it is" in inbound
+    assert "`kubectl byoc seal main-office-callers -n voice`" in inbound
+    plain = manifests(site.ask("import", "--all", "--plain-secrets").stdout)
+    assert plain[2]["stringData"] == {"username": "carrier", "password": "carriers-own"}
+
+
+def test_a_server_without_passwords_gives_a_stub_for_each_user_name(site: Site) -> None:
+    site.lists_passwords = False
+    site.objects = [OUT, replace(IN, **OTHER), RULE]
+    number, outbound, inbound = manifests(site.ask("import", "--all").stdout)
+    assert outbound["stringData"] == inbound["stringData"] == {"username": "", "password": ""}
+    assert number["spec"]["inbound"]["credentialsSecretRef"] == CALLERS
+
+
 def test_a_number_without_calls_in_and_without_credentials(site: Site) -> None:
     site.objects = [replace(OUT, username=None, password=None, name=PHONE)]
     (number,) = manifests(site.ask("import", "--number", PHONE).stdout)
@@ -185,8 +241,12 @@ def test_a_number_without_calls_in_and_without_credentials(site: Site) -> None:
         ([replace(OUT, password=None), IN, RULE], "a user name without a password"),
         ([replace(OUT, username=None), IN, RULE], "a password without a user name"),
         ([replace(OUT, username=known("a:b")), IN, RULE], "cannot stand in a Secret"),
-        ([replace(OUT, username=None, password=None), replace(IN, username=known("x")), RULE], "callers are asked"),
-        ([OUT, replace(IN, username=known("other"), password=known("x")), RULE], "inboundTrunk.username"),
+        ([OUT, replace(IN, username=known("x")), RULE], "its inbound trunk has a user name without a password"),
+        ([OUT, replace(IN, password=known("x")), RULE], "its inbound trunk has a password without a user name"),
+        (
+            [OUT, replace(IN, username=known('"'), password=known("x")), RULE],
+            "the username of its inbound trunk cannot",
+        ),
         ([replace(OUT, headers={"X-Telnyx-Username": MASK.bare("x")}), IN, RULE], "X-Telnyx-Username"),
         ([replace(OUT, address="sip:bad"), IN, RULE], "spec.terminationUri must"),
         ([OUT, replace(IN, allowed_addresses=("192.0.2.1",)), RULE], "inboundTrunk.allowedAddresses"),
@@ -536,7 +596,8 @@ def test_every_object_is_imported_with_an_empty_plan_or_listed(
     for index, each in enumerate(found.sets):
         seen += [one.id for one in each.objects]
         try:
-            made = imported(each, Key(NAMESPACE, f"n{index}"), "sip", world)
+            secrets = {path: path.lower() for path in logins(each)}
+            made = imported(each, Key(NAMESPACE, f"n{index}"), secrets, world)
         except NotSaid as exc:
             reasons.append(str(exc))
             continue

@@ -182,7 +182,104 @@ def test_no_recording_is_told_where_nothing_is_recorded() -> None:
     assert "RecordingOn" not in found(spec(inbound={"recording": {}}, inboundAgentId=None))
 
 
-# Whose number the room shows
+# What cannot be done
+
+
+def test_settings_of_calls_in_have_no_effect_without_an_agent() -> None:
+    told = found(spec(inboundAgentId=None, inbound={"recording": {}}))["NoInboundAgent"]
+    assert told.endswith("Until then spec.inbound has no effect.")
+    assert "no effect" not in found(spec(inboundAgentId=None, inbound={"allowAnyAddress": False}))["NoInboundAgent"]
+
+
+@pytest.mark.parametrize(
+    ("codecs", "unknown"),
+    [
+        (["PCMU", "PCMA", "G722", "AMR-WB"], ""),
+        (["opus/48000", "OPUS/48000", "pcmu/8000", "telephone-event/8000", "telephone-event/16000"], ""),
+        (["G729/8000", "PCMU"], " (G729/8000)"),
+        (["PCMU/16000", "opus/16000", "PCMA"], " (PCMU/16000, opus/16000)"),
+        (None, ""),
+    ],
+)
+def test_a_codec_that_livekit_does_not_have_is_told(codecs: list[str] | None, unknown: str) -> None:
+    message = found(spec(media={} if codecs is None else {"codecs": codecs})).get("CodecNotSupported", "")
+    assert message.endswith(unknown)
+    assert bool(message) is bool(unknown)
+
+
+@pytest.mark.parametrize(
+    ("host", "codecs", "only", "told"),
+    [
+        ("x.pstn.twilio.com", ["G722", "opus/48000"], True, " (Twilio: PCMU, PCMA)"),
+        ("x.pstn.twilio.com", ["G722", "pcma/8000"], True, None),
+        ("x.pstn.twilio.com", ["G722"], False, None),
+        ("x.pstn.twilio.com", ["PCMU/16000"], True, " (Twilio: PCMU, PCMA)"),
+        ("sip.telnyx.com", ["G722"], True, None),
+        ("sip.example.com", ["G729/8000", "telephone-event/8000"], True, ""),
+        ("sip.example.com", ["G729/8000", "PCMU"], True, None),
+    ],
+)
+def test_a_list_without_a_codec_in_common_is_told(host: str, codecs: list[str], only: bool, told: str | None) -> None:  # noqa: FBT001 - a row of a table
+    message = found(spec(terminationUri=host, media={"codecs": codecs, "onlyListedCodecs": only})).get(
+        "NoCodecInCommon"
+    )
+    assert (message is None) is (told is None)
+    assert message is None or message.endswith(f"such as PCMU.{told}")
+
+
+@pytest.mark.parametrize(
+    ("host", "transport", "media", "told"),
+    [
+        ("sipconnect.sipgate.de", "TLS", "Required", "sipgate has no TLS: set spec.transport to TCP or UDP"),
+        ("sipconnect.sipgate.de", "TCP", "Allowed", "sipgate has no SRTP: set spec.mediaEncryption to Disabled."),
+        ("sipconnect.sipgate.de", "TCP", "Disabled", ""),
+        ("sip.zadarma.com", "TLS", "Required", ""),
+        ("x.pstn.twilio.com", "TLS", "Required", ""),
+    ],
+)
+def test_encryption_that_the_carrier_lacks_is_told(host: str, transport: str, media: str, told: str) -> None:
+    number = spec(terminationUri=host, transport=transport, mediaEncryption=media)
+    message = found(number).get("CarrierLacksEncryption", "")
+    assert told in message
+    assert bool(message) is bool(told)
+
+
+def test_a_ring_status_after_the_default_time_is_told() -> None:
+    assert "RingStatusLate" in found(spec(inbound={"ringStatus": 480}))
+    assert "RingStatusLate" not in found(spec(inbound={"ringStatus": 480, "ringTimeoutSeconds": 30}))
+    assert "RingStatusLate" not in found(spec(inbound={"ringTimeoutSeconds": 30}))
+    assert "RingStatusLate" not in found(spec(inboundAgentId=None, inbound={"ringStatus": 480}))
+
+
+# What the room shows
+
+
+def test_every_header_shows_a_caller_who_should_be_hidden() -> None:
+    hidden: dict[str, Any] = {"hideCallerNumber": True}
+    told = found(spec(inbound=hidden | {"includeHeaders": "All"}))["CallerNumberNotHidden"]
+    assert told.endswith(" (includeHeaders: All)")
+    for included in ("XHeaders", "None", None):
+        inbound = {key: value for key, value in (hidden | {"includeHeaders": included}).items() if value is not None}
+        assert "CallerNumberNotHidden" not in found(spec(inbound=inbound))
+    assert "CallerNumberNotHidden" not in found(spec(inbound={"includeHeaders": "All"}))
+    assert "CallerNumberNotHidden" not in found(spec(inboundAgentId=None, inbound=hidden | {"includeHeaders": "All"}))
+
+
+@pytest.mark.parametrize(
+    ("inbound", "told"),
+    [
+        ({"includeHeaders": "All"}, " (includeHeaders: All)"),
+        ({"headersToAttributes": {"proxy-authorization": "a", "X-A": "b"}}, " (proxy-authorization)"),
+        ({"headersToAttributes": {"X-A": "b"}, "includeHeaders": "XHeaders"}, ""),
+    ],
+)
+def test_an_answer_to_the_challenge_that_the_room_shows_is_told(inbound: dict[str, Any], told: str) -> None:
+    digest = {"sipPasswordSecretRef": {"name": "sip"}, "inbound": {**inbound, "authentication": "Digest"}}
+    message = found(spec(**digest)).get("DigestInAttributes", "")
+    assert message.endswith(told)
+    assert bool(message) is bool(told)
+    assert "DigestInAttributes" not in found(spec(inbound=inbound))
+    assert "DigestInAttributes" not in found(spec(**digest, inboundAgentId=None))
 
 
 @pytest.mark.parametrize(("hidden", "told"), [(True, " (From, P-Asserted-Identity)"), (False, "")])

@@ -61,16 +61,16 @@ def test_a_preset_without_steps_of_its_own_tells_its_notes() -> None:
 
 
 def test_a_carrier_without_tls_says_which_fields_to_set() -> None:
-    told = steps("sipconnect.sipgate.de")["Transport"]
+    told = steps("sipconnect.sipgate.de")["Encryption"]
     assert told == "sipgate has no TLS: set spec.transport to TCP or UDP, and spec.mediaEncryption to Disabled."
-    assert "Transport" not in steps("sipconnect.sipgate.de", transport="UDP", mediaEncryption="Disabled")
+    assert "Encryption" not in steps("sipconnect.sipgate.de", transport="UDP", mediaEncryption="Disabled")
 
 
 def test_a_carrier_without_srtp_says_which_field_to_set() -> None:
     carriers = extended(BUILT_IN, "carriers: [{name: Mine, hosts: [pbx.example.com], srtp: false}]")
     fields = {"phoneNumber": PHONE, "terminationUri": "pbx.example.com"}
     found = carrier_steps(Setup(PhoneNumberSpec.model_validate(fields), carriers=carriers))
-    assert Step("Media", "Mine has no SRTP: set spec.mediaEncryption to Disabled.") in found
+    assert Step("Encryption", "Mine has no SRTP: set spec.mediaEncryption to Disabled.") in found
 
 
 def test_a_carrier_whose_addresses_are_known_is_not_asked_for_them() -> None:
