@@ -10,10 +10,11 @@ from ..api.text_rules import RESERVED_METADATA
 from ..api.validation import problems
 from ..core.credentials import USERNAME_KEY, SecretFacts
 from ..core.field_changes import Action, FieldChange, ObjectChange
+from ..core.outside_view import World
 from .import_logins import Login, NotSaid
 from .import_sets import ImportSet
 from .import_spec import Stated, agent_metadata, stated
-from .judging import Plan, SecretSeen, World, plan_of
+from .judging import Plan, SecretSeen, plan_of
 
 PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
 

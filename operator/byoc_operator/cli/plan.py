@@ -12,9 +12,10 @@ from ..api.resource import Key, PhoneNumber, parse
 from ..api.structural import Problem
 from ..api.validation import problems
 from ..core.holders import Listed
+from ..core.outside_view import World
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
-from .judging import World, plan_of
+from .judging import plan_of
 from .manifests import Manifests, read_manifests
 from .options import Target, over_numbers, targeted, with_livekit, with_output
 from .output import show_listing
