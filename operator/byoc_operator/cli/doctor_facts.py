@@ -1,9 +1,8 @@
 """Reads what `kubectl byoc doctor` judges: the cluster, LiveKit and the network. What cannot be read fails nothing."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..api.names import GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber, parse
@@ -11,10 +10,8 @@ from ..api.secret_references import secret_names
 from ..api.termination_hosts import refused_host
 from ..cluster.answers import NotFound
 from ..core.claims import holds_by_status
-from ..core.credentials import Reading
 from ..core.desired import Installation
 from ..core.matching import Call
-from ..core.secret_facts import secret_facts
 from ..core.snapshot import Snapshot
 from ..core.trunk import Mask
 from ..diagnosis.check import Check
@@ -22,13 +19,13 @@ from ..diagnosis.facts import Facts, LiveKitSeen, SecretSeen, Unseen
 from ..diagnosis.network import look_at
 from ..diagnosis.target import own_target, termination_target
 from ..errors import CannotRun, OperatorError
-from ..sealing.store import SealingKeys
 from .cluster import Cluster, Scope
 from .doctor_livekit import livekit_seen
 from .doctor_operator import operator_seen, sweep_age
 from .exit_codes import Refused
 from .livekit_access import NoLiveKit, livekit_access
 from .naming import NUMBER, named
+from .number_secrets import SecretRead, SecretReader
 from .operator_finder import Operator, operator_of, why_not
 from .options import Target
 from .surroundings import with_users_url
@@ -118,37 +115,13 @@ async def _secrets(
     if number is None:
         return {}
     names = secret_names(number.spec) if number.spec else number.secret_names
-    stored = {name: await _stored(cluster, number.key.namespace, name) for name in names}
-    keys, unknown = SealingKeys(cluster.api, target.operator_namespace), ""
-    if any(isinstance(each, Mapping) for each in stored.values()):
-        unknown = await _load(keys)
     labelled_only = isinstance(installation, Installation) and installation.secret_rules.labelled_only
-
-    def seen(each: Mapping[str, Any] | Unseen | None) -> SecretSeen | Unseen:
-        if isinstance(each, Unseen):
-            return each
-        if each is None:
-            return SecretSeen(None)
-        return SecretSeen(secret_facts(each, Reading(mask, keys.open), labelled_only=labelled_only), unknown)
-
-    return {name: seen(each) for name, each in stored.items()}
+    reader = SecretReader(cluster, target.operator_namespace, mask, labelled_only=labelled_only)
+    return {name: _seen(await reader.read(number.key.namespace, name)) for name in names}
 
 
-async def _stored(cluster: Cluster, namespace: str, name: str) -> Mapping[str, Any] | Unseen | None:
-    """A Secret as it is stored; None if there is none."""
-    try:
-        return await cluster.secret(namespace, name)
-    except OperatorError as exc:
-        return Unseen(why_not(exc))
-
-
-async def _load(keys: SealingKeys) -> str:
-    """Read the sealing keys. Why it is not known what they are, empty if it is."""
-    try:
-        await keys.load()
-    except OperatorError as exc:
-        return f"{keys.where}: {why_not(exc)}"
-    return "" if keys.ring is not None or keys.absent else f"you may not read {keys.where}"
+def _seen(read: SecretRead) -> SecretSeen | Unseen:
+    return Unseen(read.unread) if read.unread else SecretSeen(read.facts, read.unopened if read.keys_unread else "")
 
 
 async def _claimants(
