@@ -7,15 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..api.secret_references import stored_secret_keys, stored_secret_names
 from ..core.credentials import KEYS_SECRET
 from ..core.ownership import owner_of
 from ..core.trunk import CREATE_ORDER
 from ..errors import OperatorError
-from ..sealing.sealed import KeyRing
-from ..sealing.store import keys_in
 from .bundle_archive import Archive
 from .bundle_sought import MOST_OF_A_SECRET, USUAL_KEYS, Sought, opened_in, values_of
 from .bundle_values import of_config_map, of_deployment, of_livekit, of_number, of_pod, of_secret
@@ -26,6 +24,9 @@ from .log_lines import line_of
 from .operator_finder import LABELS, Operator, Pod, operator_of, pods_of, why_not
 from .options import Target
 from .surroundings import new_mask
+
+if TYPE_CHECKING:
+    from ..sealing.sealed import KeyRing
 
 MAX_NUMBERS, MAX_EVENTS, MAX_SECRETS, MAX_SIP_OBJECTS = 5_000, 5_000, 200, 20_000
 MAX_LOG_LINES, MAX_METRIC_LINES = 20_000, 20_000
@@ -264,8 +265,10 @@ def logs_of(pod: Pod, since_s: int) -> Iterator[tuple[str, dict[str, str]]]:
         yield f"logs/{pod.name}.previous.log", {**query, "previous": "true"}
 
 
-def _ring_in(secret: Json) -> KeyRing | None:
+def _ring_in(secret: Json) -> "KeyRing | None":
     """The sealing keys, None if they cannot be used."""
+    from ..sealing.store import keys_in  # noqa: PLC0415 - its libraries take longer to load than a help text
+
     try:
         return keys_in(secret)
     except ValueError:

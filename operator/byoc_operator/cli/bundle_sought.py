@@ -7,12 +7,14 @@ an Event, a log.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..api.encoding import from_base64
 from ..core.credentials import SEALED_PREFIX, USERNAME_KEY, field_of
 from ..errors import Stalled
-from ..sealing.sealed import KeyRing
+
+if TYPE_CHECKING:
+    from ..sealing.sealed import KeyRing
 
 SHORTEST: Final = 4
 """Characters of a value that is looked for. A shorter one stands within ordinary words, and blanks in the place of all
@@ -86,7 +88,7 @@ def values_of(raw: Mapping[str, Any], first: Iterable[str] = ()) -> Iterator[str
         yield from _texts_in(from_base64(stored[key]) or "")
 
 
-def opened_in(raw: Mapping[str, Any], ring: KeyRing | None) -> Iterator[str]:
+def opened_in(raw: Mapping[str, Any], ring: "KeyRing | None") -> Iterator[str]:
     """What is sealed in a Secret, opened. `ring`: None where the keys are not known; nothing is opened then."""
     namespace = str((raw.get("metadata") or {}).get("namespace"))
     for key, value in list(_data(raw).items())[:MOST_OF_A_SECRET]:
