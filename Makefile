@@ -52,6 +52,11 @@ check: $(READY) ## Format, lint, types, generated files, unit tests: in seconds
 generate: $(READY) ## Make the CRD, the reference and other generated files from the code
 	$(BIN)/python -m byoc_operator.generate
 
+.PHONY: docs
+SITE_URL ?=
+docs: $(READY) ## Build the documentation site: .site/html/index.html
+	@SITE_URL="$(SITE_URL)" $(BIN)/python -m docs_site
+
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies and write the lock files
 	$(BIN)/$(LOCK) -o requirements-plugin.lock pyproject.toml

@@ -65,7 +65,8 @@ def _rule_messages(path: str) -> Iterator[str]:
     for rule in RULES:
         node = ".".join(part for part in ("spec", rule.node, rule.field) if part)
         if node.removesuffix("[]") == path:
-            yield f"each {rule.message}" if node.endswith("[]") else rule.message
+            message = rule.message.replace("`", "\\`")  # messages are plain text; a backtick would begin code
+            yield f"each {message}" if node.endswith("[]") else message
 
 
 def plain(value: object) -> str:
