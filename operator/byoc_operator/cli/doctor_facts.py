@@ -31,6 +31,10 @@ from .options import Target
 from .surroundings import with_users_url
 from .terminal import tell
 
+MOST_MARKED = 50
+"""Objects that are looked at because their marks are on trunks with the number. Whoever may write to LiveKit can make
+any number of such trunks, and each costs a request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -139,9 +143,10 @@ async def _claimants(
         for phone in (number.phone_number, *number.aliases):
             found |= {each.key: each async for each in everywhere.numbers(f"spec.phoneNumber={phone}")}
         found |= {number.key: number}
-        for key in _marked(number, livekit):
-            if key in found:
-                continue
+        marked = [key for key in _marked(number, livekit) if key not in found]
+        if len(marked) > MOST_MARKED:
+            return Unseen(f"more than {MOST_MARKED} objects have marks on trunks with the number or an alias")
+        for key in marked:
             path = f"/apis/{GROUP}/{VERSION}/namespaces/{key.namespace}/{PLURAL}/{key.name}"
             raw = await cluster.optional(path, PLURAL)
             if raw is not None:

@@ -1,20 +1,29 @@
 """`kubectl byoc doctor` on a cluster and a LiveKit in memory: what it reads, prints and ends with."""
 
+import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
 
 from byoc_operator.api.conditions import Reason
+from byoc_operator.cli import cluster as cli_cluster
+from byoc_operator.cli.doctor_operator import sweep_age
 from byoc_operator.cli.exit_codes import ExitCode
+from byoc_operator.cli.operator_finder import Operator, Pod
+from byoc_operator.core.ownership import Mark, Owner
+from byoc_operator.core.trunk import InboundTrunk
 from byoc_operator.diagnosis.network import Network
 from byoc_operator.errors import Stalled, Unavailable
 from golden import check
 from kubectl import FORBIDDEN, Cluster
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
 from standing import KEY, PHONE, SETTINGS, Here, Nowhere, stand
+from virtual_time import in_virtual_time
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -178,6 +187,36 @@ def test_when_the_last_sweep_ended_comes_from_the_leader(cluster: Cluster) -> No
     found = items(cluster)
     assert found["Last sweep"]["state"] == "ok"
     assert "30 s ago" in found["Last sweep"]["says"]
+
+
+class Endless:
+    """The API server with a pod whose metrics never end."""
+
+    async def lines(self, path: str, *, resource: str, silent_s: float | None) -> AsyncIterator[str]:
+        del path, resource, silent_s
+        while True:
+            await asyncio.sleep(0.5)
+            yield "another_metric 1"
+
+
+@in_virtual_time
+async def test_metrics_without_end_are_left_in_time() -> None:
+    api = Endless()
+    leader = Operator(SYSTEM, pods=(Pod("byoc-operator-1", ready=True),), leader="byoc-operator-1_uuid")
+    began = asyncio.get_running_loop().time()
+    assert await sweep_age(cast("cli_cluster.Cluster", SimpleNamespace(api=api)), leader, 0.0) is None
+    assert asyncio.get_running_loop().time() - began < 20
+
+
+def test_marks_of_many_objects_cost_no_request_each(cluster: Cluster, livekit: Here) -> None:
+    def forged() -> None:
+        for index in range(1_000):
+            mark = Mark(Owner("cluster-a", NAMESPACE, f"other-{index}")).dump()
+            livekit.put(InboundTrunk("theirs", mark, (PHONE,), id=f"ST_forged{index}"))
+
+    livekit.spoil = forged
+    items(cluster, code=5)
+    assert cluster.api.requests["GET", "byocphonenumbers"] < 10
 
 
 class Noting(Nowhere):
