@@ -9,17 +9,17 @@ from typing import Final
 
 MASKED: Final = "***"
 
-_TOKEN: Final = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_.-]*)?")
+_TOKEN_WITHIN: Final = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_.-]*)?")
 """A JSON Web Token (RFC 7519), also one that was cut: its header is the base64 of a JSON object."""
 
-_HEADER: Final = re.compile(
+_HEADER_WITHIN: Final = re.compile(
     r"\b(?:(?:Basic|Bearer) +[A-Za-z0-9+/_=.~-]{4,}|Digest +username=[^\n]{0,4096})", re.IGNORECASE
 )
 """The value of the header Authorization or Proxy-Authorization (RFC 7617, RFC 6750, RFC 7616)."""
 
-_USER_OF_URL: Final = re.compile(r"://[^\s/@\"']{1,512}@")
+_USER_WITHIN: Final = re.compile(r"://[^\s/@\"']{1,512}@")
 
 
 def without_authorization(text: str) -> str:
     """The text with `***` for tokens, for values of the header Authorization, and for user and password of URLs."""
-    return _USER_OF_URL.sub(f"://{MASKED}@", _HEADER.sub(MASKED, _TOKEN.sub(MASKED, text)))
+    return _USER_WITHIN.sub(f"://{MASKED}@", _HEADER_WITHIN.sub(MASKED, _TOKEN_WITHIN.sub(MASKED, text)))

@@ -12,7 +12,7 @@ FORM: Final = "must be a ws, wss, http or https URL without credentials, like ws
 
 _SECURE_PORT, _PLAIN_PORT = 443, 80
 _USUAL_PORTS: Final = {"wss": _SECURE_PORT, "https": _SECURE_PORT, "ws": _PLAIN_PORT, "http": _PLAIN_PORT}
-_BLANK: Final = re.compile(f"[{BLANKS}]")
+_BLANK_WITHIN: Final = re.compile(f"[{BLANKS}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def livekit_url(text: str) -> LiveKitUrl | None:
         return None
     if parts.scheme not in _USUAL_PORTS or not is_endpoint(parts.netloc):
         return None
-    if _BLANK.search(text) or unseen(text) or not matches(WITHOUT_CONTROLS, text):
+    if _BLANK_WITHIN.search(text) or unseen(text) or not matches(WITHOUT_CONTROLS, text):
         return None
     usual = _USUAL_PORTS[parts.scheme]
     return LiveKitUrl(usual == _SECURE_PORT, parts.hostname or "", port or usual, parts.path.rstrip("/"))

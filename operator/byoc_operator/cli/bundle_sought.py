@@ -33,7 +33,7 @@ USUAL_KEYS: Final = (USERNAME_KEY, "password")
 _LEAST_OF_A_TOKEN: Final = 12
 """Characters of a word within a value that is looked for by itself. Few words of prose are as long; tokens are."""
 
-_ASSIGNED: Final = re.compile(r"[A-Za-z_][\w.-]{0,62}[ \t]?[:=][ \t]*(.*)")
+_ASSIGNED: Final = re.compile(r"[A-Za-z_][\w.-]{0,62}[ \t]?[:=][ \t]*+(.*)")
 _QUOTES: Final = "\"'"
 
 
