@@ -18,13 +18,19 @@ _OF_STATUS = (
 _OF_OTHERS = (
     (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),
     (re.compile(r"[\u2800-\u28ff] [^\r\n]*"), ""),
-    (re.compile(r"^refreshing [^\n]*$", re.MULTILINE), ""),
+    (re.compile(r"refreshing [^\r\n]*"), ""),  # the bar, frame after frame
+    (re.compile(r"\r+"), ""),
+    (re.compile(r"\bdial-[0-9a-f]{12}\b"), "ROOM"),
+    (re.compile(r"/[^\s:()]+/kubeconfig\b"), "KUBECONFIG"),
     (re.compile(r"^(?:\r*\n)+", re.MULTILINE), ""),
     (re.compile(r"fernet:[A-Za-z0-9_=-]+"), "SEALED"),
     (re.compile(r"byoc-operator-[0-9a-z]{6,10}-[0-9a-z]{5}"), "POD"),
-    (re.compile(r"[0-9a-f]{8}(?=  +)"), "FINGERPRINT"),
+    (re.compile(r"\b[0-9a-f]{16}\b"), "FINGERPRINT"),
+    (re.compile(r"\b[A-Za-z0-9.-]+_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "LEADER"),
     (re.compile(r"\b\d+(?:\.\d+)? s\b"), "N s"),
-    (re.compile(r"(?<=\.(?:txt|log|aml))  +[\d,]+"), "  BYTES"),
+    (re.compile(r"(\.(?:txt|log|yaml)) +[\d,]+"), r"\1  BYTES"),
+    (re.compile(r"(?:logs/POD\.log +BYTES\n)+"), "logs/POD.log  BYTES\n"),
+    (re.compile(r"\b\d+ (files|parts|pods)\b"), r"N \1"),
 )
 
 

@@ -15,7 +15,7 @@ from click.testing import Result
 from byoc_operator.api.conditions import Reason
 from byoc_operator.cli import dial
 from byoc_operator.cluster.fake import Refuse
-from byoc_operator.errors import Unavailable
+from byoc_operator.errors import Failure, Stalled, Unavailable
 from byoc_operator.livekit_sip.room_port import JobSeen, PhoneCall
 from kubectl import Cluster
 from operated import NAMESPACE, PHONE, manifest
@@ -176,10 +176,27 @@ def test_a_room_that_cannot_be_closed_is_named(cluster: Cluster, rooms: RoomsPla
 
 
 def test_a_livekit_that_is_down_is_told_and_the_room_closed(cluster: Cluster, rooms: RoomsPlayed) -> None:
-    rooms.open_fails = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time.")
+    rooms.open_fails = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time.", outcome_unknown=True)
     result = dialled(cluster)
     assert (result.exit_code, rooms.asked) == (1, ["open", "close", "aclose"])
     assert "LiveKit did not answer in time." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "closes"),
+    [
+        (Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time.", outcome_unknown=True), True),
+        (Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached."), False),
+        (Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key."), False),
+    ],
+)
+def test_a_room_that_never_was_is_not_closed(
+    cluster: Cluster, rooms: RoomsPlayed, fault: Failure, *, closes: bool
+) -> None:
+    rooms.open_fails = fault
+    result = dialled(cluster)
+    assert (result.exit_code, "close" in rooms.asked) == (1, closes)
+    assert result.stderr == f"kubectl byoc: {fault.message}\n"
 
 
 def test_in_a_pipe_nothing_is_dialled_without_yes(cluster: Cluster, rooms: RoomsPlayed) -> None:
