@@ -60,7 +60,11 @@ class Scrubber:
 
     def hide(self, credentials: Iterable[str]) -> None:
         """Replace these texts in every form. One that is a phone number is no secret beside its field."""
-        wanted = {each.strip() for each in credentials} - {f"+{each}" for each in self._digits} - self._digits.keys()
+        wanted = (
+            {form for each in credentials for form in (each, each.strip())}
+            - {f"+{each}" for each in self._digits}
+            - self._digits.keys()
+        )
         for each in sorted(set().union(*(forms(each) for each in wanted if len(each) >= SHORTEST))):
             rarest = min(sorted(_pieces(each)), key=lambda piece: len(self._secrets.get(piece, ())))
             self._secrets.setdefault(rarest, []).append(each)

@@ -4,13 +4,15 @@ The fields of credentials never get into a bundle. The search is for what somebo
 an Event, a log.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ..api.encoding import from_base64
-from ..core.credentials import SEALED_PREFIX, USERNAME_KEY, field_of
+from ..core.credential_values import Field, field_of
+from ..core.credentials import SEALED_PREFIX
 from ..errors import Stalled
 
 if TYPE_CHECKING:
@@ -20,14 +22,21 @@ SHORTEST: Final = 4
 """Characters of a value that is looked for. A shorter one stands within ordinary words, and blanks in the place of all
 of them would tell it."""
 
-LONGEST: Final = 1024
-"""Characters of a value that is looked for. A user name and a password have 256 bytes at most."""
+LONGEST: Final = 4096
+"""Characters of a value, or of a line of one, that is looked for. The key of a Google service account has 2,400."""
 
-MOST_OF_A_SECRET: Final = 32
-MOST: Final = 2048
+MOST_OF_A_SECRET: Final = 64
+"""How many values of one Secret are looked for. The key of a Google service account has 40 lines and fields."""
+
+MOST: Final = 4096
 """How many values are looked for."""
 
-USUAL_KEYS: Final = (USERNAME_KEY, "password")
+_MARK: Final = "-----"
+"""The beginning of the first and the last line of a private key, the same for all (RFC 7468)."""
+
+_NO_SECRETS: Final = frozenset({"service_account", "googleapis.com"})
+
+USUAL_KEYS: Final = (str(Field.USERNAME), str(Field.PASSWORD))
 """The keys of most Secrets of numbers."""
 
 _LEAST_OF_A_TOKEN: Final = 12
@@ -107,12 +116,30 @@ def _data(raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _texts_in(value: str) -> Iterator[str]:
-    lines = [each.strip() for each in value.strip().splitlines()]
-    for line in lines:
-        if len(lines) == 1 or len(line) >= SHORTEST:  # a bracket alone in a line of a file is no value
+    if value != value.strip() or len(value.splitlines()) > 1:
+        yield from (each for each in (value, value.strip()) if SHORTEST <= len(each) <= LONGEST)
+    for text in _texts_of_json(value) or [value]:
+        lines = [each.strip() for each in text.strip().splitlines()]
+        for line in lines:
+            if len(lines) > 1 and (len(line) < SHORTEST or line.startswith(_MARK)):  # such as a bracket alone in a line
+                continue
             yield line
-        if len(line) <= LONGEST:
-            yield from (each for each in _parts(line) if SHORTEST <= len(each) < len(line))
+            if len(line) <= LONGEST:
+                yield from (each for each in _parts(line) if SHORTEST <= len(each) < len(line))
+
+
+def _texts_of_json(text: str) -> list[str]:
+    """The texts in a JSON object that tell something; none if the text is no JSON object.
+
+    A key of a Google service account is one. Its words such as `"type":` stand in every log, and its addresses are the
+    same for everybody.
+    """
+    try:
+        found = json.loads(text) if text.lstrip().startswith("{") else None
+    except (ValueError, RecursionError):
+        return []
+    texts = [each for each in found.values() if isinstance(each, str)] if isinstance(found, dict) else []
+    return [each for each in texts if not each.startswith("https://") and each not in _NO_SECRETS]
 
 
 def _parts(line: str) -> Iterator[str]:

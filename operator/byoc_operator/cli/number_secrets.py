@@ -7,7 +7,8 @@ from typing import Any
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..cluster.answers import Forbidden
-from ..core.credentials import KEYS_SECRET, Field, Reading, SecretFacts
+from ..core.credential_values import Field
+from ..core.credentials import KEYS_SECRET, Reading, SecretFacts
 from ..core.secret_facts import secret_facts
 from ..core.situation import secret_uses
 from ..core.trunk import Mask

@@ -24,8 +24,8 @@ MASKING_S: Final = 60.0
 NOTE: Final = (
     "The fields of credentials are in no file. The values of the Secrets that could be read are replaced by *** in "
     f"all texts. A value of fewer than {SHORTEST} characters is not: ordinary words have it in them, and *** in the "
-    "place of each would tell the value. Behind a name such as password= it is replaced all the same. A value of more "
-    f"than {LONGEST} characters is none that a number can use."
+    "place of each would tell the value. Behind a name such as password= it is replaced all the same. A line of "
+    f"more than {LONGEST} characters is not looked for: no credential that a number can use has one."
 )
 
 _Item = TypeVar("_Item")

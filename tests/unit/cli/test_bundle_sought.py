@@ -14,7 +14,7 @@ from bundles import unpacked
 from byoc_operator.cli import support_bundle
 from byoc_operator.cli.bundle_mask import Scrubber, forms
 from byoc_operator.cli.bundle_sought import LONGEST, MOST, MOST_OF_A_SECRET, Sought, opened_in, values_of
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from byoc_operator.sealing.sealed import KeyRing
 from kubectl import Cluster
 from operated import NAMESPACE, SYSTEM, manifest
@@ -31,10 +31,10 @@ def secret(data: Mapping[str, str]) -> dict[str, object]:
     ("value", "texts"),
     [
         ("hunter2", ["hunter2"]),
-        ("hunter2\n", ["hunter2"]),
+        ("hunter2\n", ["hunter2\n", "hunter2", "hunter2"]),
         ("abc", ["abc"]),
         ("my pass word", ["my pass word"]),
-        ("line-one\n}\nline-two", ["line-one", "line-two"]),
+        ("line-one\n}\nline-two", ["line-one\n}\nline-two"] * 2 + ["line-one", "line-two"]),
         ("APIkey: s3cr3t", ["APIkey: s3cr3t", "s3cr3t"]),
         ('password = "s3cr3t"', ['password = "s3cr3t"', "s3cr3t"]),
         ("see a-long-token-of-somebody", ["see a-long-token-of-somebody", "a-long-token-of-somebody"]),
@@ -137,7 +137,7 @@ def test_short_values_and_notes_leave_other_lines_as_they_are(logged: Cluster, t
     manifest_ = yaml.safe_load(files["manifest.yaml"])
     assert manifest_["valuesNotLookedFor"] == {
         "shorterThan4Characters": 2,
-        "longerThan1024Characters": 1,
+        "longerThan4096Characters": 1,
         "tooMany": 0,
     }
     assert "fewer than 4 characters" in manifest_["note"]
