@@ -1,7 +1,6 @@
-"""`kubectl byoc` with two thousand real objects, some with the longest names: answers in time, tables that fit."""
+"""`kubectl byoc` with two thousand real objects, some with the longest names: answers, and tables that fit."""
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -14,7 +13,6 @@ from terminals import on_terminal
 
 COUNT, SENDERS = 2_000, 8
 COLUMNS = 120
-WITHIN_S = 60
 ADDRESS = "/apis/byoc.talkifai.dev/v1alpha1/namespaces/{}/byocphonenumbers"
 
 
@@ -38,7 +36,6 @@ def thousands(stage: Scene) -> Scene:
 def test_two_thousand_numbers(thousands: Scene) -> None:
     scene = thousands
     try:
-        began = time.monotonic()
         done = run(scene, "status", "-n", scene.namespace)
         assert (done.returncode, done.stderr) == (0, "")
         lines = done.stdout.splitlines()
@@ -55,6 +52,5 @@ def test_two_thousand_numbers(thousands: Scene) -> None:
         assert (asked.returncode, asked.stdout.splitlines()[-1]) == (0, "0 done, 0 failed, 0 skipped, 2000 left")
         found = run(scene, "status", "+14040001999", "-n", scene.namespace)
         assert (found.returncode, "n-001999" in found.stdout) == (0, True)
-        assert time.monotonic() - began < 4 * WITHIN_S
     finally:
         scene.bed.kubectl("delete", "--raw", ADDRESS.format(scene.namespace), timeout_s=120)
