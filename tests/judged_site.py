@@ -11,6 +11,7 @@ from byoc_operator.cli.kubectl_byoc import kubectl_byoc
 from byoc_operator.cli.outside import Outside
 from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import FakeApi
+from byoc_operator.core.fields import without_withheld
 from byoc_operator.core.trunk import DispatchRule, Mask, Masked, SipObject
 from byoc_operator.errors import Failure
 from byoc_operator.livekit_sip.fake import FakeLiveKit
@@ -62,16 +63,14 @@ class Site(Cluster):
         return result
 
     def listed(self, each: SipObject, mask: Mask) -> SipObject:
-        if isinstance(each, DispatchRule):
-            return each
+        of_rules = ("recording_access_key", "recording_secret")
         changes: dict[str, Any] = {
             name: mask.bare(value.text.get_secret_value())
-            for name in ("username", "password")
+            for name in (of_rules if isinstance(each, DispatchRule) else ("username", "password"))
             if isinstance(value := getattr(each, name), Masked) and value.text is not None
         }
-        if not self.lists_passwords:
-            changes |= {"password": None, "password_listed": each.username is None}
-        return replace(each, **changes)
+        found = replace(each, **changes)
+        return found if self.lists_passwords else without_withheld(found)
 
 
 class Lists(FakeLiveKit):

@@ -12,7 +12,8 @@ from byoc_operator.cli.kubectl_byoc import kubectl_byoc
 from byoc_operator.cli.outside import Outside
 from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import FakeApi, Refuse
-from byoc_operator.core.credentials import KEYS_SECRET, field_of
+from byoc_operator.core.credential_values import field_of
+from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, keys_in
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER

@@ -49,6 +49,13 @@ class BadManifest:
         return merged(BASE, self.changes)
 
 
+KEYS: Spec = {"credentialsSecretRef": {"name": "recordings"}}
+
+
+def _recorded(recording: Spec) -> Spec:
+    return merged(BASE, {"inbound": {"recording": recording}})
+
+
 GOOD: dict[str, Spec] = {
     "least": {"phoneNumber": "+4930123456", "terminationUri": "sip.example.com"},
     "base": BASE,
@@ -92,7 +99,17 @@ GOOD: dict[str, Spec] = {
                 "metadata": '{"tenant": "acme"}',
                 "tags": {"team": "support"},
             },
-            "recording": {"audioOnly": False, "path": "acme/{room_name}-{room_id}_{time}.{utc}"},
+            "recording": {
+                "audioOnly": False,
+                "path": "acme/{room_name}-{room_id}_{time}.{utc}",
+                "s3": {
+                    "bucket": "Acme.calls_eu",
+                    "region": "eu-central-1",
+                    "endpoint": "https://minio.example.com:9000/storage/v1/s3",
+                    "forcePathStyle": True,
+                    "credentialsSecretRef": {"name": "acme-recordings"},
+                },
+            },
         },
         "outbound": {
             "headers": {"X-Account": "4711", "P-Asserted-Identity": "<sip:+19876543210@example.com>"},
@@ -194,6 +211,23 @@ GOOD: dict[str, Spec] = {
     ),
     "more agents without a first": merged(BASE, {"inboundAgentId": None, "inbound": {"additionalAgentIds": ["a"]}}),
     "eight more agents": merged(BASE, {"inbound": {"additionalAgentIds": [f"agent_{i}" for i in range(8)]}}),
+    "recordings in Google's storage": _recorded({"gcs": {"bucket": "acme.calls_1", **KEYS}}),
+    "recordings in Azure's storage": _recorded(
+        {"azure": {"accountName": "acmecalls", "containerName": "acme-calls-1", **KEYS}}
+    ),
+    "recordings in the shortest containers": _recorded(
+        {"azure": {"accountName": "abc", "containerName": "a-b", **KEYS}}
+    ),
+    "recordings in the longest buckets": _recorded({"gcs": {"bucket": "b" * 222, **KEYS}}),
+    **{
+        f"recordings at {endpoint}": _recorded({"s3": {"bucket": "abc", "endpoint": endpoint, **KEYS}})
+        for endpoint in (
+            "http://minio",
+            "https://[2001:db8::1]:9000/",
+            "https://203.0.113.7",
+            "https://x.example.com/a/",
+        )
+    },
     "sixteen headers": merged(BASE, {"outbound": {"headers": {f"X-{i}": "é" * 512 for i in range(16)}}}),
 }
 
@@ -226,6 +260,19 @@ def _room(name: str, room: Spec, field: str, *words: str) -> BadManifest:
 
 def _recording(name: str, path: str, *words: str) -> BadManifest:
     return _inbound(f"recording {name}", {"recording": {"path": path}}, ".recording.path", *words)
+
+
+def _storage(name: str, recording: Spec, field: str, *words: str) -> BadManifest:
+    return _inbound(f"storage {name}", {"recording": recording}, f".recording{field}", *words)
+
+
+def _s3(name: str, changes: Spec, field: str, *words: str) -> BadManifest:
+    return _storage(f"s3 {name}", {"s3": merged({"bucket": "calls", **KEYS}, changes)}, f".s3.{field}", *words)
+
+
+def _azure(name: str, changes: Spec, field: str, *words: str) -> BadManifest:
+    azure = merged({"accountName": "acmecalls", "containerName": "calls", **KEYS}, changes)
+    return _storage(f"azure {name}", {"azure": azure}, f".azure.{field}", *words)
 
 
 def _address(name: str, address: str, *words: str) -> BadManifest:
@@ -352,6 +399,7 @@ BAD: list[BadManifest] = [
             ("name", {"name": "Calls"}, "name", ("must be the name of a Secret", "such as twilio-sip")),
             ("key", {"name": "calls", "key": "pass word"}, "key", ("must be a key of a Secret",)),
             ("user name", {"name": "calls", "key": "username"}, "key", ("must not be username", "another key")),
+            ("of a storage", {"name": "calls", "key": "credentials.json"}, "key", ("keys of a recording's storage",)),
         )
     ),
     _inbound("no addresses", {"allowedAddresses": []}, ".allowedAddresses", "at least one entry", "allowAnyAddress"),
@@ -484,6 +532,99 @@ BAD: list[BadManifest] = [
     *(_recording(f"dots {path}", path, "must not have two dots in a row") for path in ("../", "a/../{room_name}")),
     _recording("long", f"{'p' * 256}/", "Too long", "256"),
     _recording("unseen", "a\u200b/", *UNSEEN, "U+200B"),
+    _storage(
+        "several",
+        {"s3": {"bucket": "calls", **KEYS}, "gcs": {"bucket": "calls", **KEYS}},
+        "",
+        "must have at most one of s3, gcs and azure",
+    ),
+    *(
+        _storage(
+            f"several with {other}",
+            {
+                "azure": {"accountName": "acmecalls", "containerName": "calls", **KEYS},
+                other: {"bucket": "calls", **KEYS},
+            },
+            "",
+            "must have at most one of s3, gcs and azure",
+        )
+        for other in ("s3", "gcs")
+    ),
+    _s3("without bucket", {"bucket": None}, "bucket", "Required value"),
+    _s3("without keys", {"credentialsSecretRef": None}, "credentialsSecretRef", "Required value"),
+    _s3("keys without name", {"credentialsSecretRef": {}}, "credentialsSecretRef.name", "Required value"),
+    _s3(
+        "name",
+        {"credentialsSecretRef": {"name": "S3_Keys"}},
+        "credentialsSecretRef.name",
+        "must be the name of a Secret",
+    ),
+    *(
+        _s3(
+            f"bucket {bucket[:12]!a}",
+            {"bucket": bucket},
+            "bucket",
+            "must be the name of a bucket",
+            "such as acme-calls",
+        )
+        for bucket in ("", "ab", "-calls", "calls-", "acme calls", "s3://calls", "acme/calls", "käse", "calls\n")
+    ),
+    _s3("bucket of 64", {"bucket": "b" * 64}, "bucket", "Too long", "63"),
+    *(
+        _s3(f"region {region!a}", {"region": region}, "region", "must be a region", "such as eu-central-1")
+        for region in ("EU", "eu central", "eu-central-1\n")
+    ),
+    _s3("long region", {"region": "r" * 65}, "region", "Too long", "64"),
+    *(
+        _s3(f"endpoint {url!a}", {"endpoint": url}, "endpoint", "must be the URL of a storage", "such as https://minio")
+        for url in (
+            "minio.example.com:9000",
+            "s3://minio.example.com",
+            "https://",
+            "https://user:word@minio.example.com",
+            "https://minio.example.com:0",
+            "https://minio.example.com:65536",
+            "https://minio.example.com/?a=b",
+            "https://minio.example.com#a",
+            "https://minio.example.com/a b",
+            "https://mini\u200bo.example.com",
+            "HTTPS://minio.example.com",
+        )
+    ),
+    _s3("long endpoint", {"endpoint": f"https://x/{'p' * 512}"}, "endpoint", "Too long", "512"),
+    _s3("path style", {"forcePathStyle": "true"}, "forcePathStyle", "must be of type boolean"),
+    *(
+        _storage(
+            f"gcs bucket {bucket[:12]!a}",
+            {"gcs": {"bucket": bucket, **KEYS}},
+            ".gcs.bucket",
+            "must be the name of a bucket",
+        )
+        for bucket in ("", "ab", "Calls", "_calls", "calls.", "gs://calls")
+    ),
+    _storage("gcs bucket of 223", {"gcs": {"bucket": "b" * 223, **KEYS}}, ".gcs.bucket", "Too long", "222"),
+    _storage("gcs without keys", {"gcs": {"bucket": "calls"}}, ".gcs.credentialsSecretRef", "Required value"),
+    _storage(
+        "gcs name",
+        {"gcs": {"bucket": "calls", "credentialsSecretRef": {"name": "a/b"}}},
+        ".gcs.credentialsSecretRef.name",
+        "must be the name of a Secret",
+    ),
+    *(
+        _azure(f"account {name!a}", {"accountName": name}, "accountName", "must be the name of a storage account")
+        for name in ("", "ab", "Acme", "acme-calls", "acme.blob")
+    ),
+    _azure("account of 25", {"accountName": "a" * 25}, "accountName", "Too long", "24"),
+    *(
+        _azure(f"container {name!a}", {"containerName": name}, "containerName", "must be the name of a container")
+        for name in ("", "ab", "Calls", "-calls", "calls-", "acme--calls", "acme/calls", "$root")
+    ),
+    _azure("container of 64", {"containerName": "c" * 64}, "containerName", "Too long", "63"),
+    _azure("without account", {"accountName": None}, "accountName", "Required value"),
+    _azure("without keys", {"credentialsSecretRef": None}, "credentialsSecretRef", "Required value"),
+    _azure(
+        "name", {"credentialsSecretRef": {"name": "a b"}}, "credentialsSecretRef.name", "must be the name of a Secret"
+    ),
     _inbound("metadata entries", {"agentMetadata": {f"k{i}": "" for i in range(17)}}, ".agentMetadata", "Too many"),
     *(
         _outbound(f"header {name}", {"headers": {name: "x"}}, "headers", "must not have From, To", f'wrong: ["{name}"]')
@@ -515,6 +656,10 @@ BAD: list[BadManifest] = [
     _secret("long name", {"name": "a" * 254}, ".name", "Too long", "253"),
     _secret("key", {"name": "s", "key": "pass word"}, ".key", "must be a key of a Secret", "such as password"),
     _secret("user name", {"name": "s", "key": "username"}, ".key", "must not be username", "another key"),
+    *(
+        _secret(f"key {key}", {"name": "s", "key": key}, ".key", "keys of a recording's storage", "another key")
+        for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AZURE_STORAGE_KEY", "credentials.json")
+    ),
     *(
         BadManifest(f"media {name}", {"media": media}, f"spec.media{field}", words)
         for name, media, field, words in (

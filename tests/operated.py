@@ -17,7 +17,8 @@ from byoc_operator.cluster.reading import Told
 from byoc_operator.cluster.refusals import Refusals
 from byoc_operator.cluster.regained import Regained
 from byoc_operator.cluster.secrets import Secrets
-from byoc_operator.core.credentials import KEYS_SECRET, Field
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.masking import make_mask
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Kind, OutboundTrunk, SipObject

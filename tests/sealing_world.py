@@ -5,7 +5,8 @@ from typing import Any
 from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.answers import Forbidden
 from byoc_operator.cluster.fake import FakeApi
-from byoc_operator.core.credentials import KEYS_SECRET, Field
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import keys_in
 from operated import NAMESPACE, PASSWORD, SPEC, SYSTEM, USER, World

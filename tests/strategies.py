@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from byoc_operator.api.characters import has_hidden
 from byoc_operator.api.recorded_status import RecordedIds
 from byoc_operator.api.schema import PhoneNumberSpec
-from byoc_operator.api.secret_references import SIP_PASSWORD
+from byoc_operator.api.secret_references import RECORDING_STORAGES, SIP_PASSWORD
 from byoc_operator.api.validation import parse_spec
-from byoc_operator.core.credentials import Credentials, Field
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import Credentials
 from byoc_operator.core.credentials_in_use import CredentialsInUse
 from byoc_operator.core.desired import Desired, Installation, RecreateValues, desired
 from byoc_operator.core.masking import make_mask
@@ -45,6 +46,14 @@ _addresses = st.one_of(
     st.ip_addresses(v=6, network="2001:db8::/32").map(str),
     st.builds(lambda address, bits: f"{address}/{bits}", st.ip_addresses(v=4), st.integers(8, 32)),
 )
+_KEYS = {"credentialsSecretRef": {"name": "recordings"}}
+_STORAGES: list[dict[str, Any]] = [
+    {},
+    {"s3": {"bucket": "calls", **_KEYS}},
+    {"s3": {"bucket": "calls", "region": "eu-central-1", "endpoint": "http://minio", "forcePathStyle": True, **_KEYS}},
+    {"gcs": {"bucket": "calls", **_KEYS}},
+    {"azure": {"accountName": "acme", "containerName": "calls", **_KEYS}},
+]
 _transports = st.sampled_from([("TLS", "Required"), ("TLS", "Allowed"), ("TCP", "Disabled"), ("UDP", "Allowed")])
 _inbound = st.fixed_dictionaries(
     {},
@@ -70,7 +79,7 @@ _inbound = st.fixed_dictionaries(
                 "audioOnly": st.booleans(),
                 "path": st.sampled_from(["", "calls/", "/out/{room_name}-{time}", "{utc}_{room_id}.mp4"]),
             },
-        ),
+        ).flatmap(lambda recording: st.sampled_from(_STORAGES).map(lambda storage: {**recording, **storage})),
         "room": st.fixed_dictionaries(
             {},
             optional={
@@ -139,13 +148,25 @@ def specs(draw: st.DrawFn) -> PhoneNumberSpec:
 CREDENTIALS = Credentials(
     {Field.USERNAME: MASK("user"), Field.PASSWORD: MASK("password")}, "sip", "7", watched=True, changed_at=0.0
 )
+STORAGE_KEYS = {
+    path: replace(
+        CREDENTIALS, values={field: MASK(f"{field} of a storage") for field in fields}, secret_name="recordings"
+    )
+    for path, fields in (
+        (RECORDING_STORAGES["s3"], (Field.ACCESS_KEY_ID, Field.SECRET_ACCESS_KEY)),
+        (RECORDING_STORAGES["gcs"], (Field.SERVICE_ACCOUNT_KEY,)),
+        (RECORDING_STORAGES["azure"], (Field.STORAGE_ACCOUNT_KEY,)),
+    )
+}
 IN_USE = CredentialsInUse({SIP_PASSWORD: CREDENTIALS})
 """The credentials of a number with `sipPasswordSecretRef`."""
 
 
 def wanted(spec: PhoneNumberSpec, recreate: RecreateValues | None = None) -> Desired:
     """The LiveKit objects that `OWNER` should have, with credentials where the spec names a Secret."""
-    credentials = IN_USE if spec.sip_password_secret_ref else CredentialsInUse()
+    credentials = CredentialsInUse(
+        {**(IN_USE.by_path if spec.sip_password_secret_ref else {}), **STORAGE_KEYS},
+    )
     return desired(spec, OWNER, INSTALLATION, credentials, recreate or RecreateValues(), MASK)
 
 

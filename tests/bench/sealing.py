@@ -3,7 +3,7 @@
 import time
 
 from bench.table import Row
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from byoc_operator.sealing.sealed import KeyRing
 
 VALUES = 10_000

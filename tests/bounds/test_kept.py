@@ -19,7 +19,7 @@ from byoc_operator.api.status_bound import MAX_STATUS, kept_status
 from byoc_operator.cluster.fake import FakeApi
 from byoc_operator.cluster.reading import read
 from byoc_operator.cluster.secrets import LABEL_SELECTOR, Secrets
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from byoc_operator.engine.cache import Cache
 from byoc_operator.sealing.store import SealingKeys
 from strategies import MASK

@@ -33,7 +33,8 @@ from byoc_operator.api.rule import Entries, Together
 from byoc_operator.api.rules import RULES
 from byoc_operator.api.validation import problems
 from byoc_operator.cluster.json_bounds import Bounds, decoded
-from byoc_operator.core.credentials import LAST_APPLIED, SEALED_PREFIX, Field, problem_of, sealed_keys
+from byoc_operator.core.credential_values import Field, problem_of
+from byoc_operator.core.credentials import LAST_APPLIED, SEALED_PREFIX, sealed_keys
 from byoc_operator.core.ownership import parse_mark
 from byoc_operator.errors import Stalled
 from byoc_operator.sealing.freshness import Keys
@@ -112,15 +113,35 @@ WORST: dict[str, list[Text]] = {
     "api.grammar:PORT": PORTS,
     "api.grammar:USER_NAME": [*EDGES, again("a", ":")],
     "api.grammar:RECORDING_PATH": [*EDGES, again("{time}", "{"), again("{room_"), again("a", "}")],
+    "api.grammar:S3_BUCKET": [again("a"), again("a."), again("a", "-")],
+    "api.grammar:GCS_BUCKET": [again("a"), again("a."), again("a", "-")],
+    "api.grammar:AZURE_ACCOUNT": [again("a"), again("a", "-")],
+    "api.grammar:AZURE_CONTAINER": [again("a"), again("a-"), again("a", "-"), again("-a", "--", "a")],
+    "api.grammar:REGION": [again("a", "A"), again("-", " ")],
+    "api.grammar:STORAGE_URL": [
+        again("a", "!", "https://"),
+        again("a.", "!", "https://"),
+        again("a-", ":1", "https://"),
+        again(":", "!", "https://["),
+        again("/", "?", "https://a"),
+        again("1", "!", "https://a:"),
+    ],
     "api.grammar:WITHOUT_CONTROLS": EDGES,
     "api.grammar:WITHOUT_CONTROLS_AND_EDGE_BLANKS": EDGES,
     "api.grammar:_LABEL": LABELS,
     "api.grammar:_PASTED": [again("a")],
     "api.grammar:_PREFIX_LENGTH": [again("1")],
-    "core.credentials:_CONTROL": EDGES,
-    "core.credentials:_FOREIGN_TOKEN": [again("A", "!", "gAAAA"), again("gAAAA"), again("=", "", "gAAAA" + "A" * 95)],
-    "core.credentials:_SURROGATES": [again("a"), again("\ufffd")],
-    "core.credentials:_NOT_IN_USERNAME": [again("a"), again("'")],
+    "core.credential_values:_CONTROL": EDGES,
+    "core.credential_values:_FOREIGN_TOKEN": [
+        again("A", "!", "gAAAA"),
+        again("gAAAA"),
+        again("=", "", "gAAAA" + "A" * 95),
+    ],
+    "core.credential_values:_SURROGATES": [again("a"), again("\ufffd")],
+    "core.credential_values:_NOT_IN_USERNAME": [again("a"), again("'")],
+    "core.credential_values:_CONTROL_OF_DOCUMENTS": EDGES,
+    "core.credential_values:_ACCESS_KEY_ID": [again("a"), again("a", " ")],
+    "core.credential_values:_NOT_IN_ACCESS_KEY_ID": [again("a"), again("'")],
     "api.text_rules:RESERVED_METADATA_KEY": [again("name"), again("agentId", "\n"), again("\u017f")],
     "api.room_rules:_LIVEKITS_ATTRIBUTE": [again("sip"), again("sip.")],
     "core.matching:_IGNORED_IN_ADDRESSES": [again("a"), again(":"), again(":/")],
@@ -185,7 +206,7 @@ def test_a_pattern_takes_time_that_grows_with_the_text(name: str) -> None:
     assert name in WORST, f"add to WORST the texts that {name} takes longest for"
     pattern = PATTERNS[name]
     searched = name.startswith(
-        ("core.credentials", "api.characters", "core.matching:_I", "setting_forms")
+        ("core.credential_values", "api.characters", "core.matching:_I", "setting_forms")
     ) or name.endswith("_WITHIN")
     for text in [*WORST[name], *([worst_by_its_parts(pattern)] if WORST[name] else [])]:
         assert_linear(tried(pattern, "search" if searched else "fullmatch"), text, name)
@@ -276,7 +297,7 @@ HOSTS = [
     again("transport=tls;"),
     again("0"),
 ]
-VALUES = [*EDGES, *WORST["core.credentials:_FOREIGN_TOKEN"], again("\n"), again("\ud800"), again("\\")]
+VALUES = [*EDGES, *WORST["core.credential_values:_FOREIGN_TOKEN"], again("\n"), again("\ud800"), again("\\")]
 NO_BOUNDS = Bounds(*[2**30] * 5)
 CONTROLS = [again("\n"), again("\0"), again("\u2028"), again("\U0001f600"), again('\\"')]
 LISTS = [again(","), again("a,"), again(" ,"), again("a"), again(" ")]
@@ -338,6 +359,7 @@ PARSERS: dict[str, tuple[Callable[[str], object], list[Text]]] = {
     "base64": (from_base64, BASE64),
     "a password": (lambda text: problem_of(text, Field.PASSWORD), VALUES),
     "a user name": (lambda text: problem_of(text, Field.USERNAME), VALUES),
+    "a key of a service account": (lambda text: problem_of(text, Field.SERVICE_ACCOUNT_KEY), VALUES),
     "values of a Secret": (lambda text: sealed_keys({"password": text}), VALUES),
     "the shape of a token": (lambda text: is_token(SEALED_PREFIX + text), BASE64),
     "a token": (lambda text: RING.open(SEALED_PREFIX + text, "voice", Field.PASSWORD), BASE64),

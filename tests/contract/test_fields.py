@@ -11,7 +11,8 @@ from pydantic.alias_generators import to_camel
 from byoc_operator.api.schema import PhoneNumberSpec
 from byoc_operator.api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
 from byoc_operator.api.validation import parse_spec
-from byoc_operator.core.credentials import Credentials, Field
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import Credentials
 from byoc_operator.core.credentials_in_use import CredentialsInUse
 from byoc_operator.core.desired import Desired, Installation, RecreateValues, desired
 from byoc_operator.core.ownership import Owned, Owner
@@ -81,7 +82,7 @@ ELSEWHERE = {
     "carrier": "chooses other values of fields: tests of presets",
     "managementPolicy": "changes nothing in LiveKit",
     "inbound.allowAnyAddress": "chooses other values of allowedAddresses: tests of findings",
-    "inbound.recording": "its own rows in test_gateway",
+    "inbound.recording": "tests/contract/test_recordings.py",
 }
 
 

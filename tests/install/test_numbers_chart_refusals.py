@@ -22,7 +22,7 @@ OWN_NUMBER = {"no number", "number as integer", "inbound alias that is the numbe
 """Bad manifests that are about the number itself; the others are given one each, as none may stand twice."""
 MISFITS = [bad for bad in BAD if any(violations(spec_schema(), bad.spec, "spec"))]
 """Wrong in type or size: refused by the schema of the values, in its own words."""
-OF_THE_TEMPLATE = {"no termination", "secret no name", "inbound credentials no name"}
+OF_THE_TEMPLATE = {bad.name for bad in MISFITS if "Required value" in bad.words} - {"no number"}
 """Of these, what may stand in the defaults: only the template sees both."""
 BY_SCHEMA = [bad for bad in MISFITS if bad.name not in OF_THE_TEMPLATE]
 BY_RULE = [bad for bad in BAD if bad not in BY_SCHEMA]

@@ -78,7 +78,7 @@ def numbers(bed: Bed) -> Iterator[CustomObjectsApi]:
 
 
 def test_there_is_yaml_to_try() -> None:
-    assert len(SAMPLES) == 10
+    assert len(SAMPLES) == 11
     assert "README.md block 1" in MANIFESTS
 
 
@@ -123,6 +123,7 @@ def test_the_samples_become_what_they_promise(scene: Scene) -> None:
         "mumbai-support": ["InboundOpen", "CredentialsPlainText"],
         "switchboard": ["MediaNotEncrypted", "TransportNotEncrypted"],
         "helpdesk": ["CredentialsPlainText"],
+        "recorded": ["CredentialsPlainText", "RecordingOn"],
     }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from byoc_operator.sealing.sealed import KeyRing
 from integration.commands import on_terminal, user_environment
 from integration.deployment import INSTALLATION

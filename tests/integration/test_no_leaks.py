@@ -8,10 +8,12 @@ from urllib.parse import quote
 
 import pytest
 
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from byoc_operator.sealing.sealed import KeyRing
 from integration.deployment import Deployment
 from integration.scene import Scene, condition
+from storage_keys import ACCESS_KEY_ID, SECRET_ACCESS_KEY, SECRETS, recording
+from storage_keys import TEXTS as STORAGE_TEXTS
 from testbed.http_probe import get
 
 USER = "zuriel-the-sip-user"
@@ -23,6 +25,7 @@ OPENED = "Op6-password-out-of-a-sealed-value"
 LOST_RING = KeyRing.generate()
 REFUSED = 'Rf5-password-"that\\LiveKit-quotes'
 DIGEST = "Dg2-password-of-both-trunks"
+BROKEN_KEY = "Bk9-private-key-without-an-account"
 CALLING_USER, CALLING, CALLING_BAD = "ottilie-the-caller", "Cl8-password-that-callers-prove", "Cb5-password-\x07calls"
 TEXTS = (
     USER,
@@ -36,6 +39,8 @@ TEXTS = (
     CALLING_USER,
     CALLING,
     "Cb5-password",
+    *STORAGE_TEXTS,
+    BROKEN_KEY,
 )
 
 
@@ -57,6 +62,7 @@ def _play(scene: Scene) -> None:
     for name, calls in (("calls", "calls"), ("bad-calls", "bad-calls")):
         own = {"authentication": "Digest", "credentialsSecretRef": {"name": calls}}
         scene.number(name, terminationUri="sip.example.com", inbound=own, sipPasswordSecretRef={"name": "digest"})
+    _play_recordings(scene)
     lost = LOST_RING.seal(GOOD, scene.namespace, Field.PASSWORD)
     for name, password in (("newline", NEWLINE), ("control", CONTROL), ("sealed", lost)):
         scene.secret({"username": USER, "password": password}, name=name)
@@ -80,6 +86,30 @@ def _play(scene: Scene) -> None:
         lambda: scene.get("good")["status"]["credentials"]["resourceVersion"] == version, "the new password is written"
     )
     _meddle(scene)
+
+
+def _play_recordings(scene: Scene) -> None:
+    """Keys of every storage: stored, refused by LiveKit in its own words, meddled with, malformed."""
+    for storage, values in SECRETS.items():
+        scene.secret(values, name=f"keys-{storage}")
+        scene.number(storage, terminationUri="sip.example.com", inbound=recording(storage, f"keys-{storage}"))
+        scene.ready(storage)
+    broken = {"type": "service_account", "private_key": BROKEN_KEY}
+    scene.secret({"credentials.json": json.dumps(broken)}, name="broken")
+    scene.number("broken", terminationUri="sip.example.com", inbound=recording("gcs", "broken"))
+    assert "client_email" in condition(scene.told("SecretInvalid", "broken"))["message"]
+    phone = scene.get("s3")["spec"]["phoneNumber"]
+    (rule,) = scene.held(phone).rules
+    rule.room_config.egress.room.file_outputs[0].s3.secret = "somebody-else"
+    words = json.dumps({"code": "invalid_argument", "msg": f"bad keys {SECRET_ACCESS_KEY} of {ACCESS_KEY_ID}"})
+    scene.proxy.status("UpdateSIPDispatchRule", 400, words, times=1)
+    scene.sip.put_rule(rule)
+
+    def put_right() -> bool:
+        return scene.held(phone).rules[0].room_config.egress.room.file_outputs[0].s3.secret == SECRET_ACCESS_KEY
+
+    scene.until(put_right, "the keys are put right", within_s=90)
+    scene.proxy.clear()
 
 
 def _ring(scene: Scene) -> KeyRing:

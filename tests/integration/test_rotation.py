@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from byoc_operator.core.credentials import field_of
+from byoc_operator.core.credential_values import field_of
 from integration.deployment import Deployment
 from integration.scene import BASE, GOOD_SECRET, LABEL, Json, Scene, fresh_number, livekit_writes
 from integration.sealed import byoc, ring, sealed, with_keys

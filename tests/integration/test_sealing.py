@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from integration.deployment import NEVER, USER, Deployment
 from integration.scene import GOOD_SECRET, Scene, condition, findings
 from integration.sealed import EXECUTABLE, INPUT, KEYS, SYSTEM, byoc, has_keys, no_keys, ring, sealed, with_keys

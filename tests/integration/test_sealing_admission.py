@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from byoc_operator.core.credentials import Field, field_of
+from byoc_operator.core.credential_values import Field, field_of
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import keys_in
 from integration.deployment import Deployment

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from livekit.protocol.sip import SIPOutboundTrunkInfo
 
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from integration.commands import livekit_secret, run, told_deployment
 from integration.scene import Scene, fresh_number
 from integration.sealed import SYSTEM, has_keys, ring

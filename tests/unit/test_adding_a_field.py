@@ -43,10 +43,10 @@ EDITS: dict[str, tuple[tuple[str, str], ...]] = {
             + "\n        note=spec.inbound.rule_note,\n"
             + "        preset=mask(spec.inbound.room_preset) if spec.inbound.room_preset else None,",
         ),
-        ("_rule(spec, owner, installation),", "_rule(spec, owner, installation, mask),"),
+        ("_rule(spec, owner, installation, credentials),", "_rule(spec, owner, installation, credentials, mask),"),
         (
-            "def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation)",
-            "def _rule(spec, owner, installation, mask)",
+            "    spec: PhoneNumberSpec, owner: Owner, installation: Installation, credentials: CredentialsInUse\n",
+            "    spec, owner, installation, credentials, mask\n",
         ),
     ),
     "livekit_sip/convert.py": (

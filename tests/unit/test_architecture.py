@@ -41,13 +41,13 @@ LIBRARY_ONLY_IN: dict[str, tuple[str, ...]] = {
     "kopf": ("handlers",),
     "livekit": tuple(
         f"livekit_sip.{each}"
-        for each in ("client", "convert", "forms", "kinds", "session", "error_map", "room_config", "rooms")
+        for each in ("client", "convert", "forms", "kinds", "session", "error_map", "recording", "room_config", "rooms")
     ),
     "google": tuple(
         f"livekit_sip.{each}"
         for each in (
             *("client", "convert", "forms", "kinds", "session", "listing", "list_files", "error_map", "rooms"),
-            *("remainder", "room_config", "wire"),
+            *("recording", "remainder", "room_config", "wire"),
         )
     ),
     "kubernetes": ("cluster.api",),

@@ -165,6 +165,14 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{ $path }}.{{ $rule.field }}: {{ $rule.message }}
 {{- end -}}
 {{- end -}}
+{{- $recording := $inbound.recording | default dict -}}
+{{- $storages := 0 -}}
+{{- range $name := $rules.severalStorages.storages -}}
+{{- if hasKey $recording $name }}{{ $storages = add1 $storages }}{{ end -}}
+{{- end -}}
+{{- if gt (int $storages) 1 }}
+{{ $path }}.{{ $rules.severalStorages.field }}: {{ $rules.severalStorages.message }}
+{{- end -}}
 {{- $digits := list (trimPrefix "+" ($spec.phoneNumber | default "")) -}}
 {{- range $alias := $inbound.aliases -}}
 {{- $digits = append $digits (trimPrefix "+" $alias) -}}

@@ -10,6 +10,7 @@ from typing import Any
 from ..api.encoding import from_base64, to_base64
 from ..api.names import WATCH_LABEL
 from ..cluster.json_bounds import Bounds, decoded
+from ..core.credential_values import Field, field_of
 from ..core.credentials import LAST_APPLIED, MAX_KEYS
 from ..sealing.sealed import MAX_SEALED
 
@@ -152,7 +153,9 @@ def pointer_part(key: str) -> str:
 
 def too_long(key: str) -> Unstorable:
     """The error for a value that is longer than a credential can be."""
-    return Unstorable(f"{named(key)}: the value is longer than any SIP credential; up to 256 bytes are of use")
+    field = field_of(key)
+    what = "SIP credential" if field in (Field.USERNAME, Field.PASSWORD) else field.label
+    return Unstorable(f"{named(key)}: the value is longer than any {what}; up to {field.max_bytes} bytes are of use")
 
 
 def named(key: str) -> str:

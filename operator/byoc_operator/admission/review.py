@@ -12,7 +12,8 @@ from typing import Any
 
 from ..api.conditions import Reason
 from ..api.encoding import to_base64
-from ..core.credentials import KEYS_SECRET, LAST_APPLIED, REFUSED_TYPES, field_of, problem_of
+from ..core.credential_values import field_of, problem_of
+from ..core.credentials import KEYS_SECRET, LAST_APPLIED, REFUSED_TYPES
 from ..errors import Stalled
 from ..sealing.freshness import Keys
 from ..sealing.sealed import is_sealed, open_with
@@ -41,7 +42,7 @@ _LAST_APPLIED_PATH = "/metadata/annotations/" + LAST_APPLIED.replace("/", "~1")
 _INVALID, _UNAVAILABLE = 422, 503
 
 MAX_PLAIN = 1024
-"""Characters of a plain text that is sealed. A credential has at most 256 bytes; a Secret may have a megabyte."""
+"""Characters of a plain text that is sealed, if its field allows no more bytes. A Secret may have a megabyte."""
 
 
 def review(request: Mapping[str, Any], keys: Keys) -> Json:
@@ -147,7 +148,7 @@ class _SecretSealer:
         if is_sealed(text):
             self._check(key, text)
             return value
-        if len(text) > MAX_PLAIN:
+        if len(text) > max(MAX_PLAIN, field_of(key).max_bytes):
             raise too_long(key)
         self._warn(key, problem_of(text, field_of(key)))
         for token in known:

@@ -108,6 +108,21 @@ RECORDING_PATH: Final = rf"(?:[^{CONTROLS}{{}}]|\{{(?:room_name|room_id|time|utc
 Source: livekit/egress `pkg/config/output_file.go`, `getFilenameInfo`.
 """
 
+S3_BUCKET: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]"
+"""A bucket of S3. Old buckets, and those of other storages, may have capitals and underscores."""
+
+GCS_BUCKET: Final = r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]"
+AZURE_ACCOUNT: Final = r"[a-z0-9]{3,24}"
+AZURE_CONTAINER: Final = r"[a-z0-9](?:-[a-z0-9]|[a-z0-9]-?[a-z0-9])(?:-?[a-z0-9])*"
+"""A container of Azure. The schema bounds its length."""
+
+REGION: Final = r"[a-z0-9-]*"
+STORAGE_URL: Final = (
+    r"(?:https?://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
+    rf"(?::{PORT})?(?:/[A-Za-z0-9._~/-]*)?)?"
+)
+"""The URL of a storage, perhaps with a path. It has no user, because a URL is shown."""
+
 _NOT_QUOTED: Final = r"\x22\x5c:"
 _USER_EDGE: Final = rf"[^{CONTROLS}{BLANKS}{_NOT_QUOTED}]"
 USER_NAME: Final = rf"(?:{_USER_EDGE}(?:[^{CONTROLS}{_NOT_QUOTED}]*{_USER_EDGE})?)?"

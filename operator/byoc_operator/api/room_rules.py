@@ -1,4 +1,4 @@
-"""Rules for what a caller meets: the room, its agents, its attributes and its recording."""
+"""Rules for what a caller meets: the room, its agents and its attributes."""
 
 import re
 from collections.abc import Mapping
@@ -40,39 +40,6 @@ def _are_named_once(spec: Mapping[str, Any]) -> bool:
     return len({*more, spec.get("inboundAgentId", "")}) == len(more) + 1
 
 
-_NAMES_THE_ROOM_CEL: Final = (
-    'self.size() == 0 || self.endsWith("/") || self.contains("{room_name}") || self.contains("{room_id}")'
-)
-
-
-def _names_the_room(path: str) -> bool:
-    return not path or path.endswith("/") or "{room_name}" in path or "{room_id}" in path
-
-
-_RECORDING_RULES: Final = (
-    pattern_rule(
-        "inbound.recording.path",
-        "must have braces only in {room_name}, {room_id}, {time} and {utc}, and no control characters",
-        grammar.RECORDING_PATH,
-    ),
-    Rule(
-        node="inbound.recording.path",
-        message="must end with a / or have {room_name} or {room_id}, or a recording overwrites the one before; such as "
-        "support/{room_name}",
-        cel=_NAMES_THE_ROOM_CEL,
-        holds=_names_the_room,
-        form=TextForm(all=("^$|/$|[{]room_name[}]|[{]room_id[}]",)),
-    ),
-    Rule(
-        node="inbound.recording.path",
-        message="must not have two dots in a row, which lead out of a directory",
-        cel='!self.contains("..")',
-        holds=lambda path: ".." not in path,
-        form=TextForm(none=("[.][.]",)),
-    ),
-    visible_rule("inbound.recording.path", HIDDEN),
-)
-
 ROOM_RULES: Final = (
     naming(
         pattern_rule(
@@ -105,5 +72,4 @@ ROOM_RULES: Final = (
     visible_rule("inbound.room.metadata", HIDDEN_IN_TEXT),
     plain_map_rule("inbound.room.tags"),
     visible_map_rule("inbound.room.tags", HIDDEN_IN_TEXT, keys=True),
-    *_RECORDING_RULES,
 )

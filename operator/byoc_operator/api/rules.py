@@ -15,6 +15,7 @@ from .alias_rules import ALIAS_RULES
 from .built_in_carriers import BUILT_IN
 from .carriers import Carrier
 from .characters import named, named_cel
+from .recording_rules import RECORDING_RULES
 from .room_rules import ROOM_RULES
 from .rule import (
     Rule,
@@ -299,5 +300,13 @@ DEPENDENCE_RULES: Final = (
     *_DIGEST_ONLY_RULES,
 )
 
-RULES: Final = (*NUMBER_RULES, *HOST_RULES, *DEPENDENCE_RULES, *TEXT_RULES, *HEADER_RULES, *ROOM_RULES)
+RULES: Final = (
+    *NUMBER_RULES,
+    *HOST_RULES,
+    *DEPENDENCE_RULES,
+    *TEXT_RULES,
+    *HEADER_RULES,
+    *ROOM_RULES,
+    *RECORDING_RULES,
+)
 """All rules, in the order in which their refusals are shown."""

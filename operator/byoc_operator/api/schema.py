@@ -12,7 +12,8 @@ from pydantic import Field
 
 from .carriers import Carrier
 from .schema_media import PLAIN_MEDIA, IncludeHeaders, MediaSpec
-from .schema_room import ADDITIONAL_AGENTS, PLAIN_ROOM, RecordingSpec, RoomSpec
+from .schema_recording import RecordingSpec
+from .schema_room import ADDITIONAL_AGENTS, PLAIN_ROOM, RoomSpec
 from .schema_types import ATOMIC, INT32, Address, AgentId, Model, Phone, SecretKeyRef, Value
 
 MAX_CALL_DURATION_S = 86_400

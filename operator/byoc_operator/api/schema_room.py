@@ -1,11 +1,11 @@
-"""The parts of the spec that describe the room of a call and its recording."""
+"""The part of the spec that describes the room of a call."""
 
 from collections.abc import Mapping
 from typing import Final
 
 from pydantic import Field
 
-from .schema_types import INT32, Model, RecordingPath, Value
+from .schema_types import INT32, Model, Value
 
 ADDITIONAL_AGENTS: Final = 8
 """More agents than that in a call are a mistake: each takes a worker and hears, or talks over, all others."""
@@ -59,22 +59,6 @@ class RoomSpec(Model):
         default_factory=dict,
         max_length=16,
         description="Tags of the room, at most 16; LiveKit Cloud shows them. Example: {team: support}",
-    )
-
-
-class RecordingSpec(Model):
-    """What is recorded of each call, and under which name. Where files are kept is a setting of the egress service."""
-
-    audio_only: bool = Field(
-        default=True,
-        description="Whether only sound is recorded. false: video too, which needs far more processor time.",
-    )
-    path: RecordingPath = Field(
-        default="",
-        description="Name of the file in the storage of the egress service, without an extension, which egress adds. "
-        "Egress replaces `{room_name}`, `{room_id}`, `{time}` (to the second) and `{utc}` (to the millisecond). After "
-        "a / at its end, or if it is empty, egress adds the name of the room and the time. Example: "
-        "support/{room_name}-{time}",
     )
 
 

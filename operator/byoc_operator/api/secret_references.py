@@ -18,6 +18,11 @@ from .schema_types import SecretRef
 SIP_PASSWORD: Final = "sipPasswordSecretRef"  # noqa: S105 - a path
 INBOUND_CREDENTIALS: Final = "inbound.credentialsSecretRef"
 
+RECORDING_STORAGES: Final = {
+    storage: f"inbound.recording.{storage}.credentialsSecretRef" for storage in ("s3", "gcs", "azure")
+}
+"""By the name of a storage of recordings, the path of the reference to its keys."""
+
 _INBOUND: Final = "inbound"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..api.resource import Key
-from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
+from ..api.secret_references import INBOUND_CREDENTIALS, RECORDING_STORAGES, SIP_PASSWORD
 from ..core.desired import Installation
 from ..core.holders import Listed
 from ..core.snapshot import Snapshot
@@ -15,8 +15,8 @@ from ..core.trunk import Mask, Masked, SipObject, normalised
 from ..errors import OperatorError
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
+from .import_credentials import NotSaid, credentials_in
 from .import_files import show_all, write_all
-from .import_logins import NotSaid, logins
 from .import_names import Names
 from .import_proof import Imported, imported
 from .import_sets import Left, import_sets
@@ -30,7 +30,11 @@ from .options import Target, in_namespace, targeted, with_livekit
 from .surroundings import all_numbers, new_mask, operator_around
 from .terminal import tell, working
 
-_FOR = {SIP_PASSWORD: "sip", INBOUND_CREDENTIALS: "callers"}
+_FOR = {
+    SIP_PASSWORD: "sip",
+    INBOUND_CREDENTIALS: "callers",
+    **dict.fromkeys(RECORDING_STORAGES.values(), "recordings"),
+}
 """What each Secret of an object is for: the end of its name."""
 
 
@@ -150,7 +154,7 @@ async def _imported(
     for each in wanted:
         key = Key(cluster.namespace, names.of(each.outbound.name, each.phone_number))
         try:
-            secrets = {path: await _free_secret(cluster, names, key.name, _FOR[path]) for path in logins(each)}
+            secrets = {path: await _free_secret(cluster, names, key.name, _FOR[path]) for path in credentials_in(each)}
             made.append(imported(each, key, secrets, world))
         except NotSaid as exc:
             left.extend(Left(one, str(exc)) for one in each.objects)

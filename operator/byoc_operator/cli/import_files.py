@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..api.printable import printable
+from ..api.resource import Key
+from ..api.secret_references import INBOUND_CREDENTIALS, RECORDING_STORAGES
+from ..core.trunk import Kind
 from .exit_codes import ExitCode, Refused
 from .import_proof import Imported
 from .output import as_yaml
@@ -19,9 +22,9 @@ _NAMED, _MOST = 3, 300
 """How many files, and characters of a reason, are told."""
 
 _STUB = (
-    "# Fill in: LiveKit's password and user name are not in this manifest, because {why}.\n"
-    "# Until then the operator leaves the {trunk} as it is and says SecretInvalid.\n"
-    "# `kubectl byoc seal {name} -n {namespace}` prints this Secret sealed.\n"
+    "# Fill in: LiveKit's {what} not in this manifest, because {why}.\n"
+    "# Until then the operator leaves the {kind} as it is and says SecretInvalid.\n"
+    "# `kubectl byoc seal {name} -n {namespace}{purpose}` prints this Secret sealed.\n"
 )
 _PLAIN = "# The credentials are in plain text. Do not keep this in Git; `kubectl byoc seal` makes sealed ones.\n"
 
@@ -56,9 +59,17 @@ class Written:
         return any(secret.plain for secret in self.secrets)
 
 
-def stub_comment(why: str, namespace: str, name: str, trunk: str) -> str:
-    """What stands above a Secret without values. `trunk`: the name of the trunk that waits for them."""
-    return _STUB.format(why=printable(why, _MOST), namespace=namespace, name=name, trunk=trunk)
+def stub_comment(why: str, key: Key, reference: str) -> str:
+    """What stands above a Secret without values. `key`: of the Secret. `reference`: its path in the spec."""
+    what, kind, purpose = "password and user name are", Kind.OUTBOUND_TRUNK, ""
+    if reference == INBOUND_CREDENTIALS:
+        kind = Kind.INBOUND_TRUNK
+    for storage, path in RECORDING_STORAGES.items():
+        if reference == path:
+            what, kind, purpose = "keys of the recordings' storage are", Kind.DISPATCH_RULE, f" --for {storage}"
+    return _STUB.format(
+        what=what, why=printable(why, _MOST), kind=kind.label, name=key.name, namespace=key.namespace, purpose=purpose
+    )
 
 
 def plain_comment() -> str:

@@ -8,14 +8,12 @@ from ..api.names import ADOPT, GROUP, KIND, VERSION
 from ..api.resource import FORCE, Key, parse
 from ..api.text_rules import RESERVED_METADATA
 from ..api.validation import problems
-from ..core.credentials import USERNAME_KEY, SecretFacts
+from ..core.credentials import SecretFacts
 from ..core.field_changes import Action, FieldChange, ObjectChange
-from .import_logins import Login, NotSaid
+from .import_credentials import NotSaid, StatedCredentials
 from .import_sets import ImportSet
 from .import_spec import Stated, agent_metadata, stated
 from .judging import Plan, SecretSeen, World, plan_of
-
-PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
 
 NAMES_AND_MARKS = frozenset(
     {
@@ -54,7 +52,7 @@ class Imported:
 def imported(found: ImportSet, key: Key, secrets: Mapping[str, str], world: World) -> Imported:
     """The set as a manifest. Raises `NotSaid` if the manifest would change anything.
 
-    `secrets`: a name for the Secret of each reference that `logins` has for the set.
+    `secrets`: a name for the Secret of each reference that `credentials_in` has for the set.
     """
     others = world.numbers.by_phone.get(found.phone_number) if world.numbers else None
     if others:
@@ -64,7 +62,7 @@ def imported(found: ImportSet, key: Key, secrets: Mapping[str, str], world: Worl
     world = replace(world, installation=replace(world.installation, adoption_allowed=True))
     said = stated(found, world.installation)
     spec = dict(said.spec)
-    for path in said.logins:
+    for path in said.credentials:
         spec = _referring(spec, path.split("."), secrets[path])
     wrong = problems(spec)
     if wrong and all(each.field == "spec.friendlyName" for each in wrong):
@@ -75,7 +73,7 @@ def imported(found: ImportSet, key: Key, secrets: Mapping[str, str], world: Worl
     manifest = _manifest(key, spec, [each.id for each in found.objects])
     stored = {"uid": f"import:{key}", "resourceVersion": "0", "generation": 1}
     number = parse({**manifest, "metadata": {**manifest["metadata"], **stored}})
-    seen = {secrets[path]: _secret(login, key, secrets[path]) for path, login in said.logins.items()}
+    seen = {secrets[path]: _secret(each, key, secrets[path]) for path, each in said.credentials.items()}
     made = plan_of(number, seen, world)
     if made.verdict is not None:
         raise NotSaid(f"{made.verdict.reason}: {made.verdict.message}"[:_MOST])
@@ -106,10 +104,10 @@ def _referring(spec: Mapping[str, Any], path: Sequence[str], name: str) -> dict[
     return {**spec, first: _referring(spec[first], below, name) if below else {"name": name}}
 
 
-def _secret(login: Login, key: Key, name: str) -> SecretSeen:
-    if login.password is None:
-        return SecretSeen(None, "LiveKit does not list the password")
-    values = {USERNAME_KEY: login.username, PASSWORD_KEY: login.password}
+def _secret(stated: StatedCredentials, key: Key, name: str) -> SecretSeen:
+    values = stated.listed
+    if not values:
+        return SecretSeen(None, "LiveKit does not list the credentials")
     return SecretSeen(
         SecretFacts(
             namespace=key.namespace,

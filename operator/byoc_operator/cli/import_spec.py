@@ -10,7 +10,7 @@ from ..api.carriers import Carrier, Catalogue, Preset
 from ..api.text_rules import is_reserved_metadata
 from ..core.desired import Installation
 from ..core.trunk import SOUND, DispatchRule, InboundTrunk, Masked, OutboundTrunk
-from .import_logins import Login, NotSaid, logins
+from .import_credentials import NotSaid, StatedCredentials, credentials_in
 from .import_sets import ImportSet
 
 WIDE = {4: 8, 6: 16}
@@ -19,10 +19,10 @@ WIDE = {4: 8, 6: 16}
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """A spec without its references to Secrets. `logins`: what stands in each Secret, by the path of the reference."""
+    """A spec without its references to Secrets. `credentials`: what stands in each, by the path of the reference."""
 
     spec: dict[str, Any]
-    logins: Mapping[str, Login] = field(default_factory=dict)
+    credentials: Mapping[str, StatedCredentials] = field(default_factory=dict)
 
 
 def stated(found: ImportSet, installation: Installation) -> Stated:
@@ -30,7 +30,7 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
     outbound, inbound = found.outbound, found.inbound
     if outbound.transport == "AUTO":
         raise NotSaid("the transport of its outbound trunk is AUTO; spec.transport has TLS, TCP and UDP")
-    signs = logins(found)
+    credentials = credentials_in(found)
     carrier = _carrier(outbound, inbound, installation.carriers)
     preset = installation.carriers.preset_for(carrier, outbound.address)
     spec: dict[str, Any] = {
@@ -56,7 +56,7 @@ def stated(found: ImportSet, installation: Installation) -> Stated:
         calls_in = _inbound(inbound, preset, metadata) | _call(found.rule, installation)
         if calls_in:
             spec["inbound"] = calls_in
-    return Stated(spec, signs)
+    return Stated(spec, credentials)
 
 
 def _carrier(outbound: OutboundTrunk, inbound: InboundTrunk | None, carriers: Catalogue) -> Carrier | None:
@@ -134,8 +134,17 @@ def _call(rule: DispatchRule, installation: Installation) -> dict[str, Any]:
     }
     stated = {name: value for name, value in told.items() if value}
     if rule.recording:
-        stated["recording"] = {"audioOnly": rule.recording == SOUND, "path": rule.recording_path}
+        stated["recording"] = _recording(rule)
     return stated
+
+
+def _recording(rule: DispatchRule) -> dict[str, Any]:
+    told: dict[str, Any] = {"audioOnly": rule.recording == SOUND, "path": rule.recording_path}
+    storage: dict[str, Any] = dict(rule.recording_storage)
+    if storage:
+        name, path_style = storage.pop("type"), storage.pop("forcePathStyle", "")
+        told[name] = storage | ({"forcePathStyle": True} if path_style else {})
+    return told
 
 
 def _room(rule: DispatchRule, installation: Installation) -> dict[str, Any]:

@@ -4,13 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..core.credentials import USERNAME_KEY
+from ..api import secret_keys
 from ..sealing.sealed import KeyRing, open_unbound
 from .exit_codes import ExitCode, Refused
 from .naming import NAMESPACE, SECRET, named
 from .sealer import checked
 
-PASSWORD_KEY = "password"  # noqa: S105 - a key of a Secret
 _FIELDS = {"name", "namespace", "username", "usernameToken", "passwordToken"}
 
 
@@ -62,10 +61,10 @@ def _opened(line: str, ring: KeyRing, namespace: str) -> Entry:
         raise ValueError("name and passwordToken are needed")
     values = {}
     if stated.get("usernameToken"):
-        values[USERNAME_KEY] = _value("usernameToken", stated["usernameToken"], ring)
+        values[secret_keys.USERNAME] = _value("usernameToken", stated["usernameToken"], ring)
     elif stated.get("username"):
-        values[USERNAME_KEY] = stated["username"]
-    values[PASSWORD_KEY] = _value("passwordToken", stated["passwordToken"], ring)
+        values[secret_keys.USERNAME] = stated["username"]
+    values[secret_keys.PASSWORD] = _value("passwordToken", stated["passwordToken"], ring)
     checked(values)
     where = named("namespace", stated.get("namespace") or namespace, NAMESPACE)
     return Entry(where, named("name", stated["name"], SECRET), values)

@@ -6,7 +6,8 @@ from typing import Any
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..cluster.answers import Forbidden
-from ..core.credentials import KEYS_SECRET, Field, Reading
+from ..core.credential_values import Field
+from ..core.credentials import KEYS_SECRET, Reading
 from ..core.secret_facts import secret_facts
 from ..core.situation import secret_uses
 from ..errors import OperatorError, Stalled

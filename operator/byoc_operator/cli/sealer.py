@@ -7,7 +7,8 @@ from ..api.encoding import from_base64
 from ..api.names import WATCH_LABEL
 from ..cluster.answers import ApiRefused, Forbidden, NotFound
 from ..cluster.port import JsonApi
-from ..core.credentials import KEYS_SECRET, field_of, problem_of
+from ..core.credential_values import field_of, problem_of
+from ..core.credentials import KEYS_SECRET
 from ..sealing.sealed import KeyRing, is_sealed, is_token
 from ..sealing.store import keys_in, secret_path
 from .exit_codes import ExitCode, Refused

@@ -15,7 +15,8 @@ from ..api.conditions import Reason
 from ..api.encoding import to_base64
 from ..api.names import ANNOTATIONS, FINALIZER, PLURAL, WATCH_LABEL
 from ..api.resource import UNREAD
-from ..core.credentials import MAX_BYTES, MAX_KEYS
+from ..core.credential_values import MAX_DOCUMENT_BYTES
+from ..core.credentials import MAX_KEYS
 from ..errors import OperatorError, Unavailable
 from .cutting import Cut, Found, NotJson, Steps
 from .shapes import Entries, Fields, Items, Leaf, Place, Shape, There
@@ -71,7 +72,9 @@ SECRET = Fields(
         ),
         "type": Leaf(),
         # A value that is far too long for a credential is replaced by one that is just too long.
-        "data": Entries(Leaf(64 * 1024, max_depth=0, instead=to_base64("." * (MAX_BYTES + 1))), most=MAX_KEYS + 1),
+        "data": Entries(
+            Leaf(64 * 1024, max_depth=0, instead=to_base64("." * (MAX_DOCUMENT_BYTES + 1))), most=MAX_KEYS + 1
+        ),
     }
 )
 """The parts of a Secret: of `managedFields` only the times at which `data` was written."""

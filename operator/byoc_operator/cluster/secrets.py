@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from ..api.conditions import Verdict
 from ..api.names import WATCH_LABEL
-from ..core.credentials import Field, Reading, SecretFacts
+from ..core.credential_values import Field
+from ..core.credentials import Reading, SecretFacts
 from ..core.secret_facts import secret_facts
 from ..core.trunk import Mask, Masked
 from .answers import NotFound

@@ -1,13 +1,24 @@
 """Secrets as LiveKit's objects suggest them, for somebody who may not read the real ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..api.resource import PhoneNumber
+from .credential_values import Field
 from .credentials import SecretFacts, SecretUse
 from .ownership import Owned
 from .trunk import CREATE_ORDER, Masked
 
 _NOT_KNOWN = Masked("not known")
+
+_ATTRIBUTES: Mapping[Field, str] = {
+    Field.USERNAME: "username",
+    Field.PASSWORD: "password",
+    Field.ACCESS_KEY_ID: "recording_access_key",
+    Field.SECRET_ACCESS_KEY: "recording_secret",
+    Field.SERVICE_ACCOUNT_KEY: "recording_secret",
+    Field.STORAGE_ACCOUNT_KEY: "recording_secret",
+}
+"""The attributes of LiveKit's objects that have the value of a field."""
 
 
 def assumed_secret(number: PhoneNumber, uses: Iterable[SecretUse], owned: Owned, now_s: float = 0.0) -> SecretFacts:
@@ -17,7 +28,7 @@ def assumed_secret(number: PhoneNumber, uses: Iterable[SecretUse], owned: Owned,
     of the Secret's last change.
     """
     first, *_ = every = tuple(uses)
-    values = {used.key: _in_livekit(use, str(used.field), owned) for use in every for used in use.keys}
+    values = {used.key: _in_livekit(use, _ATTRIBUTES[used.field], owned) for use in every for used in use.keys}
     written = number.status.written.get(first.path)
     return SecretFacts(
         namespace=first.namespace,

@@ -1,23 +1,19 @@
-"""SIP credentials of a Secret: which values are usable, and the verdict for those that are not."""
+"""Credentials of a Secret: which values are usable, and the verdict for those that are not."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 
-from ..api.characters import unseen
 from ..api.conditions import Reason, Verdict
 from ..api.names import WATCH_LABEL
+from .credential_values import Field, field_of, problem_of, wrapped
 from .trunk import Kind, Mask, Masked
 
-USERNAME_KEY = "username"
 SEALED_PREFIX = "fernet:"
 """The prefix of a sealed value; a Fernet token follows (`sealing`)."""
 
 KEYS_SECRET = "byoc-sealing-keys"  # noqa: S105 - its name
 """The Secret of the operator's sealing keys. No object may use it: its content must never go to a carrier."""
 
-MAX_BYTES = 256
 MAX_KEYS = 64
 """Keys of a Secret that is read. A Secret with SIP credentials has few; tens of thousands would delay other work."""
 
@@ -35,32 +31,6 @@ REFUSED_TYPES = frozenset(
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 """The annotation in which kubectl and Argo CD keep a copy of the manifest, with the values of a Secret."""
-
-_BYTE_ORDER_MARK = "\ufeff"
-"""An invisible character that editors on Windows put at the beginning of a file."""
-
-# A Fernet token of at least one block. The hosted service stored such tokens, and no password looks like one.
-_FOREIGN_TOKEN = re.compile(r"gAAAA[A-Za-z0-9_-]{95,}={0,2}")
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# Lone surrogates. JSON can contain them, and Python makes one of each byte that a terminal's encoding does not have.
-_SURROGATES = re.compile(r"[\ud800-\udfff]")
-# RFC 3261 section 25: a user name stands in a quoted string. The digest uses user:realm:password, so it has no colon.
-_NOT_IN_USERNAME = re.compile(r'["\\:]')
-_TOO_LONG = f"the value is longer than {MAX_BYTES} bytes"
-_USERNAME_RULE = 'a user name must not contain `"`, `\\` or `:`'
-
-
-class Field(StrEnum):
-    """What a value in a Secret is used as. A sealed value contains the field that it was sealed for."""
-
-    USERNAME = "username"
-    PASSWORD = "password"  # noqa: S105 - the name of a field
-
-
-def field_of(key: str) -> Field:
-    """The field of a key of a Secret: `username` has the user name, every other key a password."""
-    return Field.USERNAME if key == USERNAME_KEY else Field.PASSWORD
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +170,7 @@ def _opened(text: str | None, namespace: str, field: Field, open_sealed: Open) -
     if text is None:
         return Verdict(Reason.SECRET_INVALID, "the value is not UTF-8 text.")
     if text.startswith(SEALED_PREFIX):
-        spoiled = _wrapped(text)
+        spoiled = wrapped(text)
         if spoiled:
             return Verdict(Reason.SECRET_INVALID, f"{spoiled}.")
         opened = open_sealed(text, namespace, field)
@@ -211,41 +181,11 @@ def _opened(text: str | None, namespace: str, field: Field, open_sealed: Open) -
     return Verdict(Reason.SECRET_INVALID, f"{problem}.") if problem else text
 
 
-def problem_of(text: str, field: Field) -> str:
-    """Why a plain text cannot be a credential, empty if it can. The text is never quoted."""
-    if len(text) > MAX_BYTES:
-        return _TOO_LONG  # before the other checks, because a value may have a megabyte
-    checks = (
-        (not text, "the value is empty; 1 to 256 bytes are allowed"),
-        (bool(_SURROGATES.search(text)), "the value is not UTF-8 text"),
-        (len(text.encode(errors="surrogatepass")) > MAX_BYTES, _TOO_LONG),
-        (bool(_wrapped(text)), _wrapped(text)),
-        (bool(_CONTROL.search(text)), "the value contains control characters"),
-        (bool(unseen(text)), f"the value contains {unseen(text)}, a character that cannot be seen"),
-        (
-            bool(_FOREIGN_TOKEN.fullmatch(text)),
-            "the value is a Fernet token of another service, no credential; seal it anew with `kubectl byoc migrate`",
-        ),
-        (field is Field.USERNAME and bool(_NOT_IN_USERNAME.search(text)), _USERNAME_RULE),
-    )
-    return next((problem for there, problem in checks if there), "")
-
-
-def _wrapped(text: str) -> str:
-    """What is wrong with the ends of a value, empty if nothing is. A common cause is `echo password | base64`."""
-    if text.endswith(("\n", "\r")):
-        return "the value ends with a newline; `echo -n` and `kubectl create secret --from-literal` add none"
-    if text.startswith(_BYTE_ORDER_MARK):
-        return "the value starts with a byte order mark; save the file as UTF-8 without BOM"
-    return "the value starts or ends with a blank" if text != text.strip() else ""
-
-
 def resolve(use: SecretUse, facts: SecretFacts | None, rules: SecretRules) -> Credentials | Verdict:
     """The credentials that an object uses, or the verdict why it cannot. `facts`: None if there is no such Secret."""
     where = f"Secret {use.namespace}/{use.name}"
     if facts is None:
-        key = use.keys[0].key
-        message = f"{where} does not exist. Create it with the key `{key}`, or correct {use.path}.name."
+        message = f"{where} does not exist. Create it with {_named_keys(use)}, or correct {use.path}.name."
         return Verdict(Reason.SECRET_NOT_FOUND, message)
     refused = _refused(where, facts, rules)
     if refused:
@@ -261,6 +201,12 @@ def resolve(use: SecretUse, facts: SecretFacts | None, rules: SecretRules) -> Cr
             return value
         values[each.field] = value
     return Credentials(values, facts.name, facts.resource_version, facts.watched, facts.changed_at, sealed=not plain)
+
+
+def _named_keys(use: SecretUse) -> str:
+    """The keys that the Secret must have; the user name may stand in the spec."""
+    keys = [f"`{each.key}`" for each in use.keys if each.field is not Field.USERNAME]
+    return f"the key{'s' if len(keys) > 1 else ''} {' and '.join(keys)}"
 
 
 def _missing(where: str, used: UsedKey) -> Verdict:

@@ -11,13 +11,13 @@ from ..api.grammar import REMEMBERED, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from ..api.schema_media import IncludeHeaders
-from ..api.schema_room import RecordingSpec
 from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD
 from .agent_job import as_metadata, inbound_job
 from .credentials import Credentials, SecretRules
 from .credentials_in_use import CredentialsInUse
 from .ownership import Mark, Owner, rule_name
-from .trunk import SOUND, VIDEO, DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
+from .recording import recorded
+from .trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def desired(
     return Desired(
         outbound,
         _inbound(spec, preset, mark(recreate.inbound), credentials, mask),
-        _rule(spec, owner, installation),
+        _rule(spec, owner, installation, credentials),
     )
 
 
@@ -225,10 +225,12 @@ def _network(entry: str) -> str:
     return str(ipaddress.ip_network(entry, strict=False))
 
 
-def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> DispatchRule:
+def _rule(
+    spec: PhoneNumberSpec, owner: Owner, installation: Installation, credentials: CredentialsInUse
+) -> DispatchRule:
     inbound, room = spec.inbound, spec.inbound.room
     agent, *more = agent_names(spec, installation.agent_name)
-    return DispatchRule(
+    rule = DispatchRule(
         name=rule_name(owner),
         trunk_ids=(),
         room_prefix=installation.room_prefix if room.prefix is None else room.prefix,
@@ -242,15 +244,8 @@ def _rule(spec: PhoneNumberSpec, owner: Owner, installation: Installation) -> Di
         max_participants=room.max_participants or 0,
         room_metadata=room.metadata,
         room_tags=dict(room.tags),
-        recording=_recorded(inbound.recording),
-        recording_path=inbound.recording.path if inbound.recording else "",
     )
-
-
-def _recorded(recording: RecordingSpec | None) -> str:
-    if recording is None:
-        return ""
-    return SOUND if recording.audio_only else VIDEO
+    return rule if inbound.recording is None else recorded(rule, inbound.recording, credentials)
 
 
 def agent_names(spec: PhoneNumberSpec, agent_name: str) -> tuple[str, ...]:

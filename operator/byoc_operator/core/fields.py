@@ -44,14 +44,20 @@ class Field:
     """One field that takes part in equality.
 
     `path`: the name that users see, such as `outboundTrunk.address`. `always_set`: whether every object of ours sets
-    it; an adoption may then replace it without `force`. `withheld`: whether some servers never list it.
+    it; an adoption may then replace it without `force`. `withheld_with`: for a field that some servers never list, the
+    attribute that is set wherever the field is; else empty.
     """
 
     attribute: str
     path: str
     shape: Shape
     always_set: bool = False
-    withheld: bool = False
+    withheld_with: str = ""
+
+    @property
+    def withheld(self) -> bool:
+        """Whether some servers never list the field."""
+        return bool(self.withheld_with)
 
 
 def _table(of: type[SipObject]) -> tuple[Field, ...]:
@@ -62,7 +68,7 @@ def _table(of: type[SipObject]) -> tuple[Field, ...]:
             f"{of.kind}.{each.metadata['path']}",
             _SHAPES[each.type],
             each.metadata["always_set"],
-            each.metadata["withheld"],
+            each.metadata["withheld_with"],
         )
         for each in fields(of)
         if each.compare and each.name != "extra"
@@ -81,7 +87,11 @@ _SECRET = _attributes(lambda each: each.shape in SECRET)
 WITHHELD = _attributes(lambda each: each.withheld)
 """For each kind, the attributes that some servers never list."""
 
-_LOGIN = _attributes(lambda each: each.shape is Shape.CREDENTIAL and not each.withheld)
+WITHHELD_WITH = {
+    kind: tuple({each.withheld_with: None for each in table if each.withheld}) for kind, table in FIELDS.items()
+}
+"""For each kind, the attributes that are set wherever the withheld ones are."""
+
 _LISTED = {kind: ("password_listed",) if withheld else () for kind, withheld in WITHHELD.items()}
 
 CREDENTIAL_PATHS = frozenset(each.path for table in FIELDS.values() for each in table if each.shape in SECRET)
@@ -131,7 +141,7 @@ def _full(value: _Secret, known: Mapping[str, Masked]) -> _Secret:
 def without_withheld(sip_object: _Object) -> _Object:
     """The object as a server lists it that never lists the withheld fields."""
     kind = sip_object.kind
-    listed = not any(getattr(sip_object, each) for each in _LOGIN[kind])
+    listed = not any(getattr(sip_object, each) for each in WITHHELD_WITH[kind])
     return _changed(sip_object, {**dict.fromkeys(WITHHELD[kind]), **dict.fromkeys(_LISTED[kind], listed)})
 
 
@@ -147,11 +157,11 @@ def with_all_listed(sip_object: _Object) -> _Object:
 
 
 def completed(sip_object: _Object, known: SipObject | None) -> _Object:
-    """The object, with its withheld fields taken from `known` if that has the same kind and user name."""
+    """The object, with its withheld fields taken from `known` if that has the same kind and user name or storage."""
     kind = sip_object.kind
-    if known is None or known.kind is not kind or not all(getattr(known, each) for each in WITHHELD[kind]):
+    if known is None or known.kind is not kind or not any(getattr(known, each) for each in WITHHELD[kind]):
         return sip_object
-    if any(getattr(known, each) != getattr(sip_object, each) for each in _LOGIN[kind]):
+    if any(getattr(known, each) != getattr(sip_object, each) for each in WITHHELD_WITH[kind]):
         return sip_object
     return with_all_listed(with_withheld(sip_object, known))
 

@@ -12,6 +12,7 @@ from ..api.names import ADOPT, RECREATE, WATCH_LABEL
 from ..api.recorded_status import MAX_HOST, MAX_ID, MAX_LEFT_HOSTS, MAX_LEFT_IDS, Finding, LeftBehind
 from ..api.resource import PhoneNumber
 from ..api.schema import MediaEncryption, PhoneNumberSpec, Transport
+from ..api.schema_recording import RecordingSpec
 from ..api.text_rules import is_reserved_metadata
 from .call_findings import (
     PLAIN_INBOUND,
@@ -26,6 +27,7 @@ from .credentials import Credentials
 from .desired import Installation, allowed_addresses, preset_of
 from .foreign_rules import Intrusion
 from .origination import origination_uri, others_port
+from .recording import storage_of
 
 _DAY_S = 86_400
 _NO_EFFECT = " Until then spec.inbound has no effect."
@@ -84,8 +86,8 @@ MESSAGES: Mapping[Code, str] = {
     f"{WATCH_LABEL}=true and they take effect at once.",
     Code.CREDENTIALS_PLAIN_TEXT: "The Secret holds credentials in plain text; seal them with `kubectl byoc seal`, and "
     "the manifest may be kept in Git.",
-    Code.CREDENTIALS_OLD: "The SIP password has not been changed for longer than the operator's limit; change it at "
-    "the carrier and in the Secret.",
+    Code.CREDENTIALS_OLD: "Credentials have not been changed for longer than the operator's limit; change them at the "
+    "carrier, or in the storage of the recordings, and in the Secret.",
     Code.FOREIGN_WILDCARD_RULE: "A dispatch rule in LiveKit that is not ours names no trunk, so it also takes calls "
     "that allowed addresses, callers and digest should keep out; delete it or give it trunk_ids.",
     Code.FOREIGN_RULE_ON_TRUNK: "LiveKit prefers a dispatch rule that is not ours and names the inbound trunk of this "
@@ -128,10 +130,18 @@ MESSAGES: Mapping[Code, str] = {
     Code.RECORDING_ON: "Each call to this number is recorded (spec.inbound.recording). Whether the caller must be told "
     "or asked is a matter of the law of the caller's country. Without LiveKit's egress service nothing is recorded.",
 }
-"""The message of each finding. `findings` appends a few IDs at most.
+"""The message of each finding. `findings` appends a few IDs at most, and `KEYS_IN_LIVEKIT`.
 
 The texts are fixed, so that changes of foreign objects in LiveKit do not rewrite the status of every object.
 """
+
+
+KEYS_IN_LIVEKIT = (
+    " LiveKit keeps the keys of the recording's storage in the dispatch rule, readable to whoever has sip.admin, and "
+    "puts them into the token with which its SIP service brings each caller into the room: a livekit-server that "
+    "refuses such tokens would refuse all calls to this number."
+)
+"""Is appended to the finding of a recording with a storage of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +222,13 @@ def _in_spec(spec: PhoneNumberSpec, installation: Installation) -> _Found:
         Code.NO_CODEC_IN_COMMON: codecs_in_vain(spec, preset),
         Code.CARRIER_LACKS_ENCRYPTION: _sentences(missing_encryption(spec, preset)),
         Code.RING_STATUS_LATE: _if(inbound and rings_too_long(spec)),
-        Code.RECORDING_ON: _if(inbound and spec.inbound.recording is not None),
+        Code.RECORDING_ON: _recording(spec.inbound.recording) if inbound else None,
     }
+
+
+def _recording(recording: RecordingSpec | None) -> str | None:
+    """What the finding of a recording ends with; None without a recording."""
+    return None if recording is None else KEYS_IN_LIVEKIT if storage_of(recording) else ""
 
 
 def _in_credentials(credentials: Collection[Credentials], limit_s: float, now_s: float) -> _Found:

@@ -6,15 +6,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from ..api import secret_keys
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import DeletionPolicy, PhoneNumberSpec
 from ..api.schema_types import SecretKeyRef
-from ..api.secret_references import INBOUND_CREDENTIALS, SIP_PASSWORD, Reference, references
+from ..api.secret_references import INBOUND_CREDENTIALS, RECORDING_STORAGES, SIP_PASSWORD, Reference, references
 from .adoption import Adoption, adoption_of
 from .aliases import Unavailable, unavailable
 from .conflict import marked_elsewhere
-from .credentials import USERNAME_KEY, Field, SecretUse, UsedKey
+from .credential_values import Field, field_of
+from .credentials import SecretUse, UsedKey
 from .credentials_in_use import CredentialsInUse, SecretsByName, resolved
 from .desired import Installation, asks_with
 from .foreign_rules import ForeignRules
@@ -121,14 +123,15 @@ def secret_uses(number: PhoneNumber, mask: Mask) -> tuple[SecretUse, ...]:
 
 def _use(reference: Reference, spec: PhoneNumberSpec, namespace: str, mask: Mask) -> SecretUse:
     path, to = reference.path, reference.to
-    keys: list[UsedKey] = []
+    keys = [UsedKey(field_of(key), key) for key in to.keys]
     given: dict[Field, Masked] = {}
     if isinstance(to, SecretKeyRef):
         keys.append(UsedKey(Field.PASSWORD, to.key, f"name the right key in {path}.key"))
         if path == SIP_PASSWORD and spec.sip_username:
             given[Field.USERNAME] = mask(spec.sip_username)
         else:
-            keys.append(UsedKey(Field.USERNAME, USERNAME_KEY, "set spec.sipUsername" if path == SIP_PASSWORD else ""))
+            remedy = "set spec.sipUsername" if path == SIP_PASSWORD else ""
+            keys.append(UsedKey(Field.USERNAME, secret_keys.USERNAME, remedy))
     return SecretUse(path, namespace, to.name, tuple(keys), given, _kinds(path, spec))
 
 
@@ -136,6 +139,8 @@ def _kinds(path: str, spec: PhoneNumberSpec) -> frozenset[Kind]:
     """The kinds of LiveKit object that need the values of a reference."""
     if path == INBOUND_CREDENTIALS:
         return frozenset({Kind.INBOUND_TRUNK})
+    if path in RECORDING_STORAGES.values():
+        return frozenset({Kind.DISPATCH_RULE})
     return frozenset({Kind.OUTBOUND_TRUNK, *((Kind.INBOUND_TRUNK,) if asks_with(spec) == path else ())})
 
 

@@ -11,6 +11,7 @@ protobuf fields.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar, Protocol, Self, TypeVar
 
 from pydantic import SecretStr
@@ -77,9 +78,9 @@ class Mask(Protocol):
         ...
 
 
-def _shown_as(path: str, *, always_set: bool = False, withheld: bool = False) -> Mapping[str, object]:
+def _shown_as(path: str, *, always_set: bool = False, withheld_with: str = "") -> Mapping[str, object]:
     """The metadata of a field; see `core.fields.Field`. `path`: the part behind the kind."""
-    return {"path": path, "always_set": always_set, "withheld": withheld}
+    return {"path": path, "always_set": always_set, "withheld_with": withheld_with}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ class OutboundTrunk:
     transport: str = field(metadata=_shown_as("transport"))
     numbers: tuple[str, ...] = field(metadata=_shown_as("numbers"))
     username: Masked | None = field(default=None, metadata=_shown_as("username"))
-    password: Masked | None = field(default=None, metadata=_shown_as("password", withheld=True))
+    password: Masked | None = field(default=None, metadata=_shown_as("password", withheld_with="username"))
     headers: Mapping[str, str | Masked] = field(default_factory=dict, metadata=_shown_as("headers"))
     headers_to_attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("headersToAttributes"))
     attributes_to_headers: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("attributesToHeaders"))
@@ -149,7 +150,7 @@ class InboundTrunk:
     allowed_addresses: tuple[str, ...] = field(default=(), metadata=_shown_as("allowedAddresses"))
     allowed_numbers: tuple[str, ...] = field(default=(), metadata=_shown_as("allowedNumbers"))
     username: Masked | None = field(default=None, metadata=_shown_as("username"))
-    password: Masked | None = field(default=None, metadata=_shown_as("password", withheld=True))
+    password: Masked | None = field(default=None, metadata=_shown_as("password", withheld_with="username"))
     headers_to_attributes: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("headersToAttributes"))
     attributes_to_headers: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("attributesToHeaders"))
     include_headers: str = field(default="", metadata=_shown_as("includeHeaders"))
@@ -200,6 +201,9 @@ OUR_SELECTION = Selection()
 """The selection of the operator's rules: every call over the rule's trunks."""
 
 
+_NO_STORAGE: Mapping[str, str] = MappingProxyType({})
+"""Most rules share this value: a map for each takes memory."""
+
 SOUND = "Sound"
 VIDEO = "SoundAndVideo"
 
@@ -211,14 +215,15 @@ class DispatchRule:
     `trunk_ids`: empty for a rule that takes the calls of every trunk and of none; the operator never creates one.
     `agent_metadata`: JSON, the same for all agents. `attributes`: of the caller. Timeouts are whole seconds. 0 means
     LiveKit's default, for `max_participants` any number.
-    `recording`: what is recorded, empty for nothing; `recording_path` is then empty too.
-    `selection`: not compared, because `extra` names the settings that differ from ours. A rule of ours has no numbers,
-    and LiveKit lists every field of a rule.
+    `recording`: what is recorded, empty for nothing; the other fields of the recording are then empty too.
+    `recording_storage`: the storage as `type` (`s3`, `gcs`, `azure`) and its settings by their names in the spec; empty
+    for that of the egress service. `recording_access_key`: of S3 only. `recording_secret`: the secret access key of S3,
+    the service account key of Google, the account key of Azure. Both are as `password` in `OutboundTrunk`.
+    `selection`: not compared, because `extra` names the settings that differ from ours. A rule of ours has no numbers.
     """
 
     kind: ClassVar = Kind.DISPATCH_RULE
     numbers: ClassVar[tuple[str, ...]] = ()
-    password_listed: ClassVar[bool] = True
 
     name: str = field(metadata=_shown_as("name", always_set=True))
     trunk_ids: tuple[str, ...] = field(metadata=_shown_as("trunkIds", always_set=True))
@@ -235,9 +240,19 @@ class DispatchRule:
     room_tags: Mapping[str, str] = field(default_factory=dict, metadata=_shown_as("room.tags"))
     recording: str = field(default="", metadata=_shown_as("recording"))
     recording_path: str = field(default="", metadata=_shown_as("recording.path"))
+    recording_storage: Mapping[str, str] = field(
+        default_factory=lambda: _NO_STORAGE, metadata=_shown_as("recording.storage")
+    )
+    recording_access_key: Masked | None = field(
+        default=None, metadata=_shown_as("recording.accessKeyId", withheld_with="recording_storage")
+    )
+    recording_secret: Masked | None = field(
+        default=None, metadata=_shown_as("recording.secret", withheld_with="recording_storage")
+    )
     extra: tuple[str, ...] = ()
     unknown: UnknownFields | None = field(default=None, compare=False)
     selection: Selection = field(default=OUR_SELECTION, compare=False)
+    password_listed: bool = field(default=True, compare=False)
     id: str = field(default="", compare=False)
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from ..api.conditions import Reason, Verdict
 from ..api.names import WATCH_LABEL
+from ..api.secret_references import RECORDING_STORAGES
 from ..core.credentials import Credentials
 from .check import State
 from .facts import SecretSeen, Unseen
@@ -102,9 +103,12 @@ def _worst(found: list[Found]) -> Found:
 
 
 def _remedy(reason: Reason, each: SecretView) -> str:
+    storage = next((name for name, path in RECORDING_STORAGES.items() if path == each.use.path), "")
     if reason is Reason.SECRET_KEY_MISSING:
-        return f"Add the key to the Secret, or name the right one in spec.{each.use.path}.key."
-    return _REMEDY.get(reason, "Correct the Secret as it says.")
+        or_name = "" if storage else f", or name the right one in spec.{each.use.path}.key"
+        return f"Add the key to the Secret{or_name}."
+    remedy = _REMEDY.get(reason, "Correct the Secret as it says.")
+    return remedy.replace("byoc seal`", f"byoc seal --for {storage}`") if storage else remedy
 
 
 def _ask_the_operator(view: View) -> str:

@@ -111,7 +111,9 @@ def _entries(values: tuple[str, ...], most: int = _ENTRIES) -> tuple[str, ...]:
     return (*(_kept(value) for value in values[:most]), *more)
 
 
-def _pairs(pairs: Mapping[str, str | Masked]) -> dict[str, str | Masked]:
+def _pairs(pairs: Mapping[str, str | Masked]) -> Mapping[str, str | Masked]:
+    if not pairs:
+        return pairs  # most maps are empty
     first = islice(pairs.items(), _HEADERS)
     return {_kept(name): _kept(value) if isinstance(value, str) else value for name, value in first}
 

@@ -85,7 +85,7 @@ class LiveKitClient:
         self._mask = mask
         self._observer = observer
         self._clock = clock
-        self._lists_passwords = not endpoint.paged
+        self._lists = dict.fromkeys(Kind, not endpoint.paged)
         self._unreadable: dict[str, UnreadableItems] = {}
         self._server_made = ServerMade()
 
@@ -261,12 +261,13 @@ class LiveKitClient:
     def _with_passwords_judged(self, kind: Kind, found: list[_Object]) -> list[_Object]:
         """The objects, with the meaning of a missing password.
 
-        One listed password shows that this server lists passwords. A missing one then means that none is set, also for
-        the trunks earlier in the list.
+        One listed password shows that this server lists passwords of trunks. A missing one then means that none is set,
+        also for the trunks earlier in the list. The same holds for the keys of rules.
         """
-        if self._lists_passwords or not any(getattr(each, name) for name in WITHHELD[kind] for each in found):
+        if self._lists[kind] or not any(getattr(each, name) for name in WITHHELD[kind] for each in found):
             return found
-        self._lists_passwords = True
+        alike = (Kind.DISPATCH_RULE,) if kind is Kind.DISPATCH_RULE else (Kind.OUTBOUND_TRUNK, Kind.INBOUND_TRUNK)
+        self._lists |= dict.fromkeys(alike, True)
         return [with_all_listed(each) for each in found]
 
     def _seen(self, kind: LiveKitKind[_Object], item: memoryview, most_fields: int) -> Seen[_Object]:
@@ -278,7 +279,7 @@ class LiveKitClient:
         return self._server_made.without(self._value(kind, info))
 
     def _value(self, kind: LiveKitKind[_Object], info: Message) -> _Object:
-        value: _Object = kind.conversion.from_proto(info, self._mask, lists_passwords=self._lists_passwords)
+        value: _Object = kind.conversion.from_proto(info, self._mask, lists_passwords=self._lists[kind.conversion.kind])
         return value
 
 

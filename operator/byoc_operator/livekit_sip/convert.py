@@ -21,8 +21,8 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from livekit.protocol.sip import SIPDispatchRuleInfo, SIPInboundTrunkInfo, SIPOutboundTrunkInfo
 
 from ..api.built_in_carriers import CREDENTIAL_HEADERS
-from ..core.fields import FIELDS, SECRET, WITHHELD, Shape, credentials
-from ..core.trunk import DispatchRule, InboundTrunk, Mask, Masked, OutboundTrunk, SipObject, UnknownFields
+from ..core.fields import FIELDS, SECRET, WITHHELD, WITHHELD_WITH, Shape, credentials
+from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, Masked, OutboundTrunk, SipObject, UnknownFields
 from . import forms
 from .forms import FieldForm, Group, digest
 from .remainder import UNKNOWN, Parts, Remainder
@@ -85,10 +85,11 @@ class Conversion(Generic[_Object, _Info]):
         if sorted(shapes) != sorted(attribute for each in fields for attribute in each.attributes):
             raise ValueError(f"the rows of {of.__name__} are not its fields")
         self.info = info
+        self.kind: Kind = of.kind
         self.id_of: Callable[[_Info], str] = attrgetter(id_field)
         self._message: Callable[..., _Info] = info
         self._of: Callable[..., _Object] = of
-        self._withholds = bool(WITHHELD[of.kind])
+        self._withheld, self._withheld_with = WITHHELD[of.kind], WITHHELD_WITH[of.kind]
         self._beside = tuple(beside.items())
         self._groups = [each for each in fields if isinstance(each, Group)]
         self._forms = [(row.attribute, row.field, row.form) for row in rows if row.form is not None]
@@ -134,8 +135,9 @@ class Conversion(Generic[_Object, _Info]):
         """The value of a listed object. `lists_passwords`: whether an empty password means that none is set."""
         extra: set[str] = set()
         values = self._read(info, mask, extra)
-        if self._withholds and not lists_passwords:
-            values["password_listed"] = values["password"] is not None or values["username"] is None
+        if not lists_passwords:
+            listed = any(values.get(each) for each in self._withheld)
+            values["password_listed"] = listed or not any(values.get(each) for each in self._withheld_with)
         names = tuple(sorted(extra)) if extra else ()
         unknown = self._behind(info, mask) if extra else None
         return self._of(**values, id=usable_id(self.id_of(info)), extra=names, unknown=unknown)
@@ -161,7 +163,7 @@ class Conversion(Generic[_Object, _Info]):
         for attribute, field, form in self._forms:
             values[attribute] = form.read(info, field, extra)
         for group in self._groups:
-            group.read(info, values, extra)
+            group.read(info, values, extra, mask)
         for attribute, read in self._beside:
             values[attribute] = read(info, mask, extra)
         return values

@@ -102,9 +102,9 @@ class FakeLiveKit:
         """All stored objects, ordered by ID, as a list shows them; `calls` does not count this."""
         return [self._shown(stored) for _, stored in sorted(self._objects.items())]
 
-    def stored_password(self, id: str) -> str | None:
-        """The password that calls over this trunk use. Raises KeyError if there is no such object."""
-        password = dict(credentials(self._objects[id])).get("password")
+    def stored_password(self, id: str, attribute: str = "password") -> str | None:
+        """The password that calls over this trunk use, or another credential. Raises KeyError for an unknown object."""
+        password = dict(credentials(self._objects[id])).get(attribute)
         return None if password is None or password.text is None else password.text.get_secret_value()
 
     def put(self, foreign: SipObject) -> str:

@@ -61,14 +61,15 @@ class Group(NamedTuple):
 
     `attributes`: of our value. `field`: LiveKit's field with the inner message. `write`: sets it from our value.
     `read`: puts the values by attribute into the dictionary, perhaps without those that have their default, and adds to
-    the set the names of fields with settings that our value does not have. `parts`: as in `FieldForm`.
+    the set the names of fields with settings that our value does not have; the mask is for credentials. `parts`: as in
+    `FieldForm`.
     """
 
     attributes: tuple[str, ...]
     field: str
     parts: tuple[str, ...]
     write: Callable[[Any, Any], None]
-    read: Callable[[Any, dict[str, Any], set[str]], None]
+    read: Callable[[Any, dict[str, Any], set[str], Mask], None]
 
 
 def _write_transport(info: SIPOutboundTrunkInfo, field: str, transport: str) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from ..core.fields import WITHHELD
 from ..core.trunk import DispatchRule, InboundTrunk, Mask, OutboundTrunk, SipObject, partly_unreadable
 from .kinds import in_livekit
 from .listing import MAX_OBJECTS
@@ -59,7 +58,7 @@ def _object(where: str, item: dict[str, Any], mask: Mask, *, lists_passwords: bo
             json_format.ParseDict(item, info, ignore_unknown_fields=True)
         except json_format.ParseError:
             raise ValueError(f"{where}: an object has fields of another type than LiveKit's") from None
-    found: SipObject = conversion.from_proto(info, mask, lists_passwords=lists_passwords or not WITHHELD[of.kind])
+    found: SipObject = conversion.from_proto(info, mask, lists_passwords=lists_passwords or of is DispatchRule)
     if not found.id:
         raise ValueError(f"{where}: an object has no ID")
     return found if whole else partly_unreadable(found)

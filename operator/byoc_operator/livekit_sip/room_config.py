@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
-from livekit.protocol.egress import EncodedFileOutput, RoomCompositeEgressRequest
-from livekit.protocol.room import RoomConfiguration, RoomEgress
+from livekit.protocol.room import RoomConfiguration
 from livekit.protocol.sip import SIPDispatchRuleInfo
 
-from ..core.trunk import SOUND, VIDEO, DispatchRule
+from ..core.trunk import DispatchRule, Mask
 from .forms import Group, note_unknown
+from .recording import RECORDING, inner_messages, read_recording, write_recording
 
 _FIELD: Final = "room_config"
 
@@ -44,15 +44,10 @@ def _write(info: SIPDispatchRuleInfo, rule: DispatchRule) -> None:
         setattr(room, field, getattr(rule, attribute))
     room.tags.update(rule.room_tags)
     if rule.recording:
-        room.egress.room.CopyFrom(_request(rule.recording, rule.recording_path))
+        write_recording(room.egress, rule)
 
 
-def _request(recording: str, path: str) -> RoomCompositeEgressRequest:
-    """The request of a recording into one file in the egress service's own storage."""
-    return RoomCompositeEgressRequest(audio_only=recording == SOUND, file_outputs=[EncodedFileOutput(filepath=path)])
-
-
-def _read(info: SIPDispatchRuleInfo, values: dict[str, Any], extra: set[str]) -> None:
+def _read(info: SIPDispatchRuleInfo, values: dict[str, Any], extra: set[str], mask: Mask) -> None:
     """The agents and settings of the room. `extra` gets other settings, and further agents with other metadata."""
     room = info.room_config
     agents = room.agents
@@ -62,37 +57,24 @@ def _read(info: SIPDispatchRuleInfo, values: dict[str, Any], extra: set[str]) ->
         extra.add(_FIELD)
     fields = room.ListFields()
     if len(fields) > 1 or len(agents) != 1:
-        _read_more(room, fields, values, extra)
+        _read_more(room, fields, values, extra, mask)
     note_unknown(extra, room, first)
 
 
-def _read_more(room: RoomConfiguration, fields: _Fields, values: dict[str, Any], extra: set[str]) -> None:
+def _read_more(room: RoomConfiguration, fields: _Fields, values: dict[str, Any], extra: set[str], mask: Mask) -> None:
     """Further agents, and the settings. `fields`: those of the room that are set."""
     more = room.agents[1:]
     values["additional_agents"] = tuple(agent.agent_name for agent in more)
     values.update((attribute, getattr(room, field)) for attribute, field in _SETTINGS.items())
     values["room_tags"] = dict(room.tags)
     if room.HasField("egress"):
-        _read_egress(room.egress, values, extra)
+        if not read_recording(room.egress, values, mask):
+            extra.add(_FIELD)
+        note_unknown(extra, *inner_messages(room.egress))
     others = not _ROOM_FIELDS.issuperset([field for field, _ in fields])
     if others or any(_has_more(agent) or agent.metadata != values["agent_metadata"] for agent in more):
         extra.add(_FIELD)
     note_unknown(extra, *more)
-
-
-def _read_egress(egress: RoomEgress, values: dict[str, Any], extra: set[str]) -> None:
-    """The recording. `extra` gets a recording that ours cannot express, such as one with a storage of its own."""
-    request = egress.room
-    if egress.HasField("room"):
-        recording = SOUND if request.audio_only else VIDEO
-        path = request.file_outputs[0].filepath if request.file_outputs else ""
-        if request == _request(recording, path):
-            values["recording"], values["recording_path"] = recording, path
-        else:
-            extra.add(_FIELD)
-    if any(field.name != "room" for field, _ in egress.ListFields()):
-        extra.add(_FIELD)
-    note_unknown(extra, egress, request, *request.file_outputs)
 
 
 def _has_more(agent: RoomAgentDispatch) -> bool:
@@ -101,7 +83,7 @@ def _has_more(agent: RoomAgentDispatch) -> bool:
 
 
 ROOM_CONFIG: Final = Group(
-    ("agent_name", "agent_metadata", "additional_agents", *_SETTINGS, "room_tags", "recording", "recording_path"),
+    ("agent_name", "agent_metadata", "additional_agents", *_SETTINGS, "room_tags", *RECORDING),
     _FIELD,
     tuple(f"{_FIELD}.{path}" for path in _PARTS),
     _write,

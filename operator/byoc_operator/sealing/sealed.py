@@ -14,18 +14,21 @@ from collections.abc import Collection, Sequence
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from ..api.conditions import Reason
-from ..core.credentials import SEALED_PREFIX, Field
+from ..core.credential_values import KEY_OF, Field
+from ..core.credentials import SEALED_PREFIX
 from ..errors import Stalled
 
 CONTENT_VERSION = 1
 
-MAX_SEALED = 8192
-"""Characters. A value of 256 bytes in the longest JSON escapes, with its namespace, makes less than 2,500."""
+MAX_SEALED = 12_288
+"""Characters. A value of 256 bytes in the longest JSON escapes, with its namespace, makes less than 2,500; a service
+account key of 4,096 bytes that are all escaped, less than 11,400."""
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 _FERNET_VERSION = 0x80
 # Bytes before the cipher text (version, time, IV), bytes of the signature after it, bytes of an AES block.
 _HEAD, _SIGNATURE, _BLOCK = 1 + 8 + 16, 32, 16
+_SIP = (Field.USERNAME, Field.PASSWORD)
 _FINGERPRINT_LENGTH = 16
 """Hex characters of a key's SHA-256: 64 bits tell a handful of keys apart, and do not reveal 256 random bits."""
 
@@ -206,11 +209,19 @@ def _bound(content: bytes, namespace: str, field: Field) -> str:
     if found["namespace"] != namespace:
         raise _other_use("for another namespace", "A sealed value works only where it was sealed for")
     if found["field"] != field:
-        was, is_ = ("password", "user name") if field is Field.USERNAME else ("user name", "password")
-        raise _other_use(
-            f"as {was} and is used as {is_}", "The key `username` holds the user name, any other a password"
-        )
+        raise _other_use(f"as {_label(found['field'])} and is used as {field.label}", _what_is_where(field))
     return value
+
+
+def _label(field: object) -> str:
+    """The field in words; it stands in the token, so it may be anything."""
+    return next((each.label for each in Field if each == field), "something else")
+
+
+def _what_is_where(field: Field) -> str:
+    if field in _SIP:
+        return "The key `username` holds the user name, any other a password"
+    return f"The key `{KEY_OF[field]}` holds the {field.label}"
 
 
 def _other_use(problem: str, rule: str) -> Stalled:

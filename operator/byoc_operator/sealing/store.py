@@ -11,7 +11,8 @@ from ..api.encoding import from_base64, to_base64
 from ..cluster.answers import ApiRefused, Conflict, NotFound
 from ..cluster.port import JsonApi
 from ..cluster.reading import Unreadable
-from ..core.credentials import KEYS_SECRET, Field
+from ..core.credential_values import Field
+from ..core.credentials import KEYS_SECRET
 from ..errors import Stalled, Waiting
 from .sealed import KeyRing, open_with
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..api.encoding import from_base64, to_base64
-from ..core.credentials import Field, field_of
+from ..core.credential_values import Field, field_of
 from ..errors import Stalled
 from .sealed import KeyRing, is_sealed
 

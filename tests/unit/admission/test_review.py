@@ -12,9 +12,11 @@ from byoc_operator.admission.manifest import MAX_ANNOTATION
 from byoc_operator.admission.review import MAX_PLAIN, review
 from byoc_operator.api.names import WATCH_LABEL
 from byoc_operator.cluster.fake_patch import json_patched
-from byoc_operator.core.credentials import LAST_APPLIED, Field, field_of
+from byoc_operator.core.credential_values import MAX_DOCUMENT_BYTES, Field, field_of
+from byoc_operator.core.credentials import LAST_APPLIED
 from byoc_operator.sealing.freshness import Keys
 from byoc_operator.sealing.sealed import KeyRing, is_sealed
+from storage_keys import SECRETS, SERVICE_ACCOUNT
 from strategies import QUICK, json_values
 
 RING, STRANGER = KeyRing.generate(), KeyRing.generate()
@@ -262,6 +264,21 @@ def test_what_is_too_long_or_too_much_is_refused() -> None:
     assert "up to 256 bytes" in refusal(secret({"password": "x" * (MAX_PLAIN + 1)}))
     assert "up to 256 bytes" in refusal(secret({}, applied({"password": "x" * (MAX_PLAIN + 1)})))
     assert "more than 64 keys" in refusal(secret({f"k{index}": "v" for index in range(65)}))
+
+
+@pytest.mark.parametrize("storage", SECRETS)
+def test_keys_of_a_storage_are_sealed_each_for_its_field(storage: str) -> None:
+    values = SECRETS[storage]
+    answer = review(asked(secret(dict(values))), KEYS)
+    assert "warnings" not in answer
+    sealed = json_patched(secret(dict(values)), json.loads(decoded(answer["patch"])))["data"]
+    assert {key: RING.open(decoded(text), NAMESPACE, field_of(key)) for key, text in sealed.items()} == values
+
+
+def test_a_service_account_under_another_key_or_too_long_a_one_is_refused() -> None:
+    assert "longer than any SIP credential" in refusal(secret({"key.json": SERVICE_ACCOUNT + " " * MAX_PLAIN}))
+    told = refusal(secret({"credentials.json": " " * MAX_DOCUMENT_BYTES + SERVICE_ACCOUNT}))
+    assert "longer than any key of a service account of Google; up to 4096 bytes are of use" in told
 
 
 def test_the_author_is_warned_of_a_value_that_no_number_can_use() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from byoc_operator.api.characters import HIDDEN_IN_TEXT, has_hidden, named, named_cel, re2, spelled_out, unseen
 from byoc_operator.api.validation import problems
-from byoc_operator.core.credentials import Field, problem_of
+from byoc_operator.core.credential_values import Field, problem_of
 from manifests import BASE, merged
 
 SECRET = {"sipPasswordSecretRef": {"name": "twilio-sip"}}

@@ -16,17 +16,16 @@ from byoc_operator.api.resource import MAX_ANSWER, parse
 from byoc_operator.api.schema import DeletionPolicy, ManagementPolicy, PhoneNumberSpec
 from byoc_operator.api.termination_hosts import refused_host
 from byoc_operator.api.validation import parse_spec
+from byoc_operator.core.credential_values import Field, problem_of
 from byoc_operator.core.credentials import (
     REFUSED_TYPES,
     Credentials,
-    Field,
     Reading,
     SecretFacts,
     SecretRules,
     SecretUse,
     UsedKey,
     facts_of,
-    problem_of,
     resolve,
 )
 from byoc_operator.core.desired import Installation, allowed_addresses, preset_of

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from byoc_operator.api.schema import PhoneNumberSpec
-from byoc_operator.api.secret_references import PATHS, references, secret_names, stored_secret_names
+from byoc_operator.api.secret_references import PATHS, RECORDING_STORAGES, references, secret_names, stored_secret_names
 from byoc_operator.api.validation import parse_spec
 from manifests import BASE, GENERIC, GOOD, merged
 
@@ -52,10 +52,20 @@ def test_an_invalid_spec_names_its_secrets_all_the_same() -> None:
     assert stored_secret_names(stored) == ("sip", "calls")
 
 
-def test_the_good_manifest_with_everything_uses_every_reference() -> None:
-    parsed = parse_spec(GOOD["everything"])
-    assert isinstance(parsed, PhoneNumberSpec)
-    assert tuple(each.path for each in references(parsed)) == PATHS
+def test_the_good_manifests_use_every_reference() -> None:
+    parsed = [parse_spec(each) for each in GOOD.values()]
+    used = {found.path for each in parsed if isinstance(each, PhoneNumberSpec) for found in references(each)}
+    assert used == set(PATHS)
+
+
+def test_each_storage_of_recordings_has_its_reference() -> None:
+    assert set(RECORDING_STORAGES.values()) == {path for path in PATHS if path.startswith("inbound.recording.")}
+    found = references(
+        spec(inbound={"recording": {"gcs": {"bucket": "calls", "credentialsSecretRef": {"name": "keys"}}}})
+    )
+    assert [(each.path, each.to.name, each.to.keys) for each in found] == [
+        (RECORDING_STORAGES["gcs"], "keys", ("credentials.json",))
+    ]
 
 
 def test_kustomize_is_told_of_every_reference() -> None:

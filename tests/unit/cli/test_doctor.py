@@ -27,6 +27,7 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from golden import check
 from kubectl import FORBIDDEN, Cluster
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, manifest
+from storage_keys import recording
 
 GOLDEN = Path(__file__).parent / "golden"
 PHONE = "+14155552671"
@@ -167,6 +168,28 @@ def test_what_is_printed(cluster: Cluster, name: str, args: tuple[str, ...]) -> 
 def test_a_broken_number_is_printed_with_its_first_break(cluster: Cluster, livekit: Here) -> None:
     livekit.spoil = lambda: livekit.edit("SDR_rule", agent_name="")
     check(GOLDEN / "doctor-broken.txt", doctor(cluster, "main", "-n", NAMESPACE, code=5))
+
+
+@pytest.mark.usefixtures("livekit")
+@pytest.mark.parametrize(
+    ("values", "says", "remedy"),
+    [
+        (None, "recordings does not exist. Create it with the key `credentials.json`", "`kubectl byoc seal --for gcs`"),
+        ({"other": "x"}, "has no key `credentials.json`", "Add the key to the Secret."),
+        ({"credentials.json": "{}"}, "no key of a service account", "`kubectl byoc seal --for gcs` makes one"),
+    ],
+)
+def test_keys_of_a_storage_that_cannot_be_used_are_told_with_what_helps(
+    cluster: Cluster, values: dict[str, str] | None, says: str, remedy: str
+) -> None:
+    inbound = {"allowedAddresses": ["192.0.2.0/24"], **recording("gcs")}
+    cluster.api.apply(manifest("main", phoneNumber=PHONE, inbound=inbound))
+    if values is not None:
+        cluster.api.put_secret(NAMESPACE, "recordings", values)
+    secret = items(cluster, code=5)["Secret"]
+    assert secret["state"] == "bad"
+    assert says in secret["says"]
+    assert remedy in secret["remedy"]
 
 
 @pytest.mark.usefixtures("livekit")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from byoc_operator.api.grammar import DNS_LABEL, matches
 from byoc_operator.api.resource import Key
-from byoc_operator.cli.import_logins import NotSaid, logins
+from byoc_operator.cli.import_credentials import NotSaid, credentials_in
 from byoc_operator.cli.import_names import Names
 from byoc_operator.cli.import_proof import NAMES_AND_MARKS, imported
 from byoc_operator.cli.import_sets import import_sets
@@ -245,7 +245,7 @@ def test_a_number_without_calls_in_and_without_credentials(site: Site) -> None:
         ([OUT, replace(IN, password=known("x")), RULE], "its inbound trunk has a password without a user name"),
         (
             [OUT, replace(IN, username=known('"'), password=known("x")), RULE],
-            "the username of its inbound trunk cannot",
+            "the user name of its inbound trunk cannot",
         ),
         ([replace(OUT, headers={"X-Telnyx-Username": MASK.bare("x")}), IN, RULE], "X-Telnyx-Username"),
         ([replace(OUT, address="sip:bad"), IN, RULE], "spec.terminationUri must"),
@@ -575,7 +575,11 @@ _rules = st.builds(
     empty_timeout_s=st.sampled_from([0, 30, 99_999]),
     room_metadata=st.sampled_from(["", "{}", "a\nb"]),
     room_tags=st.sampled_from([{}, {"a": "b"}]),
-    recording=st.sampled_from(["", SOUND, VIDEO]),
+    recording=st.sampled_from([SOUND, VIDEO]),
+    recording_storage=st.sampled_from([{}, {"type": "s3", "bucket": "calls"}, {"type": "gcs", "bucket": "a/b"}]),
+    recording_access_key=st.sampled_from([None, MASK("AKIA"), MASK("a key")]),
+    recording_secret=st.sampled_from([None, MASK("storage-key")]),
+    password_listed=st.booleans(),
     selection=st.sampled_from([Selection(), Selection(), Selection(RoomForm.DIRECT, "x")]),
 )
 
@@ -596,7 +600,7 @@ def test_every_object_is_imported_with_an_empty_plan_or_listed(
     for index, each in enumerate(found.sets):
         seen += [one.id for one in each.objects]
         try:
-            secrets = {path: path.lower() for path in logins(each)}
+            secrets = {path: path.lower() for path in credentials_in(each)}
             made = imported(each, Key(NAMESPACE, f"n{index}"), secrets, world)
         except NotSaid as exc:
             reasons.append(str(exc))

@@ -7,7 +7,8 @@ import pytest
 from byoc_operator.api.names import PLURAL
 from byoc_operator.cli.key_uses import LONG_AGO_S, SETTLED_S
 from byoc_operator.cluster.fake import Refuse
-from byoc_operator.core.credentials import LAST_APPLIED, Field
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import LAST_APPLIED
 from byoc_operator.sealing.freshness import STALE_S
 from byoc_operator.sealing.sealed import KeyRing
 from kubectl import CREDENTIALS, FORBIDDEN, Cluster

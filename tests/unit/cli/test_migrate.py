@@ -7,7 +7,7 @@ import pytest
 import yaml
 from cryptography.fernet import Fernet
 
-from byoc_operator.core.credentials import field_of
+from byoc_operator.core.credential_values import field_of
 from kubectl import CREDENTIALS, Cluster
 from operated import NAMESPACE, PASSWORD, USER
 

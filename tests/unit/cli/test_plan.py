@@ -9,13 +9,14 @@ import yaml
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.api.names import GROUP, KIND, VERSION
-from byoc_operator.core.credentials import field_of
+from byoc_operator.core.credential_values import field_of
 from byoc_operator.core.ownership import Mark, Owner, rule_name
-from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk, SipObject, UnknownFields
+from byoc_operator.core.trunk import SOUND, DispatchRule, InboundTrunk, Masked, OutboundTrunk, SipObject, UnknownFields
 from byoc_operator.errors import Unavailable
 from judged_site import Site, known
 from kubectl import FORBIDDEN
 from operated import NAME, NAMESPACE, PASSWORD, PHONE, SYSTEM, USER, manifest
+from storage_keys import SECRETS, TEXTS, recording
 
 OWNER = Owner("cluster-a", NAMESPACE, NAME)
 MARK = Mark(OWNER).dump()
@@ -106,6 +107,35 @@ def test_a_credential_is_never_shown(site: Site) -> None:
     site.objects = [outbound(password=known("another-password")), INBOUND, RULE]
     (change,) = one(site, NAME)["changes"]
     assert change["fields"] == [{"path": "outboundTrunk.password", "old": None, "new": "(changed)"}]
+
+
+@pytest.mark.parametrize("storage", SECRETS)
+def test_keys_of_a_storage_are_never_shown(site: Site, storage: str) -> None:
+    site.objects = [*IN_STEP]
+    site.api.put_secret(NAMESPACE, "recordings", SECRETS[storage])
+    text = yaml.safe_dump(stated(inbound=recording(storage)))
+    (change,) = one(site, "-f", "-", stdin=text)["changes"]
+    told = {
+        each["path"].removeprefix("dispatchRule.recording"): (each["old"], each["new"]) for each in change["fields"]
+    }
+    assert told.pop("") == (None, "Sound")
+    assert told.pop(".path") == (None, "calls/")
+    assert told.pop(".storage")[1]["type"] == storage
+    assert set(told.values()) == {(None, "(set)")}
+    place = {**recording(storage)["recording"][storage], "type": storage}
+    del place["credentialsSecretRef"]
+    there = replace(RULE, recording=SOUND, recording_path="calls/", recording_storage=place)
+    access_key = known("another-id") if storage == "s3" else None
+    there = replace(there, recording_access_key=access_key, recording_secret=known("another-key"))
+    site.objects = [outbound(), INBOUND, there]
+    (change,) = one(site, "-f", "-", stdin=text)["changes"]
+    assert {each["path"] for each in change["fields"]} == {
+        *(("dispatchRule.recording.accessKeyId",) if storage == "s3" else ()),
+        "dispatchRule.recording.secret",
+    }
+    assert {(each["old"], each["new"]) for each in change["fields"]} == {(None, "(changed)")}
+    shown = site.ask("plan", "-f", "-", stdin=text).output
+    assert not any(each in shown for each in (*TEXTS, "another-id", "another-key"))
 
 
 def test_a_secret_in_the_file_is_used(site: Site) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import yaml
 
-from byoc_operator.core.credentials import SEALED_PREFIX, Field, field_of
+from byoc_operator.core.credential_values import Field, field_of
+from byoc_operator.core.credentials import SEALED_PREFIX
 from byoc_operator.sealing.sealed import KeyRing
 from kubectl import CREDENTIALS, FORBIDDEN, Cluster
 from operated import NAMESPACE, PASSWORD, USER
+from storage_keys import ACCOUNT_KEY, SECRETS, TEXTS
 
 INPUT = f"{USER}\n{PASSWORD}\n"
 
@@ -44,6 +46,17 @@ def test_a_password_alone_under_a_key_of_ones_own(cluster: Cluster) -> None:
     assert {key: cluster.ring.open(text, NAMESPACE, field_of(key)) for key, text in values.items()} == {"pw": PASSWORD}
 
 
+@pytest.mark.parametrize("storage", SECRETS)
+def test_the_keys_of_a_storage(cluster: Cluster, storage: str) -> None:
+    stdin = "\n".join(SECRETS[storage].values())
+    result = cluster.run("seal", "recordings", "-n", NAMESPACE, "--for", storage, stdin=stdin)
+    assert (result.exit_code, result.stderr) == (0, "")
+    values = yaml.safe_load(result.stdout)["stringData"]
+    opened = {key: cluster.ring.open(text, NAMESPACE, field_of(key)) for key, text in values.items()}
+    assert opened == SECRETS[storage]
+    assert not any(text in result.stdout for text in TEXTS)
+
+
 @pytest.mark.parametrize(
     ("args", "stdin", "words"),
     [
@@ -58,6 +71,16 @@ def test_a_password_alone_under_a_key_of_ones_own(cluster: Cluster) -> None:
         ((), b"\xff\xfe", "not UTF-8"),
         ((), f"{USER}\n\ufeff{PASSWORD}\n", "password: the value starts with a byte order mark"),
         (("--key", "username"), INPUT, "name another key"),
+        (("--key", "credentials.json"), INPUT, "holds a key of a recording's storage; name another key"),
+        (("--for", "s3", "--key", "pw"), INPUT, "--key and --no-username have no meaning with --for s3"),
+        (("--for", "gcs", "--no-username"), INPUT, "have no meaning with --for gcs"),
+        (("--for", "s4"), INPUT, "'s4' is not one of 'sip', 's3', 'gcs', 'azure'"),
+        (("--for", "s3"), "AKIA\n", "lines on standard input: 1; expected: access key ID and secret access key"),
+        (("--for", "azure"), f"{ACCOUNT_KEY}\n\n", "lines on standard input: 2; expected: key of the storage account"),
+        (("--for", "azure"), "no base64!\n", "AZURE_STORAGE_KEY: the key of a storage account is base64"),
+        (("--for", "s3"), f"A/B\n{PASSWORD}\n", "AWS_ACCESS_KEY_ID: an access key ID has"),
+        (("--for", "gcs"), "", "credentials.json: the value is empty; 1 to 4096 bytes"),
+        (("--for", "gcs"), "{}", "credentials.json: the value is no key of a service account"),
         (("--key", "p/w"), INPUT, "--key: a key of a Secret"),
         (("-n", "A_Bad"), INPUT, "-n: the name of a namespace"),
         (("-n", "x/secrets?"), INPUT, "-n: the name of a namespace"),

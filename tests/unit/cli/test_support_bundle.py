@@ -18,10 +18,11 @@ from byoc_operator.cli.options import Target
 from byoc_operator.cli.outside import Outside
 from byoc_operator.cluster.connection import Access
 from byoc_operator.cluster.fake import Hold
-from byoc_operator.core.credentials import Field
+from byoc_operator.core.credential_values import Field
 from byoc_operator.core.trunk import DispatchRule, InboundTrunk, Masked, OutboundTrunk
 from kubectl import FORBIDDEN, Cluster
 from operated import MASK, NAMESPACE, PASSWORD, PHONE, SYSTEM, USER, manifest
+from storage_keys import SECRETS, TEXTS, recording
 from virtual_time import in_virtual_time
 
 API_SECRET = "the-api-secret/of+livekit"
@@ -86,6 +87,24 @@ def test_no_credential_in_any_form(seeded: tuple[Cluster, set[str]], tmp_path: P
         assert not [each for each in names if each in everything]
     else:
         assert all(each in everything for each in names)
+
+
+@pytest.mark.parametrize("storage", SECRETS)
+def test_keys_of_a_storage_are_hidden_and_common_words_of_them_are_not(
+    seeded: tuple[Cluster, set[str]], tmp_path: Path, storage: str
+) -> None:
+    cluster, _ = seeded
+    cluster.api.put_secret(NAMESPACE, "recordings", SECRETS[storage])
+    cluster.api.apply(manifest("recorded", inbound=recording(storage)))
+    hidden = {text for text in TEXTS if any(text in value for value in SECRETS[storage].values())}
+    common = '{"type": "service_account", "token_uri": "https://oauth2.googleapis.com/token"}'
+    cluster.api.logs[SYSTEM, POD] = [form for each in sorted(hidden) for form in sorted(forms(each))] + [common]
+    files = in_bundle(cluster, tmp_path / "b.tar.gz", "-n", NAMESPACE)
+    everything = "".join(files.values())
+    for each in hidden:
+        assert not [form for form in forms(each) if form in everything], each[:4]
+    assert common in files[f"logs/{POD}.log"]
+    assert "not sealed" in files["secrets.yaml"]
 
 
 def test_a_file_is_overwritten_only_with_force(seeded: tuple[Cluster, set[str]], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from byoc_operator.cluster.answers import Expired
 from byoc_operator.cluster.pages import JSON, PAGE_SIZE, STARTS, TABLE, Pages
 from byoc_operator.cluster.reading import MAX_OBJECT, SMALL, AnswerTooLong, Unreadable, read
 from byoc_operator.cluster.stream import BEGIN_ANEW, BROKEN_PAUSE_S, Lines
+from byoc_operator.core.credential_values import MAX_DOCUMENT_BYTES
 from byoc_operator.errors import Unavailable
 from virtual_time import in_virtual_time
 
@@ -126,7 +127,7 @@ async def test_of_a_secret_the_values_the_label_and_the_time_of_the_data_are_rea
     assert value["metadata"]["managedFields"] == [{"time": "2026-01-01T00:00:00Z", "fieldsV1": {"f:data": {}}}] * 3
     assert value["metadata"]["labels"] == {"byoc.talkifai.dev/sip-credentials": "true"}
     assert value["data"]["password"] == "eA=="
-    assert len(base64.b64decode(value["data"]["note"])) == 257
+    assert len(base64.b64decode(value["data"]["note"])) == MAX_DOCUMENT_BYTES + 1, "longer than any credential"
 
 
 # Pages

@@ -10,7 +10,8 @@ from pydantic import SecretStr
 from byoc_operator.api.conditions import Reason, Verdict
 from byoc_operator.cluster.fake import Fail, FakeApi, Hold
 from byoc_operator.cluster.secrets import GETS_FOR_NEWEST, SHARED_FOR_S, Secrets
-from byoc_operator.core.credentials import Field, SecretRules, SecretUse, UsedKey, resolve
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import SecretRules, SecretUse, UsedKey, resolve
 from byoc_operator.core.trunk import Kind, Masked
 from byoc_operator.errors import Unavailable
 from byoc_operator.sealing.store import SealingKeys

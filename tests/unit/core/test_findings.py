@@ -13,7 +13,7 @@ from byoc_operator.api.carriers import Carrier
 from byoc_operator.api.schema import PhoneNumberSpec
 from byoc_operator.api.validation import parse_spec
 from byoc_operator.core.desired import Installation, allowed_addresses, preset_of
-from byoc_operator.core.findings import Code, Evidence, findings
+from byoc_operator.core.findings import KEYS_IN_LIVEKIT, Code, Evidence, findings
 from manifests import BASE, GENERIC, merged
 
 HALVES = ("0.0.0.0/1", "128.0.0.0/1")
@@ -175,6 +175,22 @@ def test_a_recording_is_told(recording: dict[str, bool]) -> None:
     told = found(spec(inbound={"recording": recording}))["RecordingOn"]
     assert "law of the caller's country" in told
     assert "Without LiveKit's egress service nothing is recorded" in told
+
+
+KEYS = {"credentialsSecretRef": {"name": "recordings"}}
+
+
+@pytest.mark.parametrize(
+    "storage",
+    [
+        {"s3": {"bucket": "calls", **KEYS}},
+        {"gcs": {"bucket": "calls", **KEYS}},
+        {"azure": {"accountName": "acme", "containerName": "calls", **KEYS}},
+    ],
+)
+def test_keys_in_livekit_are_told_beside_the_recording(storage: dict[str, Any]) -> None:
+    assert "sip.admin" not in found(spec(inbound={"recording": {}}))["RecordingOn"]
+    assert found(spec(inbound={"recording": storage}))["RecordingOn"].endswith(KEYS_IN_LIVEKIT)
 
 
 def test_no_recording_is_told_where_nothing_is_recorded() -> None:

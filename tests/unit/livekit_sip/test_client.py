@@ -14,7 +14,8 @@ from livekit.protocol.sip import (
 )
 
 from answering import TRUNK, Server, reply
-from byoc_operator.core.trunk import DispatchRule, Kind, OutboundTrunk
+from byoc_operator.core.trunk import SOUND, DispatchRule, Kind, OutboundTrunk
+from strategies import MASK
 
 RULE = DispatchRule("rule", ("ST_a", "ST_b"), "call-", "agent", "{}")
 
@@ -37,6 +38,38 @@ async def test_one_listed_password_shows_that_cloud_lists_them(server: Server) -
     server.answer = lambda _: reply(ListSIPOutboundTrunkResponse(items=items))
     listed = await server.client(paged=True).list_all(OutboundTrunk)
     assert [trunk.password_listed for trunk in listed] == [True, True]
+
+
+def stored_recording(id_: str, key: str) -> SIPDispatchRuleInfo:
+    info = SIPDispatchRuleInfo(sip_dispatch_rule_id=id_)
+    file = info.room_config.egress.room.file_outputs.add(filepath="calls/")
+    file.gcp.bucket, file.gcp.credentials = "acme-calls", key
+    return info
+
+
+async def test_listed_keys_of_rules_say_nothing_of_the_passwords_of_trunks(server: Server) -> None:
+    trunks = [SIPOutboundTrunkInfo(sip_trunk_id="ST_1", auth_username="user")]
+    rules = [stored_recording("SDR_1", ""), stored_recording("SDR_2", "storage-key")]
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.path.endswith("ListSIPDispatchRule"):
+            return await reply(ListSIPDispatchRuleResponse(items=rules))
+        return await reply(ListSIPOutboundTrunkResponse(items=trunks))
+
+    server.answer = answer
+    client = server.client(paged=True)
+    assert [rule.password_listed for rule in await client.list_all(DispatchRule)] == [True, True]
+    assert [trunk.password_listed for trunk in await client.list_all(OutboundTrunk)] == [False]
+
+
+async def test_a_reply_without_keys_keeps_what_was_sent_as_a_digest(server: Server) -> None:
+    server.answer = lambda _: reply(stored_recording("SDR_1", ""))
+    storage = {"type": "gcs", "bucket": "acme-calls"}
+    sent = replace(RULE, recording=SOUND, recording_storage=storage, recording_secret=MASK("storage-key"))
+    stored = await server.client(paged=True).create(sent)
+    assert (stored.recording_secret, stored.recording_access_key) == (MASK("storage-key"), None)
+    assert stored.recording_secret is not None
+    assert stored.recording_secret.text is None
 
 
 async def test_a_reply_without_password_keeps_what_was_sent_as_a_digest(server: Server) -> None:

@@ -13,8 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from livekit.protocol.agent_dispatch import RoomAgentDispatch
 from livekit.protocol.egress import (
+    AliOSSUpload,
     AutoTrackEgress,
     EncodedFileOutput,
+    GCPUpload,
+    ProxyConfig,
     RoomCompositeEgressRequest,
     S3Upload,
     StreamOutput,
@@ -118,7 +121,37 @@ rules = st.builds(
     room_tags=pairs,
     extra=st.just(()),
 )
-recorded_rules = st.builds(replace, rules, recording=st.sampled_from([SOUND, VIDEO]), recording_path=texts)
+
+
+def s3(bucket: str, region: str, endpoint: str, *, path_style: bool) -> dict[str, str]:
+    flag = "true" if path_style else ""
+    told = {"type": "s3", "bucket": bucket, "region": region, "endpoint": endpoint, "forcePathStyle": flag}
+    return {name: text for name, text in told.items() if text}
+
+
+bare_recordings = st.builds(replace, rules, recording=st.sampled_from([SOUND, VIDEO]), recording_path=texts)
+recorded_rules = (
+    bare_recordings
+    | st.builds(
+        replace,
+        bare_recordings,
+        recording_storage=st.builds(s3, texts, texts, texts, path_style=st.booleans()),
+        recording_access_key=credentials,
+        recording_secret=credentials,
+    )
+    | st.builds(
+        replace,
+        bare_recordings,
+        recording_storage=st.sampled_from(
+            [
+                {"type": "gcs", "bucket": "calls"},
+                {"type": "gcs"},
+                {"type": "azure", "accountName": "acme", "containerName": "calls"},
+            ]
+        ),
+        recording_secret=credentials,
+    )
+)
 
 
 def read_outbound(info: SIPOutboundTrunkInfo, *, lists_passwords: bool = True) -> OutboundTrunk:
@@ -160,7 +193,15 @@ FOREIGN_RECORDINGS = (
     RoomCompositeEgressRequest(audio_only=True, file=FILE),
     RoomCompositeEgressRequest(audio_only=True, file_outputs=[FILE, FILE]),
     RoomCompositeEgressRequest(audio_only=True, file_outputs=[FILE], layout="grid"),
-    RoomCompositeEgressRequest(audio_only=True, file_outputs=[EncodedFileOutput(s3=S3Upload(bucket="calls"))]),
+    *(
+        RoomCompositeEgressRequest(audio_only=True, file_outputs=[EncodedFileOutput(**output)])
+        for output in (
+            {"s3": S3Upload(bucket="calls", session_token="t")},
+            {"s3": S3Upload(bucket="calls", assume_role_arn="arn:aws:iam::1:role/r")},
+            {"gcp": GCPUpload(bucket="calls", proxy=ProxyConfig(url="http://proxy.example.com"))},
+            {"aliOSS": AliOSSUpload(bucket="calls")},
+        )
+    ),
     RoomCompositeEgressRequest(audio_only=True, file_outputs=[EncodedFileOutput(disable_manifest=True)]),
     RoomCompositeEgressRequest(audio_only=True, stream_outputs=[StreamOutput(urls=["rtmp://live.example.com/x/y"])]),
 )
@@ -227,6 +268,40 @@ def assert_seen(
     after = read(ours)
     assert after != before
     assert after.extra == (field,)
+
+
+def test_keys_of_a_storage_are_read_as_digests_only() -> None:
+    info = convert.RULE.to_proto(RULE)
+    file = info.room_config.egress.room.file_outputs.add(filepath="calls/")
+    file.s3.CopyFrom(S3Upload(bucket="acme-calls", access_key="AKIAEXAMPLE", secret="storage-key"))
+    rule = read_rule(info)
+    assert rule.recording_storage == {"type": "s3", "bucket": "acme-calls"}
+    assert (rule.recording_access_key, rule.recording_secret) == (MASK("AKIAEXAMPLE"), MASK("storage-key"))
+    assert "AKIAEXAMPLE" not in repr(rule)
+    assert "storage-key" not in repr(rule)
+
+
+def test_a_newer_setting_of_a_storage_is_seen() -> None:
+    info = convert.RULE.to_proto(replace(RULE, recording=SOUND, recording_storage={"type": "s3", "bucket": "calls"}))
+    info.room_config.egress.room.file_outputs[0].s3.MergeFromString(b"\xfa\x3f\x01x")
+    assert "unknown" in read_rule(info).extra
+
+
+@pytest.mark.parametrize("lists", [True, False])
+def test_whether_a_missing_key_is_not_set_or_not_listed(lists: bool) -> None:  # noqa: FBT001 - a parameter
+    info = convert.RULE.to_proto(replace(RULE, recording=SOUND, recording_storage={"type": "gcs", "bucket": "calls"}))
+    assert convert.RULE.from_proto(info, MASK, lists_passwords=lists).password_listed == lists
+    for rule in (RULE, replace(RULE, recording=SOUND)):
+        assert convert.RULE.from_proto(convert.RULE.to_proto(rule), MASK, lists_passwords=lists).password_listed
+
+
+def test_a_recording_of_a_version_without_storages_is_in_step() -> None:
+    """Version 0.1 and its successor wrote a rule without a storage; an upgrade must not replace it."""
+    own = replace(RULE, recording=SOUND, recording_path="calls/")
+    stored = convert.RULE.to_proto(RULE)
+    stored.room_config.egress.room.CopyFrom(RoomCompositeEgressRequest(audio_only=True, file_outputs=[FILE]))
+    assert read_rule(stored) == own
+    assert convert.RULE.to_proto(own) == stored
 
 
 def test_a_header_that_repeats_the_user_name_is_read_as_a_credential() -> None:

@@ -278,7 +278,7 @@ def test_an_encryption_that_nobody_knows_never_stays(kind: type[Message]) -> Non
 
 def test_a_recording_that_no_spec_asks_for_never_stays_and_the_other_egress_does() -> None:
     info: Any = KINDS[SIPDispatchRuleInfo].to_proto(RULE)
-    info.room_config.egress.room.file_outputs.add().s3.bucket = "somebody's"
+    info.room_config.egress.room.file_outputs.add().s3.tagging = "somebody's"
     info.room_config.egress.tracks.filepath = "tracks/"
     assert behind(info).contradicting == ("room_config",)
     assert behind(info).settings == ("room_config.egress.tracks",)

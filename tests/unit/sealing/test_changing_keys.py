@@ -8,7 +8,8 @@ import pytest
 
 from byoc_operator.api.conditions import Verdict
 from byoc_operator.cluster.fake import FakeApi, Hold
-from byoc_operator.core.credentials import KEYS_SECRET, Field
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import DATA_KEY, LOOK_S, SealingKeys
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER, World, now_s

@@ -6,7 +6,8 @@ import pytest
 
 from byoc_operator.api.conditions import Reason
 from byoc_operator.cluster.fake import Fail, FakeApi, Refuse
-from byoc_operator.core.credentials import KEYS_SECRET, Field
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import KEYS_SECRET
 from byoc_operator.errors import Unavailable
 from byoc_operator.sealing.keeper import Keeper
 from byoc_operator.sealing.sealed import KeyRing

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from byoc_operator.api.conditions import Reason
-from byoc_operator.core.credentials import MAX_BYTES, SEALED_PREFIX, Field, field_of
+from byoc_operator.core.credential_values import MAX_BYTES, Field, field_of
+from byoc_operator.core.credentials import SEALED_PREFIX
 from byoc_operator.errors import Stalled
 from byoc_operator.sealing.sealed import MAX_SEALED, KeyRing, is_sealed
 from strategies import QUICK
@@ -40,6 +41,27 @@ def test_any_value_opens_to_itself_where_it_was_sealed_for(value: str, namespace
     assert is_sealed(sealed)
     assert RING.open(sealed, namespace, field) == value
     assert len(sealed) < MAX_SEALED
+
+
+@pytest.mark.parametrize("field", Field)
+@pytest.mark.parametrize("character", ['"', "\n", "\U0001f512"])
+def test_the_longest_value_of_each_field_opens_again(field: Field, character: str) -> None:
+    value = character * (field.max_bytes // len(character.encode()))
+    sealed = RING.seal(value, "n" * 63, field)
+    assert RING.open(sealed, "n" * 63, field) == value
+
+
+@pytest.mark.parametrize("was", Field)
+@pytest.mark.parametrize("is_", Field)
+def test_a_value_opens_for_its_own_field_alone(was: Field, is_: Field) -> None:
+    sealed = RING.seal("value", "voice", was)
+    if was is is_:
+        assert RING.open(sealed, "voice", is_) == "value"
+        return
+    with pytest.raises(Stalled) as refused:
+        RING.open(sealed, "voice", is_)
+    assert refused.value.reason is Reason.SEALED_FOR_ANOTHER_USE
+    assert f"was sealed as {was.label} and is used as {is_.label}" in refused.value.message
 
 
 @pytest.mark.parametrize("value", ["x" * MAX_BYTES, "\x01" * MAX_BYTES, "\U0001f512" * (MAX_BYTES // 4)])

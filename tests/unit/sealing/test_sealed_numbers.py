@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from byoc_operator.core.credentials import Field, SecretRules
+from byoc_operator.core.credential_values import Field
+from byoc_operator.core.credentials import SecretRules
 from byoc_operator.core.desired import Installation
 from byoc_operator.sealing.sealed import KeyRing
 from byoc_operator.sealing.store import LOOK_S
