@@ -105,9 +105,10 @@ def opened_in(raw: Mapping[str, Any], ring: "KeyRing | None") -> Iterator[str]:
         if ring is None or not text.startswith(SEALED_PREFIX):
             continue
         try:
-            yield ring.open(text, namespace, field_of(key))
+            opened = ring.open(text, namespace, field_of(key))
         except Stalled:
             continue
+        yield from _texts_in(opened)
 
 
 def _data(raw: Mapping[str, Any]) -> Mapping[str, Any]:
