@@ -12,12 +12,13 @@ import yaml
 from livekit.protocol.sip import SIPInboundTrunkInfo
 
 from golden import check
-from integration.commands import on_terminal, run, user_environment
+from integration.commands import run, user_environment
 from integration.deployment import Deployment
 from integration.scene import Scene, condition
 from integration.sealed import EXECUTABLE
 from integration.volatile import masked
 from manifests import manifest, merged
+from terminals import on_terminal
 
 GOLDEN = Path(__file__).parent / "golden"
 ALONE = {"BYOC_LEADER_ELECTION": "false"}

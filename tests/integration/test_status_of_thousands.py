@@ -6,10 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from integration.commands import on_terminal, run, user_environment
+from integration.commands import run, user_environment
 from integration.scene import Scene
 from integration.sealed import EXECUTABLE
 from manifests import manifest
+from terminals import on_terminal
 
 COUNT, SENDERS = 2_000, 8
 COLUMNS = 120
