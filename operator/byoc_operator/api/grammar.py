@@ -87,16 +87,13 @@ CODECS_WITHOUT_RATE: Final = ("PCMU", "PCMA", "G722", "AMR-WB")
 Source: livekit/sip `pkg/sip/media_codecs.go`, `codecSet`, which compares the names exactly.
 """
 
-OPUS: Final = "opus"
-"""The codec whose clock rate the operator writes: RFC 7587 section 7 allows no other than 48000 Hz."""
-
-CODEC: Final = rf"{'|'.join(CODECS_WITHOUT_RATE)}|{OPUS}|{CODEC_NAME}/[1-9][0-9]{{3,5}}"
+CODEC: Final = rf"{'|'.join(CODECS_WITHOUT_RATE)}|opus|{CODEC_NAME}/[1-9][0-9]{{3,5}}"
 """A codec with its clock rate in Hz, if the rate does not follow from the name."""
 
 
 def codec_with_rate(codec: str) -> str:
-    """The codec as LiveKit needs it."""
-    return f"{OPUS}/48000" if codec == OPUS else codec
+    """The codec as LiveKit needs it. Opus has no other clock rate than 48000 Hz (RFC 7587 section 7)."""
+    return "opus/48000" if codec == "opus" else codec
 
 
 MAX_HEADER_NAME_LENGTH: Final = 255
