@@ -7,6 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import click
+
 from testbed import tools
 
 MAINTAINER = "  - name: BYOC operator maintainers\n"
@@ -32,10 +34,12 @@ def pushed(archive: Path, registry: str, flags: Sequence[str]) -> str:
     `registry`: host and path, such as `ghcr.io/acme/charts`; `flags`: for `helm push`.
     """
     command = [str(tools.find(tools.HELM)), "push", str(archive), f"oci://{registry}", *flags]
-    done = subprocess.run(command, check=True, timeout=120, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, timeout=120, capture_output=True, text=True)
+    if done.returncode:
+        raise click.ClickException(f"helm push of {archive.name} failed: {done.stderr.strip()}")
     found = re.search(r"^Digest: (sha256:[0-9a-f]{64})$", done.stdout + done.stderr, re.MULTILINE)
     if found is None:
-        raise ValueError(f"helm push of {archive.name} told no digest")
+        raise click.ClickException(f"helm push of {archive.name} told no digest")
     return f"{registry}/{re.sub('-[0-9].*', '', archive.stem)}@{found[1]}"
 
 

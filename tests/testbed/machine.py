@@ -33,7 +33,6 @@ _WEBHOOK_PORT = 443
 _DEBIAN = Path("/etc/debian_version")
 _GO_PACKAGE = "golang-go"
 _CANDIDATE = re.compile(r"Candidate: (?:\d+:)?(\d+)\.(\d+)")
-_INSTALL_WITHIN_S = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ CERTIFICATES = Need("certificates", "ca-certificates", "tell Go which registries
 REDIS = Need(
     "redis-server",
     "redis-server",
-    "keeps what LiveKit knows; Python 3.11 and 3.12 have one in a package",
+    "keeps what LiveKit knows (Debian starts it as a service on 127.0.0.1:6379; Python 3.11 and 3.12 need no package)",
     lambda: sys.version_info < _NO_WHEEL or look(REDIS_SERVER) is not None,
 )
 COMMANDS = (
@@ -182,10 +181,11 @@ def _install(purpose: str) -> None:
 
 
 def _run_as_root(*command: str) -> None:
-    allowed = command if os.geteuid() == 0 else ("sudo", "-n", *command)
+    told = ("env", "DEBIAN_FRONTEND=noninteractive", *command)  # sudo would not pass a variable of ours on
+    allowed = told if os.geteuid() == 0 else ("sudo", "-n", *told)
     _tell(f"$ {shlex.join(allowed)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(allowed, env=environment, timeout=_INSTALL_WITHIN_S, check=False, stdin=subprocess.DEVNULL)
+    # Without a time limit: apt has its own for the network, and to end it halfway leaves packages half installed.
+    subprocess.run(allowed, check=False, stdin=subprocess.DEVNULL)
 
 
 def _may_install() -> bool:

@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 from .characters import BLANKS, unseen
 from .grammar import WITHOUT_CONTROLS, is_endpoint, matches
 
-FORM: Final = "must be a ws, wss, http or https URL without credentials, like wss://livekit.example.com"
+FORM: Final = (
+    "must be a ws, wss, http or https URL without credentials, query and fragment, like wss://livekit.example.com"
+)
 
 _SECURE_PORT, _PLAIN_PORT = 443, 80
 _USUAL_PORTS: Final = {"wss": _SECURE_PORT, "https": _SECURE_PORT, "ws": _PLAIN_PORT, "http": _PLAIN_PORT}
@@ -40,7 +42,7 @@ def livekit_url(text: str) -> LiveKitUrl | None:
         return None
     if parts.scheme not in _USUAL_PORTS or not is_endpoint(parts.netloc):
         return None
-    if _BLANK_WITHIN.search(text) or unseen(text) or not matches(WITHOUT_CONTROLS, text):
+    if "?" in text or "#" in text or _BLANK_WITHIN.search(text) or unseen(text) or not matches(WITHOUT_CONTROLS, text):
         return None
     usual = _USUAL_PORTS[parts.scheme]
     return LiveKitUrl(usual == _SECURE_PORT, parts.hostname or "", port or usual, parts.path.rstrip("/"))

@@ -15,6 +15,7 @@ WRONG = (
     *(f"ws://user:{SECRET}@livekit", f"ws://{SECRET}@[::1", f"ws://user:{SECRET}@livekit:port", "ws://@livekit"),
     *("ws://live kit", "ws://livekit/\x1b[2J", "ws://livekit/\n", "ws://livekit/\u202e", "ws://livekit/\udc80"),
     *(f"wss://{'a' * 64}.example.com", f"wss://{'a.' * 127}example.com", "wss://live_kit", "wss://256.1.1.1"),
+    *(f"wss://livekit?access_token={SECRET}", "wss://livekit/a?", f"wss://livekit#{SECRET}", "wss://livekit/#"),
 )
 
 
@@ -42,7 +43,7 @@ PIECES = ("https", "wss", "ftp", ":", "//", "[", "]", "::1", "@", "%", "/", "?",
 
 
 @given(st.one_of(st.text(max_size=60), st.lists(st.sampled_from(PIECES), max_size=12).map("".join)))
-@example("https://livekit/é?a=b#c")
+@example("https://livekit/é")
 def test_any_text_is_a_url_that_clients_accept_or_none(text: str) -> None:
     parts = livekit_url(text)
     if parts is not None:

@@ -13,7 +13,7 @@ from standing import KEY, stand
 
 SECRET = "hunter2"
 WRONG = ("https://[::1", f"ws://u:{SECRET}@livekit.example.com", f"ws://{SECRET}@[::1", "wss://livekit:port", "\x1b[2J")
-FORM = "must be a ws, wss, http or https URL without credentials, like wss://livekit.example.com"
+FORM = "must be a ws, wss, http or https URL without credentials, query and fragment, like wss://livekit.example.com"
 COMMANDS = (
     ("doctor", "main"),
     ("doctor", "main", "--ring-agent"),

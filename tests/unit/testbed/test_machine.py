@@ -13,6 +13,7 @@ from testbed import tools
 from unit.testbed.machines import TESTS, Machine, entered
 
 _FAKE_APT = """#!/bin/sh
+[ "$DEBIAN_FRONTEND" = noninteractive ] || exit 1
 echo "$@" >> "$APT_CALLS"
 [ "$1" = install ] || exit
 while [ $# -gt 0 ]; do
@@ -36,11 +37,12 @@ def machine(tmp_path: Path) -> Machine:
     machine = Machine(tmp_path)
     for name, text in {
         "apt-get": _FAKE_APT,
-        "sudo": '#!/bin/sh\n[ "$1" = -n ] || exit 1\nshift\n"$@"\n',
+        "sudo": '#!/bin/sh\n[ "$1" = -n ] || exit 1\nshift\nunset DEBIAN_FRONTEND\n"$@"\n',
         "apt-cache": '#!/bin/sh\necho "  Candidate: $GO_CANDIDATE"\n',
     }.items():
         machine.has(name, "").write_text(text)
     (machine.path / "chmod").symlink_to("/bin/chmod")
+    (machine.path / "env").symlink_to("/usr/bin/env")
     machine.has("redis-server", "Redis server v=7.0.15 sha=00000000:0 bits=64")
     return machine
 
