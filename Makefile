@@ -12,8 +12,12 @@ LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
+# Asks this machine for what a target needs, before anything takes time: python3 -m testbed.machine --help.
+ASK := $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")' \
+	&& $(PYTHON) -m testbed.machine
+
 $(READY): requirements-dev.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 …")'
+	@$(ASK) check
 	@echo "Installing Python packages into $(VENV); about a minute the first time."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
@@ -21,22 +25,33 @@ $(READY): requirements-dev.lock pyproject.toml
 	@touch $@
 
 .PHONY: demo
-demo: $(READY) ## A narrated tour on a real API server and a real LiveKit
+demo: ## A narrated tour on a real API server and a real LiveKit
+	@$(ASK) demo
+	@$(MAKE) -s -j2 $(READY) programs PURPOSE=demo
 	$(BIN)/python -m demo
 
 .PHONY: dev
-dev: $(READY) ## Keep the same parts running, with the operator; prints the variables to export
+dev: ## Keep the same parts running, with the operator; prints the variables to export
+	@$(ASK) dev
+	@$(MAKE) -s -j2 $(READY) programs PURPOSE=dev
 	$(BIN)/python -m testbed
 
 .PHONY: test
-test: check bed ## Everything: check, then all tests on the real parts
+test: ## Everything: says what the machine lacks, then check, then all tests on the real parts
+	@$(ASK) test --install
+	@$(MAKE) --no-print-directory check bed
 	$(BIN)/python -Im pytest -q -n 2 tests/bounds tests/histories
 	$(BIN)/python -Im pytest tests/contract tests/integration tests/security
 	$(BIN)/python -Im pytest -m install tests/install
 
+# Builds run beside the installation of the Python packages: it downloads while they compile.
+.PHONY: programs
+programs:
+	@$(PYTHON) -m testbed.prepare $(PURPOSE) --builds-only
+
 .PHONY: bed
 bed: $(READY) ## Build the missing parts of the test bed (the first time about half an hour)
-	$(BIN)/python -m testbed.tools
+	$(BIN)/python -m testbed.prepare test
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, generated files, unit tests: in seconds

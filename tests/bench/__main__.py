@@ -26,7 +26,7 @@ from bench.table import rendered
 from bench.watcher import NotReached, watching
 from testbed.bed import Bed
 from testbed.part import NotReady
-from testbed.tools import ToolMissing
+from testbed.tool import ToolMissing
 
 WARM_UP = 200
 

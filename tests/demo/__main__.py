@@ -11,10 +11,11 @@ import click
 
 from demo.stage import DidNotHappen, Stage
 from demo.tour import STEPS
+from testbed import prepare, tools
 from testbed.bed import Bed
 from testbed.installed import start_operator
 from testbed.part import NotReady
-from testbed.tools import ToolMissing
+from testbed.tool import ToolMissing
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,9 +30,11 @@ def main() -> None:
 
 def _played() -> int:
     """The exit code of the tour."""
-    started = time.monotonic()
     os.chdir(ROOT)  # the commands that are shown name files of the repository
     print("BYOC operator: a tour in seven steps, on a real Kubernetes API server and a real LiveKit server.")
+    print("The programs that it runs:", flush=True)
+    prepare.or_exit(tools.SHOWING)
+    started = time.monotonic()
     with ExitStack() as running:
         try:
             stage = _set(running)
@@ -55,11 +58,9 @@ def _played() -> int:
 def _set(running: ExitStack) -> Stage:
     """A bed in a temporary directory and the operator on it. Raises NotReady or ToolMissing."""
     started = time.monotonic()
-    print(
-        "Starting etcd, kube-apiserver, kube-controller-manager, Redis, livekit-server and the operator …", flush=True
-    )
+    print("Starting etcd, kube-apiserver, Redis, livekit-server and the operator …", flush=True)
     directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="byoc-demo-")))
-    bed = running.enter_context(Bed.start(directory))
+    bed = running.enter_context(Bed.start(directory, tools.SHOWING))
     operator = start_operator(bed, SETTINGS)
     running.callback(operator.stop)
     print(f"All ready on 127.0.0.1 after {time.monotonic() - started:.0f} s.")

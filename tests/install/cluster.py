@@ -14,6 +14,7 @@ from manifests import manifest, merged
 from testbed import tools
 from testbed.bed import Bed
 from testbed.process import clean_environment
+from testbed.tool import Tool
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "byoc-operator"
@@ -39,7 +40,7 @@ class Cluster:
         done = self.bed.kubectl(*args, stdin=stdin, check=check, timeout_s=90)
         return done.stdout + (done.stderr if not check else "")
 
-    def helm(self, *args: str, tool: tools.Tool = tools.HELM) -> str:
+    def helm(self, *args: str, tool: Tool = tools.HELM) -> str:
         """Run helm as admin; its output. Raises CalledProcessError with helm's own words in a note."""
         command = [str(tools.find(tool)), *args]
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=240, check=False)
@@ -96,7 +97,7 @@ class Cluster:
 
     # Installing
 
-    def install(self, namespace: str, *args: str, chart: Path = CHART, tool: tools.Tool = tools.HELM) -> None:
+    def install(self, namespace: str, *args: str, chart: Path = CHART, tool: Tool = tools.HELM) -> None:
         """`helm install --wait` with the bed's LiveKit; `args` are more of helm's."""
         self._adopt_crd(namespace)
         values = ("--set", f"livekit.url={self.bed.livekit.url}", "--set", "sip.uri=sip.voice.example:5061")

@@ -13,6 +13,7 @@ import yaml
 
 from testbed import tools
 from testbed.process import clean_environment
+from testbed.tool import Tool
 
 ROOT = Path(__file__).parents[2]
 _TIMEOUT_S = 60
@@ -32,7 +33,7 @@ def chart(
     *,
     release: str = "byoc-operator",
     namespace: str = "byoc-system",
-    helm: tools.Tool = tools.HELM,
+    helm: Tool = tools.HELM,
     api_versions: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """The objects of the chart `helm/<name>` with these values, in helm's order. Raises RenderRefused."""
@@ -45,7 +46,7 @@ def chart_text(
     *,
     release: str = "byoc-operator",
     namespace: str = "byoc-system",
-    helm: tools.Tool = tools.HELM,
+    helm: Tool = tools.HELM,
     api_versions: Sequence[str] = (),
 ) -> str:
     """The same as helm prints it. Raises RenderRefused."""
@@ -61,7 +62,7 @@ def notes(name: str, values: Mapping[str, Any], *, namespace: str = "byoc-system
     return run_helm(tools.HELM, *command, values=values).partition("NOTES:\n")[2]
 
 
-def run_helm(helm: tools.Tool, *args: str, values: Mapping[str, Any]) -> str:
+def run_helm(helm: Tool, *args: str, values: Mapping[str, Any]) -> str:
     """One run of helm with these values, far from any cluster; what it prints. Raises RenderRefused."""
     with tempfile.TemporaryDirectory(prefix="byoc-helm-") as home:
         file = Path(home) / "values.json"

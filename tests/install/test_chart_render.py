@@ -18,6 +18,7 @@ from install.rendered import (
 )
 from install.rendering import ROOT, RenderRefused, chart, chart_text, notes, objects, run_helm
 from testbed import tools
+from testbed.tool import Tool
 
 CHART = ROOT / "helm" / NAME
 HELMS = pytest.mark.parametrize("helm", [tools.HELM, tools.HELM_3], ids=["helm-4", "helm-3"])
@@ -27,14 +28,14 @@ HELMS = pytest.mark.parametrize("helm", [tools.HELM, tools.HELM_3], ids=["helm-4
 
 
 @HELMS
-def test_the_chart_passes_the_strict_lint_with_its_defaults(helm: tools.Tool) -> None:
+def test_the_chart_passes_the_strict_lint_with_its_defaults(helm: Tool) -> None:
     assert "0 chart(s) failed" in run_helm(helm, "lint", "--strict", str(CHART), values={})
     run_helm(helm, "lint", "--strict", str(CHART), values=DEFAULTS)
 
 
 @HELMS
 @pytest.mark.parametrize("livekit", [{}, {"url": ""}], ids=["absent", "empty"])
-def test_without_the_url_of_livekit_nothing_is_rendered(helm: tools.Tool, livekit: Json) -> None:
+def test_without_the_url_of_livekit_nothing_is_rendered(helm: Tool, livekit: Json) -> None:
     with pytest.raises(RenderRefused, match=r"livekit\.url is required"):
         chart(NAME, {"livekit": livekit}, helm=helm)
 

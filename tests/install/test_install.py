@@ -11,6 +11,7 @@ import yaml
 from install.cluster import CHART, CRD, NAME, ROOT, Cluster, Json
 from install.strict_schemas import write_strict_schemas
 from testbed import tools
+from testbed.tool import Tool
 
 NAMESPACE = "byoc-system"
 ALL_NAMESPACES = ("--set", "livekit.url=wss://livekit.example.com")
@@ -64,9 +65,7 @@ def conforms(manifests: str, schemas: Path) -> None:
 
 @pytest.mark.parametrize("tool", [tools.HELM, tools.HELM_3], ids=["helm-4", "helm-3"])
 @pytest.mark.parametrize("name", RENDERED)
-def test_the_api_server_takes_what_the_chart_renders(
-    cluster: Cluster, schemas: Path, name: str, tool: tools.Tool
-) -> None:
+def test_the_api_server_takes_what_the_chart_renders(cluster: Cluster, schemas: Path, name: str, tool: Tool) -> None:
     command = ("template", NAME, str(CHART), "-n", NAMESPACE, "--include-crds", *RENDERED[name])
     rendered = cluster.helm(*command, "--kube-version=1.37.2", tool=tool)
     cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=rendered)
@@ -92,7 +91,7 @@ def test_the_samples_conform_and_a_misspelt_field_does_not(schemas: Path) -> Non
 
 
 @pytest.mark.parametrize("tool", [tools.HELM, tools.HELM_3], ids=["helm-4", "helm-3"])
-def test_helm_installs_and_upgrades_and_a_changed_setting_rolls_the_pods(cluster: Cluster, tool: tools.Tool) -> None:
+def test_helm_installs_and_upgrades_and_a_changed_setting_rolls_the_pods(cluster: Cluster, tool: Tool) -> None:
     cluster.remove_everything(crd=True)
     place = cluster.namespace()
     cluster.livekit_secret(place)

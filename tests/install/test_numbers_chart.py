@@ -18,6 +18,7 @@ from install.rendering import chart, chart_text, notes, run_helm
 from manifests import BASE, GOOD, Spec
 from testbed import tools
 from testbed.process import clean_environment
+from testbed.tool import Tool
 
 pytestmark = pytest.mark.install
 CHART = ROOT / FOLDER
@@ -27,7 +28,7 @@ GOOD_NUMBERS = {f"good-{index:02}": spec for index, spec in enumerate(GOOD.value
 
 
 @pytest.mark.parametrize("helm", [tools.HELM, tools.HELM_3], ids=lambda tool: tool.label)
-def test_every_good_spec_is_rendered_as_it_is(helm: tools.Tool) -> None:
+def test_every_good_spec_is_rendered_as_it_is(helm: Tool) -> None:
     numbers = numbered(GOOD_NUMBERS)
     found = {each["metadata"]["name"]: each["spec"] for each in rendered({"numbers": numbers}, helm=helm)}
     assert found == numbers
@@ -85,7 +86,7 @@ def test_the_notes_say_what_comes_next_and_nothing_of_the_values() -> None:
 
 
 @pytest.mark.parametrize("helm", [tools.HELM, tools.HELM_3], ids=lambda tool: tool.label)
-def test_lint_has_nothing_to_say_of_the_default_values(helm: tools.Tool) -> None:
+def test_lint_has_nothing_to_say_of_the_default_values(helm: Tool) -> None:
     assert "0 chart(s) failed" in run_helm(helm, "lint", "--strict", str(CHART), values={})
 
 

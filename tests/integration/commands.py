@@ -1,10 +1,8 @@
 """`kubectl byoc` beside an operator whose Deployment and Secrets say what its process was told."""
 
 import json
-import os
-import pty
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,20 +68,3 @@ def run(
         timeout=120,
         check=False,
     )
-
-
-def on_terminal(command: Sequence[str], environment: Mapping[str, str], columns: int) -> tuple[int, str]:
-    """Run a command on a terminal without colours; its exit code, and what it printed, escape sequences included."""
-    terminal, ours = pty.openpty()
-    sized = {**environment, "COLUMNS": str(columns), "LINES": "100", "TERM": "xterm-256color", "NO_COLOR": "1"}
-    with subprocess.Popen(command, stdin=ours, stdout=ours, stderr=ours, env=sized, start_new_session=True) as process:
-        os.close(ours)
-        shown = b""
-        try:
-            while part := os.read(terminal, 65_536):
-                shown += part
-        except OSError:  # the end of a terminal
-            pass
-        code = process.wait(120)
-    os.close(terminal)
-    return code, shown.decode()

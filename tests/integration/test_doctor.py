@@ -11,10 +11,11 @@ import pytest
 
 from byoc_operator.core.credential_values import Field
 from byoc_operator.sealing.sealed import KeyRing
-from integration.commands import on_terminal, user_environment
+from integration.commands import user_environment
 from integration.deployment import INSTALLATION
 from integration.scene import GOOD_SECRET, Scene
 from integration.sealed import EXECUTABLE, SYSTEM, sealed, with_keys
+from terminals import on_terminal
 
 PODS = "app.kubernetes.io/name=byoc-operator"
 SOMETHING_BAD = 5

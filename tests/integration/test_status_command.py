@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.commands import on_terminal, user_environment
+from integration.commands import user_environment
+from terminals import on_terminal
 from testbed.bed import Bed
 
 BIN = Path(sys.executable).parent

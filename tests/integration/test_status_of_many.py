@@ -13,11 +13,12 @@ import yaml
 from livekit.protocol.sip import SIPInboundTrunkInfo
 
 from golden import check
-from integration.commands import on_terminal, run, user_environment
+from integration.commands import run, user_environment
 from integration.deployment import Deployment
 from integration.scene import Scene, condition
 from integration.sealed import EXECUTABLE
 from manifests import manifest, merged
+from terminals import on_terminal
 
 GOLDEN = Path(__file__).parent / "golden"
 ALONE = {"BYOC_LEADER_ELECTION": "false"}

@@ -13,6 +13,7 @@ from demo import stage as stage_module
 from demo.stage import DidNotHappen, Stage
 from integration.deployment import Deployment
 from integration.scene import Scene
+from testbed import tools
 from testbed.http_probe import get
 from testbed.process import clean_environment
 
@@ -25,7 +26,7 @@ def test_the_tour_shows_every_step_and_no_password(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "demo"],
         cwd=tmp_path,
-        env=clean_environment() | {"PYTHONPATH": str(TESTS)},
+        env=clean_environment() | tools.variables() | {"PYTHONPATH": str(TESTS)},
         capture_output=True,
         text=True,
         timeout=_TOUR_WITHIN_S,
@@ -35,6 +36,10 @@ def test_the_tour_shows_every_step_and_no_password(tmp_path: Path) -> None:
     headings = [line for line in done.stdout.splitlines() if line[:1].isdigit()]
     assert [heading.partition(".")[0] for heading in headings] == ["1", "2", "3", "4", "5", "6", "7"]
     assert "Repaired" in done.stdout
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")][:5] == [
+        *("etcd", "kube-apiserver", "kubectl", "redis-server", "livekit-server")
+    ]
+    assert "kube-controller-manager" not in done.stdout
     assert '"password":"********"' in done.stdout
     assert "replace-Me-1234" not in done.stdout
 
@@ -75,7 +80,7 @@ def test_the_bed_for_development_runs_until_it_is_interrupted(tmp_path: Path) ->
     with subprocess.Popen(
         [sys.executable, "-m", "testbed"],
         cwd=tmp_path,
-        env=clean_environment() | {"PYTHONPATH": str(TESTS)},
+        env=clean_environment() | tools.variables() | {"PYTHONPATH": str(TESTS)},
         stdout=subprocess.PIPE,
         text=True,
     ) as running:

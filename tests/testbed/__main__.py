@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from testbed import tools
+from testbed import prepare, tools
 from testbed.bed import Bed
 from testbed.installed import start_operator
 from testbed.operator_process import OperatorProcess
 from testbed.part import NotReady
+from testbed.tool import ToolMissing
 
 _SETTINGS = {"BYOC_SIP_URI": "livekit.talkifai.dev:5061", "BYOC_SWEEP_INTERVAL_SECONDS": "5"}
 
@@ -20,6 +21,7 @@ _SETTINGS = {"BYOC_SIP_URI": "livekit.talkifai.dev:5061", "BYOC_SWEEP_INTERVAL_S
 @click.command()
 def main() -> None:
     """Start the test bed and the operator in .bed/, print what a shell needs to use them, run until Ctrl-C."""
+    prepare.or_exit(tools.DEVELOPING)  # before Ctrl-C means "stop the parts"
     wanted = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: wanted.set())
@@ -27,13 +29,13 @@ def main() -> None:
     if directory.exists():
         shutil.rmtree(directory)  # the last bed's keys and storage are of no use to a new one
     try:
-        with Bed.start(directory) as bed:
+        with Bed.start(directory, tools.DEVELOPING) as bed:
             operator = start_operator(bed, _SETTINGS)
             try:
                 _serve(bed, operator, wanted)
             finally:
                 operator.stop()
-    except (NotReady, tools.ToolMissing) as error:
+    except (NotReady, ToolMissing) as error:
         print(error, file=sys.stderr)
         sys.exit(1)
 

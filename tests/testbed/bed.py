@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -10,9 +11,10 @@ from testbed import tools
 from testbed.audit import AuditEntry, read_audit_log
 from testbed.kube_parts import ApiServer, ControllerManager, Etcd
 from testbed.livekit_parts import LiveKit, Redis
-from testbed.part import NotReady
+from testbed.part import NotReady, Part
 from testbed.parts import Parts
 from testbed.process import clean_environment
+from testbed.tool import Tool
 
 _POLL_S = 0.1
 
@@ -20,27 +22,34 @@ _POLL_S = 0.1
 class Bed(Parts):
     """A running test bed; make it with `Bed.start` and end it with `stop`, or use it in a `with`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, needed: Sequence[Tool] = tools.RUNNING) -> None:
         super().__init__()
+        programs = {tool.name: tool for tool in needed}
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self.kubeconfig = directory / "kubeconfig"
         self.etcd = Etcd(directory)
         self.redis = Redis(directory)
         self.api_server = ApiServer(directory, self.etcd)
-        self.livekit = LiveKit(directory, self.redis)
-        self.controller_manager = ControllerManager(directory, self.api_server, self.kubeconfig)
+        self.livekit = LiveKit(directory, self.redis, programs[tools.LIVEKIT_SERVER.name])
+        self._controllers: list[Part] = []
+        if tools.KUBE_CONTROLLER_MANAGER in needed:
+            self._controllers.append(ControllerManager(directory, self.api_server, self.kubeconfig))
         self._kubectl = tools.find(tools.KUBECTL)
 
     @classmethod
-    def start(cls, directory: Path) -> Self:
-        """Start all parts below `directory`, which must not hold an earlier bed. Raises ToolMissing or NotReady."""
-        bed = cls(directory.resolve())
+    def start(cls, directory: Path, needed: Sequence[Tool] = tools.RUNNING) -> Self:
+        """Start all parts below `directory`, which must not hold an earlier bed. Raises ToolMissing or NotReady.
+
+        `needed`: the programs of a purpose, out of `tools`; without the controller-manager among them, there is none.
+        """
+        bed = cls(directory.resolve(), needed)
         with bed.starting():
             bed.start_together(bed.etcd, bed.redis)
             bed.start_together(bed.api_server, bed.livekit)
             bed.api_server.write_admin_kubeconfig(bed.kubeconfig)
-            bed.start_together(bed.controller_manager)
+            for controllers in bed._controllers:
+                bed.start_together(controllers)
         return bed
 
     @property

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed import tools
 from testbed.pod_spec import Json
 from testbed.process import clean_environment
 from testbed.program import Program
+from testbed.tool import ToolMissing, cache_folder
 
 ROOT = Path(__file__).parents[2]
 _BASE = "localhost/byoc-operator-base:bookworm-1"
@@ -52,7 +52,7 @@ class _Buildah:
 
     def __init__(self, scratch: Path) -> None:
         self._program = _needed("buildah")
-        folder = tools.cache_folder().parent / "images"
+        folder = cache_folder().parent / "images"
         folder.mkdir(parents=True, exist_ok=True)
         self.lock = folder / ".lock"
         self._driver = _storage_driver(folder)
@@ -137,7 +137,7 @@ def _storage_driver(folder: Path) -> str:
 def _needed(name: str) -> str:
     found = shutil.which(name)
     if found is None:
-        raise tools.ToolMissing(f"{name} is missing; apt-get install buildah mmdebstrap bubblewrap")
+        raise ToolMissing(f"{name} is missing; apt-get install buildah mmdebstrap bubblewrap")
     return found
 
 

@@ -12,6 +12,7 @@ import yaml
 from testbed import tools
 from testbed.http_probe import get
 from testbed.part import Part, free_port, write_private
+from testbed.tool import Tool
 
 _RTP_PORTS = (19_000, 19_999)
 """No test sends media, so nothing is ever bound there and two beds may share the range."""
@@ -74,8 +75,8 @@ class LiveKit(Part):
     name = "livekit-server"
     key = "devkey"
 
-    def __init__(self, parent: Path, redis: Redis) -> None:
-        super().__init__(tools.find(tools.LIVEKIT_SERVER), parent)
+    def __init__(self, parent: Path, redis: Redis, tool: Tool = tools.LIVEKIT_SERVER) -> None:
+        super().__init__(tools.find(tool), parent)
         self._redis = redis
         self.secret = secrets.token_hex(32)  # LiveKit warns below 32 characters
 

@@ -8,7 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.tools import ToolMissing, cache_folder
+from testbed.go import go
+from testbed.tool import ToolMissing, cache_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,9 @@ class ModuleFiles:
         return [kept / name for name in self.names]
 
     def _fetch(self, kept: Path) -> None:
-        go = shutil.which("go")
-        if go is None:
-            raise ToolMissing(f"files of {self.module} are missing and cannot be fetched without Go")
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".fetching-") as scratch:
-            command = [go, "mod", "download", "-json", f"{self.module}@{self.version}"]
+            command = [str(go()), "mod", "download", "-json", f"{self.module}@{self.version}"]
             environment = {**os.environ, "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=mod"}
             done = subprocess.run(
                 command, cwd=scratch, env=environment, capture_output=True, text=True, timeout=300, check=False

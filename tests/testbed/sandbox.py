@@ -5,16 +5,16 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from testbed import tools
 from testbed.pod_spec import Json
 from testbed.program import Program, resolved_in
+from testbed.tool import ToolMissing
 
 
 def sandbox(program: Program, spec: Json, name: str, mounted: Sequence[str | Path]) -> list[str]:
     """Bubblewrap and what it is to do, up to the program's own command line."""
     bwrap = shutil.which("bwrap")
     if bwrap is None:
-        raise tools.ToolMissing("bubblewrap is missing; apt-get install bubblewrap")
+        raise ToolMissing("bubblewrap is missing; apt-get install bubblewrap")
     user = {**spec["securityContext"], **spec["containers"][0]["securityContext"]}
     namespaces = ["--die-with-parent", "--unshare-pid", "--as-pid-1", "--unshare-ipc", "--unshare-uts"]
     return [bwrap, *namespaces, "--hostname", name, *_as_user(user, _mounted(program, mounted))]

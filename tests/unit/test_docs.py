@@ -15,6 +15,7 @@ from byoc_operator.cli.output import API_VERSION
 from byoc_operator.core.findings import MESSAGES, Code
 from byoc_operator.generate.reference import ANNOTATIONS, LEASE_ANNOTATIONS, NAMESPACE_ANNOTATIONS, reference
 from byoc_operator.settings import Settings
+from testbed import envtest, machine
 
 ROOT = Path(__file__).parents[2]
 PAGES = (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")))
@@ -22,6 +23,8 @@ SAMPLES = sorted((ROOT / "deploy" / "samples").glob("*.yaml"))
 GLOSSARY = ROOT / "docs" / "glossary.md"
 NOTHING_ELSE = {"IP list", "key store", "left alone", "leftover", "resync", "rival", "twin", "waiting one", "whitelist"}
 """Words that mean nothing else in these pages. Other words of the glossary's last column do, such as "key"."""
+
+OF_THE_TEST_BED = {envtest.ALLOWED, envtest.INDEX, machine.INSTALL}
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -111,7 +114,7 @@ def test_the_readme_names_the_two_commands() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_settings_and_names_of_ours_that_are_named_exist(page: Path) -> None:
-    known = {field.alias for field in Settings.model_fields.values()}
+    known = {field.alias for field in Settings.model_fields.values()} | OF_THE_TEST_BED
     read = (*ANNOTATIONS, *NAMESPACE_ANNOTATIONS, *LEASE_ANNOTATIONS)
     annotations = {name for name, _, _ in read} | {f"{GROUP}/sip-credentials", f"{GROUP}/finalizer"}
     versions = {f"{GROUP}/v1alpha1", API_VERSION.removeprefix("cli.")}

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from testbed import tools
+from testbed.tool import Tool
 
 ROOT = Path(__file__).parents[2]
 TESTED = {
@@ -27,5 +28,5 @@ TESTED = {
         ("Prometheus", tools.PROMETHEUS),
     ],
 )
-def test_the_matrix_names_the_version_of_the_test_bed(row: str, tool: tools.Tool) -> None:
+def test_the_matrix_names_the_version_of_the_test_bed(row: str, tool: Tool) -> None:
     assert ".".join(map(str, tool.version)) in TESTED[row].split()
