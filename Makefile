@@ -5,8 +5,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PYTHONPATH := tests
-LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --no-header
+# Each lock begins with its command. Renovate repeats the command, and knows no other options than these.
+LOCK := uv pip compile --universal --generate-hashes --python-version=3.11
 
 .PHONY: help
 help: ## List the targets
@@ -74,13 +74,17 @@ docs: $(READY) ## Build the documentation site: .site/html/index.html
 
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies and write the lock files
-	$(BIN)/$(LOCK) -o requirements-plugin.lock pyproject.toml
-	$(BIN)/$(LOCK) --extra operator -o requirements.lock pyproject.toml
-	$(BIN)/$(LOCK) --extra operator --group dev -o requirements-dev.lock pyproject.toml
+	PATH="$(BIN):$$PATH"; \
+	$(LOCK) --output-file=requirements-plugin.lock pyproject.toml > /dev/null && \
+	$(LOCK) --extra=operator --output-file=requirements.lock pyproject.toml > /dev/null && \
+	$(LOCK) --extra=operator --group=dev --output-file=requirements-dev.lock pyproject.toml > /dev/null
 
+# For fewer versions of Python: make plugin PLUGIN_FLAGS="--minor 12"
+PLUGIN ?= dist/kubectl-byoc
+PLUGIN_FLAGS ?=
 .PHONY: plugin
 plugin: $(READY) ## Pack `kubectl byoc` into one file for this machine: dist/kubectl-byoc
-	$(BIN)/python -m plugin_file -o dist/kubectl-byoc
+	$(BIN)/python -m plugin_file -o $(PLUGIN) $(PLUGIN_FLAGS)
 
 .PHONY: bench
 N ?= 1000
@@ -92,17 +96,33 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= byoc-operator:$(VERSION)
 IMAGE_ENGINE ?= $(or $(shell command -v docker),$(shell command -v buildah))
 IMAGE_FLAGS ?=
+# The address of the repository, for labels and links of what is released. A fork gives its own; the default is this clone's.
+REPOSITORY ?= $(shell git remote get-url origin 2>/dev/null | sed -nE 's,^(git@([^:]+):|https://([^/@]*@)?([^/]+)/)(.+)$$,https://\2\4/\5,; s,\.git$$,,; /^https:/p')
 # The time of the last commit, so that two builds of one commit are the same.
-image charts package sbom plugin: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+image charts package sbom plugin plugins: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
 
 .PHONY: image
 image: ## Build the image with docker or buildah: make image IMAGE=registry.example.com/byoc-operator:0.1.0
 	$(IMAGE_ENGINE) build -t $(IMAGE) -f deploy/Dockerfile $(IMAGE_FLAGS) \
-		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) .
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) \
+		--build-arg SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH \
+		$(if $(findstring buildah,$(IMAGE_ENGINE)),--timestamp $$SOURCE_DATE_EPOCH) \
+		$(if $(REPOSITORY),$(foreach name,source url documentation,--label org.opencontainers.image.$(name)=$(REPOSITORY))) .
 
 .PHONY: charts
 charts: $(READY) ## Package both charts
-	$(BIN)/python -m release charts
+	$(BIN)/python -m release charts --repository "$(REPOSITORY)"
+
+.PHONY: plugins
+plugins: $(READY) ## Pack `kubectl byoc` for all platforms, with the manifest for krew
+	$(BIN)/python -m plugin_file.archives --version $(VERSION) --into dist $(PLUGIN_FLAGS)
+	$(BIN)/python -m release krew --repository "$(REPOSITORY)"
+
+.PHONY: push-charts
+REGISTRY ?=
+HELM_FLAGS ?=
+push-charts: $(READY) ## Push the packaged charts and print them by digest: make push-charts REGISTRY=ghcr.io/OWNER/charts
+	@$(BIN)/python -m release push-charts --registry "$(REGISTRY)" -- $(HELM_FLAGS)
 
 .PHONY: package
 package: $(READY) ## Build the Python package
@@ -115,7 +135,7 @@ sbom: $(READY) ## Write the bill of materials of the Python packages (CycloneDX)
 .PHONY: release-check
 TAG ?=
 release-check: $(READY) ## Say what is missing for a release: make release-check TAG=v0.1.0
-	$(BIN)/python -m release check --tag "$(TAG)"
+	$(BIN)/python -m release check --tag "$(TAG)" --repository "$(REPOSITORY)"
 
 .PHONY: release-notes
 release-notes: $(READY) ## Print the changelog of this version

@@ -70,7 +70,11 @@ GOOD: dict[str, Spec] = {
         "carrier": "Generic",
         "transport": "TLS",
         "mediaEncryption": "Required",
-        "media": {"codecs": ["PCMU", "PCMA/8000", "opus/48000"], "onlyListedCodecs": True, "mediaTimeoutSeconds": 600},
+        "media": {
+            "codecs": ["PCMU", "PCMA/8000", "opus", "AMR/8000"],
+            "onlyListedCodecs": True,
+            "mediaTimeoutSeconds": 600,
+        },
         "inbound": {
             "allowedAddresses": ["54.172.60.0/30", "203.0.113.7", "2001:db8::/32", "2001:db8::1"],
             "allowAnyAddress": False,
@@ -665,7 +669,7 @@ BAD: list[BadManifest] = [
         for name, media, field, words in (
             ("no codecs", {"codecs": []}, ".codecs", ("at least one codec", "leave codecs out")),
             ("codecs", {"codecs": ["PCMU"] * 17}, ".codecs", ("Too many", "16")),
-            ("codec with blanks", {"codecs": ["PCMU 8000"]}, ".codecs[0]", ("must be a codec", "such as opus/48000")),
+            ("codec with blanks", {"codecs": ["PCMU 8000"]}, ".codecs[0]", ("must be a codec", "such as AMR/8000")),
             ("codec with a rate of nothing", {"codecs": ["opus/"]}, ".codecs[0]", ("its clock rate",)),
             ("codec with channels", {"codecs": ["opus/48000/2"]}, ".codecs[0]", ("its clock rate",)),
             (
@@ -676,15 +680,15 @@ BAD: list[BadManifest] = [
             ),
             (
                 "codec without a rate",
-                {"codecs": ["PCMU", "opus"]},
+                {"codecs": ["PCMU", "AMR"]},
                 ".codecs[1]",
-                ("clock rate, such as opus/48000", "refuse every call"),
+                ("clock rate, such as AMR/8000", "refuse every call"),
             ),
             (
                 "codec in lower case",
                 {"codecs": ["g722"]},
                 ".codecs[0]",
-                ("G722 and AMR-WB, in upper case, need no rate",),
+                ("G722, AMR-WB and opus, in exactly these letters",),
             ),
             ("timeout", {"mediaTimeoutSeconds": 601}, ".mediaTimeoutSeconds", ("less than or equal to 600",)),
             ("timeout of nothing", {"mediaTimeoutSeconds": 0}, ".mediaTimeoutSeconds", ("greater than or equal to 1",)),

@@ -20,6 +20,7 @@ class RoomsPlayed:
     interrupts: bool = False
     talks: int = 2
     jobs_seen: tuple[JobSeen, ...] = ()
+    call_id: str = "SCL_1"
     close_fails: OperatorError | None = None
     open_fails: OperatorError | None = None
     asked: list[str] = field(default_factory=list)
@@ -61,7 +62,7 @@ class RoomsPlayed:
         if self.failure:
             raise self.failure
         self.calls.append(call)
-        return "SCL_1"
+        return self.call_id
 
     async def close(self, room: str) -> None:
         self.asked.append("close")

@@ -106,7 +106,7 @@ _outbound_specs = st.fixed_dictionaries(
 _media = st.fixed_dictionaries(
     {},
     optional={
-        "codecs": st.lists(st.sampled_from(["PCMU", "PCMA/8000", "opus/48000"]), min_size=1, max_size=3),
+        "codecs": st.lists(st.sampled_from(["PCMU", "PCMA/8000", "opus", "opus/48000"]), min_size=1, max_size=3),
         "mediaTimeoutSeconds": st.integers(1, 600),
     },
 )

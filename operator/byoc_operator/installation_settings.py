@@ -6,17 +6,17 @@ pod assesses a number as the operator does.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from .api.built_in_carriers import BUILT_IN
 from .api.carriers import Catalogue
+from .api.livekit_url import FORM, livekit_url
 from .api.retain import RetainPolicy, at_most, parse_retain
 from .core.credentials import SecretRules
 from .core.desired import Installation
 from .errors import CannotRun
-from .setting_forms import FORMS, LISTS, cannot_be_seen, is_livekit_url, texts
+from .setting_forms import FORMS, LISTS, cannot_be_seen, texts
 
 
 class SecretsPolicy(StrEnum):
@@ -164,9 +164,8 @@ class InstallationSettings(BaseModel):
     @field_validator("livekit_url")
     @classmethod
     def _is_livekit(cls, value: str) -> str:
-        if not is_livekit_url(value):
-            message = "must be a ws, wss, http or https URL without credentials, like wss://livekit.example.com"
-            raise ValueError(message)
+        if livekit_url(value) is None:
+            raise ValueError(FORM)
         return value
 
     @field_validator(*FORMS, check_fields=False)
@@ -180,7 +179,8 @@ class InstallationSettings(BaseModel):
     @property
     def livekit_host(self) -> str:
         """The host of the LiveKit server, as it is shown in a status."""
-        return urlsplit(self.livekit_url).hostname or ""
+        parts = livekit_url(self.livekit_url)
+        return parts.host if parts else ""
 
     def installation(self, cluster_id: str = "", carriers: Catalogue = BUILT_IN) -> Installation:
         """The installation of these settings. `cluster_id`: the UID of kube-system, used without an installation ID.

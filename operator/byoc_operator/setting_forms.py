@@ -1,20 +1,17 @@
 """Validates settings that are names, hosts or addresses, by the same rules as in a `ByocPhoneNumber`."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from .api.characters import BLANKS, unseen
+from .api.characters import unseen
 from .api.grammar import (
     WITHOUT_CONTROLS_AND_EDGE_BLANKS,
     is_address,
     is_cidr,
-    is_endpoint,
     is_host,
     is_namespace,
     is_object_name,
@@ -30,7 +27,6 @@ _HOSTS_MESSAGE = (
     "must be domains or IP addresses without sip:, port or path, like pstn.twilio.com,sip.telnyx.eu; a domain also "
     "stands for all below it, and *.pstn.twilio.com is the same"
 )
-_BLANK: Final = re.compile(f"[{BLANKS}]")
 _ENDPOINTS_MESSAGE = (
     "must be a host, perhaps with a port and a transport, like sip.example.com, sip.example.com:5061 or "
     "sip.example.com;transport=tcp, or several of them with commas between"
@@ -40,16 +36,6 @@ _ENDPOINTS_MESSAGE = (
 def are_sip_endpoints(text: str) -> bool:
     """Whether the text is one SIP endpoint of ours, or several with commas between."""
     return all(parse_endpoint(part.strip()) for part in text.split(","))
-
-
-def is_livekit_url(text: str) -> bool:
-    """Whether the text is a ws, wss, http or https URL of a host, without credentials."""
-    try:
-        parts = urlsplit(text)
-    except ValueError:  # its message quotes user and password
-        return False
-    known = parts.scheme in ("ws", "wss", "http", "https") and is_endpoint(parts.netloc)
-    return known and not _BLANK.search(text)
 
 
 def cannot_be_seen(text: str) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from .archive import packed
-from .wheels import MINORS, PLATFORMS, files, own_platform, own_wheel
+from .building import file_for
+from .wheels import MINORS, PLATFORMS, own_platform, own_wheel
 
 
 @click.command()
@@ -16,8 +16,7 @@ from .wheels import MINORS, PLATFORMS, files, own_platform, own_wheel
 def plugin_file(platform: str, minors: tuple[int, ...], output: Path) -> None:
     """Pack `kubectl byoc` and its libraries into one file that a bare Python runs."""
     with tempfile.TemporaryDirectory() as folder:
-        wheel = own_wheel(Path(folder))
-        content = packed({minor: files(platform, minor, wheel) for minor in minors})
+        content = file_for(platform, minors, own_wheel(Path(folder)))
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_bytes(content)
     output.chmod(0o755)

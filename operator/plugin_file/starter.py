@@ -77,7 +77,7 @@ def _site(archive: str, digest: str, part: str) -> str:
 
 def _cache() -> str:
     """The cache folder of this command. Raises `OSError` if it cannot be made, or if others could write into it."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
+    base = os.environ.get("XDG_CACHE_HOME" if os.name == "posix" else "LOCALAPPDATA", "")
     if not os.path.isabs(base):  # also an empty one, as the XDG base directory specification says
         base = os.path.expanduser("~")
         if not os.environ.get("HOME", base):

@@ -6,16 +6,20 @@ import sys
 import tempfile
 from pathlib import Path
 
+from packing.elf import without_sections
+from packing.never_loaded import is_never_loaded
+
 ROOT = Path(__file__).parents[2]
 
 PLATFORMS = {
     "linux-amd64": "x86_64-manylinux_2_28",
     "linux-arm64": "aarch64-manylinux_2_28",
     "darwin-arm64": "aarch64-apple-darwin",
+    "windows-amd64": "x86_64-pc-windows-msvc",
 }
-"""Platforms in the words of Go, kubectl and krew, and in those of uv. Windows does not start such a file.
+"""Platforms in the words of Go, kubectl and krew, and in those of uv.
 
-cryptography has no wheel for a Mac with an Intel processor.
+cryptography has no wheel for a Mac with an Intel processor, nor for Windows on ARM.
 """
 
 MINORS = (11, 12, 13, 14)
@@ -25,15 +29,6 @@ _LEFT_OUT = frozenset(
     {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json", ".lock"}
 )
 """What an installer writes about the installation: nobody reads it, and it may differ from build to build."""
-
-_NEVER_LOADED = (
-    *("kubernetes/client/api", "kubernetes/client/models", "kubernetes/aio/client/api", "kubernetes/aio/client/models"),
-    *("phonenumbers/carrierdata", "phonenumbers/geodata", "phonenumbers/tzdata", "pygments", "tzdata"),
-)
-"""Folders of which the command loads at most `__init__.py`: half of all files.
-
-Our requests need no typed objects of Kubernetes, rich colours no source code, and times are in UTC.
-"""
 
 
 def own_platform() -> str:
@@ -58,7 +53,7 @@ def files(platform: str, minor: int, wheel: Path) -> dict[str, bytes]:
             _install(what, PLATFORMS[platform], minor, Path(folder))
         found = (path for path in sorted(Path(folder).rglob("*")) if path.is_file())
         paths = {path.relative_to(folder).as_posix(): path for path in found if _needed(path.relative_to(folder))}
-        return {name: path.read_bytes() for name, path in paths.items()}
+        return {name: without_sections(path.read_bytes()) for name, path in paths.items()}
 
 
 def _install(what: list[str], platform: str, minor: int, into: Path) -> None:
@@ -69,8 +64,4 @@ def _install(what: list[str], platform: str, minor: int, into: Path) -> None:
 
 
 def _needed(path: Path) -> bool:
-    if path.name in _LEFT_OUT or path.suffix == ".pyi" or "__pycache__" in path.parts:
-        return False
-    if path.name != "__init__.py" and path.as_posix().startswith(tuple(f"{folder}/" for folder in _NEVER_LOADED)):
-        return False
-    return path.parts[0] != "bin"
+    return not (path.name in _LEFT_OUT or path.parts[0] == "bin" or is_never_loaded(path))

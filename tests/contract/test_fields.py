@@ -29,7 +29,7 @@ FIELDS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "deletionPolicy": ("Retain", ("outboundTrunk.metadata", "inboundTrunk.metadata")),
     "transport": ("TCP", ("outboundTrunk.transport",)),
     "mediaEncryption": ("Allowed", tuple(f"{kind}.mediaEncryption" for kind in BOTH)),
-    "media.codecs": (["PCMU", "opus/48000"], tuple(f"{kind}.media.codecs" for kind in BOTH)),
+    "media.codecs": (["PCMU", "opus"], tuple(f"{kind}.media.codecs" for kind in BOTH)),
     "media.onlyListedCodecs": (True, tuple(f"{kind}.media.onlyListedCodecs" for kind in BOTH)),
     "media.mediaTimeoutSeconds": (30, tuple(f"{kind}.media.mediaTimeout" for kind in BOTH)),
     "outbound.headers": ({"X-Account": "4711"}, ("outboundTrunk.headers",)),

@@ -68,6 +68,10 @@ def test_it_runs_as_the_user_of_the_values(cluster: Cluster, node: Kubelet, tmp_
         pod = node.start(place, NAME)
         pod.wait_ready()
         assert user_of(pod.pid) == (1234, 1235)
+        upgraded(cluster, place, tmp_path, {"securityContext": {"runAsUser": 4321}})
+        pod = node.start(place, NAME)
+        pod.wait_ready()
+        assert user_of(pod.pid) == (4321, 1235)
 
 
 @pytest.mark.parametrize("kind", ["configMap", "secret"])
@@ -131,6 +135,24 @@ def test_it_reaches_livekit_through_a_proxy_and_the_api_server_without(
             assert f"through the proxy 127.0.0.1:{proxy.port}" in pod.log_text()
             assert "sekrit-word" not in pod.log_text()
             node.stop()  # before the proxies
+
+
+def test_it_reaches_livekit_without_a_proxy_where_no_proxy_names_it(
+    cluster: Cluster, node: Kubelet, voice: str, tmp_path: Path
+) -> None:
+    with ConnectProxy() as proxy:
+        url = f"http://127.0.0.1:{proxy.port}"
+        values = {
+            "livekit": {"proxy": "Environment"},
+            "extraEnv": [{"name": "HTTP_PROXY", "value": url}, {"name": "NO_PROXY", "value": ".svc,127.0.0.0/8"}],
+        }
+        with released(cluster, tmp_path, values) as place:
+            node.start(place, NAME).wait_ready()
+            phone = cluster.number(voice)
+            cluster.ready(voice, within_s=60)
+            assert cluster.sip.of(phone).counts == (1, 1, 1)
+            assert (proxy.tunnels, proxy.refused) == ([], [])
+            node.stop()
 
 
 def test_it_asks_the_dns_servers_of_the_values(cluster: Cluster, node: Kubelet, tmp_path: Path) -> None:

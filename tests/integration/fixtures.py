@@ -61,5 +61,5 @@ def _clear(scene: Scene) -> None:
     elif not scene.found_within(lambda: not scene.all(), 3):
         # A create that was left without an answer on purpose must not keep the next test waiting for a minute.
         scene.kubectl("annotate", "bpn", "--all", "--overwrite", "byoc.talkifai.dev/force-orphan=true", check=False)
-    scene.until(lambda: not scene.all(), "all numbers are gone", within_s=20)
+    scene.until(lambda: not scene.all(), "all numbers are gone", within_s=60)
     scene.sip.clear()

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -25,8 +25,6 @@ from livekit.protocol.sip import (
     SIPInboundTrunkInfo,
     SIPOutboundTrunkInfo,
 )
-
-from testbed.livekit_parts import LiveKit
 
 _Result = TypeVar("_Result")
 _BOOKKEEPING = ("sip_trunk_id", "sip_dispatch_rule_id", "created_at", "updated_at")
@@ -71,10 +69,23 @@ def plain(message: Message) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in _BOOKKEEPING}
 
 
+class Server(Protocol):
+    """Where LiveKit is, and its API key."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def secret(self) -> str: ...
+
+
 class Sip:
     """A client of LiveKit that bypasses the proxy, so that its calls are not counted."""
 
-    def __init__(self, livekit: LiveKit) -> None:
+    def __init__(self, livekit: Server) -> None:
         self._livekit = livekit
 
     def outbound(self) -> list[SIPOutboundTrunkInfo]:

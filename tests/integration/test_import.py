@@ -24,7 +24,8 @@ from integration.sip import plain
 from integration.test_liveness import ADOPTING
 from testbed.process import clean_environment
 
-COUNT = 40
+COUNT = 58
+"""Numbers; one in four places calls only, so that they have 101 trunks."""
 CALLERS = len([index for index in range(COUNT) if index % 5 == 0 and index % 4])
 NAMES_THE_OBJECT = ("agentId", "phoneNumber", "direction", "namespace", "name")
 
@@ -129,6 +130,7 @@ def test_what_is_imported_changes_only_names_and_marks(stage: Scene, deployment:
     direct = SIPDispatchRule(dispatch_rule_direct=SIPDispatchRuleDirect(room_name="lobby", pin="1234"))
     rule = scene.sip.create_rule(SIPDispatchRuleInfo(name="odd", trunk_ids=[trunk], rule=direct))
     before = _all(scene, phones)
+    assert len(scene.sip.inbound()) + len(scene.sip.outbound()) >= 100
     done = _import(scene, "--all", "-o", str(tmp_path / "numbers"))
     assert done.returncode == 0, done.stderr
     assert f"imported {COUNT}, left 3 objects" in done.stderr, done.stderr

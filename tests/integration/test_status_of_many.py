@@ -1,7 +1,6 @@
 """`kubectl byoc status` of sixty numbers, half of them broken for several causes, with LiveKit up and down."""
 
 import json
-import re
 import secrets
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from integration.commands import run, user_environment
 from integration.deployment import Deployment
 from integration.scene import Scene, condition
 from integration.sealed import EXECUTABLE
+from integration.volatile import masked
 from manifests import manifest, merged
 from terminals import on_terminal
 
@@ -32,28 +32,14 @@ EXPECTED = {
     "ChangesPending": 3,
 }
 _COLUMNS = 160
-_VOLATILE = (
-    (re.compile(r"test-[0-9a-f]{8}"), "NAMESPACE"),
-    (re.compile(r"\b(?:ST|SDR)_[A-Za-z0-9]+"), "ID"),
-    (re.compile(r"127\.0\.0\.1:\d+"), "LIVEKIT"),
-    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)"), "TIME"),
-    (re.compile(r"(?<= )\d+[smhd](?= |\r?$)", re.MULTILINE), "AGE"),
-    (re.compile(r"\x1b\[[0-9;?]*[A-Za-z]"), ""),
-    (re.compile(r"\r*[\u2800-\u28ff] reading the numbers[\r\n]*"), ""),
-    (re.compile(r" {2,}"), "  "),
-    (re.compile(r"[ \r]+$", re.MULTILINE), ""),
-)
-"""What differs from run to run, and how wide the columns are because of it."""
 
 
 def phone(index: int) -> str:
     return f"+1303555{index:04}"
 
 
-def masked(text: str) -> str:
-    for pattern, put in _VOLATILE:
-        text = pattern.sub(put, text)
-    return text
+def _masked(text: str) -> str:
+    return masked(text, status=True)
 
 
 def numbers(scene: Scene) -> list[dict[str, Any]]:
@@ -136,12 +122,12 @@ def on_a_terminal(scene: Scene, *args: str) -> str:
 )
 def test_in_a_pipe(told: Scene, file: str, args: tuple[str, ...]) -> None:
     shown = status(told, *args)
-    check(GOLDEN / file, masked(shown if len(args) != 1 else shown.partition("Event:")[0]))
+    check(GOLDEN / file, _masked(shown if len(args) != 1 else shown.partition("Event:")[0]))
 
 
 def test_on_a_terminal(told: Scene) -> None:
     shown = on_a_terminal(told)
-    check(GOLDEN / "status-of-many-terminal.txt", masked(shown))
+    check(GOLDEN / "status-of-many-terminal.txt", _masked(shown))
     rows = [line for line in shown.splitlines()[:-1] if "\x1b" not in line]
     assert max(map(len, rows)) <= _COLUMNS, "what the table says is wrapped; the last line is the terminal's matter"
 
@@ -154,7 +140,7 @@ def test_as_a_list_object(told: Scene) -> None:
     assert all(each["remedy"] and each["message"] for each in found["items"] if each["state"] != "Ready")
     first = {each["reason"]: each for each in reversed(found["items"])}
     check(
-        GOLDEN / "status-of-each-reason.json", masked(json.dumps([first[each] for each in EXPECTED], indent=1) + "\n")
+        GOLDEN / "status-of-each-reason.json", _masked(json.dumps([first[each] for each in EXPECTED], indent=1) + "\n")
     )
 
 
@@ -169,7 +155,7 @@ def test_with_livekit_down_what_was_ready_stays_and_what_is_new_says_why(told: S
         apply(told, [manifest(f"new-{index}", told.namespace, spec_of(90 + index)) for index in range(3)])
         told.until(lambda: reasons(told)["LiveKitUnavailable"] == 3, "the new ones say so", within_s=60)
         shown = status(told)
-        check(GOLDEN / "status-without-livekit.txt", masked(shown))
+        check(GOLDEN / "status-without-livekit.txt", _masked(shown))
         assert shown.splitlines()[-1].startswith("63 numbers: 30 Ready, 23 Stalled")
     finally:
         bed.livekit.start()

@@ -2,6 +2,7 @@
 
 buildah builds it on a Debian root file system that mmdebstrap makes from packages. That base, the layers and the
 downloads are kept in the user's cache; the first build takes about three minutes on two cores, later ones seconds.
+`make image` builds it, as a person or a release would.
 """
 
 import fcntl
@@ -10,9 +11,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from testbed.pod_spec import Json
@@ -21,10 +23,12 @@ from testbed.program import Program
 from testbed.tool import ToolMissing, cache_folder
 
 ROOT = Path(__file__).parents[2]
-_BASE = "localhost/byoc-operator-base:bookworm-1"
+_BASE = "localhost/byoc-operator-base:trixie-1"
 """The version of the cached base image. A change makes every machine build it anew."""
 _PACKAGES = "python3,python3-venv,ca-certificates"
 _CERTIFICATES = Path("/etc/ssl/certs")
+_SOURCE_DATE_EPOCH = "1700000000"
+"""The same in each build: the time of the last commit would let no layer be taken from the cache."""
 _ACCEPT_ALL = {"default": [{"type": "insecureAcceptAnything"}]}
 """No image is fetched from anywhere, so there is no signature to check."""
 
@@ -35,10 +39,16 @@ class BuildFailed(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A built image: its settings as the image says them, and its root file system, writable, until it is removed."""
+    """A built image: its settings as the image says them, and its root file system, writable, until it is removed.
+
+    `layers`: the digests of its layers, the lowest first. `built_again`: builds it anew, no step from the cache, and
+    returns the digests of those layers.
+    """
 
     settings: Json
+    layers: tuple[str, ...]
     root: Path
+    built_again: Callable[[], tuple[str, ...]]
 
     @property
     def program(self) -> Program:
@@ -51,19 +61,19 @@ class _Buildah:
     """buildah with a store in the user's cache; one run at a time, others wait."""
 
     def __init__(self, scratch: Path) -> None:
-        self._program = _needed("buildah")
+        self.program = _needed("buildah")
         folder = cache_folder().parent / "images"
         folder.mkdir(parents=True, exist_ok=True)
         self.lock = folder / ".lock"
         self._driver = _storage_driver(folder)
         # chroot works everywhere, inside a container too; the other ways need namespaces of their own.
-        self._variables = {"STORAGE_DRIVER": self._driver, "BUILDAH_ISOLATION": "chroot"}
-        self._store = ["--root", str(folder / self._driver), "--runroot", str(scratch / "run")]
+        self.variables = {"STORAGE_DRIVER": self._driver, "BUILDAH_ISOLATION": "chroot"}
+        self.store = ["--root", str(folder / self._driver), "--runroot", str(scratch / "run")]
         self.policy = scratch / "policy.json"
         self.policy.write_text(json.dumps(_ACCEPT_ALL))
 
     def __call__(self, command: str, *args: str, check: bool = True) -> str:
-        return _run([self._program, *self._store, command, *args], clean_environment() | self._variables, check=check)
+        return _run([self.program, *self.store, command, *args], clean_environment() | self.variables, check=check)
 
 
 @contextmanager
@@ -77,14 +87,26 @@ def built() -> Iterator[Image]:
             identifier = _build(buildah, Path(folder))
             container = buildah("from", f"--signature-policy={buildah.policy}", "--pull-never", identifier).strip()
             try:
-                settings = json.loads(buildah("inspect", "--type=image", identifier))["OCIv1"]["config"]
-                yield Image(settings, Path(buildah("mount", container).strip()))
+                settings, layers = _inspected(buildah, identifier)
+                root = Path(buildah("mount", container).strip())
+                yield Image(settings, layers, root, partial(_layers_of_another, buildah, Path(folder)))
             finally:
                 buildah("rm", container)
                 _forget_old(buildah, identifier)
 
 
-def _build(buildah: _Buildah, scratch: Path) -> str:
+def _inspected(buildah: _Buildah, identifier: str) -> tuple[Json, tuple[str, ...]]:
+    """The settings of an image, and the digests of its layers."""
+    found = json.loads(buildah("inspect", "--type=image", identifier))["OCIv1"]
+    return found["config"], tuple(found["rootfs"]["diff_ids"])
+
+
+def _layers_of_another(buildah: _Buildah, scratch: Path) -> tuple[str, ...]:
+    _, layers = _inspected(buildah, _build(buildah, scratch, "--no-cache"))
+    return layers
+
+
+def _build(buildah: _Buildah, scratch: Path, *more: str) -> str:
     """Identifier of the image. The machine's certificates and pip settings are lent to the build, not put into it."""
     pip = scratch / "pip.conf"
     index = os.environ.get("PIP_INDEX_URL")
@@ -95,8 +117,7 @@ def _build(buildah: _Buildah, scratch: Path) -> str:
     ]
     pip.write_text("\n".join(lines))
     identifier = scratch / "id"
-    buildah(
-        "bud",
+    flags = (
         "--layers",
         "--pull-never",
         f"--signature-policy={buildah.policy}",
@@ -104,9 +125,15 @@ def _build(buildah: _Buildah, scratch: Path) -> str:
         f"--volume={_CERTIFICATES}:{_CERTIFICATES}:ro",
         f"--volume={pip}:/etc/pip.conf:ro",
         f"--iidfile={identifier}",
-        f"--file={ROOT / 'deploy' / 'Dockerfile'}",
-        str(ROOT),
+        *more,
     )
+    told = {
+        "IMAGE_ENGINE": [buildah.program, *buildah.store],
+        "IMAGE": ["localhost/byoc-operator"],
+        "IMAGE_FLAGS": flags,
+    }
+    command = ["make", "-s", "-C", str(ROOT), "image", *(f"{name}={' '.join(words)}" for name, words in told.items())]
+    _run(command, clean_environment() | buildah.variables | {"SOURCE_DATE_EPOCH": _SOURCE_DATE_EPOCH})
     return identifier.read_text().strip()
 
 
@@ -114,7 +141,7 @@ def _ensure_base(buildah: _Buildah, scratch: Path) -> None:
     if buildah("images", "--quiet", f"--filter=reference={_BASE}").strip():
         return
     archive = scratch / "base.tar"
-    made = ["--quiet", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", str(archive)]
+    made = ["--quiet", "--variant=minbase", f"--include={_PACKAGES}", "trixie", str(archive)]
     _run([_needed("mmdebstrap"), *made], clean_environment())
     container = buildah("from", "scratch").strip()
     buildah("add", "--quiet", container, str(archive), "/")

@@ -113,6 +113,15 @@ HELM_UNITTEST = _go(
     GoSource("github.com/helm-unittest/helm-unittest/cmd/helm-unittest", _SMALL, 60, _GOMOD / "helm-unittest"),
 )
 KUBECONFORM = _go("kubeconform", (0, 8, 0), GoSource("github.com/yannh/kubeconform/cmd/kubeconform@v0.8.0", _SMALL, 10))
+KREW = _go("krew", (0, 4, 3), GoSource("sigs.k8s.io/krew/cmd/krew@v0.4.3", _SMALL, 20))
+VALIDATE_KREW_MANIFEST = _go(
+    "validate-krew-manifest", (0, 4, 3), GoSource("sigs.k8s.io/krew/cmd/validate-krew-manifest@v0.4.3", _SMALL, 20)
+)
+OCI_REGISTRY = _go(
+    "registry",
+    (0, 22, 1),
+    GoSource("github.com/google/go-containerregistry/cmd/registry@v0.22.1", _SMALL, 20),
+)
 ACTIONLINT = _go("actionlint", (1, 7, 12), GoSource("github.com/rhysd/actionlint/cmd/actionlint@v1.7.12", _SMALL, 20))
 PROMETHEUS_VERSION = (3, 16, 0)
 """Prometheus as a Go module has the version v0.316.0; `gomod/prometheus` pins it."""
@@ -147,7 +156,7 @@ RUNNING = (ETCD, KUBE_APISERVER, KUBECTL, KUBE_CONTROLLER_MANAGER, REDIS_SERVER,
 """What the operator is tested on."""
 INSTALLING = (
     *(KUBE_SCHEDULER, HELM, HELM_3, HELM_UNITTEST, KUBECONFORM, KWOK, ARGOCD, PROMETHEUS, PROMTOOL, ACTIONLINT),
-    envtest.SETUP_ENVTEST,
+    *(KREW, VALIDATE_KREW_MANIFEST, OCI_REGISTRY, envtest.SETUP_ENVTEST),
 )
 """What its installation is tested with."""
 PURPOSES = {"demo": SHOWING, "dev": DEVELOPING, "test": (*RUNNING, *INSTALLING)}

@@ -87,8 +87,14 @@ CODECS_WITHOUT_RATE: Final = ("PCMU", "PCMA", "G722", "AMR-WB")
 Source: livekit/sip `pkg/sip/media_codecs.go`, `codecSet`, which compares the names exactly.
 """
 
-CODEC: Final = rf"{'|'.join(CODECS_WITHOUT_RATE)}|{CODEC_NAME}/[1-9][0-9]{{3,5}}"
-"""A codec with its clock rate in Hz, if LiveKit does not know the rate."""
+CODEC: Final = rf"{'|'.join(CODECS_WITHOUT_RATE)}|opus|{CODEC_NAME}/[1-9][0-9]{{3,5}}"
+"""A codec with its clock rate in Hz, if the rate does not follow from the name."""
+
+
+def codec_with_rate(codec: str) -> str:
+    """The codec as LiveKit needs it. Opus has no other clock rate than 48000 Hz (RFC 7587 section 7)."""
+    return "opus/48000" if codec == "opus" else codec
+
 
 MAX_HEADER_NAME_LENGTH: Final = 255
 MAX_HEADER_VALUE_BYTES: Final = 1024

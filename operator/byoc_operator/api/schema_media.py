@@ -27,8 +27,8 @@ class MediaSpec(Model):
         max_length=16,
         json_schema_extra=ATOMIC,
         description="Codecs that LiveKit offers and accepts beside its own, at least one, each by its name in SDP and "
-        "its clock rate in Hz; PCMU, PCMA, G722 and AMR-WB need no rate. Absent: LiveKit's own only. Example: [PCMU, "
-        "G722, opus/48000]",
+        "its clock rate in Hz; PCMU, PCMA, G722, AMR-WB and opus need no rate. Absent: LiveKit's own only. Example: "
+        "[PCMU, G722, opus]",
     )
     only_listed_codecs: bool = Field(
         default=False,

@@ -90,6 +90,12 @@ def stored_secret_names(spec: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, found)))
 
 
+def stored_secret_keys(spec: object, name: str) -> tuple[str, ...]:
+    """The keys of a Secret that the JSON of a spec names, valid or not, in use or not, each once."""
+    naming = [path.split(".") for path in PATHS if _text_at(spec, (*path.split("."), "name")) == name]
+    return tuple(dict.fromkeys(filter(None, (_text_at(spec, (*path, "key")) for path in naming))))
+
+
 def _text_at(stored: object, path: tuple[str, ...]) -> str:
     """The text at a path of JSON; empty if there is none."""
     for each in path:

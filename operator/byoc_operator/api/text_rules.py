@@ -41,8 +41,8 @@ TEXT_RULES: Final = (
     not_empty_rule("media.codecs", "must have at least one codec; leave codecs out for LiveKit's own"),
     pattern_rule(
         "media.codecs[]",
-        "must be a codec as SDP names it with its clock rate, such as opus/48000; only PCMU, PCMA, G722 and AMR-WB, in "
-        "upper case, need no rate, and without one LiveKit would refuse every call",
+        "must be a codec as SDP names it with its clock rate, such as AMR/8000; only PCMU, PCMA, G722, AMR-WB and "
+        "opus, in exactly these letters, need no rate, and without one LiveKit would refuse every call",
         grammar.CODEC,
     ),
     pattern_rule(

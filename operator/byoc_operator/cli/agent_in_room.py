@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from ..errors import Failure
+from ..errors import Failure, Unavailable
 from ..livekit_sip.room_port import AgentRequest, JobSeen, Rooms
 from .outside import Outside
 from .terminal import tell
@@ -26,14 +26,24 @@ class AgentSeen:
 @asynccontextmanager
 async def room_with(rooms: Rooms, room: str, agent: AgentRequest | None) -> AsyncIterator[None]:
     """A room that is closed however the block ends; its agent is on the way."""
+    may_be_there = True
     try:
-        await rooms.open(room, agent, EMPTY_S)  # inside, because a lost reply leaves a room
+        try:
+            await rooms.open(room, agent, EMPTY_S)
+        except Failure as exc:
+            may_be_there = isinstance(exc, Unavailable) and exc.outcome_unknown  # a lost reply leaves a room
+            raise
         yield
     finally:
-        try:
-            await rooms.close(room)
-        except Failure as exc:
-            tell(exc.message, head=f"the room {room} could not be closed, delete it in LiveKit:")
+        if may_be_there:
+            await _close(rooms, room)
+
+
+async def _close(rooms: Rooms, room: str) -> None:
+    try:
+        await rooms.close(room)
+    except Failure as exc:
+        tell(exc.message, head=f"the room {room} could not be closed, delete it in LiveKit:")
 
 
 async def wait_for_agent(rooms: Rooms, room: str, within_s: float, outside: Outside) -> AgentSeen:

@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,8 +54,12 @@ class Archive:
 
 def refuse_existing(path: Path, *, force: bool) -> None:
     """Raises `Refused` where a file is in the way, before anything is read."""
-    if path.exists() and not force:
-        raise Refused(f"{path} exists; give another name with -o, or --force", ExitCode.USAGE)
+    try:
+        there = path.exists()
+    except OSError as exc:  # such as a name that is too long
+        raise _unwritable(path, exc) from None
+    if there and not force:
+        raise _exists(path)
 
 
 def _write(path: Path, packed: bytes, *, force: bool) -> None:
@@ -68,11 +73,20 @@ def _write(path: Path, packed: bytes, *, force: bool) -> None:
         else:
             path.hardlink_to(new)
     except FileExistsError:
-        raise Refused(f"{path} exists; give another name with -o, or --force", ExitCode.USAGE) from None
+        raise _exists(path) from None
     except OSError as exc:
-        raise Refused(f"{path} cannot be written ({type(exc).__name__})") from None
+        raise _unwritable(path, exc) from None
     finally:
-        new.unlink(missing_ok=True)
+        with suppress(OSError):  # it may never have come to be
+            new.unlink()
+
+
+def _exists(path: Path) -> Refused:
+    return Refused(f"{path} exists; give another name with -o, or --force", ExitCode.USAGE)
+
+
+def _unwritable(path: Path, exc: OSError) -> Refused:
+    return Refused(f"{path} cannot be written ({exc.strerror or type(exc).__name__})")
 
 
 def listed(files: Iterable[tuple[str, bytes]]) -> list[tuple[str, str]]:

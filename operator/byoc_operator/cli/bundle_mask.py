@@ -10,15 +10,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-MASKED = "***"
-
-SHORTEST = 4
-"""Characters of a credential that is looked for in texts: a shorter one would be found in every word."""
+from ..api.authorization import MASKED, without_authorization
+from .bundle_sought import SHORTEST
 
 _SEALED_WITHIN = re.compile(r"(?:fernet(?::|%3[Aa])|ZmVybmV0O|gAAAA[A-Za-z0-9_-]{12})[A-Za-z0-9_=%+/-]+")
-_TOKEN_WITHIN = re.compile(r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]+")
-_AUTHORIZATION_WITHIN = re.compile(r"\b(?:(?:Basic|Bearer) [A-Za-z0-9+/_=.-]{8,}|Digest username=[^\n]{0,4096})")
-_USERINFO_WITHIN = re.compile(r"://[^\s/@\"']{1,512}@")
+_LABELLED_WITHIN = re.compile(
+    r"(?i)\b((?:auth_?)?pass(?:word|wd)?|pwd|(?:api_?|client_?)secret)"
+    r"([\"']?[ \t]{0,4}[=:][ \t]{0,4}[\"']?)[^\s\"',;)}]{1,512}"
+)
+"""What calls itself a password, however short it is: `password=abc`, `"auth_password": "abc"`."""
+
 _NUMBER_WITHIN = re.compile(r"(?:\+|%2[Bb]|\\u002[Bb])([1-9](?:[ ().-]{0,3}[0-9]){6,14})(?![0-9])")
 _WORD_WITHIN = re.compile(r"[^\W_]+")
 
@@ -38,6 +39,11 @@ def forms(text: str) -> set[str]:
     }
 
 
+def _pieces(text: str) -> set[str]:
+    """All parts of a text that are as long as the shortest secret."""
+    return {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)}
+
+
 @dataclass(slots=True)
 class Scrubber:
     """Masks texts. What it is told of before the first text is masked in all texts.
@@ -47,16 +53,21 @@ class Scrubber:
 
     numbers: bool = False
     names: bool = False
-    _secrets: list[str] = field(default_factory=list)
+    _secrets: dict[str, list[str]] = field(default_factory=dict)
     _digits: dict[str, str] = field(default_factory=dict)
     _known: dict[str, str] = field(default_factory=dict)
     _lengths: dict[str, list[int]] = field(default_factory=dict)
 
     def hide(self, credentials: Iterable[str]) -> None:
         """Replace these texts in every form. One that is a phone number is no secret beside its field."""
-        wanted = {each.strip() for each in credentials} - {f"+{each}" for each in self._digits} - self._digits.keys()
-        found = set(self._secrets).union(*(forms(each) for each in wanted if len(each) >= SHORTEST))
-        self._secrets = sorted(found, key=lambda each: (-len(each), each))
+        wanted = (
+            {form for each in credentials for form in (each, each.strip())}
+            - {f"+{each}" for each in self._digits}
+            - self._digits.keys()
+        )
+        for each in sorted(set().union(*(forms(each) for each in wanted if len(each) >= SHORTEST))):
+            rarest = min(sorted(_pieces(each)), key=lambda piece: len(self._secrets.get(piece, ())))
+            self._secrets.setdefault(rarest, []).append(each)
 
     def know_number(self, phone: str) -> None:
         """Mask a phone number, with and without its plus."""
@@ -86,16 +97,24 @@ class Scrubber:
 
     def text(self, text: str) -> str:
         """The text, masked."""
-        for secret in self._secrets:
-            if secret in text:
-                text = text.replace(secret, MASKED)
+        text = self._without_secrets(text)
         text = _SEALED_WITHIN.sub(MASKED, text)
-        text = _TOKEN_WITHIN.sub(MASKED, text)
-        text = _AUTHORIZATION_WITHIN.sub(MASKED, text)
-        text = _USERINFO_WITHIN.sub(f"://{MASKED}@", text)
+        text = _LABELLED_WITHIN.sub(rf"\1\2{MASKED}", without_authorization(text))
         if self.numbers:
             text = _NUMBER_WITHIN.sub(lambda found: self._pseudonym_of("".join(filter(str.isdigit, found[1]))), text)
         return self._renamed(text) if self.names or self.numbers else text
+
+    def _without_secrets(self, text: str) -> str:
+        """The text without the secrets, the longest first.
+
+        Looking for each of some thousand secrets in each line would take minutes. So each secret stands under the piece
+        of it that the fewest others have, and only those are looked for whose piece is in the text.
+        """
+        there = _pieces(text) & self._secrets.keys()
+        found = {secret for piece in there for secret in self._secrets[piece] if secret in text}
+        for secret in sorted(found, key=lambda each: (-len(each), each)):
+            text = text.replace(secret, MASKED)
+        return text
 
     def value(self, value: object) -> object:
         """A value of JSON types, with every text masked."""

@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..api.secret_references import stored_secret_names
+from ..api.secret_references import stored_secret_keys, stored_secret_names
 from ..core.credentials import KEYS_SECRET
-from ..core.fields import CREDENTIAL_PATHS
 from ..core.ownership import owner_of
 from ..core.trunk import CREATE_ORDER
 from ..errors import OperatorError
 from .bundle_archive import Archive
-from .bundle_values import of_config_map, of_deployment, of_livekit, of_number, of_pod, of_secret, values_of
+from .bundle_sought import MOST_OF_A_SECRET, USUAL_KEYS, Sought, opened_in, values_of
+from .bundle_values import of_config_map, of_deployment, of_livekit, of_number, of_pod, of_secret
 from .cluster import Cluster
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
@@ -24,6 +24,9 @@ from .log_lines import line_of
 from .operator_finder import LABELS, Operator, Pod, operator_of, pods_of, why_not
 from .options import Target
 from .surroundings import new_mask
+
+if TYPE_CHECKING:
+    from ..sealing.sealed import KeyRing
 
 MAX_NUMBERS, MAX_EVENTS, MAX_SECRETS, MAX_SIP_OBJECTS = 5_000, 5_000, 200, 20_000
 MAX_LOG_LINES, MAX_METRIC_LINES = 20_000, 20_000
@@ -35,11 +38,11 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Parts:
-    """Everything that was read, before it is masked. `hidden`: texts of credentials. `texts`: files of lines."""
+    """Everything that was read, before it is masked. `sought`: texts of credentials. `texts`: files of lines."""
 
     documents: dict[str, list[Any]] = field(default_factory=dict)
     texts: dict[str, list[str]] = field(default_factory=dict)
-    hidden: set[str] = field(default_factory=set)
+    sought: Sought = field(default_factory=Sought)
     names: dict[str, set[str]] = field(default_factory=dict)
     phones: set[str] = field(default_factory=set)
 
@@ -122,12 +125,16 @@ class Reader:
         told.extend([{"kind": "Lease", **lease}] if lease else [])
 
     async def _secrets(self) -> None:
-        """What is no secret of the Secrets that the numbers name. Their values are looked for in all other files."""
+        """What is no secret of the Secrets that the numbers name. Their values are looked for in all other files.
+
+        So are those that are sealed, opened where the user may read the keys.
+        """
         system = self._target.operator_namespace
         wanted = [(system, KEYS_SECRET)]
         wanted += [(system, self._operator.livekit_secret)] if self._operator.livekit_secret else []
         wanted += self._referenced(self.parts.documents.get("numbers.yaml", []))
-        told = self.parts.documents.setdefault("secrets.yaml", [])
+        used = self._keys_used()
+        told, ring = self.parts.documents.setdefault("secrets.yaml", []), None
         for namespace, name in self._cut("secrets.yaml", wanted, MAX_SECRETS):
             where = f"Secret {namespace}/{name}"
             try:
@@ -138,8 +145,20 @@ class Reader:
             if secret is None:
                 self._archive.missing(where, "there is none")
                 continue
-            self.parts.hidden.update(values_of(secret))
+            if (namespace, name) == (system, KEYS_SECRET):
+                ring = _ring_in(secret)
+            values = values_of(secret, used.get((namespace, name), ()))
+            self.parts.sought.add([*opened_in(secret, ring), *values], MOST_OF_A_SECRET)
             told.append(of_secret(secret))
+
+    def _keys_used(self) -> dict[tuple[str, str], list[str]]:
+        """The keys of Secrets that numbers use, by namespace and name; those of most numbers first."""
+        found: dict[tuple[str, str], list[str]] = {}
+        for number in self.parts.documents.get("numbers.yaml", []):
+            for name in stored_secret_names(number["spec"]):
+                keys = found.setdefault((number["metadata"]["namespace"], name), [*USUAL_KEYS])
+                keys += [each for each in stored_secret_keys(number["spec"], name) if each not in keys]
+        return found
 
     async def _events(self) -> None:
         """One namespace that cannot be read hides no other, and what came before the time was over stays."""
@@ -210,7 +229,7 @@ class Reader:
         if isinstance(access, NoLiveKit):
             self._archive.missing("livekit.yaml", access.why)
             return
-        self.parts.hidden |= {access.key, access.secret.get_secret_value()}
+        self.parts.sought.add((access.key, access.secret.get_secret_value()))
         listed = await livekit_objects(target.outside.livekit, access, new_mask())
         listed.sort(key=lambda each: CREATE_ORDER.index(each.kind))
         found = self._cut("livekit.yaml", listed, MAX_SIP_OBJECTS)
@@ -228,7 +247,6 @@ class Reader:
             "plugin": version("byoc-operator"),
             "python": platform.python_version(),
             "operatorImage": self._operator.image,
-            "masked": sorted(CREDENTIAL_PATHS),
         }
         self.parts.documents["versions.yaml"] = [found]
         found["apiServer"] = await self._cluster.get("/version", "version")
@@ -245,3 +263,13 @@ def logs_of(pod: Pod, since_s: int) -> Iterator[tuple[str, dict[str, str]]]:
     yield f"logs/{pod.name}.log", {**query, "sinceSeconds": str(since_s)}
     if pod.restarted:
         yield f"logs/{pod.name}.previous.log", {**query, "previous": "true"}
+
+
+def _ring_in(secret: Json) -> "KeyRing | None":
+    """The sealing keys, None if they cannot be used."""
+    from ..sealing.store import keys_in  # noqa: PLC0415 - its libraries take longer to load than a help text
+
+    try:
+        return keys_in(secret)
+    except ValueError:
+        return None

@@ -1,15 +1,14 @@
 """What a support bundle says about objects that may hold credentials: of each only what is no secret. Pure."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from ..api.authorization import MASKED
 from ..api.encoding import from_base64
 from ..core.credentials import LAST_APPLIED, SEALED_PREFIX
 from ..core.fields import FIELDS, SECRET, Shape
 from ..core.ownership import owner_of
 from ..core.trunk import SipObject
-from .bundle_mask import MASKED
 
 _TELLING = ("KEY", "SECRET", "PASSWORD", "TOKEN", "CREDENTIAL")
 _OURS = ("BYOC_", "LIVEKIT_", "POD_")
@@ -33,11 +32,6 @@ _SHOWN_OF_OTHERS = frozenset(
     }
 )
 """The texts, lists and maps of an object without an owner that are shown; of all others only the size."""
-
-_KEY_LINE = 16
-"""Characters from which a line of a private key is looked for; `-----BEGIN PRIVATE KEY-----` is no secret."""
-
-_NO_SECRETS = frozenset({"service_account", "googleapis.com"})
 
 _COUNTED: Mapping[Shape, str] = {Shape.TEXT: "characters", Shape.TEXTS: "entries", Shape.PAIRS: "entries"}
 
@@ -77,33 +71,6 @@ def of_secret(raw: Mapping[str, Any]) -> dict[str, Any]:
         "type": raw.get("type", ""),
         "keys": {key: "sealed" if is_sealed else "not sealed" for key, is_sealed in sealed.items()},
     }
-
-
-def values_of(raw: Mapping[str, Any]) -> Iterator[str]:
-    """The values of a Secret, as texts: whole, and word by word; of a JSON object the texts in it."""
-    for value in _mapping(raw.get("data")).values():
-        text = from_base64(str(value)) or ""
-        yield text
-        parts = _texts_in(text)
-        for each in [text] if parts is None else parts:
-            yield each
-            yield from (word for word in each.split() if parts is None or len(word) >= _KEY_LINE)
-
-
-def _texts_in(text: str) -> list[str] | None:
-    """The texts in a JSON object that tell something; None if the text is no JSON object.
-
-    A key of a Google service account is one. Its words such as `"type":` stand in every log, and its addresses are
-    the same for everybody.
-    """
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(found, dict):
-        return None
-    texts = [each for each in found.values() if isinstance(each, str)]
-    return [each for each in texts if not each.startswith("https://") and each not in _NO_SECRETS]
 
 
 def of_deployment(raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from ..api.conditions import Reason
+from ..api.grammar import is_object_name
 from ..api.names import GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber, parse
 from ..cluster.answers import NotFound
@@ -108,15 +109,15 @@ class Cluster:
 
     async def secret(self, namespace: str, name: str) -> dict[str, Any] | None:
         """A Secret, None if there is none."""
-        return await self.optional(f"/api/v1/namespaces/{namespace}/secrets/{name}", "secrets")
+        return await self._one(f"/api/v1/namespaces/{namespace}", "secrets", name)
 
     async def config_map(self, namespace: str, name: str) -> dict[str, Any] | None:
         """A ConfigMap, None if there is none."""
-        return await self.optional(f"/api/v1/namespaces/{namespace}/configmaps/{name}", "configmaps")
+        return await self._one(f"/api/v1/namespaces/{namespace}", "configmaps", name)
 
     async def lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         """A Lease, None if there is none."""
-        return await self.optional(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}", "leases")
+        return await self._one(f"/apis/coordination.k8s.io/v1/namespaces/{namespace}", "leases", name)
 
     async def deployments(self, namespace: str, labels: str) -> list[dict[str, Any]]:
         """The Deployments with some labels."""
@@ -163,6 +164,12 @@ class Cluster:
             return await self.get(path, resource)
         except NotFound:
             return None
+
+    async def _one(self, base: str, resource: str, name: str) -> dict[str, Any] | None:
+        """An object with a name that somebody wrote into another object. Such a name must not lead to another path."""
+        if not is_object_name(name):
+            raise Refused(f"its name is not one of {resource}")
+        return await self.optional(f"{base}/{resource}/{name}", resource)
 
     async def _all(self, path: str, resource: str, labels: str) -> list[dict[str, Any]]:
         return [each async for each in self._listed(path, resource, {"labelSelector": labels})]

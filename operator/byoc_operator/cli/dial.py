@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import click
 
+from ..api.printable import printable
 from ..api.resource import PhoneNumber
 from ..core.agent_job import as_metadata, outbound_job
 from ..diagnosis.agent_answers import why_absent
@@ -35,6 +36,12 @@ MAX_RING_S = 70
 
 LONGEST_S = 600
 """After this time LiveKit ends the call, whatever became of the command."""
+
+LATE_S = 30
+"""How much later than that the command ends the call itself."""
+
+MAX_ID = 80
+"""Characters of LiveKit's ID of a call that are shown; its own have 16."""
 
 LOOK_S = 1.0
 """Between two looks whether the other side is still there."""
@@ -166,10 +173,12 @@ async def _placed(rooms: Rooms, plan: Plan, outside: Outside) -> int:
                 call_id = await rooms.dial(room, plan.call)
         except NotConnected as exc:
             return _not_connected(exc, outside.clock() - began)
-        show(f"answered: after {outside.clock() - began:.1f} s, call {call_id}; Ctrl-C ends it")
-        await _until_it_ends(rooms, room, outside)
+        show(f"answered: after {outside.clock() - began:.1f} s, call {printable(call_id, MAX_ID)}; Ctrl-C ends it")
+        ended = await _until_it_ends(rooms, room, outside)
         show(f"ended: {outside.clock() - began:.0f} s after dialling")
-    return ExitCode.OK
+    if not ended:
+        tell(f"LiveKit should have ended the call after {LONGEST_S} s, and has not; the room was closed", head=PROGRAM)
+    return ExitCode.OK if ended else ExitCode.FAILED
 
 
 def _not_connected(error: NotConnected, after_s: float) -> int:
@@ -181,10 +190,14 @@ def _not_connected(error: NotConnected, after_s: float) -> int:
     return ExitCode.NOT_CONNECTED
 
 
-async def _until_it_ends(rooms: Rooms, room: str, outside: Outside) -> None:
-    """Until the other side has left the room."""
+async def _until_it_ends(rooms: Rooms, room: str, outside: Outside) -> bool:
+    """Until the other side has left the room. False if it is there for longer than a call lasts."""
+    until_s = outside.clock() + LONGEST_S + LATE_S
     while any(not each.is_agent for each in await rooms.participants(room)):
+        if outside.clock() > until_s:
+            return False
         await outside.sleep(LOOK_S)
+    return True
 
 
 @contextmanager

@@ -1,9 +1,8 @@
 """Reads what `kubectl byoc doctor` judges: the cluster, LiveKit and the network. What cannot be read fails nothing."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from ..api.names import GROUP, PLURAL, VERSION
 from ..api.resource import Key, PhoneNumber, parse
@@ -11,10 +10,8 @@ from ..api.secret_references import secret_names
 from ..api.termination_hosts import refused_host
 from ..cluster.answers import NotFound
 from ..core.claims import holds_by_status
-from ..core.credentials import Reading
 from ..core.desired import Installation
 from ..core.matching import Call
-from ..core.secret_facts import secret_facts
 from ..core.snapshot import Snapshot
 from ..core.trunk import Mask
 from ..diagnosis.check import Check
@@ -22,17 +19,21 @@ from ..diagnosis.facts import Facts, LiveKitSeen, SecretSeen, Unseen
 from ..diagnosis.network import look_at
 from ..diagnosis.target import own_target, termination_target
 from ..errors import CannotRun, OperatorError
-from ..sealing.store import SealingKeys
 from .cluster import Cluster, Scope
 from .doctor_livekit import livekit_seen
 from .doctor_operator import operator_seen, sweep_age
 from .exit_codes import Refused
 from .livekit_access import NoLiveKit, livekit_access
-from .naming import NUMBER, SECRET, named
+from .naming import NUMBER, named
+from .number_secrets import SecretRead, SecretReader
 from .operator_finder import Operator, operator_of, why_not
 from .options import Target
 from .surroundings import with_users_url
 from .terminal import tell
+
+MOST_MARKED = 50
+"""Objects that are looked at because their marks are on trunks with the number. Whoever may write to LiveKit can make
+any number of such trunks, and each costs a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,39 +119,13 @@ async def _secrets(
     if number is None:
         return {}
     names = secret_names(number.spec) if number.spec else number.secret_names
-    stored = {name: await _stored(cluster, number.key.namespace, name) for name in names}
-    keys, unknown = SealingKeys(cluster.api, target.operator_namespace), ""
-    if any(isinstance(each, Mapping) for each in stored.values()):
-        unknown = await _load(keys)
     labelled_only = isinstance(installation, Installation) and installation.secret_rules.labelled_only
-
-    def seen(each: Mapping[str, Any] | Unseen | None) -> SecretSeen | Unseen:
-        if isinstance(each, Unseen):
-            return each
-        if each is None:
-            return SecretSeen(None)
-        return SecretSeen(secret_facts(each, Reading(mask, keys.open), labelled_only=labelled_only), unknown)
-
-    return {name: seen(each) for name, each in stored.items()}
+    reader = SecretReader(cluster, target.operator_namespace, mask, labelled_only=labelled_only)
+    return {name: _seen(await reader.read(number.key.namespace, name)) for name in names}
 
 
-async def _stored(cluster: Cluster, namespace: str, name: str) -> Mapping[str, Any] | Unseen | None:
-    """A Secret as it is stored; None if there is none."""
-    if not SECRET.allows(name):  # the name becomes part of a path
-        return Unseen("its name is not the name of a Secret")
-    try:
-        return await cluster.secret(namespace, name)
-    except OperatorError as exc:
-        return Unseen(why_not(exc))
-
-
-async def _load(keys: SealingKeys) -> str:
-    """Read the sealing keys. Why it is not known what they are, empty if it is."""
-    try:
-        await keys.load()
-    except OperatorError as exc:
-        return f"{keys.where}: {why_not(exc)}"
-    return "" if keys.ring is not None or keys.absent else f"you may not read {keys.where}"
+def _seen(read: SecretRead) -> SecretSeen | Unseen:
+    return Unseen(read.unread) if read.unread else SecretSeen(read.facts, read.unopened if read.keys_unread else "")
 
 
 async def _claimants(
@@ -168,9 +143,10 @@ async def _claimants(
         for phone in (number.phone_number, *number.aliases):
             found |= {each.key: each async for each in everywhere.numbers(f"spec.phoneNumber={phone}")}
         found |= {number.key: number}
-        for key in _marked(number, livekit):
-            if key in found:
-                continue
+        marked = [key for key in _marked(number, livekit) if key not in found]
+        if len(marked) > MOST_MARKED:
+            return Unseen(f"more than {MOST_MARKED} objects have marks on trunks with the number or an alias")
+        for key in marked:
             path = f"/apis/{GROUP}/{VERSION}/namespaces/{key.namespace}/{PLURAL}/{key.name}"
             raw = await cluster.optional(path, PLURAL)
             if raw is not None:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from ..api.conditions import Reason, Verdict
+from ..api.livekit_url import livekit_url
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask, OutboundTrunk, SipObject
 from ..diagnosis.facts import LiveKitSeen
 from ..errors import Failure
@@ -38,9 +38,9 @@ Open = Callable[[Endpoint, Mask], ReadLiveKit]
 
 async def livekit_seen(access: LiveKitAccess, mask: Mask, opened: Open, operators_url: str) -> LiveKitSeen:
     """What LiveKit answers. `operators_url`: of the LiveKit that the operator uses, empty if it is not known."""
-    host = urlsplit(access.url).hostname or ""
-    same = same_server(access.url, operators_url)
-    inside, operators_host = same and _is_inside(host), "" if same else _server_of(operators_url)
+    parts, same = livekit_url(access.url), same_server(access.url, operators_url)
+    host = parts.host if parts else ""
+    inside, operators_host = same and _is_inside(host), "" if same else _place_of(operators_url)
     client = opened(access.endpoint(), mask)
     try:
         objects, too_old = await _asked(client)
@@ -75,9 +75,10 @@ async def _asked(client: ReadLiveKit) -> tuple[tuple[SipObject, ...], str]:
     return (*outbound, *inbound, *rules), too_old
 
 
-def _server_of(url: str) -> str:
-    """Host and port of a URL, without credentials that somebody may have put there."""
-    return urlsplit(url).netloc.rpartition("@")[2]
+def _place_of(url: str) -> str:
+    """Host and port of a URL; empty for one that is wrong, and that may have credentials in it."""
+    parts = livekit_url(url)
+    return parts.place if parts else ""
 
 
 def _is_inside(host: str) -> bool:

@@ -1,5 +1,6 @@
 """The operator as `kubectl byoc doctor` judges it."""
 
+import asyncio
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +12,8 @@ from .operator_finder import Operator
 
 _SWEPT: Final = "byoc_last_sweep_timestamp_seconds "
 _SILENT_S: Final = 5.0
+_METRICS_S: Final = 15.0
+"""Seconds for all lines of the metrics, which are read until the one that is wanted."""
 
 
 def operator_seen(operator: Operator, number: PhoneNumber | None, swept_s: float | None, now_s: float) -> OperatorSeen:
@@ -39,11 +42,12 @@ async def sweep_age(cluster: Cluster, operator: Operator, now_s: float) -> float
         return None
     path = f"/api/v1/namespaces/{operator.namespace}/pods/{pod.name}:{pod.port}/proxy/metrics"
     try:
-        async for line in cluster.api.lines(path, resource="pods/proxy", silent_s=_SILENT_S):
-            if line.startswith(_SWEPT):
-                ended_s = _number(line.removeprefix(_SWEPT))
-                return None if ended_s is None else now_s - ended_s
-    except OperatorError:
+        async with asyncio.timeout(_METRICS_S):
+            async for line in cluster.api.lines(path, resource="pods/proxy", silent_s=_SILENT_S):
+                if line.startswith(_SWEPT):
+                    ended_s = _number(line.removeprefix(_SWEPT))
+                    return None if ended_s is None else now_s - ended_s
+    except (OperatorError, TimeoutError):
         return None
     return None
 

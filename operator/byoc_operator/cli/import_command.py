@@ -10,6 +10,7 @@ from ..api.resource import Key
 from ..api.secret_references import INBOUND_CREDENTIALS, RECORDING_STORAGES, SIP_PASSWORD
 from ..core.desired import Installation
 from ..core.holders import Listed
+from ..core.outside_view import World
 from ..core.snapshot import Snapshot
 from ..core.trunk import Mask, Masked, SipObject, normalised
 from ..errors import OperatorError
@@ -20,7 +21,6 @@ from .import_files import show_all, write_all
 from .import_names import Names
 from .import_proof import Imported, imported
 from .import_sets import Left, import_sets
-from .judging import World
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
 from .manifests import read_bytes

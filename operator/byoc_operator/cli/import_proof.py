@@ -10,10 +10,11 @@ from ..api.text_rules import RESERVED_METADATA
 from ..api.validation import problems
 from ..core.credentials import SecretFacts
 from ..core.field_changes import Action, FieldChange, ObjectChange
+from ..core.outside_view import World
 from .import_credentials import NotSaid, StatedCredentials
 from .import_sets import ImportSet
 from .import_spec import Stated, agent_metadata, stated
-from .judging import Plan, SecretSeen, World, plan_of
+from .judging import Plan, SecretSeen, plan_of
 
 NAMES_AND_MARKS = frozenset(
     {

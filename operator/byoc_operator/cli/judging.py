@@ -10,16 +10,14 @@ from dataclasses import dataclass, replace
 from ..api.conditions import Verdict
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy
-from ..core.assessment import Assessment, assess
+from ..core.assessment import Assessment
 from ..core.assumed_secrets import assumed_secret
 from ..core.credentials import SecretFacts
-from ..core.desired import Installation
 from ..core.field_changes import ObjectChange, credential_paths, object_changes
-from ..core.holders import Listed
-from ..core.outside_view import claimed_by_another, refused_aliases
+from ..core.outside_view import World, judged_outside
+from ..core.ownership import Owned
 from ..core.plan import Change, Replace
-from ..core.situation import ClusterFacts, Situation, secret_uses, situation_of
-from ..core.snapshot import Snapshot
+from ..core.situation import secret_uses
 from ..core.trunk import Mask
 
 _PAUSED = "the annotation paused is set: nothing is written to LiveKit until it is taken away"
@@ -49,40 +47,22 @@ class Plan:
     assumed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What one number is judged by. `numbers`: every object of the cluster, None if they are not known."""
-
-    snapshot: Snapshot
-    numbers: Listed | None
-    installation: Installation
-    mask: Mask
-    now_s: float = 0.0
-
-
 def plan_of(number: PhoneNumber, seen: Mapping[str, SecretSeen], world: World) -> Plan:
     """What the operator would do with a number. `seen`: the Secrets that the number uses, by name."""
     managed = _as_managed(number)
-    assumed = "; ".join(each.unknown for each in seen.values() if each.unknown)
-    claimed = None
-    if not number.deleting:
-        claimed = claimed_by_another(number, world.numbers, world.snapshot, world.installation)
-    secrets: dict[str, SecretFacts | None] = {name: each.facts for name, each in seen.items()}
-    if assumed:
-        unknown = {name for name, each in seen.items() if each.unknown}
-        unread = situation_of(managed, world.snapshot, ClusterFacts(claimed=claimed), world.installation, world.mask)
-        secrets |= _as_in_livekit(managed, unread, unknown, world.mask)
-    aliases = refused_aliases(managed, world.numbers, world.snapshot, world.installation)
-    cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
-    situation = situation_of(managed, world.snapshot, cluster, world.installation, world.mask)
-    assessment = assess(situation, world.installation, world.mask, world.now_s)
-    changes = _without_credentials(assessment.changes) if assumed else assessment.changes
+    unknown = {name for name, each in seen.items() if each.unknown}
+    known: dict[str, SecretFacts | None] = {name: each.facts for name, each in seen.items() if name not in unknown}
+    judged = judged_outside(
+        number, managed, world, lambda owned: known | _as_in_livekit(managed, owned, unknown, world.mask)
+    )
+    assessment = judged.assessment
+    changes = _without_credentials(assessment.changes) if unknown else assessment.changes
     return Plan(
         object_changes(changes, world.snapshot.by_id),
         assessment.verdict,
         _held(number, assessment),
         assessment.pending,
-        assumed,
+        "; ".join(each.unknown for each in seen.values() if each.unknown),
     )
 
 
@@ -99,11 +79,8 @@ def _held(number: PhoneNumber, assessment: Assessment) -> str:
     return _PAUSED if number.requested.paused else _OBSERVES if number.observes else ""
 
 
-def _as_in_livekit(
-    number: PhoneNumber, situation: Situation, names: Collection[str], mask: Mask
-) -> dict[str, SecretFacts]:
+def _as_in_livekit(number: PhoneNumber, owned: Owned, names: Collection[str], mask: Mask) -> dict[str, SecretFacts]:
     """Secrets with what the number's objects in LiveKit have: for who may not read them, nothing changes there."""
-    owned = situation.owned + situation.adoption.taken
     uses = secret_uses(number, mask)
     return {name: assumed_secret(number, [use for use in uses if use.name == name], owned) for name in names}
 

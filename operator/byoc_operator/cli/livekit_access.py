@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from ..api.encoding import from_base64
+from ..api.livekit_url import FORM, livekit_url
 from ..errors import CannotRun, OperatorError
 from ..livekit_sip.endpoint import TIMEOUT_S, Endpoint, is_cloud
 from ..livekit_sip.route import CA_FILE, DIRECT, Route, route_to
@@ -49,7 +50,7 @@ async def livekit_access(
 
     The way there is the environment's own, as the operator reads it: the user's machine may need another proxy.
     """
-    url = environ.get(_URL) or (operator.settings or {}).get(_URL, "")
+    url = environ.get(_URL) or operator.livekit_url
     key, secret, source = _from_file(key_file) if key_file else _from_environment(environ)
     if not (key and secret):
         found = await _from_secret(cluster, operator)
@@ -58,6 +59,10 @@ async def livekit_access(
         key, secret, source = found
     if not url:
         return NoLiveKit(f"LIVEKIT_URL is not set, and the operator's settings are not known{_because(operator)}")
+    if livekit_url(url) is None:
+        if environ.get(_URL):
+            raise Refused(f"{_URL}: {FORM}", ExitCode.USAGE)
+        return NoLiveKit(f"the operator's setting {_URL} {FORM}")
     return LiveKitAccess(url, key, SecretStr(secret), source, _route(url, environ))
 
 

@@ -58,6 +58,8 @@ async def logs(target: Target, name: str, since: str, tail: int, *, follow: bool
             found = await reader.past(pods, query)
         for line in deque(found, maxlen=tail):
             _show(line, raw=raw)
+        if not found:  # also where a name is mistyped: an object that is deleted has lines too
+            tell(f"{len(pods)} pods of the operator have no line about {reader.about}{' of that age' if since else ''}")
         if follow:
             told_since = {name: text for name, text in query.items() if name == "sinceSeconds"}
             follower = Follower(reader, lambda line: _show(line, raw=raw), told_since)
@@ -85,6 +87,11 @@ class Reader:
         self._namespace = namespace
         self._keys = keys
         self.places: dict[str, Place] = {}
+
+    @property
+    def about(self) -> str:
+        """The objects that are meant, for a message."""
+        return ", ".join(map(str, self._keys[:3]))
 
     async def pods(self) -> list[Pod]:
         """The operator's pods; at least one."""

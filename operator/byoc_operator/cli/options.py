@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ..api.characters import has_hidden
 from ..cluster.answers import Forbidden, Unauthorized
 from ..cluster.connection import Access
 from ..errors import OperatorError
@@ -155,6 +156,8 @@ def _target(outside: Outside, options: dict[str, Any]) -> Target:
     asked = {name: options.pop(name) for name in _ASKED & options.keys()}
     asked["output"] = Format(asked.get("output", Format.TABLE))
     named("--operator-namespace", asked["operator_namespace"], NAMESPACE)
+    if has_hidden(asked.get("selector", "")):  # bytes that are no text become surrogates, which no URL can hold
+        raise Refused("-l: has a character that cannot be seen", ExitCode.USAGE)
     return Target(access, outside, **asked)
 
 

@@ -12,9 +12,10 @@ from ..api.resource import Key, PhoneNumber, parse
 from ..api.structural import Problem
 from ..api.validation import problems
 from ..core.holders import Listed
+from ..core.outside_view import World
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
-from .judging import World, plan_of
+from .judging import plan_of
 from .manifests import Manifests, read_manifests
 from .options import Target, over_numbers, targeted, with_livekit, with_output
 from .output import show_listing
@@ -114,7 +115,7 @@ def _texts(value: object, name: str = "") -> Mapping[str, str]:
 
 
 async def _planned(target: Target, cluster: Cluster, subjects: list[Subject], manifests: Manifests) -> list[Planned]:
-    from .number_secrets import Secrets  # noqa: PLC0415 - its libraries take longer to load than a help text
+    from .number_secrets import SecretReader, secrets_of  # noqa: PLC0415 - its libraries take longer to load than a help text
 
     if not any(not each.problems for each in subjects):  # LiveKit does not matter
         return [_invalid(each) for each in subjects]
@@ -122,13 +123,16 @@ async def _planned(target: Target, cluster: Cluster, subjects: list[Subject], ma
     if around.numbers is None:
         tell(f"the objects of the cluster: {around.blind}; whether another one has a number is not known", head="note:")
     world = _world(around, subjects, target.outside.clock())
-    secrets = Secrets(cluster, target.operator_namespace, manifests.secrets)
+    labelled_only = around.installation.secret_rules.labelled_only
+    reader = SecretReader(
+        cluster, target.operator_namespace, around.mask, labelled_only=labelled_only, given=manifests.secrets
+    )
     found: list[Planned] = []
     for each in subjects:
         if each.problems:
             found.append(_invalid(each))
             continue
-        made = plan_of(each.number, await secrets.of(each.number, around), world)
+        made = plan_of(each.number, await secrets_of(each.number, reader, around.mask), world)
         found.append(Planned(each.number.key, each.number.phone_number, made, notes=each.notes))
     return found
 

@@ -1,18 +1,35 @@
 """`kubectl byoc support-bundle`: one file with what a diagnosis needs, without credentials."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import gmtime, strftime
+from typing import Final, TypeVar
 
 import click
 
+from ..core.fields import CREDENTIAL_PATHS
 from .bundle_archive import Archive, listed, refuse_existing
 from .bundle_mask import Scrubber
 from .bundle_parts import Parts, Reader
+from .bundle_sought import LONGEST, SHORTEST
 from .durations import seconds_in
 from .exit_codes import ExitCode
 from .options import Target, over_numbers, targeted, with_livekit
 from .output import as_yaml
 from .terminal import show, show_table, tell, working
+
+MASKING_S: Final = 60.0
+"""How long the masking of all files may take."""
+
+NOTE: Final = (
+    "The fields of credentials are in no file. The values of the Secrets that could be read are replaced by *** in "
+    f"all texts. A value of fewer than {SHORTEST} characters is not: ordinary words have it in them, and *** in the "
+    "place of each would tell the value. Behind a name such as password= it is replaced all the same. A line of "
+    f"more than {LONGEST} characters is not looked for: no credential that a number can use has one."
+)
+
+_Item = TypeVar("_Item")
+_Masked = TypeVar("_Masked")
 
 
 @click.command(short_help="Write what a diagnosis needs into one file, without credentials.")
@@ -41,25 +58,56 @@ async def support_bundle(target: Target, file: str | None, since: str, **chosen:
     async with target.reached() as cluster:
         with working("reading"):
             parts = await Reader(cluster, target, archive, since_s).read()
-    _fill(archive, parts, scrubber)
+    _fill(archive, parts, scrubber, target.outside.clock)
     archive.write(path, now_s, force=chosen["force"])
     show_table(("FILE", "BYTES"), listed(archive.files.items()))
     show(f"{path}: {len(archive.files)} files")
     if archive.errors:
         tell(f"{len(archive.errors)} parts are missing or cut; errors.txt in the bundle says which")
+    if parts.sought.passed_over:
+        tell(f"{parts.sought.passed_over} values of Secrets were not looked for in texts; manifest.yaml says why")
     tell("look at it before you send it: a log may hold what nobody foresaw")
     return ExitCode.OK
 
 
-def _fill(archive: Archive, parts: Parts, scrubber: Scrubber) -> None:
-    """Mask all parts and put them into the archive. Everything to mask is known before the first text is masked."""
+def _fill(archive: Archive, parts: Parts, scrubber: Scrubber, clock: Callable[[], float]) -> None:
+    """Mask all parts and put them into the archive. Everything to mask is known before the first text is masked.
+
+    What is not masked when the time is over stays out: nothing gets into the archive unmasked.
+    """
     for phone in sorted(parts.phones):
         scrubber.know_number(phone)
     for kind, names in sorted(parts.names.items()):
         scrubber.know_names(kind, names)
-    scrubber.hide(parts.hidden)
+    scrubber.hide(parts.sought.texts)
+    until_s = clock() + MASKING_S
+
+    def masked(name: str, items: Iterable[_Item], mask: Callable[[_Item], _Masked]) -> list[_Masked] | None:
+        found: list[_Masked] = []
+        for each in items:
+            if clock() > until_s:
+                archive.missing(name, f"the masking of all files takes longer than {MASKING_S:.0f} s")
+                return None
+            found.append(mask(each))
+        return found
+
     for name, documents in parts.documents.items():
-        archive.add(name, as_yaml(*(scrubber.value(each) for each in documents)))
+        values = masked(name, documents, scrubber.value)
+        if values is not None:
+            archive.add(name, as_yaml(*values))
     for name, lines in parts.texts.items():
-        archive.add(name, "".join(f"{scrubber.text(line)}\n" for line in lines))
+        texts = masked(name, lines, lambda line: f"{scrubber.text(line)}\n")
+        if texts is not None:
+            archive.add(name, "".join(texts))
+    archive.add("manifest.yaml", as_yaml(_manifest(parts, archive)))
     archive.add("errors.txt", "".join(f"{scrubber.text(each)}\n" for each in archive.errors) or "nothing is missing\n")
+
+
+def _manifest(parts: Parts, archive: Archive) -> dict[str, object]:
+    """What is in the bundle, and what is masked in it."""
+    return {
+        "files": {name: len(raw) for name, raw in sorted(archive.files.items())},
+        "fieldsNeverCopied": sorted(CREDENTIAL_PATHS),
+        **parts.sought.manifest(),
+        "note": NOTE,
+    }

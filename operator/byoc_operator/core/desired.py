@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from ..api.built_in_carriers import BUILT_IN, CREDENTIAL_HEADERS
 from ..api.carriers import Catalogue, Preset
-from ..api.grammar import REMEMBERED, is_address
+from ..api.grammar import REMEMBERED, codec_with_rate, is_address
 from ..api.resource import Key
 from ..api.schema import Authentication, DeletionPolicy, PhoneNumberSpec
 from ..api.schema_media import IncludeHeaders
@@ -130,7 +130,7 @@ def _outbound(
         attributes_to_headers=dict(spec.outbound.attributes_to_headers),
         include_headers=_included(spec.outbound.include_headers),
         media_encryption=str(spec.media_encryption),
-        codecs=tuple(spec.media.codecs or ()),
+        codecs=tuple(map(codec_with_rate, spec.media.codecs or ())),
         only_listed_codecs=spec.media.only_listed_codecs,
         media_timeout_s=spec.media.media_timeout_seconds or 0,
         from_host=_bracketed(spec.outbound.from_host),
@@ -201,7 +201,7 @@ def _inbound(
         max_call_duration_s=inbound.max_call_duration_seconds or 0,
         noise_cancellation=inbound.noise_cancellation,
         media_encryption=str(spec.media_encryption),
-        codecs=tuple(spec.media.codecs or ()),
+        codecs=tuple(map(codec_with_rate, spec.media.codecs or ())),
         only_listed_codecs=spec.media.only_listed_codecs,
         media_timeout_s=spec.media.media_timeout_seconds or 0,
     )

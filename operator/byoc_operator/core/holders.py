@@ -93,40 +93,46 @@ def allocation_of(
     `number` need not be in `listed`, and stands in for the object of its name. For its own number,
     `Allocation.verdict(number)` is the value of `situation.ClusterFacts.claimed`.
     """
-    objects = Objects.listed(listed, number)
-    holder = holder_in(snapshot, phone, objects, installation)
-    if holder is not None:
-        return Allocation(holder=holder)
-    left = left_trunks(snapshot, phone, objects, installation)
-    allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
+    found = _by_own(phone, number, listed, snapshot, installation)
+    if found.in_livekit:
+        return Allocation(holder=found.holder)
     aliased, past = listed.aliased(phone, number), Past(lambda each: each.created_at)
-    own = next_holder(listed.naming(phone, number), allocation, installation, past)
+    own = found.holder
     kept = oldest(each for each in aliased if keeps_alias(each, phone))
     holder = kept if kept is not None and not (own and holds_by_status(own)) else own
     if holder is None:
-        by_own = cache(
-            partial(_holder_by_own, asking=number, listed=listed, snapshot=snapshot, installation=installation)
-        )
-        past = replace(past, has_own=lambda each: by_own(each.phone_number) == each.key)
-        holder = next_alias_holder(phone, aliased, allocation, installation, past)
-    return allocation if holder is None else Allocation(holder=holder)
+        by_own = cache(partial(_by_own, asking=number, listed=listed, snapshot=snapshot, installation=installation))
+        past = replace(past, has_own=lambda each: by_own(each.phone_number).is_(each.key))
+        holder = next_alias_holder(phone, aliased, found.free, installation, past)
+    return found.free if holder is None else Allocation(holder=holder)
 
 
-def _holder_by_own(
-    phone: str, asking: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation
-) -> Key | None:
-    """The object that has a number, None for none. Aliases of other objects count only if they are in LiveKit.
+@dataclass(frozen=True, slots=True)
+class _ByOwn:
+    """The object that has a number by its mark in LiveKit, or as its own; aliases that are not in LiveKit do not count.
 
-    `asking`: stands in for the object of its name.
+    `free`: the allocation without a holder, if the number is not in LiveKit.
     """
+
+    holder: PhoneNumber | None
+    in_livekit: bool
+    free: Allocation = field(default_factory=Allocation)
+
+    def is_(self, key: Key) -> bool:
+        """Whether the object with this name has the number."""
+        return self.holder is not None and self.holder.key == key
+
+
+def _by_own(phone: str, asking: PhoneNumber, listed: Listed, snapshot: Snapshot, installation: Installation) -> _ByOwn:
+    """Who has a number. `asking`: stands in for the object of its name."""
     objects = Objects.listed(listed, asking)
     holder = holder_in(snapshot, phone, objects, installation)
-    if holder is None:
-        left = left_trunks(snapshot, phone, objects, installation)
-        allocation = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
-        past = Past(lambda each: each.created_at)
-        holder = next_holder(listed.naming(phone, asking), allocation, installation, past)
-    return None if holder is None else holder.key
+    if holder is not None:
+        return _ByOwn(holder, in_livekit=True)
+    left = left_trunks(snapshot, phone, objects, installation)
+    free = Allocation(left=left, adoption_allowed=installation.adoption_allowed)
+    past = Past(lambda each: each.created_at)
+    return _ByOwn(next_holder(listed.naming(phone, asking), free, installation, past), in_livekit=False, free=free)
 
 
 def holder_in(

@@ -32,7 +32,8 @@ class Question:
     """A call to a number of ours.
 
     `call`: as the carrier sends it. `phone_number`: E.164. `owned`: what the number has in LiveKit. `trunks`, `rules`:
-    all inbound trunks and dispatch rules that LiveKit holds. `preset`: of the number's carrier.
+    all inbound trunks and dispatch rules that LiveKit holds. `preset`: of the number's carrier. `secret`: the Secret
+    with what a calling trunk must prove, empty if the spec asks for nothing.
     """
 
     call: Call
@@ -41,6 +42,7 @@ class Question:
     trunks: Sequence[InboundTrunk]
     rules: Sequence[DispatchRule]
     preset: Preset
+    secret: str = ""
 
     def is_ours(self, id: str) -> bool:
         """Whether a LiveKit object belongs to the number."""
@@ -226,7 +228,8 @@ def _digest_check(question: Question, trunk: InboundTrunk) -> Check:
     if not question.preset.answers_challenge:
         remedy = "Remove spec.inbound.authentication, or set carrier: Generic if the calls come from another product."
         return Check(DIGEST, State.BAD, f"{says}; trunks of {carrier} give up then.", remedy)
-    remedy = "Enter user name and password of the number's Secret at the carrier, for the calls that it sends to us."
+    secret = f"Secret {question.secret}" if question.secret else "the number's Secret"
+    remedy = f"Enter user name and password of {secret} at the carrier, for the calls that it sends to us."
     return Check(DIGEST, State.UNKNOWN, f"{says}; only a call shows whether the carrier knows the answer.", remedy)
 
 

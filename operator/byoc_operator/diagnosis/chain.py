@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from ..core.desired import preset_of
+from ..api.secret_references import references
+from ..core.desired import asks_with, preset_of
 from ..core.trunk import Mask
 from . import encryption_links, livekit_links, object_links, operator_links, secret_links, trunk_links
 from .call import RULE as RULE_OF_CALL
@@ -118,6 +119,7 @@ def _call(view: View, broken: dict[str, str]) -> Iterator[Check]:
         judged.trunks,
         judged.rules,
         preset_of(judged.spec, judged.installation.carriers),
+        next((each.to.name for each in references(judged.spec) if each.path == asks_with(judged.spec)), ""),
     )
     explained = explain(question)
     for check in explained.checks:

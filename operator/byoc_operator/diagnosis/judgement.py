@@ -3,6 +3,7 @@
 It is made as if the operator wrote to LiveKit now: whoever pauses or observes a number still wants to know what drifts.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from ..api.conditions import Reason, Verdict
@@ -10,16 +11,16 @@ from ..api.recorded_status import Finding
 from ..api.resource import PhoneNumber
 from ..api.schema import ManagementPolicy, PhoneNumberSpec
 from ..core.aliases import Unavailable
-from ..core.assessment import Assessment, assess
+from ..core.assessment import Assessment
 from ..core.assumed_secrets import assumed_secret
 from ..core.credentials import Credentials, SecretFacts, SecretRules, SecretUse, resolve
 from ..core.desired import Installation
 from ..core.field_changes import credential_paths
 from ..core.holders import Listed
-from ..core.outside_view import claimed_by_another, refused_aliases
+from ..core.outside_view import World, judged_outside
 from ..core.ownership import Owned
 from ..core.plan import Change, Create, Delete, Remark, Replace, kind_of_change
-from ..core.situation import ClusterFacts, secret_uses, situation_of
+from ..core.situation import secret_uses
 from ..core.snapshot import Snapshot
 from ..core.trunk import DispatchRule, InboundTrunk, Kind, Mask
 from .facts import Facts, LiveKitSeen, SecretSeen, Unseen
@@ -115,25 +116,27 @@ def judged(facts: Facts, mask: Mask) -> Judged | None:
         return None
     if not isinstance(livekit, LiveKitSeen) or livekit.problem is not None:
         return None
-    snapshot = Snapshot.holding(livekit.objects)
-    managed = _as_managed(number)
     listed = None if isinstance(facts.numbers, Unseen) else Listed.of(facts.numbers)
-    claimed = claimed_by_another(number, listed, snapshot, installation)
-    unread = situation_of(managed, snapshot, ClusterFacts(claimed=claimed), installation, mask)
-    secrets, assumed = _secrets(facts, number, mask, unread.owned + unread.adoption.taken)
-    aliases = refused_aliases(number, listed, snapshot, installation)
-    cluster = ClusterFacts(secrets, claimed=claimed, aliases=aliases)
-    situation = situation_of(managed, snapshot, cluster, installation, mask)
+    world = World(Snapshot.holding(livekit.objects), listed, installation, mask, facts.now_s)
+    views = secret_views(facts, mask)
+    assumed = {each.use.name for each in views if not isinstance(each.credentials, Credentials)}
+    found = judged_outside(
+        number,
+        _as_managed(number),
+        world,
+        lambda owned: _known(views) | _assumed(number, views, assumed, owned, facts.now_s),
+    )
+    situation = found.situation
     return Judged(
         number=number,
         spec=number.spec,
         installation=installation,
         owned=situation.owned + situation.adoption.taken,
-        assessment=assess(situation, installation, mask, facts.now_s),
+        assessment=found.assessment,
         trunks=tuple(each for each in livekit.objects if isinstance(each, InboundTrunk)),
         rules=tuple(each for each in livekit.objects if isinstance(each, DispatchRule)),
-        claimed=claimed,
-        assumed=assumed,
+        claimed=found.claimed,
+        assumed=bool(assumed),
         aliases=situation.aliases,
     )
 
@@ -143,17 +146,14 @@ def _as_managed(number: PhoneNumber) -> PhoneNumber:
     return replace(number, deleting=False, management_policy=ManagementPolicy.MANAGE, requested=requested)
 
 
-def _secrets(facts: Facts, number: PhoneNumber, mask: Mask, owned: Owned) -> tuple[dict[str, SecretFacts | None], bool]:
-    """The Secrets to judge with, by name, and whether one was assumed.
+def _known(views: Collection[SecretView]) -> dict[str, SecretFacts | None]:
+    """The Secrets that were read, by name."""
+    return {each.use.name: each.secret.facts for each in views if isinstance(each.secret, SecretSeen)}
 
-    If a Secret gives no credentials, those that LiveKit has are taken for right.
-    """
-    views = secret_views(facts, mask)
-    assumed = {each.use.name for each in views if not isinstance(each.credentials, Credentials)}
-    found: dict[str, SecretFacts | None] = {
-        each.use.name: each.secret.facts for each in views if isinstance(each.secret, SecretSeen)
-    }
-    for name in assumed:
-        uses = [each.use for each in views if each.use.name == name]
-        found[name] = assumed_secret(number, uses, owned, facts.now_s)
-    return found, bool(assumed)
+
+def _assumed(
+    number: PhoneNumber, views: Collection[SecretView], names: Collection[str], owned: Owned, now_s: float
+) -> dict[str, SecretFacts | None]:
+    """The Secrets that give no credentials, by name: those that LiveKit has are taken for right."""
+    uses = {name: [each.use for each in views if each.use.name == name] for name in names}
+    return {name: assumed_secret(number, each, owned, now_s) for name, each in uses.items()}

@@ -39,7 +39,11 @@ def secret_usable(view: View) -> Found:
     """Whether each Secret is there and well-formed."""
     if not view.secrets:
         return ok("The number names no Secret: the carrier must let LiveKit in by its addresses.")
-    return _worst([_usable(view, each) for each in view.secrets])
+    found = _worst([_usable(view, each) for each in view.secrets])
+    names = dict.fromkeys(each.label for each in view.secrets)
+    if found.state is State.OK and len(names) > 1:
+        return ok(f"Secrets {' and '.join(names)} have what the number names.")
+    return found
 
 
 def _usable(view: View, each: SecretView) -> Found:

@@ -31,6 +31,9 @@ _TOLD_ELSEWHERE: Final = (
     Code.CREDENTIALS_NOT_WATCHED,
     Code.CREDENTIALS_PLAIN_TEXT,
 )
+_FAILING: Final = (Code.NO_CODEC_IN_COMMON, Code.CARRIER_LACKS_ENCRYPTION)
+"""Findings with which every call fails."""
+
 _MOST_FINDINGS: Final = 3
 
 
@@ -101,9 +104,10 @@ def agent(view: View) -> Found:
     called = ", ".join((kept.agent_name, *kept.additional_agents))
     if called != wanted:
         return bad(f"Dispatch rule {kept.id} calls the agent {called} in place of {wanted}.", _repair(judged))
-    return ok(
-        f"Dispatch rule {kept.id} calls the agent {wanted}. Only a call shows whether a worker of that name runs."
-    )
+    who, whether = f"agent {wanted}", "a worker of that name runs"
+    if kept.additional_agents:
+        who, whether = f"agents {wanted}", "their workers run"
+    return ok(f"Dispatch rule {kept.id} calls the {who}. Only a call shows whether {whether}.")
 
 
 def intruders(view: View) -> Found:
@@ -139,8 +143,10 @@ def others(view: View) -> Found:
     found = [each for each in judged.assessment.findings if each.code not in _TOLD_ELSEWHERE]
     if not found:
         return ok("Nothing else is to be said.")
+    found.sort(key=lambda each: each.code not in _FAILING)
     says = " ".join(f"{each.code}: {each.message}" for each in found[:_MOST_FINDINGS])
-    return ok(says, "See docs/reference.md, Findings.")
+    told = bad if found[0].code in _FAILING else ok
+    return told(says, "See docs/reference.md, Findings.")
 
 
 def _compared(judged: Judged, kind: Kind, besides: tuple[str, ...] = ()) -> Found:

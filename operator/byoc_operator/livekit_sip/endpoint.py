@@ -1,10 +1,10 @@
 """The address of LiveKit and the parameters of the calls; loads no client."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from ..api.livekit_url import livekit_url
 from .route import DIRECT, Route
 
 TIMEOUT_S = 10.0
@@ -31,19 +31,11 @@ class Endpoint:
 
 def same_server(one: str, other: str) -> bool:
     """Whether two URLs name one server: ws and http are the same, and so are a default port and none."""
-    return _server(one) == _server(other)
-
-
-def _server(url: str) -> tuple[bool, str, int | None, str]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return (False, url, None, "")
-    secure = parts.scheme in ("wss", "https")
-    return (secure, parts.hostname or "", port or (443 if secure else 80), parts.path.rstrip("/"))
+    parts = livekit_url(one)
+    return parts == livekit_url(other) if parts else one == other
 
 
 def is_cloud(url: str) -> bool:
     """Whether the URL is one of LiveKit Cloud, which pages its lists; livekit-server returns all objects at once."""
-    return (urlsplit(url).hostname or "").endswith(".livekit.cloud")
+    parts = livekit_url(url)
+    return parts is not None and parts.host.endswith(".livekit.cloud")

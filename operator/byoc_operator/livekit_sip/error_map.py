@@ -7,13 +7,15 @@ show them too, so no message says what the operator does next.
 """
 
 import json
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 
 import aiohttp
 from google.protobuf.message import DecodeError
 from livekit.api.twirp_client import ServerError, ServerErrorCode, SipCallError
 
+from ..api.authorization import MASKED, without_authorization
 from ..api.conditions import Reason
 from ..api.printable import shortened
 from ..errors import Failure, Gone, Occupied, Stalled, Unavailable
@@ -21,6 +23,11 @@ from .room_port import NotConnected
 
 _QUOTE_LENGTH = 300
 """Characters of LiveKit's words that a message quotes; LiveKit's longest refusals have about 200."""
+
+_MOST_READ = 65_536
+"""Characters of another program's words that are looked at, as many as the body of an error has bytes."""
+
+_SIP_STATUS = re.compile(r"[1-6][0-9]{2}")
 
 _CONFLICTS = ("Conflicting inbound SIP Trunks", "Dispatch rule for the same trunk")
 """LiveKit's words for a conflict of trunks by number, and of rules by trunk and PIN.
@@ -63,6 +70,7 @@ LIBRARY_ERRORS = (
     DecodeError,
     ValueError,  # bad JSON, bad URLs
     AttributeError,  # the library expects every JSON error body to be an object (1.2.2, `TwirpClient._server_error`)
+    TypeError,  # and its `meta` too (1.2.2, `sip_service._as_sip_error`)
 )
 """What a call of livekit-api 1.2 may raise."""
 
@@ -86,8 +94,8 @@ def from_library(error: Exception, credentials: Iterable[str] = ()) -> Failure:
 def from_call(error: Exception) -> Failure | NotConnected:
     """The error to raise in place of `error`, one of `LIBRARY_ERRORS`, where a phone call was placed."""
     match error:
-        case SipCallError() if error.sip_status_code is not None:
-            return NotConnected(error.sip_status_code, quote(str(error.sip_status or "")))
+        case SipCallError() if (answer := _sip_answer(error.metadata)) is not None:
+            return answer
         case ServerError() if error.status in _OF_THE_KEY or error.code in _NO_TWIRP:
             return from_library(error)
         case ServerError():
@@ -99,14 +107,27 @@ def from_call(error: Exception) -> Failure | NotConnected:
             return from_library(error)
 
 
+def _sip_answer(metadata: object) -> NotConnected | None:
+    """The carrier's final answer. None where LiveKit tells none, or something that is no SIP status (RFC 3261)."""
+    told = metadata if isinstance(metadata, Mapping) else {}
+    code = str(told.get("sip_status_code"))
+    if not _SIP_STATUS.fullmatch(code):
+        return None
+    return NotConnected(int(code), quote(str(told.get("sip_status") or "")))
+
+
 def quote(words: str, credentials: Iterable[str] = ()) -> str:
-    """Another program's words for a message: printable, at most 300 characters, `***` for every credential."""
+    """Another program's words for a message: printable, at most 300 characters, `***` for every credential.
+
+    `credentials`: those that are not told by their form alone.
+    """
     for text in sorted(filter(None, credentials), key=len, reverse=True):
         # LiveKit escapes the values that it puts in quotes.
         for form in (text, json.dumps(text, ensure_ascii=False)[1:-1], json.dumps(text)[1:-1]):
-            words = words.replace(form, "***")
+            words = words.replace(form, MASKED)
     # Invisible characters are dropped, so that messages that look the same are the same.
-    return shortened("".join(character for character in words if character.isprintable()), _QUOTE_LENGTH)
+    visible = "".join(character for character in words[:_MOST_READ] if character.isprintable())
+    return shortened(without_authorization(visible), _QUOTE_LENGTH)
 
 
 def _from_answer(error: ServerError, credentials: Iterable[str]) -> Failure:  # noqa: C901, PLR0911

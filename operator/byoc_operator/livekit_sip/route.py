@@ -16,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from ..api.grammar import is_endpoint
+from ..api.livekit_url import FORM, livekit_url
 from ..errors import CannotRun
 
 log = logging.getLogger(__name__)
@@ -25,7 +26,6 @@ CA_FILE: Final = "BYOC_LIVEKIT_CA_FILE"
 MAX_CA_BYTES: Final = 2**20
 """Bytes of the file with authorities. All public authorities together take 250 kB."""
 
-_USUAL_PORTS: Final = {"wss": 443, "https": 443, "ws": 80, "http": 80}
 _PROXY_FORM: Final = (
     "must be the URL of an HTTP proxy, like http://proxy.example.com:3128 or http://user:password@host:3128"
 )
@@ -83,21 +83,14 @@ def _proxy(url: str, environment: Mapping[str, str]) -> Proxy | None:
     """The proxy that the environment names for the URL, as curl and Go read these variables."""
     if not environment:
         return None
-    host, port, secure = _server(url)
-    variable = "HTTPS_PROXY" if secure else "HTTP_PROXY"
+    server = livekit_url(url)
+    if server is None:
+        raise CannotRun(f"LIVEKIT_URL: {FORM}")
+    variable = "HTTPS_PROXY" if server.secure else "HTTP_PROXY"
     text = _variable(environment, variable).strip()
-    if not text or _is_direct(host, port, _variable(environment, "NO_PROXY")):
+    if not text or _is_direct(server.host, server.port, _variable(environment, "NO_PROXY")):
         return None
     return _parsed(variable, text)
-
-
-def _server(url: str) -> tuple[str, int, bool]:
-    """Host and port of LiveKit, and whether it has TLS."""
-    try:
-        parts = urlsplit(url)
-        return parts.hostname or "", parts.port or _USUAL_PORTS[parts.scheme], parts.scheme in ("wss", "https")
-    except (ValueError, KeyError):  # the message of the first quotes user and password
-        raise CannotRun("LIVEKIT_URL: must be a ws, wss, http or https URL, like wss://livekit.example.com") from None
 
 
 def _parsed(variable: str, text: str) -> Proxy:

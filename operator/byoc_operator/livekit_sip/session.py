@@ -26,10 +26,11 @@ _TOKEN_RENEWAL_S = 240.0
 _LONGEST_RETRY_AFTER_S = 3600.0
 
 MAX_LIST_BYTES = 64 * 2**20
-"""Bytes of the reply to a list, or of one page. 10,000 ordinary numbers take 6 MB."""
+"""Bytes of the reply to a list of trunks or rules, or of one page. 10,000 ordinary numbers take 6 MB."""
 
 MAX_OBJECT_REPLY_BYTES = 2**20
-"""Bytes of the reply to a write: the stored object, which has at most 130 kB if the operator wrote it."""
+"""Bytes of the reply to a write: the stored object, which has at most 130 kB if the operator wrote it. Also of the list
+of who is in a room, and of its jobs: a command asks about rooms of its own only."""
 
 MAX_ERROR_BYTES = 2**16
 """Bytes of the body of an error; messages quote 300 characters of it."""
@@ -53,7 +54,7 @@ class _Bounded(aiohttp.ClientResponse):
     def _most_bytes(self) -> int:
         if self.status != HTTPStatus.OK:
             return MAX_ERROR_BYTES
-        return MAX_LIST_BYTES if self.url.name.startswith("List") else MAX_OBJECT_REPLY_BYTES
+        return MAX_LIST_BYTES if self.url.name.startswith("ListSIP") else MAX_OBJECT_REPLY_BYTES
 
 
 class _Unread:

@@ -37,8 +37,8 @@ def secret_path(namespace: str) -> str:
 
 def keys_in(raw: Mapping[str, Any]) -> KeyRing:
     """The key ring in the Secret. Raises ValueError that says what is wrong with it, never what it holds."""
-    data = raw.get("data") or {}
-    if DATA_KEY not in data:
+    data = raw.get("data")
+    if not isinstance(data, Mapping) or DATA_KEY not in data:
         raise ValueError(f"it has no key `{DATA_KEY}`")
     text = from_base64(data[DATA_KEY])
     if text is None:

@@ -15,7 +15,7 @@ from click.testing import Result
 from byoc_operator.api.conditions import Reason
 from byoc_operator.cli import dial
 from byoc_operator.cluster.fake import Refuse
-from byoc_operator.errors import Unavailable
+from byoc_operator.errors import Failure, Stalled, Unavailable
 from byoc_operator.livekit_sip.room_port import JobSeen, PhoneCall
 from kubectl import Cluster
 from operated import NAMESPACE, PHONE, manifest
@@ -151,6 +151,24 @@ def test_a_call_is_placed_where_the_event_loop_handles_no_signals(
     assert not rooms.open_rooms
 
 
+def test_the_id_of_a_call_is_whatever_livekit_says(cluster: Cluster, rooms: RoomsPlayed) -> None:
+    rooms.call_id = "\x1b[2J\n" * 10_000
+    result = dialled(cluster)
+    assert result.exit_code == 0
+    assert result.stdout.isprintable() or set(filter(lambda each: not each.isprintable(), result.stdout)) == {"\n"}
+    assert max(map(len, result.stdout.splitlines())) < 150
+    assert len(result.stdout.splitlines()) == 3
+
+
+def test_a_call_that_livekit_never_ends_is_ended(cluster: Cluster, rooms: RoomsPlayed) -> None:
+    rooms.talks = 10**9
+    result = dialled(cluster)
+    assert result.exit_code == 1
+    assert "LiveKit should have ended the call after 600 s, and has not; the room was closed" in result.stderr
+    assert not rooms.open_rooms
+    assert sum(cluster.waited) < 700
+
+
 def test_a_room_that_cannot_be_closed_is_named(cluster: Cluster, rooms: RoomsPlayed) -> None:
     rooms.close_fails = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "The connection to LiveKit was lost.")
     result = dialled(cluster)
@@ -158,10 +176,27 @@ def test_a_room_that_cannot_be_closed_is_named(cluster: Cluster, rooms: RoomsPla
 
 
 def test_a_livekit_that_is_down_is_told_and_the_room_closed(cluster: Cluster, rooms: RoomsPlayed) -> None:
-    rooms.open_fails = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time.")
+    rooms.open_fails = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time.", outcome_unknown=True)
     result = dialled(cluster)
     assert (result.exit_code, rooms.asked) == (1, ["open", "close", "aclose"])
     assert "LiveKit did not answer in time." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "closes"),
+    [
+        (Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit did not answer in time.", outcome_unknown=True), True),
+        (Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached."), False),
+        (Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key."), False),
+    ],
+)
+def test_a_room_that_never_was_is_not_closed(
+    cluster: Cluster, rooms: RoomsPlayed, fault: Failure, *, closes: bool
+) -> None:
+    rooms.open_fails = fault
+    result = dialled(cluster)
+    assert (result.exit_code, "close" in rooms.asked) == (1, closes)
+    assert result.stderr == f"kubectl byoc: {fault.message}\n"
 
 
 def test_in_a_pipe_nothing_is_dialled_without_yes(cluster: Cluster, rooms: RoomsPlayed) -> None:

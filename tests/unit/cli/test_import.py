@@ -19,9 +19,9 @@ from byoc_operator.cli.import_credentials import NotSaid, credentials_in
 from byoc_operator.cli.import_names import Names
 from byoc_operator.cli.import_proof import NAMES_AND_MARKS, imported
 from byoc_operator.cli.import_sets import import_sets
-from byoc_operator.cli.judging import World
 from byoc_operator.core.desired import Installation
 from byoc_operator.core.holders import Listed
+from byoc_operator.core.outside_view import World
 from byoc_operator.core.ownership import Mark, Owner
 from byoc_operator.core.snapshot import Snapshot
 from byoc_operator.core.trunk import (

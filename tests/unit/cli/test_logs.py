@@ -65,6 +65,12 @@ def test_a_phone_number_finds_its_object(logged: Cluster) -> None:
     assert [line.split()[-1] for line in result.stdout.splitlines()] == ["another", "other"]
 
 
+def test_an_object_about_which_nothing_was_logged_is_told(logged: Cluster) -> None:
+    result = logged.run("logs", "mian", "-n", NAMESPACE, "--since", "1h")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == f"2 pods of the operator have no line about {NAMESPACE}/mian of that age\n"
+
+
 def test_without_rights_and_without_pods(logged: Cluster) -> None:
     logged.api.without = {("get", "pods/log")}
     assert logged.run("logs", "main", "-n", NAMESPACE).exit_code == 3

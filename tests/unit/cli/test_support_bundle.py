@@ -3,11 +3,11 @@
 import asyncio
 import json
 import stat
-import tarfile
 from pathlib import Path
 
 import pytest
 
+from bundles import unpacked
 from byoc_operator.cli import bundle_archive
 from byoc_operator.cli import cluster as byoc_cluster
 from byoc_operator.cli.bundle_archive import Archive
@@ -27,15 +27,6 @@ from virtual_time import in_virtual_time
 
 API_SECRET = "the-api-secret/of+livekit"
 POD = "byoc-operator-1"
-
-
-def unpacked(path: Path) -> dict[str, str]:
-    with tarfile.open(path) as tar:
-        return {
-            entry.name.partition("/")[2]: content.read().decode()
-            for entry in tar
-            if (content := tar.extractfile(entry)) is not None
-        }
 
 
 @pytest.fixture

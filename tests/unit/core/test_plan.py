@@ -210,3 +210,19 @@ def test_an_unmarked_duplicate_is_left_alone() -> None:
     )
     changes = plan(Desired(kept, None, None), Owned(outbound=(kept, marked, unmarked)), Terms())
     assert changes == (Delete(Kind.OUTBOUND_TRUNK, "ST_2", duplicate=True),)
+
+
+def test_opus_gets_the_one_rate_that_it_has() -> None:
+    """LiveKit's SIP service refuses every call if the list has a name whose rate it does not know."""
+    spec = PhoneNumberSpec.model_validate(
+        {
+            "phoneNumber": PHONE,
+            "terminationUri": "sip.example.com",
+            "inboundAgentId": "agent",
+            "inbound": {"allowAnyAddress": True},
+            "media": {"codecs": ["PCMU", "opus", "AMR/8000"]},
+        }
+    )
+    want = wanted(spec)
+    assert want.inbound is not None
+    assert want.outbound.codecs == want.inbound.codecs == ("PCMU", "opus/48000", "AMR/8000")

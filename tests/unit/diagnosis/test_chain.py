@@ -76,7 +76,8 @@ def secret(values: Mapping[str, str] = SEALED, open_: Open = opened, *, labelled
 
 def in_livekit(**stated: Any) -> tuple[SipObject, ...]:
     """What the operator makes of the number."""
-    situation = situation_of(number(**stated), Snapshot(), ClusterFacts({"sip": secret()}), INSTALLATION, MASK)
+    secrets = {"sip": secret(), "callers": secret()}
+    situation = situation_of(number(**stated), Snapshot(), ClusterFacts(secrets), INSTALLATION, MASK)
     made = [each.wanted for each in assess(situation, INSTALLATION, MASK, 0.0).changes if isinstance(each, Create)]
     out, inbound, rule = made
     assert isinstance(rule, DispatchRule)
@@ -444,3 +445,36 @@ def test_the_pod_whose_log_is_named_is_the_leaders() -> None:
     operator = replace(facts.operator, leader="byoc-operator-7d9f-x2x4_0b6c", swept_s=7200.0)
     sweep = next(each for each in chain(replace(facts, operator=operator), MASK) if each.name == "Last sweep")
     assert sweep.remedy == "kubectl logs -n byoc-system byoc-operator-7d9f-x2x4 says why sweeps fail."
+
+
+def stated(**spec: Any) -> Facts:
+    """A number with such a spec whose objects in LiveKit are as they should be."""
+    changed = number(**spec)
+    return replace(
+        healthy(),
+        number=changed,
+        numbers=(changed,),
+        secrets={"sip": SecretSeen(secret()), "callers": SecretSeen(secret())},
+        livekit=LiveKitSeen("livekit.example.com", "the environment", in_livekit(**spec)),
+    )
+
+
+def test_of_two_secrets_and_two_agents_all_are_named() -> None:
+    inbound = {"authentication": "Digest", "credentialsSecretRef": {"name": "callers"}, "additionalAgentIds": ["notes"]}
+    told = {check.name: check for check in chain(stated(inbound=inbound), MASK)}
+    assert told["Secret"].says == "Secrets voice/sip and voice/callers have what the number names."
+    assert "calls the agents agent_support, notes." in told["Agent"].says
+    assert "password of Secret callers at the carrier" in told["Digest of the call"].remedy
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"media": {"codecs": ["G729/8000"], "onlyListedCodecs": True}}, "NoCodecInCommon: Calls fail"),
+        ({"terminationUri": "sipconnect.sipgate.de"}, "sipgate has no TLS: set spec.transport"),
+    ],
+)
+def test_a_finding_with_which_every_call_fails_is_a_break(spec: dict[str, Any], words: str) -> None:
+    first = first_break(chain(stated(**spec), MASK))
+    assert first is not None
+    assert (first.name, words in first.says) == ("Findings", True)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from plugin_file.archive import packed
+from plugin_file.building import UNIX_FIRST_LINE
 from plugin_file.starter import UNUSED_S
 
 MINOR = sys.version_info.minor
@@ -27,7 +28,8 @@ FILES: Mapping[str, bytes] = {
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     path = tmp_path / "kubectl-byoc"
-    path.write_bytes(packed({MINOR: FILES, MINOR + 1: {**FILES, "library.py": b"of another Python"}}))
+    libraries = {MINOR: FILES, MINOR + 1: {**FILES, "library.py": b"of another Python"}}
+    path.write_bytes(packed(libraries, first_line=UNIX_FIRST_LINE))
     path.chmod(0o755)
     return path
 

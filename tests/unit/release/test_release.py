@@ -10,6 +10,7 @@ from release.changelog import NoSection, section
 from release.checks import problems
 
 ROOT = Path(__file__).parents[3]
+ADDRESS = "https://git.example.com/acme/byoc-operator"
 LOG = """# Changelog
 
 ## [Unreleased]
@@ -70,9 +71,16 @@ def test_a_version_without_a_section_is_named() -> None:
 
 
 def test_this_version_can_be_released() -> None:
-    assert problems(ROOT, f"v{project_version(ROOT)}") == []
+    assert problems(ROOT, f"v{project_version(ROOT)}", ADDRESS) == []
 
 
 def test_a_tag_of_another_version_is_refused() -> None:
-    (problem,) = problems(ROOT, "v9.9.9")
+    (problem,) = problems(ROOT, "v9.9.9", ADDRESS)
     assert "the tag v9.9.9 does not fit" in problem
+
+
+@pytest.mark.parametrize("address", ["", "git@git.example.com:acme/byoc-operator"])
+def test_a_release_without_an_address_of_the_repository_is_refused(address: str) -> None:
+    (problem,) = problems(ROOT, f"v{project_version(ROOT)}", address)
+    assert "REPOSITORY=https://" in problem
+    assert problems(ROOT, "", address) == []

@@ -156,7 +156,7 @@ STARTERS = {
     *("subprocess.run", "subprocess.Popen", "subprocess.check_output", "subprocess.check_call", "subprocess.call"),
     *("Process", "shutil.which", "_needed"),
 }
-OF_EVERY_DEBIAN = {"/bin/sh", "sudo", "apt-cache", "apt-get"}
+OF_EVERY_DEBIAN = {"/bin/bash", "/bin/sh", "sudo", "apt-cache", "apt-get", "ldd"}
 """Of essential packages, and what `testbed.machine` itself asks for with care."""
 
 
