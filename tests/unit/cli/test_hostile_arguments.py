@@ -1,5 +1,7 @@
 """Whatever stands in an argument: one line that says what is allowed, no traceback, no control character."""
 
+from pathlib import Path
+
 import pytest
 
 from byoc_operator.cli.exit_codes import ExitCode
@@ -36,7 +38,7 @@ NAMES = {
     "--source": ("doctor", "main", "-n", NAMESPACE, "--source", "{}"),
     "--livekit-key-file": ("doctor", "main", "-n", NAMESPACE, "--livekit-key-file", "{}"),
     "-l": ("status", "-l", "{}"),
-    "support-bundle -o": ("support-bundle", "-n", NAMESPACE, "-o", "/nowhere/{}"),
+    "support-bundle -o": ("support-bundle", "-n", NAMESPACE, "-o", "{folder}/absent/{}"),
 }
 TAKEN = {
     ("status", "nothing"),
@@ -50,10 +52,12 @@ TAKEN = {
 
 @pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("where", NAMES)
-def test_an_argument_that_nobody_expects_is_one_line(cluster: Cluster, where: str, word: str) -> None:
+def test_an_argument_that_nobody_expects_is_one_line(cluster: Cluster, tmp_path: Path, where: str, word: str) -> None:
     stand(cluster)
+    folder = str(tmp_path / "absent")
     cluster.around["environ"] = {**KEY, "LIVEKIT_URL": "wss://livekit.example.com"}
-    result = cluster.run(*(each.replace("{}", WORDS[word]) for each in NAMES[where]))
+    result = cluster.run(*(each.replace("{folder}", folder).replace("{}", WORDS[word]) for each in NAMES[where]))
+    assert list(tmp_path.iterdir()) == []
     assert all(each.isprintable() for each in result.output.splitlines())
     assert "which is a bug" not in result.output
     if (where, word) in TAKEN or (where == "-l" and result.exit_code == ExitCode.OK):
