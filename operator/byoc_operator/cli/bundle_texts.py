@@ -120,7 +120,7 @@ def values_of(raw: Mapping[str, Any], used: Iterable[str] = (), ring: "KeyRing |
             yield from (Text(each, Rank.VALUE_IN_USE, key == Field.USERNAME) for each in _wholes(value))
     for key in in_use:
         for value in stored[key]:
-            yield from (Text(each, Rank.PART_IN_USE) for _, each in _parts(value, key))
+            yield from (_part_in_use(value, name, each) for name, each in _parts(value, key))
     for key in sorted(stored.keys() - set(in_use)):
         for value in stored[key]:
             yield from (_ranked(key, each) for each in _wholes(value))
@@ -134,6 +134,12 @@ def unreadable_in(raw: Mapping[str, Any]) -> int:
 
 def _ranked(name: str, text: str) -> Text:
     return Text(text, Rank.NAMED if _TELLING_NAME.search(name) else Rank.OTHER)
+
+
+def _part_in_use(value: str, name: str, text: str) -> Text:
+    """A part of a value in use. In JSON the names tell the words: the project of a service account is no credential."""
+    named = _ranked(name, text)
+    return named if named.ordinary and _may_be_json(value) else Text(text, Rank.PART_IN_USE)
 
 
 def _opened(raw: Mapping[str, Any], ring: "KeyRing | None") -> dict[str, list[str]]:

@@ -94,6 +94,8 @@ def test_deep_json_ends_nothing(value: str) -> None:
 def test_the_addresses_of_every_key_of_google_are_no_secrets() -> None:
     found = texts_of({"credentials.json": SERVICE_ACCOUNT}, "credentials.json")
     assert PRIVATE_LINE in found
+    assert "acme" not in sought_of({"credentials.json": SERVICE_ACCOUNT}, "credentials.json").texts, "its project"
+    assert "magic" in sought_of({"k": '{"type": "info", "private_key": "magic"}'}, "k").texts
     assert not {"https://oauth2.googleapis.com/token", "googleapis.com", "service_account"} & set(found)
 
 
