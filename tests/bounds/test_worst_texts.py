@@ -76,15 +76,21 @@ WORST: dict[str, list[Text]] = {
     "api.authorization:_TOKEN_WITHIN": [again("eyJ"), again("eyJaaaaaaaa."), again("eyJ ", "!")],
     "api.authorization:_HEADER_WITHIN": [
         *(again("Basic "), again("Bearer a"), again(" ", "!", "Basic"), again("Digest username=", "\n")),
-        again("Digest "),
+        *(again("Digest "), again("authorization: "), again("authorization"), again(" ", "", "authorization")),
+        *(again("Basic a="), again("a", "", "Basic a"), again("Bearer a_", '"')),
     ],
     "api.authorization:_USER_WITHIN": [again("://"), again(":"), again("a", "!", "://")],
     "cli.bundle_mask:_LABELLED_WITHIN": [
         *(again("password"), again("password="), again("password ", "!"), again("pass= "), again("=", "", "pwd")),
         again("a", "", "api_secret: "),
     ],
-    "cli.bundle_sought:_ASSIGNED": [
+    "cli.bundle_texts:_USER_OF_URL": [again("://"), again(":"), again("a", "!", "://"), again("://a")],
+    "cli.bundle_texts:_TELLING_NAME": [again("pas"), again("pin"), again("si")],
+    "cli.bundle_texts:_ASSIGNED": [
         again("a"),
+        again(" ", "", "export"),
+        again("- "),
+        again('"', "", '"a'),
         again("a", ":"),
         again(" ", "\n", "a:"),
         again("a:"),

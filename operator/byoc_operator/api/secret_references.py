@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
+from . import secret_keys
 from .schema import PhoneNumberSpec
 from .schema_types import SecretRef
 
@@ -91,9 +92,14 @@ def stored_secret_names(spec: object) -> tuple[str, ...]:
 
 
 def stored_secret_keys(spec: object, name: str) -> tuple[str, ...]:
-    """The keys of a Secret that the JSON of a spec names, valid or not, in use or not, each once."""
-    naming = [path.split(".") for path in PATHS if _text_at(spec, (*path.split("."), "name")) == name]
-    return tuple(dict.fromkeys(filter(None, (_text_at(spec, (*path, "key")) for path in naming))))
+    """The keys of a Secret that the JSON of a spec uses, valid or not, in use or not, each once."""
+    found: dict[str, None] = {}
+    for path, type_ in TYPES.items():
+        steps = path.split(".")
+        if _text_at(spec, (*steps, "name")) == name:
+            password = _text_at(spec, (*steps, "key")) or secret_keys.PASSWORD
+            found |= dict.fromkeys(type_.keys or (secret_keys.USERNAME, password))
+    return tuple(found)
 
 
 def _text_at(stored: object, path: tuple[str, ...]) -> str:

@@ -6,12 +6,15 @@ A credential is masked in two ways: its field is never copied, and its text is r
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from ..api.authorization import MASKED, without_authorization
 from .bundle_sought import SHORTEST
+
+SAMPLED = 16
+"""How many parts of a secret are compared to find a rare one."""
 
 _SEALED_WITHIN = re.compile(r"(?:fernet(?::|%3[Aa])|ZmVybmV0O|gAAAA[A-Za-z0-9_-]{12})[A-Za-z0-9_=%+/-]+")
 _LABELLED_WITHIN = re.compile(
@@ -44,6 +47,13 @@ def _pieces(text: str) -> set[str]:
     return {text[at : at + SHORTEST] for at in range(len(text) - SHORTEST + 1)}
 
 
+def some_pieces(text: str) -> list[str]:
+    """At most `SAMPLED` of these parts, spread over the text. All of a long text would take as long as the masking."""
+    last = len(text) - SHORTEST
+    step = max(1, last // (SAMPLED - 1))
+    return [text[at : at + SHORTEST] for at in range(0, last + 1, step)][:SAMPLED]
+
+
 @dataclass(slots=True)
 class Scrubber:
     """Masks texts. What it is told of before the first text is masked in all texts.
@@ -54,20 +64,22 @@ class Scrubber:
     numbers: bool = False
     names: bool = False
     _secrets: dict[str, list[str]] = field(default_factory=dict)
+    _hidden: set[str] = field(default_factory=set)
     _digits: dict[str, str] = field(default_factory=dict)
     _known: dict[str, str] = field(default_factory=dict)
     _lengths: dict[str, list[int]] = field(default_factory=dict)
 
-    def hide(self, credentials: Iterable[str]) -> None:
-        """Replace these texts in every form. One that is a phone number is no secret beside its field."""
-        wanted = (
-            {form for each in credentials for form in (each, each.strip())}
-            - {f"+{each}" for each in self._digits}
-            - self._digits.keys()
-        )
-        for each in sorted(set().union(*(forms(each) for each in wanted if len(each) >= SHORTEST))):
-            rarest = min(sorted(_pieces(each)), key=lambda piece: len(self._secrets.get(piece, ())))
-            self._secrets.setdefault(rarest, []).append(each)
+    def hide(self, credentials: Iterable[str], over: Callable[[], bool] = lambda: False) -> bool:
+        """Replace these texts in every form. `over`: whether the time is; False if it was before all were known."""
+        for credential in sorted(set(credentials)):
+            if over():
+                return False
+            texts = {each for each in (credential, credential.strip()) if len(each) >= SHORTEST}
+            for each in sorted(set().union(*map(forms, texts)) - self._hidden):
+                self._hidden.add(each)
+                rarest = min(some_pieces(each), key=lambda piece: len(self._secrets.get(piece, ())))
+                self._secrets.setdefault(rarest, []).append(each)
+        return True
 
     def know_number(self, phone: str) -> None:
         """Mask a phone number, with and without its plus."""
@@ -108,7 +120,7 @@ class Scrubber:
         """The text without the secrets, the longest first.
 
         Looking for each of some thousand secrets in each line would take minutes. So each secret stands under the piece
-        of it that the fewest others have, and only those are looked for whose piece is in the text.
+        of it that few others have, and only those are looked for whose piece is in the text.
         """
         there = _pieces(text) & self._secrets.keys()
         found = {secret for piece in there for secret in self._secrets[piece] if secret in text}

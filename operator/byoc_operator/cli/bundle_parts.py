@@ -3,7 +3,7 @@
 import asyncio
 import platform
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from itertools import product
@@ -15,7 +15,8 @@ from ..core.ownership import owner_of
 from ..core.trunk import CREATE_ORDER
 from ..errors import OperatorError
 from .bundle_archive import Archive
-from .bundle_sought import MOST_OF_A_SECRET, USUAL_KEYS, Sought, opened_in, values_of
+from .bundle_sought import Sought, by_turns
+from .bundle_texts import Text, unreadable_in, values_of
 from .bundle_values import of_config_map, of_deployment, of_livekit, of_number, of_pod, of_secret
 from .cluster import Cluster
 from .livekit_access import NoLiveKit, livekit_access
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 MAX_NUMBERS, MAX_EVENTS, MAX_SECRETS, MAX_SIP_OBJECTS = 5_000, 5_000, 200, 20_000
 MAX_LOG_LINES, MAX_METRIC_LINES = 20_000, 20_000
+LIVEKIT_KEYS = ("LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+"""The keys of the operator's Secret that are in use."""
+
 PART_S = 60.0
 """How long one part may take."""
 
@@ -129,36 +133,42 @@ class Reader:
 
         So are those that are sealed, opened where the user may read the keys.
         """
-        system = self._target.operator_namespace
-        wanted = [(system, KEYS_SECRET)]
-        wanted += [(system, self._operator.livekit_secret)] if self._operator.livekit_secret else []
-        wanted += self._referenced(self.parts.documents.get("numbers.yaml", []))
-        used = self._keys_used()
-        told, ring = self.parts.documents.setdefault("secrets.yaml", []), None
-        for namespace, name in self._cut("secrets.yaml", wanted, MAX_SECRETS):
-            where = f"Secret {namespace}/{name}"
-            try:
-                secret = await self._cluster.secret(namespace, name)
-            except OperatorError as exc:  # the user may read some Secrets and not others
-                self._archive.missing(where, why_not(exc))
-                continue
-            if secret is None:
-                self._archive.missing(where, "there is none")
-                continue
-            if (namespace, name) == (system, KEYS_SECRET):
-                ring = _ring_in(secret)
-            values = values_of(secret, used.get((namespace, name), ()))
-            self.parts.sought.add([*opened_in(secret, ring), *values], MOST_OF_A_SECRET)
-            told.append(of_secret(secret))
+        system, livekit = self._target.operator_namespace, self._operator.livekit_secret
+        own = [(system, KEYS_SECRET), *([(system, livekit)] if livekit else [])]
+        numbers = self.parts.documents.get("numbers.yaml", [])
+        wanted = list(dict.fromkeys([*own, *_by_namespace(self._referenced(numbers))]))
+        used, phones = {**_keys_used(numbers), (system, livekit): LIVEKIT_KEYS}, _phones_of(numbers)
+        told, ring, sought = self.parts.documents.setdefault("secrets.yaml", []), None, self.parts.sought
+        chosen: dict[str, list[list[Text]]] = {}
+        try:
+            for namespace, name in self._cut("secrets.yaml", wanted, MAX_SECRETS):
+                secret = await self._secret(namespace, name)
+                if secret is None:
+                    continue
+                if (namespace, name) == (system, KEYS_SECRET):
+                    ring = _ring_in(secret)
+                texts = values_of(secret, used.get((namespace, name), ()), ring)
+                found = sought.chosen(texts, phones.get(namespace, frozenset()))
+                sought.unreadable += unreadable_in(secret)
+                if (namespace, name) in own:
+                    sought.add(each.text for each in found)
+                else:
+                    chosen.setdefault(namespace, []).append(found)
+                told.append(of_secret(secret))
+        finally:  # the time may be over: what was read until then is looked for
+            sought.add_by_turns(chosen)
 
-    def _keys_used(self) -> dict[tuple[str, str], list[str]]:
-        """The keys of Secrets that numbers use, by namespace and name; those of most numbers first."""
-        found: dict[tuple[str, str], list[str]] = {}
-        for number in self.parts.documents.get("numbers.yaml", []):
-            for name in stored_secret_names(number["spec"]):
-                keys = found.setdefault((number["metadata"]["namespace"], name), [*USUAL_KEYS])
-                keys += [each for each in stored_secret_keys(number["spec"], name) if each not in keys]
-        return found
+    async def _secret(self, namespace: str, name: str) -> Json | None:
+        """A Secret; None, and a note, if there is none or the user may not read it."""
+        where = f"Secret {namespace}/{name}"
+        try:
+            secret = await self._cluster.secret(namespace, name)
+        except OperatorError as exc:  # the user may read some Secrets and not others
+            self._archive.missing(where, why_not(exc))
+            return None
+        if secret is None:
+            self._archive.missing(where, "there is none")
+        return secret
 
     async def _events(self) -> None:
         """One namespace that cannot be read hides no other, and what came before the time was over stays."""
@@ -263,6 +273,36 @@ def logs_of(pod: Pod, since_s: int) -> Iterator[tuple[str, dict[str, str]]]:
     yield f"logs/{pod.name}.log", {**query, "sinceSeconds": str(since_s)}
     if pod.restarted:
         yield f"logs/{pod.name}.previous.log", {**query, "previous": "true"}
+
+
+def _by_namespace(secrets: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The Secrets, with the namespaces by turns."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for each in secrets:
+        found.setdefault(each[0], []).append(each)
+    return by_turns(found.values())
+
+
+def _keys_used(numbers: list[Any]) -> dict[tuple[str, str], Sequence[str]]:
+    """The keys of Secrets that numbers use, by namespace and name."""
+    found: dict[tuple[str, str], Sequence[str]] = {}
+    for number in numbers:
+        for name in stored_secret_names(number["spec"]):
+            where = number["metadata"]["namespace"], name
+            found[where] = list(dict.fromkeys([*found.get(where, ()), *stored_secret_keys(number["spec"], name)]))
+    return found
+
+
+def _phones_of(numbers: list[Any]) -> dict[str, set[str]]:
+    """The digits of the phone numbers of each namespace."""
+    found: dict[str, set[str]] = {}
+    for number in numbers:
+        spec = number["spec"] if isinstance(number["spec"], Mapping) else {}
+        inbound = spec["inbound"] if isinstance(spec.get("inbound"), Mapping) else {}
+        aliases = inbound["aliases"] if isinstance(inbound.get("aliases"), list) else []
+        phones = (str(each).removeprefix("+") for each in (spec.get("phoneNumber", ""), *aliases))
+        found.setdefault(number["metadata"]["namespace"], set()).update(filter(None, phones))
+    return found
 
 
 def _ring_in(secret: Json) -> "KeyRing | None":

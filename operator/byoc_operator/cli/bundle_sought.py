@@ -1,79 +1,126 @@
-"""The texts of credentials that no file of a support bundle may have: which values are looked for, within bounds. Pure.
+"""Which texts are looked for in a support bundle, within bounds, and how many are not. Pure.
 
 The fields of credentials never get into a bundle. The search is for what somebody has written elsewhere: into a name,
 an Event, a log.
 """
 
-import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from itertools import islice
+from typing import Final, TypeVar
 
-from ..api.encoding import from_base64
-from ..core.credential_values import Field, field_of
-from ..core.credentials import SEALED_PREFIX
-from ..errors import Stalled
-
-if TYPE_CHECKING:
-    from ..sealing.sealed import KeyRing
+from .bundle_texts import LONGEST, Rank, Text
 
 SHORTEST: Final = 4
 """Characters of a value that is looked for. A shorter one stands within ordinary words, and blanks in the place of all
 of them would tell it."""
 
-LONGEST: Final = 4096
-"""Characters of a value, or of a line of one, that is looked for. The key of a Google service account has 2,400."""
-
 MOST_OF_A_SECRET: Final = 64
-"""How many values of one Secret are looked for. The key of a Google service account has 40 lines and fields."""
+"""How many texts of one Secret are looked for. The key of a Google service account has 40 lines and fields, and the
+operator reads no Secret with more keys."""
+
+CONSIDERED: Final = 4096
+"""How many texts of one Secret are looked at. A Secret may have a megabyte of lines."""
 
 MOST: Final = 4096
-"""How many values are looked for."""
+"""How many texts of all Secrets of numbers are looked for."""
 
-_MARK: Final = "-----"
-"""The beginning of the first and the last line of a private key, the same for all (RFC 7468)."""
+MOST_CHARACTERS: Final = 2**20
+"""How many characters these have together."""
 
-_NO_SECRETS: Final = frozenset({"service_account", "googleapis.com"})
+_TIERS: Final = ({Rank.VALUE_IN_USE}, {Rank.PART_IN_USE}, {Rank.NAMED, Rank.OTHER})
+_Item = TypeVar("_Item")
 
-USUAL_KEYS: Final = (str(Field.USERNAME), str(Field.PASSWORD))
-"""The keys of most Secrets of numbers."""
 
-_LEAST_OF_A_TOKEN: Final = 12
-"""Characters of a word within a value that is looked for by itself. Few words of prose are as long; tokens are."""
-
-_ASSIGNED: Final = re.compile(r"[A-Za-z_][\w.-]{0,62}[ \t]?[:=][ \t]*+(.*)")
-_QUOTES: Final = "\"'"
+def by_turns(groups: Iterable[Iterable[_Item]]) -> Iterator[_Item]:
+    """The first of each group, then the second of each, until none is left."""
+    waiting = deque(iter(each) for each in groups)
+    while waiting:
+        group = waiting.popleft()
+        for each in islice(group, 1):
+            yield each
+            waiting.append(group)
 
 
 @dataclass(slots=True)
 class Sought:
-    """What is looked for. `short`, `long`, `beyond`: how many values are not, by the bound that they exceed."""
+    """What is looked for. The numbers: how many values are not, by the bound that they exceed.
+
+    `ordinary`: words that many lines have. `phones`: phone numbers of the Secret's own namespace. `unreadable`: values
+    that are no UTF-8 text.
+    """
 
     texts: set[str] = field(default_factory=set)
     short: int = 0
     long: int = 0
     beyond: int = 0
+    ordinary: int = 0
+    phones: int = 0
+    unreadable: int = 0
+    _room: int = MOST
+    _characters: int = MOST_CHARACTERS
 
     @property
     def passed_over(self) -> int:
         """How many values are not looked for."""
-        return self.short + self.long + self.beyond
+        return self.short + self.long + self.beyond + self.ordinary + self.phones + self.unreadable
 
-    def add(self, values: Iterable[str], most: int = MOST) -> None:
-        """Look for these values too: for at most so many of them. An empty one is no value."""
-        for text in dict.fromkeys(values):
-            if not text or text in self.texts:
-                continue
-            if len(text) < SHORTEST:
-                self.short += 1
-            elif len(text) > LONGEST:
-                self.long += 1
-            elif most <= 0 or len(self.texts) >= MOST:
+    def add(self, values: Iterable[str]) -> None:
+        """Look for credentials of the operator itself, outside the bounds of all others. An empty one is no value."""
+        self.texts.update(each.text for each in self._of_fitting_length(map(Text, values)))
+
+    def chosen(self, texts: Iterable[Text], phones: Collection[str] = frozenset()) -> list[Text]:
+        """What is looked for of one Secret, if there is room for all. `phones`: digits of the numbers beside it.
+
+        A user name that is such a number is no secret. A password is one whatever it looks like.
+        """
+        found: list[Text] = []
+        coming = iter(texts)
+        for each in self._of_fitting_length(islice(coming, CONSIDERED)):
+            sure = each.rank is Rank.VALUE_IN_USE and not each.username
+            if not sure and each.text.strip().removeprefix("+") in phones:
+                self.phones += 1
+            elif each.ordinary:
+                self.ordinary += 1
+            elif len(found) >= MOST_OF_A_SECRET:
                 self.beyond += 1
             else:
-                self.texts.add(text)
-                most -= 1
+                found.append(each)
+        self.beyond += any(True for _ in coming)
+        return found
+
+    def add_by_turns(self, namespaces: Mapping[str, Sequence[Sequence[Text]]]) -> None:
+        """Look for what is chosen of Secrets, as far as there is room: what numbers use first, and namespaces by turns.
+
+        No namespace and no Secret can use up the room of the others.
+        """
+        for tier in _TIERS:
+            for each in by_turns(
+                by_turns([text for text in secret if text.rank in tier] for secret in secrets)
+                for secrets in namespaces.values()
+            ):
+                if each.text in self.texts:
+                    continue
+                if self._room < 1 or self._characters < len(each.text):
+                    self.beyond += 1
+                    continue
+                self.texts.add(each.text)
+                self._room -= 1
+                self._characters -= len(each.text)
+
+    def _of_fitting_length(self, texts: Iterable[Text]) -> Iterator[Text]:
+        seen: set[str] = set()
+        for each in texts:
+            if not each.text or each.text in seen:
+                continue
+            seen.add(each.text)
+            if len(each.text) < SHORTEST:
+                self.short += 1
+            elif len(each.text) > LONGEST:
+                self.long += 1
+            else:
+                yield each
 
     def manifest(self) -> dict[str, object]:
         """What the manifest of the bundle says about the search."""
@@ -83,68 +130,8 @@ class Sought:
                 f"shorterThan{SHORTEST}Characters": self.short,
                 f"longerThan{LONGEST}Characters": self.long,
                 "tooMany": self.beyond,
+                "ordinaryWords": self.ordinary,
+                "phoneNumbersOfTheNamespace": self.phones,
+                "notText": self.unreadable,
             },
         }
-
-
-def values_of(raw: Mapping[str, Any], first: Iterable[str] = ()) -> Iterator[str]:
-    """The texts in the values of a Secret that may be credentials. `first`: the keys whose values come first.
-
-    These are the lines, what stands behind a name and a colon or an equals sign, and the words as long as tokens.
-    """
-    stored = _data(raw)
-    for key in dict.fromkeys([*(each for each in first if each in stored), *sorted(stored)]):
-        yield from _texts_in(from_base64(stored[key]) or "")
-
-
-def opened_in(raw: Mapping[str, Any], ring: "KeyRing | None") -> Iterator[str]:
-    """What is sealed in a Secret, opened. `ring`: None where the keys are not known; nothing is opened then."""
-    namespace = str((raw.get("metadata") or {}).get("namespace"))
-    for key, value in list(_data(raw).items())[:MOST_OF_A_SECRET]:
-        text = from_base64(value) or ""
-        if ring is None or not text.startswith(SEALED_PREFIX):
-            continue
-        try:
-            opened = ring.open(text, namespace, field_of(key))
-        except Stalled:
-            continue
-        yield from _texts_in(opened)
-
-
-def _data(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    data = raw.get("data")
-    return {str(key): value for key, value in data.items()} if isinstance(data, Mapping) else {}
-
-
-def _texts_in(value: str) -> Iterator[str]:
-    if value != value.strip() or len(value.splitlines()) > 1:
-        yield from (each for each in (value, value.strip()) if SHORTEST <= len(each) <= LONGEST)
-    for text in _texts_of_json(value) or [value]:
-        lines = [each.strip() for each in text.strip().splitlines()]
-        for line in lines:
-            if len(lines) > 1 and (len(line) < SHORTEST or line.startswith(_MARK)):  # such as a bracket alone in a line
-                continue
-            yield line
-            if len(line) <= LONGEST:
-                yield from (each for each in _parts(line) if SHORTEST <= len(each) < len(line))
-
-
-def _texts_of_json(text: str) -> list[str]:
-    """The texts in a JSON object that tell something; none if the text is no JSON object.
-
-    A key of a Google service account is one. Its words such as `"type":` stand in every log, and its addresses are the
-    same for everybody.
-    """
-    try:
-        found = json.loads(text) if text.lstrip().startswith("{") else None
-    except (ValueError, RecursionError):
-        return []
-    texts = [each for each in found.values() if isinstance(each, str)] if isinstance(found, dict) else []
-    return [each for each in texts if not each.startswith("https://") and each not in _NO_SECRETS]
-
-
-def _parts(line: str) -> Iterator[str]:
-    assigned = _ASSIGNED.fullmatch(line)
-    if assigned:
-        yield assigned[1].strip().strip(_QUOTES)
-    yield from (each for each in line.split() if len(each) >= _LEAST_OF_A_TOKEN)

@@ -11,7 +11,8 @@ from ..core.fields import CREDENTIAL_PATHS
 from .bundle_archive import Archive, listed, refuse_existing
 from .bundle_mask import Scrubber
 from .bundle_parts import Parts, Reader
-from .bundle_sought import LONGEST, SHORTEST
+from .bundle_sought import SHORTEST
+from .bundle_texts import LONGEST
 from .durations import seconds_in
 from .exit_codes import ExitCode
 from .options import Target, over_numbers, targeted, with_livekit
@@ -25,7 +26,8 @@ NOTE: Final = (
     "The fields of credentials are in no file. The values of the Secrets that could be read are replaced by *** in "
     f"all texts. A value of fewer than {SHORTEST} characters is not: ordinary words have it in them, and *** in the "
     "place of each would tell the value. Behind a name such as password= it is replaced all the same. A line of "
-    f"more than {LONGEST} characters is not looked for: no credential that a number can use has one."
+    f"more than {LONGEST} characters is not looked for: no credential that a number can use has one. Nor is an "
+    "ordinary word, unless a number uses it or its name is like password."
 )
 
 _Item = TypeVar("_Item")
@@ -58,7 +60,7 @@ async def support_bundle(target: Target, file: str | None, since: str, **chosen:
     async with target.reached() as cluster:
         with working("reading"):
             parts = await Reader(cluster, target, archive, since_s).read()
-    _fill(archive, parts, scrubber, target.outside.clock)
+    fill(archive, parts, scrubber, target.outside.clock)
     archive.write(path, now_s, force=chosen["force"])
     show_table(("FILE", "BYTES"), listed(archive.files.items()))
     show(f"{path}: {len(archive.files)} files")
@@ -70,22 +72,22 @@ async def support_bundle(target: Target, file: str | None, since: str, **chosen:
     return ExitCode.OK
 
 
-def _fill(archive: Archive, parts: Parts, scrubber: Scrubber, clock: Callable[[], float]) -> None:
+def fill(archive: Archive, parts: Parts, scrubber: Scrubber, clock: Callable[[], float]) -> None:
     """Mask all parts and put them into the archive. Everything to mask is known before the first text is masked.
 
     What is not masked when the time is over stays out: nothing gets into the archive unmasked.
     """
-    for phone in sorted(parts.phones):
-        scrubber.know_number(phone)
-    for kind, names in sorted(parts.names.items()):
-        scrubber.know_names(kind, names)
-    scrubber.hide(parts.sought.texts)
     until_s = clock() + MASKING_S
+
+    def over() -> bool:
+        return clock() > until_s
+
+    known, read = _made_known(parts, scrubber, over), len(archive.errors)
 
     def masked(name: str, items: Iterable[_Item], mask: Callable[[_Item], _Masked]) -> list[_Masked] | None:
         found: list[_Masked] = []
         for each in items:
-            if clock() > until_s:
+            if not known or over():
                 archive.missing(name, f"the masking of all files takes longer than {MASKING_S:.0f} s")
                 return None
             found.append(mask(each))
@@ -100,7 +102,17 @@ def _fill(archive: Archive, parts: Parts, scrubber: Scrubber, clock: Callable[[]
         if texts is not None:
             archive.add(name, "".join(texts))
     archive.add("manifest.yaml", as_yaml(_manifest(parts, archive)))
-    archive.add("errors.txt", "".join(f"{scrubber.text(each)}\n" for each in archive.errors) or "nothing is missing\n")
+    errors = archive.errors if known else archive.errors[read:]  # without what an API server said
+    archive.add("errors.txt", "".join(f"{scrubber.text(each)}\n" for each in errors) or "nothing is missing\n")
+
+
+def _made_known(parts: Parts, scrubber: Scrubber, over: Callable[[], bool]) -> bool:
+    """Tell the scrubber everything to mask; False if the time was over before."""
+    for phone in sorted(parts.phones):
+        scrubber.know_number(phone)
+    for kind, names in sorted(parts.names.items()):
+        scrubber.know_names(kind, names)
+    return scrubber.hide(parts.sought.texts, over)
 
 
 def _manifest(parts: Parts, archive: Archive) -> dict[str, object]:

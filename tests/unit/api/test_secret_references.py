@@ -7,9 +7,17 @@ import pytest
 import yaml
 
 from byoc_operator.api.schema import PhoneNumberSpec
-from byoc_operator.api.secret_references import PATHS, RECORDING_STORAGES, references, secret_names, stored_secret_names
+from byoc_operator.api.secret_references import (
+    PATHS,
+    RECORDING_STORAGES,
+    references,
+    secret_names,
+    stored_secret_keys,
+    stored_secret_names,
+)
 from byoc_operator.api.validation import parse_spec
 from manifests import BASE, GENERIC, GOOD, merged
+from storage_keys import SECRETS, recording
 
 ROOT = Path(__file__).parents[3]
 
@@ -72,3 +80,12 @@ def test_kustomize_is_told_of_every_reference() -> None:
     told = yaml.safe_load((ROOT / "deploy/components/name-reference/name-reference.yaml").read_text())
     paths = [each["path"] for each in told["nameReference"][0]["fieldSpecs"]]
     assert paths == [f"spec/{path.replace('.', '/')}/name" for path in PATHS]
+
+
+@pytest.mark.parametrize("storage", RECORDING_STORAGES)
+def test_the_keys_of_a_storage_are_in_use(storage: str) -> None:
+    stored = {"inbound": recording(storage), "sipPasswordSecretRef": {"name": "sip", "key": "pw"}}
+    assert set(stored_secret_keys(stored, "recordings")) == SECRETS[storage].keys()
+    assert stored_secret_keys(stored, "sip") == ("username", "pw")
+    assert stored_secret_keys({"sipPasswordSecretRef": {"name": "sip"}}, "sip") == ("username", "password")
+    assert stored_secret_keys(stored, "other") == stored_secret_keys(None, "sip") == ()

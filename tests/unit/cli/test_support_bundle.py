@@ -4,11 +4,12 @@ import asyncio
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bundles import unpacked
-from byoc_operator.cli import bundle_archive
+from byoc_operator.cli import bundle_archive, bundle_parts, bundle_sought
 from byoc_operator.cli import cluster as byoc_cluster
 from byoc_operator.cli.bundle_archive import Archive
 from byoc_operator.cli.bundle_mask import Scrubber, forms
@@ -96,6 +97,56 @@ def test_keys_of_a_storage_are_hidden_and_common_words_of_them_are_not(
         assert not [form for form in forms(each) if form in everything], each[:4]
     assert common in files[f"logs/{POD}.log"]
     assert "not sealed" in files["secrets.yaml"]
+
+
+@pytest.mark.parametrize(("storage", "key"), [("s3", "AWS_SECRET_ACCESS_KEY"), ("azure", "AZURE_STORAGE_KEY")])
+def test_a_key_of_a_storage_is_hidden_even_if_it_is_an_ordinary_word(
+    seeded: tuple[Cluster, set[str]], tmp_path: Path, storage: str, key: str
+) -> None:
+    cluster, _ = seeded
+    cluster.api.put_secret(NAMESPACE, "recordings", {key: "Retrying"})
+    cluster.api.logs[SYSTEM, POD] = ["it says Retrying"]
+    cluster.api.apply(manifest("recorded", inbound=recording(storage)))
+    file = f"logs/{POD}.log"
+    assert in_bundle(cluster, tmp_path / "a.tar.gz", "-n", NAMESPACE)[file] == "it says ***\n"
+    cluster.api.put_secret(NAMESPACE, "recordings", {"no-key": "Retrying"})
+    assert in_bundle(cluster, tmp_path / "b.tar.gz", "-n", NAMESPACE)[file] == "it says Retrying\n"
+
+
+def elsewhere(namespace: str, name: str, **changes: Any) -> dict[str, Any]:
+    found = manifest(name, **changes)
+    found["metadata"]["namespace"] = namespace
+    return found
+
+
+def test_a_namespace_with_many_secrets_hides_no_secret_of_another(
+    seeded: tuple[Cluster, set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster, _ = seeded
+    monkeypatch.setattr(bundle_parts, "MAX_SECRETS", 6)
+    monkeypatch.setattr(bundle_sought, "MOST_OF_A_SECRET", 3)
+    for each in range(9):
+        name = f"many-{each}"
+        cluster.api.put_secret("acme", name, {f"key-{value}": f"value-{each}-{value}" for value in range(9)})
+        cluster.api.apply(elsewhere("acme", name, sipPasswordSecretRef={"name": name}))
+    cluster.api.put_secret("zeta", "few", {"password": "p4ss-of-zeta"})
+    cluster.api.apply(elsewhere("zeta", "few", sipPasswordSecretRef={"name": "few"}))
+    cluster.api.logs[SYSTEM, POD] = [f"p4ss-of-zeta, {PASSWORD} and {API_SECRET}"]
+    files = in_bundle(cluster, tmp_path / "b.tar.gz", "-A")
+    assert files[f"logs/{POD}.log"] == "***, *** and ***\n"
+    assert "only the first 6 are in the bundle" in files["errors.txt"]
+
+
+def test_a_password_that_is_a_number_of_another_namespace_is_hidden(
+    seeded: tuple[Cluster, set[str]], tmp_path: Path
+) -> None:
+    cluster, _ = seeded
+    cluster.api.put_secret("acme", "sip", {"username": "acme-user", "password": "4930123456"})
+    cluster.api.apply(elsewhere("acme", "main", phoneNumber="+4930654321"))
+    cluster.api.apply(elsewhere("zeta", "main", phoneNumber="+4930123456"))
+    cluster.api.put_secret(NAMESPACE, "sip", {"username": PHONE, "password": PASSWORD})
+    cluster.api.logs[SYSTEM, POD] = [f"4930123456 calls {PHONE}"]
+    assert in_bundle(cluster, tmp_path / "b.tar.gz", "-A")[f"logs/{POD}.log"] == f"*** calls {PHONE}\n"
 
 
 def test_a_file_is_overwritten_only_with_force(seeded: tuple[Cluster, set[str]], tmp_path: Path) -> None:
