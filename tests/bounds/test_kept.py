@@ -75,8 +75,7 @@ LARGEST_SPEC = SPEC | {
         "allowedCallers": ["+15550100001"] * 100,
         "headersToAttributes": TEXTS,
         "agentMetadata": TEXTS,
-        "attributes": TEXTS,
-        "room": {"metadata": WIDEST * 1024, "tags": TEXTS},
+        "room": {"metadata": WIDEST * 1024},
     },
     "outbound": {"headers": TEXTS},
 }

@@ -181,7 +181,8 @@ class InboundSpec(Model):
         max_length=ADDITIONAL_AGENTS,
         json_schema_extra=ATOMIC,
         description="More agents that join each call, by the names under which they are registered at LiveKit, at most "
-        "8. Each gets the same metadata as the agent of `inboundAgentId`. Example: [transcriber]",
+        "8. Each gets the same metadata as the agent of `inboundAgentId`; all copies of it count for the bound of "
+        "98304 bytes that metadata, attributes and tags have together. Example: [transcriber]",
     )
     attributes: Mapping[str, Value] = Field(
         default_factory=dict,

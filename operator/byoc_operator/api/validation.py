@@ -1,7 +1,7 @@
 """Parses the spec of an object, or lists its mistakes in the words of the CRD.
 
-The API server makes the same checks when an object is written. The operator repeats them, because an object may be
-older than a rule of the CRD.
+The API server makes the same checks when an object is written, all but one: it cannot add up the bytes of texts. The
+operator repeats them, because an object may be older than a rule of the CRD.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,6 +10,7 @@ from typing import Any
 
 from .openapi import Schema, spec_schema
 from .rule import Rule
+from .rule_size import oversized_rule
 from .rules import RULES
 from .schema import PhoneNumberSpec
 from .structural import Problem, violations
@@ -35,7 +36,8 @@ def problems(raw: object, *, stored: bool = False) -> tuple[Problem, ...]:
     if misfits:
         return misfits
     rules = [rule for rule in RULES if rule.holds is not None and not (stored and rule.kept)]
-    return tuple(_broken_rules(_without_nulls(raw), rules))
+    spec = _without_nulls(raw)
+    return tuple(_broken_rules(spec, rules)) or oversized_rule(spec)
 
 
 @cache

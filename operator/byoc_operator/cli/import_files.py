@@ -26,6 +26,10 @@ _STUB = (
     "# Until then the operator leaves the {kind} as it is and says SecretInvalid.\n"
     "# `kubectl byoc seal {name} -n {namespace}{purpose}` prints this Secret sealed.\n"
 )
+_BOTH_WAYS = (
+    "# The operator writes this password to the inbound trunk too. If callers must prove another one, put it into\n"
+    "# a second Secret and name that in spec.inbound.credentialsSecretRef before you apply this.\n"
+)
 _PLAIN = "# The credentials are in plain text. Do not keep this in Git; `kubectl byoc seal` makes sealed ones.\n"
 
 
@@ -59,17 +63,21 @@ class Written:
         return any(secret.plain for secret in self.secrets)
 
 
-def stub_comment(why: str, key: Key, reference: str) -> str:
-    """What stands above a Secret without values. `key`: of the Secret. `reference`: its path in the spec."""
+def stub_comment(why: str, key: Key, reference: str, *, both_ways: bool) -> str:
+    """What stands above a Secret without values. `key`: of the Secret. `reference`: its path in the spec.
+
+    `both_ways`: whether callers must prove what stands in it as well.
+    """
     what, kind, purpose = "password and user name are", Kind.OUTBOUND_TRUNK, ""
     if reference == INBOUND_CREDENTIALS:
         kind = Kind.INBOUND_TRUNK
     for storage, path in RECORDING_STORAGES.items():
         if reference == path:
             what, kind, purpose = "keys of the recordings' storage are", Kind.DISPATCH_RULE, f" --for {storage}"
-    return _STUB.format(
+    told = _STUB.format(
         what=what, why=printable(why, _MOST), kind=kind.label, name=key.name, namespace=key.namespace, purpose=purpose
     )
+    return told + _BOTH_WAYS if both_ways else told
 
 
 def plain_comment() -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ..api.resource import Key
-from ..api.secret_references import RECORDING_STORAGES
+from ..api.secret_references import INBOUND_CREDENTIALS, RECORDING_STORAGES, SIP_PASSWORD
 from ..errors import OperatorError
 from .cluster import Cluster
 from .import_credentials import StatedCredentials
@@ -50,7 +50,11 @@ async def _secret(each: Imported, path: str, sealer: Sealer | None, why: str, *,
     if values is not None and plain:
         return WrittenSecret(sip_secret(namespace, name, values), plain_comment(), plain=True)
     empty = sip_secret(namespace, name, dict.fromkeys(stated.values, ""))
-    return WrittenSecret(empty, stub_comment(" ".join(why.rstrip(".").split()), Key(namespace, name), path))
+    inbound = each.found.inbound
+    shared = path == SIP_PASSWORD and inbound is not None and inbound.username is not None
+    both_ways = shared and INBOUND_CREDENTIALS not in each.stated.credentials
+    told = stub_comment(" ".join(why.rstrip(".").split()), Key(namespace, name), path, both_ways=both_ways)
+    return WrittenSecret(empty, told)
 
 
 def _texts(stated: StatedCredentials) -> Mapping[str, str] | None:

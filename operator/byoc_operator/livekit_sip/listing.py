@@ -26,7 +26,7 @@ MAX_OBJECT_BYTES = 262_144
 """Bytes of an object that is parsed whole: twice the longest that we write. A longer one loses its longest fields."""
 
 MAX_FIELD_BYTES = 131_072
-"""Bytes of a field that is kept: twice the longest that we write, the agent's metadata of a rule."""
+"""Bytes of a field that is kept: more than the longest that we write, the room's configuration (`MAX_RULE_BYTES`)."""
 
 MAX_ENTRIES = 10_000
 """Entries of one list inside an object, such as the numbers of a trunk."""

@@ -149,6 +149,15 @@ def test_a_server_that_lists_no_passwords_gives_a_stub(site: Site) -> None:
     assert manifests(result.stdout)[1]["stringData"] == {"username": "", "password": ""}
 
 
+def test_where_no_passwords_are_listed_a_stub_for_both_trunks_says_so(site: Site) -> None:
+    site.lists_passwords = False
+    site.objects = [OUT, replace(IN, username=OUT.username, password=OUT.password), RULE]
+    said = "name that in spec.inbound.credentialsSecretRef before you apply"
+    assert said in site.ask("import", "--all").stdout
+    site.objects = [OUT, IN, RULE]
+    assert said not in site.ask("import", "--all").stdout
+
+
 OTHER: dict[str, Any] = {"username": known("carrier"), "password": known("carriers-own")}
 CALLERS = {"name": "main-office-callers"}
 
