@@ -230,8 +230,26 @@ GOOD: dict[str, Spec] = {
             "https://[2001:db8::1]:9000/",
             "https://203.0.113.7",
             "https://x.example.com/a/",
+            "https://X.Example.COM.:443",
+            f"https://{'a' * 61}.{'b' * 63}.{'c' * 63}.{'d' * 63}:9000",
+            "http://localhost.example.com",
+            "http://minio-localhost:9000",
+            "http://127.example.com",
+            "http://10.0.0.1/127.0.0.1",
+            "http://169.253.0.1",
+            "http://[2001:db8::0:1]",
+            "http://[FD00::1:0]",
+            "http://[1::]",
+            "http://[::10]",
         )
     },
+    **{
+        f"recordings under {path!r} of rooms {prefix!r}": merged(
+            BASE, {"inbound": {"recording": {"path": path}, "room": {"prefix": prefix}}}
+        )
+        for path, prefix in (("a/b/{room_id}", "acme.support 1-"), ("{room_name}", ""), ("", "call"), ("a/", "."))
+    },
+    "rooms with a prefix like a path": merged(BASE, {"inbound": {"room": {"prefix": "../a/{b}\\"}}}),
     "sixteen headers": merged(BASE, {"outbound": {"headers": {f"X-{i}": "é" * 512 for i in range(16)}}}),
 }
 
@@ -530,10 +548,24 @@ BAD: list[BadManifest] = [
         for path in ("{room}/", "{room_name}}", "{}/", "{Room_Name}/", "{room_name/", "a\n/", "{publisher_identity}/")
     ),
     *(
-        _recording(f"same {path}", path, "must end with a / or have {room_name} or {room_id}", "support/{room_name}")
+        _recording(f"same {path}", path, "must end with a / or have {room_name} or {room_id}", "support/{room_id}")
         for path in ("call", "calls/call.ogg", "{time}", "calls/{utc}")
     ),
     *(_recording(f"dots {path}", path, "must not have two dots in a row") for path in ("../", "a/../{room_name}")),
+    *(
+        _recording(f"root {path}", path, "must not begin with a /", "such as support/{room_id}")
+        for path in ("/", "/etc/{room_id}", "//a/")
+    ),
+    *(
+        _inbound(
+            f"recording {recording} of rooms {prefix}",
+            {"recording": recording, "room": {"prefix": prefix}},
+            ".room.prefix",
+            "must not have /, a backslash, braces or two dots in a row when inbound.recording is set",
+        )
+        for recording in ({}, {"path": "a/{room_id}"})
+        for prefix in ("../../other/x", "/etc/x", "a/", "..", "a..b", "{room_id}", "a{", "}a", "a\\b")
+    ),
     _recording("long", f"{'p' * 256}/", "Too long", "256"),
     _recording("unseen", "a\u200b/", *UNSEEN, "U+200B"),
     _storage(
@@ -593,7 +625,50 @@ BAD: list[BadManifest] = [
             "https://minio.example.com/a b",
             "https://mini\u200bo.example.com",
             "HTTPS://minio.example.com",
+            "http://1",
+            "http://0x7f.1",
+            "http://0x7f000001",
+            "http://127.1",
+            "http://127.0.0.1.",
+            "http://0177.0.0.1",
+            "http://256.0.0.1",
+            "http://1.2.3.4.5",
+            "http://.a",
+            "http://-a",
+            "https://[:::::]",
+            "https://[0::0::1]",
+            "https://[1:2]",
+            "https://[a]",
+            "http://[::127.0.0.1]",
+            "http://[::ffff:127.0.0.1]",
+            "http://[::ffff:7f00:1]:9000",
+            "http://[0:0:0:0:0:FFFF:a9fe:a9fe]",
+            "http://[fe80::1%25eth0]",
         )
+    ),
+    _s3("endpoint host", {"endpoint": f"http://{'a.' * 127}com"}, "endpoint", "must be the URL of a storage"),
+    *(
+        _s3(f"local {url}", {"endpoint": url}, "endpoint", "must not lead to the machine on which egress runs")
+        for url in (
+            "http://localhost",
+            "https://LocalHost.:9000/a",
+            "http://a.b.localhost/",
+            "http://127.0.0.1:6379",
+            "http://127.255.255.254",
+            "http://0.0.0.0",
+            "http://0.1.2.3:80",
+            "http://169.254.169.254/latest",
+            "http://[::1]",
+            "http://[::]:6379",
+            "http://[0:0:0:0:0:0:0:1]/a",
+            "http://[0::0001]",
+            "http://[fe80::1]",
+            "http://[FEBF:1::]",
+        )
+    ),
+    *(
+        _s3(f"dots {url}", {"endpoint": url}, "endpoint", "must not have two dots in a row")
+        for url in ("http://a/../b", "https://a/..", "https://a/b..c")
     ),
     _s3("long endpoint", {"endpoint": f"https://x/{'p' * 512}"}, "endpoint", "Too long", "512"),
     _s3("path style", {"forcePathStyle": "true"}, "forcePathStyle", "must be of type boolean"),

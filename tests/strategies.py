@@ -77,7 +77,7 @@ _inbound = st.fixed_dictionaries(
             {},
             optional={
                 "audioOnly": st.booleans(),
-                "path": st.sampled_from(["", "calls/", "/out/{room_name}-{time}", "{utc}_{room_id}.mp4"]),
+                "path": st.sampled_from(["", "calls/", "out/{room_name}-{time}", "{utc}_{room_id}.mp4"]),
             },
         ).flatmap(lambda recording: st.sampled_from(_STORAGES).map(lambda storage: {**recording, **storage})),
         "room": st.fixed_dictionaries(

@@ -63,6 +63,15 @@ LABELS = [again("a", "!"), again("a.", "!"), again("a-", "!"), again("a" * 63 + 
 EDGES = [again("a", "\0"), again(" ", "", "a"), again("a ", ""), again(" a", " "), again("\U0001f600", "\0")]
 PORTS = [again("1", ":65536"), again("1.", ":"), again("1:", ""), again(":1", "")]
 ADDRESSES = [again("1."), again("1"), again("a:"), again(":"), again("::"), again("0:", "g"), again("1.", "/8")]
+STORAGE_HOSTS = [
+    again("a", "!", "https://"),
+    again("a.", "localhos", "http://"),
+    again("localhost.", "!", "http://"),
+    again("1", "!", "https://127."),
+    again("0:", "!", "https://["),
+    again(":", "!", "https://[fe80:"),
+]
+
 WORST: dict[str, list[Text]] = {
     "api.characters:_ESCAPED": [again("\\u"), again("\\u200"), again("\\")],
     "api.characters:_ANY_HIDDEN": [again("a")],
@@ -147,6 +156,10 @@ WORST: dict[str, list[Text]] = {
         again("/", "?", "https://a"),
         again("1", "!", "https://a:"),
     ],
+    "api.grammar:LONG_STORAGE_HOST": STORAGE_HOSTS,
+    "api.grammar:LOCAL_STORAGE": STORAGE_HOSTS,
+    "api.recording_rules:_LOCAL": STORAGE_HOSTS,
+    "api.recording_rules:_IN_PATH": [again("a"), again("a.")],
     "api.grammar:WITHOUT_CONTROLS": EDGES,
     "api.grammar:WITHOUT_CONTROLS_AND_EDGE_BLANKS": EDGES,
     "api.grammar:_LABEL": LABELS,

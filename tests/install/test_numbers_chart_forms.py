@@ -32,7 +32,15 @@ _ENDPOINTS = st.builds(
     st.one_of(_ADDRESSES, _ADDRESSES.map("[{}]".format), st.from_regex(grammar.HOST_NAME, fullmatch=True)),
     st.sampled_from(["", ":", ":0", ":5061", ":65535", ":65536", ":a"]),
 )
-_TEXTS = st.one_of(st.text(max_size=20), _ADDRESSES, _CIDRS, _ENDPOINTS, st.from_regex(r"[a-zA-Z0-9._ -]{0,6}"))
+_STORAGES = st.builds(
+    "http{}://{}{}".format,
+    st.sampled_from(["", "s"]),
+    _ENDPOINTS | st.sampled_from(["localhost", "a.LocalHost.:80", "a" * 254, "[::1]", "[fe80::1]:80", "127.0.0.1"]),
+    st.sampled_from(["", "/", "/a/../b", "/a?b"]),
+)
+_TEXTS = st.one_of(
+    st.text(max_size=20), _ADDRESSES, _CIDRS, _ENDPOINTS, _STORAGES, st.from_regex(r"[a-zA-Z0-9._ -]{0,6}")
+)
 
 
 def fits(form: Mapping[str, Any], text: str) -> bool:

@@ -173,6 +173,10 @@ The forms and the words are those of the CRD (files/rules.yaml, generated); the 
 {{- if gt (int $storages) 1 }}
 {{ $path }}.{{ $rules.severalStorages.field }}: {{ $rules.severalStorages.message }}
 {{- end -}}
+{{- $prefix := ($inbound.room | default dict).prefix | default "" -}}
+{{- if and (hasKey $inbound "recording") (regexMatch $rules.prefixLeadsElsewhere.elsewhere $prefix) }}
+{{ $path }}.{{ $rules.prefixLeadsElsewhere.field }}: {{ $rules.prefixLeadsElsewhere.message }}
+{{- end -}}
 {{- $digits := list (trimPrefix "+" ($spec.phoneNumber | default "")) -}}
 {{- range $alias := $inbound.aliases -}}
 {{- $digits = append $digits (trimPrefix "+" $alias) -}}

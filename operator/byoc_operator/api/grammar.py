@@ -124,10 +124,26 @@ AZURE_CONTAINER: Final = r"[a-z0-9](?:-[a-z0-9]|[a-z0-9]-?[a-z0-9])(?:-?[a-z0-9]
 
 REGION: Final = r"[a-z0-9-]*"
 STORAGE_URL: Final = (
-    r"(?:https?://(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])"
-    rf"(?::{PORT})?(?:/[A-Za-z0-9._~/-]*)?)?"
+    rf"(?:https?://(?:{HOST_NAME}|{IPV4}|\[[0-9A-Fa-f]*:[0-9A-Fa-f:]*\])(?::{PORT})?(?:/[A-Za-z0-9._~/-]*)?)?"
 )
-"""The URL of a storage, perhaps with a path. It has no user, because a URL is shown."""
+"""The URL of a storage, perhaps with a path; `is_storage_url` looks closer at its host.
+
+It has no user, because a URL is shown. An IPv6 address is written without dots, so it shows what it stands for.
+"""
+
+LONG_STORAGE_HOST: Final = rf"^https?://[^:/\[]{{{MAX_HOST_LENGTH + 1}}}"
+"""Matches URLs whose host name is too long."""
+
+LOCAL_STORAGE: Final = (
+    r"^https?://(?:(?:[A-Za-z0-9-]+\.)*[Ll][Oo][Cc][Aa][Ll][Hh][Oo][Ss][Tt]\.?|"
+    r"(?:0|127)(?:\.[0-9]+){3}|169\.254(?:\.[0-9]+){2}|"
+    r"\[(?:(?:(?:0+:)*|:)(?::(?:0+:)*)?0*1?|[Ff][Ee][89ABab][0-9A-Fa-f]:[0-9A-Fa-f:]+)\])(?:[:/]|$)"
+)
+"""Matches URLs of storages that lead to the machine itself or to its link.
+
+Such hosts are localhost and the names below it, and the addresses that are unspecified (0.0.0.0/8, ::), loopback
+(127.0.0.0/8, ::1) or link-local (169.254.0.0/16, fe80::/10).
+"""
 
 _NOT_QUOTED: Final = r"\x22\x5c:"
 _USER_EDGE: Final = rf"[^{CONTROLS}{BLANKS}{_NOT_QUOTED}]"
@@ -228,6 +244,14 @@ def is_endpoint(text: str) -> bool:
     if matches(IPV4_AND_PORT, text):
         return is_address(host)
     return len(host) <= MAX_HOST_LENGTH and matches(HOST_AND_PORT, text)
+
+
+def is_storage_url(text: str) -> bool:
+    """Whether the text is empty or the URL of a storage, wherever that is."""
+    if not matches(STORAGE_URL, text) or re.match(LONG_STORAGE_HOST, text):
+        return False
+    address = text.partition("[")[2].partition("]")[0]
+    return not address or is_address(address)
 
 
 def is_namespace(text: str) -> bool:

@@ -78,7 +78,7 @@ class RecordingSpec(Model):
         description="Name of the file in the storage, without an extension, which egress adds. "
         "Egress replaces `{room_name}`, `{room_id}`, `{time}` (to the second) and `{utc}` (to the millisecond). After "
         "a / at its end, or if it is empty, egress adds the name of the room and the time. Example: "
-        "support/{room_name}-{time}",
+        "support/{room_id}-{time}",
     )
     s3: S3Spec | None = Field(
         default=None,

@@ -75,6 +75,8 @@ _USERNAME_RULE: Final = 'a user name must not contain `"`, `\\` or `:`'
 _ACCESS_KEY_ID: Final = re.compile(r"[!-~]+")
 _NOT_IN_ACCESS_KEY_ID: Final = re.compile(r'[",/=]')
 _OF_A_SERVICE_ACCOUNT: Final = ("client_email", "private_key")
+GOOGLES_ISSUER: Final = "https://oauth2.googleapis.com/token"
+"""Where a service account gets its tokens. Google's library asks there if the key names no other place."""
 
 
 def problem_of(text: str, field: Field) -> str:
@@ -138,20 +140,45 @@ def _problem_of_account_key(text: str) -> str:
     return ""
 
 
+class _NamedTwiceError(ValueError):
+    """A JSON object has two names that differ in upper and lower case at most."""
+
+
+def _folded(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object with names in lower case. Go takes a name in any case, and the last of several."""
+    found = {name.casefold(): value for name, value in pairs}
+    if len(found) != len(pairs):
+        raise _NamedTwiceError
+    return found
+
+
 def _problem_of_document(text: str) -> str:
-    """Egress reads the JSON of a service account only (golang.org/x/oauth2 `google.JWTConfigFromJSON`)."""
+    """Egress reads the JSON of a service account only (golang.org/x/oauth2 `google.JWTConfigFromJSON`).
+
+    It sends a request to `token_uri`, whatever host that names.
+    """
     if _CONTROL_OF_DOCUMENTS.search(text):
         return "the value contains control characters"
     if unseen(text):
         return f"the value contains {unseen(text)}, a character that cannot be seen"
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_folded)
+    except _NamedTwiceError:
+        return "the key of the service account has a name twice; upper and lower case make no difference"
     except (ValueError, RecursionError):
         return "the value is not JSON; it must be the file that Google gives for a key of a service account"
+    return _problem_of_account(found)
+
+
+def _problem_of_account(found: object) -> str:
     if not isinstance(found, dict) or found.get("type") != "service_account":
         return 'the value is no key of a service account: a JSON object with "type": "service_account"'
     missing = [name for name in _OF_A_SERVICE_ACCOUNT if not isinstance(found.get(name), str) or not found[name]]
-    return f"the key of the service account has no {missing[0]}" if missing else ""
+    if missing:
+        return f"the key of the service account has no {missing[0]}"
+    if found.get("token_uri") not in (None, "", GOOGLES_ISSUER):
+        return f"token_uri in the key of the service account must be {GOOGLES_ISSUER}; egress sends a request there"
+    return ""
 
 
 _OF_FIELD: Final[Mapping[Field, Callable[[str], str]]] = {

@@ -12,7 +12,7 @@ from byoc_operator.core.credential_values import field_of
 from byoc_operator.core.trunk import SOUND, DispatchRule, InboundTrunk, OutboundTrunk
 from judged_site import Site, known
 from operated import NAMESPACE, PASSWORD, PHONE, USER
-from storage_keys import SECRETS, TEXTS, recording
+from storage_keys import SECRETS, SERVICE_ACCOUNT, TEXTS, recording
 
 OUT = OutboundTrunk("Main", "", "sip.example.com", "TCP", (PHONE,), known(USER), known(PASSWORD), id="ST_out")
 IN = InboundTrunk("Main", "", (PHONE,), id="ST_in")
@@ -102,7 +102,17 @@ def test_a_server_that_lists_no_keys_gives_a_stub() -> None:
         (replace(stored("s3"), recording_access_key=None), "records into s3 without keys"),
         (replace(stored("gcs"), recording_secret=None), "records into gcs without keys"),
         (replace(stored("azure"), recording_secret=known("no base64!")), "cannot stand in a Secret"),
+        (
+            replace(stored("gcs"), recording_secret=known(SERVICE_ACCOUNT.replace("https://oauth2", "http://oauth2"))),
+            "cannot stand in a Secret",
+        ),
         (replace(stored("s3"), recording_storage={"type": "s3", "bucket": "a/b"}), "must be the name of a bucket"),
+        (replace(stored("s3"), recording_path="/etc/{room_id}"), "must not begin with a /"),
+        (replace(stored("s3"), room_prefix="../x"), "must not have /, a backslash, braces or two dots in a row"),
+        (
+            replace(stored("s3"), recording_storage={"type": "s3", "bucket": "abc", "endpoint": "http://127.0.0.1"}),
+            "must not lead to the machine",
+        ),
         (replace(stored("s3"), recording_storage={"type": "s3"}), "bucket"),
     ],
 )
