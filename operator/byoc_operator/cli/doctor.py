@@ -101,11 +101,11 @@ def _call(caller: str, source: str, called: str) -> Call:
 
 def _report(looked: "Looked", checks: tuple[Check, ...]) -> Report:
     facts = looked.facts
-    spec = facts.number.spec if facts.number else None
-    if spec is None:
+    if facts.number is None or facts.number.spec is None:
         return Report(facts.where, checks)
-    installation = facts.installation
-    setup = Setup(spec, "", looked.sip_addresses)
+    spec, installation = facts.number.spec, facts.installation
+    recorded = facts.number.status.origination_uri
+    setup = Setup(spec, "", looked.sip_addresses, settings_read=False, recorded_uri=recorded)
     if isinstance(installation, Installation):
         setup = Setup(spec, installation.sip_uri, looked.sip_addresses, installation.carriers)
     return Report(facts.where, checks, setup.preset.carrier, carrier_steps(setup))

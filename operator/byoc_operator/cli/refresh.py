@@ -169,6 +169,7 @@ async def refresh(
         to_do, known = divided(job, numbers)
         if dry_run:
             _show([*known, *(Answer(each, Result.LEFT) for each in to_do)], target.output)
+            tell(f"dry run: {len(to_do)} numbers would be refreshed; nothing was changed")
             return ExitCode.OK
         if any(job.asked(each) for each in numbers):
             left = f"{len(to_do)} of {len(numbers)} numbers are left"

@@ -14,7 +14,8 @@ from .bundle_parts import Parts, Reader
 from .bundle_sought import SHORTEST
 from .bundle_texts import LONGEST
 from .durations import seconds_in
-from .exit_codes import ExitCode
+from .exit_codes import ExitCode, Refused
+from .formats import Format
 from .options import Target, over_numbers, targeted, with_livekit
 from .output import as_yaml
 from .terminal import show, show_table, tell, working
@@ -54,6 +55,8 @@ async def support_bundle(target: Target, file: str | None, since: str, **chosen:
       kubectl byoc support-bundle -A --mask-numbers --mask-names -o bundle.tar.gz
     """  # noqa: D301 - for click, \b keeps the lines of a paragraph
     now_s, since_s = target.outside.clock(), max(1, seconds_in("--since", since))
+    if file in tuple(Format):
+        raise Refused(f"-o names the file here; for a file of this name: -o ./{file}", ExitCode.USAGE)
     path = Path(file or strftime("byoc-support-%Y%m%d-%H%M%S.tar.gz", gmtime(now_s)))
     refuse_existing(path, force=chosen["force"])
     archive, scrubber = Archive(), Scrubber(chosen["mask_numbers"], chosen["mask_names"])

@@ -18,6 +18,7 @@ from ..core.origination import OWN_PORT, origination_uri, parse_endpoint
 
 _NO_URI: Final = "the operator does not know it: its setting BYOC_SIP_URI has no endpoint for transport"
 _NO_ADDRESSES: Final = "the operator's setting BYOC_SIP_ADDRESSES does not name them; ask whoever runs livekit-sip"
+_NOT_READ: Final = "the operator's settings could not be read; ask whoever runs it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,16 @@ class Step:
 class Setup:
     """What the steps are made of. `sip_uri`, `sip_addresses`: the settings BYOC_SIP_URI and BYOC_SIP_ADDRESSES.
 
-    `carriers`: the presets of the operator.
+    `carriers`: the presets of the operator. `settings_read`: whether these three are known.
+    `recorded_uri`: the URI in the status of the number, for when they are not.
     """
 
     spec: PhoneNumberSpec
     sip_uri: str = ""
     sip_addresses: Sequence[str] = ()
     carriers: Catalogue = BUILT_IN
+    settings_read: bool = True
+    recorded_uri: str = ""
 
     @property
     def preset(self) -> Preset:
@@ -52,18 +56,23 @@ class Setup:
 
     @property
     def origination(self) -> str:
-        """The URI to which the carrier sends calls; empty if the setting does not tell it."""
-        return origination_uri(self.sip_uri, str(self.spec.transport))
+        """The URI to which the carrier sends calls; empty if nothing tells it."""
+        return origination_uri(self.sip_uri, str(self.spec.transport)) if self.settings_read else self.recorded_uri
+
+    @property
+    def no_origination(self) -> str:
+        """Why the URI is not known."""
+        return f"({_NO_URI} {self.spec.transport})" if self.settings_read else f"({_NOT_READ})"
 
     @property
     def origination_text(self) -> str:
         """The URI, or why it is not known."""
-        return self.origination or f"({_NO_URI} {self.spec.transport})"
+        return self.origination or self.no_origination
 
     @property
     def addresses_text(self) -> str:
         """The addresses from which our calls come, or why they are not known."""
-        return ", ".join(self.sip_addresses) or f"({_NO_ADDRESSES})"
+        return ", ".join(self.sip_addresses) or f"({_NO_ADDRESSES if self.settings_read else _NOT_READ})"
 
     @property
     def user(self) -> str:
@@ -110,7 +119,7 @@ def _telnyx(setup: Setup) -> Iterator[Step]:
     spec = setup.spec
     if setup.takes_calls:
         endpoint = parse_endpoint(setup.origination)
-        where = f"({_NO_URI} {spec.transport})"
+        where = setup.no_origination
         if endpoint is not None:
             where = f"host {endpoint.host}, port {endpoint.port or OWN_PORT[endpoint.transport]}"
         yield Step("SIP connection", f"Create one of type FQDN, and add {where}.")

@@ -199,6 +199,7 @@ def test_what_cannot_be_refreshed_is_skipped_and_said(cluster: Cluster) -> None:
 def test_a_dry_run_writes_nothing(cluster: Cluster) -> None:
     with_numbers(cluster, 4)
     result = refresh(cluster, "--all", "--dry-run", "-o", "json")
+    assert "would be refreshed; nothing was changed" in result.stderr
     assert (result.exit_code, set(results(result).values())) == (0, {"Left"})
     assert cluster.api.writes == []
 

@@ -282,3 +282,13 @@ def test_a_pseudonym_is_stable_and_masks_whole_words() -> None:
     assert (
         scrubber.text(f"{PHONE} n19876543210 +1 (987) 654-3210 +4930123456") == "number-1 nnumber-1 number-1 number-2"
     )
+
+
+@pytest.mark.parametrize("word", ["json", "yaml", "table", "wide"])
+def test_a_format_is_no_name_of_a_file(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = cluster.run("support-bundle", "-n", NAMESPACE, "-o", word)
+    assert (result.exit_code, list(tmp_path.iterdir())) == (2, [])
+    assert f"-o ./{word}" in result.stderr

@@ -136,3 +136,21 @@ def test_a_user_name_of_the_secret_is_named_by_its_place(uri: str) -> None:
 @pytest.mark.parametrize("uri", ["sip.telnyx.com", "sip.example.com"])
 def test_a_challenge_needs_credentials_at_the_carrier(uri: str) -> None:
     assert "LiveKit challenges the carrier's calls" in text(uri, inbound={"authentication": "Digest"})
+
+
+def test_where_the_settings_could_not_be_read_nothing_is_said_about_them() -> None:
+    uri = "sip:sip.example.com:5061;transport=tls"
+    for carrier in ("Twilio", "Telnyx", "Generic"):
+        spec = PhoneNumberSpec.model_validate(
+            {
+                "phoneNumber": "+12025550123",
+                "terminationUri": "sip.example.com",
+                "inboundAgentId": "a",
+                "carrier": carrier,
+            }
+        )
+        known = str(carrier_steps(Setup(spec, settings_read=False, recorded_uri=uri)))
+        assert "sip.example.com" in known
+        unknown = str(carrier_steps(Setup(spec, settings_read=False)))
+        assert "settings could not be read" in unknown
+        assert "BYOC_SIP" not in known + unknown
