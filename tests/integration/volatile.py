@@ -29,7 +29,7 @@ _OF_OTHERS = (
     (re.compile(r"\b[A-Za-z0-9.-]+_[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "LEADER"),
     (re.compile(r"\b\d+(?:\.\d+)? s\b"), "N s"),
     (re.compile(r"(\.(?:txt|log|yaml)) +[\d,]+"), r"\1  BYTES"),
-    (re.compile(r"(?:logs/POD\.log +BYTES\n)+"), "logs/POD.log  BYTES\n"),
+    (re.compile(r"(?:logs/POD\.log +BYTES *\r?\n)+"), "logs/POD.log  BYTES\n"),
     (re.compile(r"\b\d+ (files|parts|pods)\b"), r"N \1"),
 )
 
