@@ -77,6 +77,9 @@ class Cluster:
                 hint = "" if self.scope.everywhere else "; -A looks in all namespaces"
                 raise Refused(f"there is no ByocPhoneNumber with the phone number {text} in {where}{hint}")
             return several
+        named("NAME", text, NUMBER)
+        if self.scope.everywhere:
+            raise Refused(f"the name {text} needs -n NAMESPACE; -A goes with a phone number (+…)", ExitCode.USAGE)
         return [await self.number(Key(self.namespace, text))]
 
     async def called(self, text: str) -> list[PhoneNumber]:

@@ -197,3 +197,9 @@ def test_watch_ends_where_the_first_look_is_refused(fleet: Cluster, code: int, e
 @pytest.mark.parametrize("args", [("--watch", "main"), ("--watch", "-o", "json")])
 def test_watch_is_for_tables_of_all(cluster: Cluster, args: tuple[str, ...]) -> None:
     assert cluster.run("status", *args).exit_code == 2
+
+
+def test_a_name_is_looked_for_in_one_namespace(fleet: Cluster) -> None:
+    result = fleet.run("status", "broken", "-A")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "the name broken needs -n NAMESPACE" in result.stderr
