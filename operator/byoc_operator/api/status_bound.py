@@ -42,15 +42,14 @@ def _weight(value: object, most: int) -> int:
     while rest and weight <= most:
         each = rest.pop()
         weight += _size(each)
-        match each:
-            case Mapping():
-                rest += each.values()
-                weight += sum(map(_size, each))
-            case list():
-                rest += each
+        if isinstance(each, dict):
+            rest += each
+            rest += each.values()
+        elif isinstance(each, list):
+            rest += each
     return weight
 
 
 def _size(value: object) -> int:
     """What `sys.getsizeof` says of a JSON value. The module `sys` has too much beside it for this package."""
-    return value.__sizeof__() + (_GARBAGE_HEADER if isinstance(value, Mapping | list) else 0)
+    return value.__sizeof__() + (_GARBAGE_HEADER if isinstance(value, dict | list) else 0)
