@@ -1,7 +1,6 @@
 """Asking a running operator whether it is ready, as `helm test` does."""
 
 import asyncio
-import socket
 
 import pytest
 from click.testing import CliRunner
@@ -10,19 +9,14 @@ from prometheus_client import CollectorRegistry
 from byoc_operator.__main__ import byoc_operator
 from byoc_operator.telemetry.asking import problem_at
 from byoc_operator.telemetry.health import HealthServer
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
+from testbed.part import free_port
 
 
 @pytest.mark.parametrize(
     ("missing", "said"), [([], ""), (["the numbers are not listed yet"], "the numbers are not listed yet")]
 )
 async def test_it_hears_what_readyz_says(missing: list[str], said: str) -> None:
-    port = _free_port()
+    port = free_port()
     server = HealthServer(port, CollectorRegistry(), lambda: (missing, {}), lambda: "")
     await server.start()
     try:
@@ -35,7 +29,7 @@ async def test_it_hears_what_readyz_says(missing: list[str], said: str) -> None:
 
 def test_the_command_fails_with_one_line_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    done = CliRunner().invoke(byoc_operator, ["ready", f"http://127.0.0.1:{_free_port()}/readyz"])
+    done = CliRunner().invoke(byoc_operator, ["ready", f"http://127.0.0.1:{free_port()}/readyz"])
     assert done.exit_code == 1
     assert done.stderr == (
         "byoc-operator: not ready: nobody answers (ConnectionRefusedError): has the Service a ready replica?\n"

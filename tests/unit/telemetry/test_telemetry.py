@@ -2,7 +2,6 @@
 
 import json
 import logging
-import socket
 import time
 import warnings
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from byoc_operator.telemetry.health import HealthServer
 from byoc_operator.telemetry.logs import RUN, set_up
 from byoc_operator.telemetry.metrics import Metrics
 from byoc_operator.telemetry.rationed import LINES
+from testbed.part import free_port
 
 LOG = logging.getLogger("byoc_operator.engine.some")
 
@@ -149,7 +149,7 @@ def test_lines_that_strangers_can_cause_are_rationed(capsys: pytest.CaptureFixtu
 
 async def test_health_readiness_and_metrics() -> None:
     missing, metrics = ["the lists are not read yet"], Metrics()
-    port = _free_port()
+    port = free_port()
     server = HealthServer(port, metrics.registry, lambda: (missing, {"liveKit": "LiveKitUnavailable: down"}))
     await server.start()
     try:
@@ -174,12 +174,6 @@ async def _get(session: aiohttp.ClientSession, path: str) -> tuple[int, dict[str
         return answer.status, await answer.json()
 
 
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
-
-
 def test_numbers_by_reason_are_counted_when_somebody_looks() -> None:
     metrics = Metrics()
     counts: dict[tuple[str, ...], float] = {("Synced",): 2}
@@ -191,7 +185,7 @@ def test_numbers_by_reason_are_counted_when_somebody_looks() -> None:
 
 async def test_the_process_has_failed_says_healthz() -> None:
     failure = ["", "a watcher has ended"]
-    port = _free_port()
+    port = free_port()
     server = HealthServer(port, Metrics().registry, lambda: ([], {}), lambda: failure[0])
     await server.start()
     try:
@@ -212,7 +206,7 @@ async def test_scrapes_in_a_loop_are_counted_seldom() -> None:
         return 1.0
 
     metrics.gauge("byoc_watches_broken", slowly)
-    port = _free_port()
+    port = free_port()
     server = HealthServer(port, metrics.registry, lambda: ([], {}))
     await server.start()
     try:
