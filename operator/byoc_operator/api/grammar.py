@@ -81,19 +81,20 @@ MAX_LABEL_LENGTH: Final = 63
 CODEC_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}"
 """A codec as SDP names it (RFC 8866 section 6.6, `rtpmap`): the encoding name."""
 
-CODECS_WITHOUT_RATE: Final = ("PCMU", "PCMA", "G722", "AMR-WB")
-"""The codecs whose clock rate LiveKit knows. It refuses every call (500) if any other name has no rate.
+CODEC_RATES: Final = {"PCMU": 8000, "PCMA": 8000, "G722": 8000, "AMR-WB": 16_000, "opus": 48_000}
+"""The codecs of LiveKit's SIP service with their clock rates in SDP, in Hz. Each may stand without its rate.
 
-Source: livekit/sip `pkg/sip/media_codecs.go`, `codecSet`, which compares the names exactly.
+LiveKit knows the rates of all but opus, by exactly these names; it refuses every call (500) if any other has no rate.
+Sources: livekit/sip `pkg/sip/media_codecs.go`, `codecSet`; livekit/media-sdk (2026-11).
 """
 
-CODEC: Final = rf"{'|'.join(CODECS_WITHOUT_RATE)}|opus|{CODEC_NAME}/[1-9][0-9]{{3,5}}"
+CODEC: Final = rf"{'|'.join(CODEC_RATES)}|{CODEC_NAME}/[1-9][0-9]{{3,5}}"
 """A codec with its clock rate in Hz, if the rate does not follow from the name."""
 
 
 def codec_with_rate(codec: str) -> str:
     """The codec as LiveKit needs it. Opus has no other clock rate than 48000 Hz (RFC 7587 section 7)."""
-    return "opus/48000" if codec == "opus" else codec
+    return f"{codec}/{CODEC_RATES[codec]}" if codec == "opus" else codec
 
 
 MAX_HEADER_NAME_LENGTH: Final = 255

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..api.carriers import Preset
+from ..api.grammar import CODEC_RATES
 from ..api.schema import Authentication, InboundSpec, MediaEncryption, PhoneNumberSpec, Transport
 from ..api.schema_media import IncludeHeaders
 
@@ -16,8 +17,8 @@ _ANSWERS_A_CHALLENGE: Final = frozenset({"authorization", "proxy-authorization"}
 
 _ALL_HEADERS: Final = "includeHeaders: All"
 
-_RATES: Final = {"pcmu": "8000", "pcma": "8000", "g722": "8000", "amr-wb": "16000", "opus": "48000"}
-"""The codecs of LiveKit's SIP service with their clock rates in SDP, in lower case (livekit/media-sdk, 2026-11)."""
+_RATES: Final = {name.lower(): str(rate) for name, rate in CODEC_RATES.items()}
+"""By the name of a codec in lower case its clock rate, as a spec writes it."""
 
 _TELEPHONE_EVENTS: Final = "telephone-event"
 """Pressed keys. LiveKit offers them with every codec, so the list need not name them."""
