@@ -9,9 +9,10 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
+from ..api import secret_keys
 from ..api.conditions import Reason
 from ..api.encoding import from_base64
-from ..core.credential_values import Field, field_of
+from ..core.credential_values import field_of
 from ..core.credentials import SEALED_PREFIX
 from ..core.findings import Code
 from ..core.trunk import Kind
@@ -117,7 +118,7 @@ def values_of(raw: Mapping[str, Any], used: Iterable[str] = (), ring: "KeyRing |
     in_use = [each for each in dict.fromkeys(used) if each in stored]
     for key in in_use:
         for value in stored[key]:
-            yield from (Text(each, Rank.VALUE_IN_USE, key == Field.USERNAME) for each in _wholes(value))
+            yield from (Text(each, Rank.VALUE_IN_USE, key == secret_keys.USERNAME) for each in _wholes(value))
     for key in in_use:
         for value in stored[key]:
             yield from (_part_in_use(value, name, each) for name, each in _parts(value, key))

@@ -28,10 +28,14 @@ _PROMPTS: Final = {
 
 def asked_for_sip(key: str, *, with_username: bool) -> Mapping[str, str]:
     """User name and password, from a terminal or from standard input."""
-    names = ["username", key] if with_username else [key]
+    names = [secret_keys.USERNAME, key] if with_username else [key]
     if sys.stdin.isatty():
         with _interruptible():
-            found = {"username": click.prompt("SIP user name", err=True, value_proc=_username)} if with_username else {}
+            found = (
+                {secret_keys.USERNAME: click.prompt("SIP user name", err=True, value_proc=_username)}
+                if with_username
+                else {}
+            )
             return found | {key: click.prompt("SIP password", hide_input=True, confirmation_prompt=True, err=True)}
     return _lines(names, "user name and password, a line each" if with_username else "the password in one line")
 
@@ -63,7 +67,7 @@ def _lines(keys: Sequence[str], expected: str) -> Mapping[str, str]:
 def _username(text: str) -> str:
     """The user name; asked for again if it could not be one."""
     try:
-        checked({"username": text})
+        checked({secret_keys.USERNAME: text})
     except Refused as exc:
         raise click.UsageError(exc.message) from None
     return text
