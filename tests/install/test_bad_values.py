@@ -79,6 +79,8 @@ WRONG: list[tuple[str, object, str]] = [
     ("livekit.url", "livekit.example.com", "/livekit/url"),
     ("livekit.url", "ftp://livekit.example.com", "/livekit/url"),
     ("livekit.url", "wss://user:password@livekit.example.com", "/livekit/url"),
+    ("livekit.url", "wss://livekit.example.com?access_token=x", "/livekit/url"),
+    ("livekit.url", "wss://livekit.example.com/#x", "/livekit/url"),
     ("livekit.existingSecret", "", "/livekit/existingSecret"),
     ("livekit.existingSecret", "Live_Kit", "/livekit/existingSecret"),
     ("sip.uri", "sips:sip.example.com", "/sip/uri"),
@@ -258,6 +260,11 @@ _SETTING_TEXTS = st.builds(
 @example(text="wss://livekit.example.com/x y")
 @example(text="WSS://LiveKit.example.com")
 @example(text="wss://livekit.example.com\u3000")
+@example(text="wss://livekit.example.com?access_token=x")
+@example(text="wss://livekit.example.com#x")
+@example(text="wss://livekit.example.com/path?access_token=x")
+@example(text="wss://livekit.example.com/path#x")
+@example(text="wss://livekit.example.com/path:@;,%")
 @example(text="sip.example.com , sip.example.org")
 def test_what_the_schema_takes_the_operator_takes_too(path: str, text: str) -> None:
     if path.endswith("[]") and ("," in text or text != text.strip()):

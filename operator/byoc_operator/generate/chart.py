@@ -24,6 +24,7 @@ _INDENT = 2
 
 _TEXT: Final = rf"[^{CONTROLS}{HIDDEN}]"
 _VISIBLE: Final = rf"[^{CONTROLS}{HIDDEN}{BLANKS}]"
+_IN_PATH: Final = rf"[^?#{CONTROLS}{HIDDEN}{BLANKS}]"
 _NAME: Final = rf"(?:{_VISIBLE}(?:{_TEXT}*{_VISIBLE})?)?"
 _SIP_ENDPOINT: Final = rf"(?:sip:)?(?:{ENDPOINT})(?:;transport=(?:tls|tcp|udp))?"
 _NO_SLASH: Final = rf"[^/{CONTROLS}{HIDDEN}]*"
@@ -31,7 +32,7 @@ _BRACKETED_MAPPED: Final = rf"\[(?:{IPV4_MAPPED})\]"
 
 SETTING_FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "livekit.url": (
-        rf"(?:(?:[Ww][Ss][Ss]?|[Hh][Tt][Tt][Pp][Ss]?)://(?:{ENDPOINT})(?:[/?#]{_VISIBLE}*)?)?",
+        rf"(?:(?:[Ww][Ss][Ss]?|[Hh][Tt][Tt][Pp][Ss]?)://(?:{ENDPOINT})(?:/{_IN_PATH}*)?)?",
         f"://{_BRACKETED_MAPPED}",
     ),
     "sip.uri": (rf"(?:{_SIP_ENDPOINT}(?: *, *{_SIP_ENDPOINT})*)?", _BRACKETED_MAPPED),
