@@ -14,7 +14,7 @@ from testbed import tools
 from testbed.process import clean_environment
 
 ROOT = Path(__file__).parents[2]
-COMPONENT = ROOT / "deploy" / "components" / "name-reference"
+COMPONENT = ROOT / "deploy" / "kustomize" / "name-reference"
 
 
 class Repository:

@@ -77,7 +77,7 @@ def test_each_storage_of_recordings_has_its_reference() -> None:
 
 
 def test_kustomize_is_told_of_every_reference() -> None:
-    told = yaml.safe_load((ROOT / "deploy/components/name-reference/name-reference.yaml").read_text())
+    told = yaml.safe_load((ROOT / "deploy/kustomize/name-reference/name-reference.yaml").read_text())
     paths = [each["path"] for each in told["nameReference"][0]["fieldSpecs"]]
     assert paths == [f"spec/{path.replace('.', '/')}/name" for path in PATHS]
 
