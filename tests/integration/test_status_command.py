@@ -65,7 +65,7 @@ def test_who_may_only_look(numbers: tuple[Bed, str]) -> None:
     own = byoc(bed, "status", "-n", namespace, "--as", "viewer")
     assert (own.returncode, "2 numbers" in own.stdout) == (0, True)
     one = byoc(bed, "status", "main", "-n", namespace, "--as", "viewer")
-    assert (one.returncode, "Event:          not known: you may not read it" in one.stdout) == (0, True)
+    assert (one.returncode, "Event:          not known: you may not read this" in one.stdout) == (0, True)
     everywhere = byoc(bed, "status", "-A", "--as", "viewer")
     assert (everywhere.returncode, everywhere.stdout) == (3, "")
     assert "viewer" in everywhere.stderr

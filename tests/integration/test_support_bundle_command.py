@@ -178,4 +178,4 @@ def test_who_may_only_look_at_numbers_gets_a_bundle_that_says_what_is_missing(wo
     assert "numbers.yaml" in names
     for part in ("Deployment", "logs", "livekit.yaml", f"Secret {SYSTEM}/byoc-sealing-keys"):
         assert part in errors
-    assert "you may not read it" in errors
+    assert "you may not read this" in errors

@@ -22,9 +22,9 @@ from .cluster import Cluster
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
 from .log_lines import line_of
-from .operator_finder import LABELS, Operator, Pod, operator_of, pods_of, why_not
+from .operator_finder import LABELS, Operator, Pod, pods_of, why_not
 from .options import Target
-from .surroundings import new_mask
+from .surroundings import new_mask, operator_around
 
 if TYPE_CHECKING:
     from ..sealing.sealed import KeyRing
@@ -92,6 +92,8 @@ class Reader:
 
     async def _numbers(self) -> None:
         found = [of_number(each) for each in await self._cluster.stored_numbers()]
+        if not found:
+            self._archive.missing("numbers.yaml", self._cluster.scope.nowhere("ByocPhoneNumber"))
         self.parts.documents["numbers.yaml"] = self._cut("numbers.yaml", found, MAX_NUMBERS)
         for each in found:
             spec = each["spec"] if isinstance(each["spec"], Mapping) else {}
@@ -110,7 +112,7 @@ class Reader:
 
     async def _operator_parts(self) -> None:
         namespace = self._target.operator_namespace
-        self._operator = operator = await operator_of(self._cluster, namespace)
+        self._operator = operator = await operator_around(self._target, self._cluster)
         for what, why in operator.unknown.items():
             self._archive.missing(what, why)
         told = self.parts.documents.setdefault("operator.yaml", [])

@@ -37,6 +37,12 @@ class Scope:
         """The path of a LIST."""
         return f"{base}/{plural}" if self.everywhere else f"{base}/namespaces/{self.namespace}/{plural}"
 
+    def nowhere(self, what: str) -> str:
+        """The sentence that `what` is not among these numbers, with where it was looked for."""
+        labels = f" with the labels {self.selector}" if self.selector else ""
+        where = "any namespace" if self.everywhere else f"the namespace {self.namespace}; -A looks in all namespaces"
+        return f"there is no {what}{labels} in {where}"
+
 
 class Cluster:
     """The API server as commands see it. `unread`: objects that a list passed over, and why.
@@ -73,9 +79,7 @@ class Cluster:
         if text.startswith("+"):
             several = await self.called(text)
             if not several:
-                where = "any namespace" if self.scope.everywhere else f"the namespace {self.namespace}"
-                hint = "" if self.scope.everywhere else "; -A looks in all namespaces"
-                raise Refused(f"there is no ByocPhoneNumber with the phone number {text} in {where}{hint}")
+                raise Refused(self.scope.nowhere(f"ByocPhoneNumber {text}"))
             return several
         named("NAME", text, NUMBER)
         if self.scope.everywhere:

@@ -23,9 +23,10 @@ from .durations import seconds_in
 from .exit_codes import ExitCode, Refused
 from .livekit_access import NoLiveKit, livekit_access
 from .naming import PHONE, named
-from .operator_finder import Operator, operator_of
+from .operator_finder import Operator
 from .options import PROGRAM, Target, in_namespace, targeted, with_livekit
 from .outside import Outside
+from .surroundings import operator_around
 from .terminal import show, tell, working
 
 AGENT_S = 15.0
@@ -87,10 +88,10 @@ async def dial(target: Target, name: str, to: str, *, agent: bool, timeout: str,
     with working("looking for the number, its trunk and LiveKit"):
         async with target.reached() as cluster:
             number = await _number(cluster, name)
-            operator = await operator_of(cluster, target.operator_namespace)
+            operator = await operator_around(target, cluster)
             access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
     if isinstance(access, NoLiveKit):
-        raise Refused(access.why)
+        raise access.refused()
     plan = _plan(number, operator, PhoneCall(number.status.ids.outbound, to, ring_s, LONGEST_S), talks=agent)
     if not (yes or click.confirm(_question(plan), err=True)):
         raise Refused("nothing was dialled")

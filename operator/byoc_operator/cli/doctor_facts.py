@@ -101,8 +101,7 @@ def _installation(operator: Operator) -> Installation | Unseen:
         return Unseen(f"a setting of the operator is wrong ({exc.message})")
     if found is not None:
         return found
-    why = "; ".join(f"{what}: {told}" for what, told in operator.unknown.items())
-    return Unseen(why or "the operator's settings could not be read")
+    return Unseen(operator.why_unknown or "the operator's settings could not be read")
 
 
 async def _livekit(target: Target, cluster: Cluster, operator: Operator, mask: Mask) -> LiveKitSeen | Unseen:

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 from ..api.conditions import REMEDIES, Reason
 from ..api.resource import PhoneNumber
+from .cluster import Scope
 from .durations import told
 from .output import Listing
 from .terminal import Cell
@@ -85,10 +86,10 @@ def ordered(numbers: Iterable[PhoneNumber]) -> list[Line]:
     return sorted(lines, key=lambda each: (each.state, each.reason, each.number.key.namespace, each.number.key.name))
 
 
-def summary(lines: Sequence[Line]) -> str:
+def summary(lines: Sequence[Line], scope: Scope) -> str:
     """One line for all of them."""
     if not lines:
-        return "no ByocPhoneNumbers found"
+        return scope.nowhere("ByocPhoneNumber")
     parts = []
     for state in (State.READY, State.STALLED, State.RECONCILING, State.UNKNOWN):
         reasons = Counter(line.reason or "not seen yet" for line in lines if line.state is state)
@@ -98,17 +99,17 @@ def summary(lines: Sequence[Line]) -> str:
     return f"{len(lines)} {'number' if len(lines) == 1 else 'numbers'}: {', '.join(parts)}"
 
 
-def listing(lines: Sequence[Line], now_s: float, *, everywhere: bool) -> Listing:
+def listing(lines: Sequence[Line], now_s: float, scope: Scope) -> Listing:
     """The list as a table and as a list object."""
-    place = (_NAMESPACE,) if everywhere else ()
+    place = (_NAMESPACE,) if scope.everywhere else ()
     return Listing(
         kind="StatusList",
         columns=(*place, *_COLUMNS, *_WIDE),
-        rows=[(*((line.number.key.namespace,) if everywhere else ()), *_row(line, now_s)) for line in lines],
+        rows=[(*((line.number.key.namespace,) if scope.everywhere else ()), *_row(line, now_s)) for line in lines],
         items=[_item(line) for line in lines],
         wide=len(_WIDE),
         beside={"summary": {"total": len(lines), **{str(each): _count(lines, each) for each in State}}},
-        summary=summary(lines),
+        summary=summary(lines, scope),
     )
 
 

@@ -127,7 +127,7 @@ async def _objects(
             raise Refused(f"--from-files: {exc}", ExitCode.USAGE) from None
     access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
     if isinstance(access, NoLiveKit):
-        raise Refused(f"LiveKit cannot be read: {access.why}")
+        raise access.refused()
     with working("reading LiveKit's lists"):
         return await livekit_objects(target.outside.livekit, access, mask, target.access.timeout_s)
 
@@ -136,8 +136,7 @@ def _installation(operator: Operator) -> Installation:
     found = operator.installation()
     if found is not None:
         return found
-    why = "; ".join(f"{what}: {reason}" for what, reason in operator.unknown.items())
-    tell(f"the operator's settings are not known ({why}); the defaults are assumed", head="note:")
+    tell(f"the operator's settings are not known ({operator.why_unknown}); the defaults are assumed", head="note:")
     return Installation(("import",), "")
 
 

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from ..api.encoding import from_base64
 from ..api.livekit_url import FORM, livekit_url
+from ..cluster.answers import Forbidden
 from ..errors import CannotRun, OperatorError
 from ..livekit_sip.endpoint import TIMEOUT_S, Endpoint, is_cloud
 from ..livekit_sip.route import CA_FILE, DIRECT, Route, route_to
@@ -38,9 +39,18 @@ class LiveKitAccess:
 
 @dataclass(frozen=True, slots=True)
 class NoLiveKit:
-    """LiveKit cannot be read, so what it holds is unknown. `why`: a sentence for the user."""
+    """LiveKit cannot be read, so what it holds is unknown. `why`: a sentence for the user.
+
+    `lacks_a_right`: whether the user could read it with more rights.
+    """
 
     why: str
+    lacks_a_right: bool = False
+
+    def refused(self) -> Refused:
+        """The end of a command that cannot do without LiveKit."""
+        code = ExitCode.NO_RIGHTS if self.lacks_a_right else ExitCode.FAILED
+        return Refused(f"LiveKit cannot be read: {self.why}", code)
 
 
 async def livekit_access(
@@ -58,7 +68,8 @@ async def livekit_access(
             return found
         key, secret, source = found
     if not url:
-        return NoLiveKit(f"LIVEKIT_URL is not set, and the operator's settings are not known{_because(operator)}")
+        why = f"LIVEKIT_URL is not set, and the operator's settings are not known{_because(operator)}"
+        return NoLiveKit(why, operator.lacks_a_right)
     if livekit_url(url) is None:
         if environ.get(_URL):
             raise Refused(f"{_URL}: {FORM}", ExitCode.USAGE)
@@ -107,12 +118,12 @@ def _read(what: str, path: str) -> str:
 async def _from_secret(cluster: Cluster, operator: Operator) -> tuple[str, str, str] | NoLiveKit:
     hint = "set LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or --livekit-key-file"
     if not operator.livekit_secret:
-        return NoLiveKit(f"no key for LiveKit is known{_because(operator)}; {hint}")
+        return NoLiveKit(f"no key for LiveKit is known{_because(operator)}; {hint}", operator.lacks_a_right)
     where = f"Secret {operator.namespace}/{operator.livekit_secret}"
     try:
         raw = await cluster.secret(operator.namespace, operator.livekit_secret)
     except OperatorError as exc:
-        return NoLiveKit(f"{where}: {why_not(exc)}; {hint}")
+        return NoLiveKit(f"{where}: {why_not(exc)}; {hint}", isinstance(exc, Forbidden))
     data = (raw or {}).get("data") or {}
     key, secret = ((from_base64(str(data.get(name, ""))) or "").strip() for name in (_KEY, _SECRET))
     if not (key and secret):
@@ -122,4 +133,4 @@ async def _from_secret(cluster: Cluster, operator: Operator) -> tuple[str, str, 
 
 def _because(operator: Operator) -> str:
     """Why parts of the operator are not known, as the end of a sentence."""
-    return f" ({'; '.join(f'{what}: {why}' for what, why in operator.unknown.items())})" if operator.unknown else ""
+    return f" ({operator.why_unknown})" if operator.why_unknown else ""

@@ -12,6 +12,7 @@ from ..api.carriers import Catalogue
 from ..api.carriers_file import WrongCarriers, extended
 from ..cluster.answers import ApiRefused, Forbidden
 from ..core.desired import Installation
+from ..diagnosis.facts import told_together
 from ..errors import CannotRun, OperatorError
 from ..installation_settings import installation_settings
 from .cluster import Cluster
@@ -33,6 +34,9 @@ LABELS = "app.kubernetes.io/name=byoc-operator"
 
 CARRIERS_KEY = "carriers.yaml"
 """The key of the file of presets in the ConfigMap for people."""
+
+FORBIDDEN = "you may not read this"
+"""What `Operator.unknown` says of a part for which the user lacks a right."""
 
 MAX_PODS = 50
 
@@ -90,6 +94,22 @@ class Operator:
         return namespace in names or not any(names)
 
     @property
+    def why_unknown(self) -> str:
+        """Why its settings are not known, in one sentence; empty if they are."""
+        return told_together(self._unknown_settings)
+
+    @property
+    def lacks_a_right(self) -> bool:
+        """Whether its settings are not known because the user may not read them."""
+        return FORBIDDEN in self._unknown_settings.values()
+
+    @property
+    def _unknown_settings(self) -> Mapping[str, str]:
+        """`unknown` without the pods and the Lease, which say nothing of the settings."""
+        beside = ("pods", f"Lease {self.namespace}/{self.lease_name}")
+        return {what: why for what, why in self.unknown.items() if what not in beside}
+
+    @property
     def livekit_url(self) -> str:
         """Where its LiveKit is, empty if that is not known."""
         return (self.settings or {}).get("LIVEKIT_URL", "")
@@ -137,7 +157,7 @@ class _Found(dict[str, Any]):
 def why_not(exc: OperatorError) -> str:
     """Why something cannot be read, in a few words."""
     if isinstance(exc, Forbidden):
-        return "you may not read it"
+        return FORBIDDEN
     return exc.words if isinstance(exc, ApiRefused) and exc.words else exc.message
 
 

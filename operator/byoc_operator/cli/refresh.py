@@ -163,6 +163,8 @@ async def refresh(
     chosen = _pace(**pace)
     async with target.reached() as cluster:
         numbers = await _selected(cluster, names)
+        if not numbers:
+            tell(cluster.scope.nowhere("ByocPhoneNumber"))
         scope = cluster.scope
         selection = [scope.namespace if not scope.everywhere else "*", scope.selector, *sorted(names)]
         job = job_for(numbers, selection, target.outside.clock(), recreate=recreate, anew=anew)

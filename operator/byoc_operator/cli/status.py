@@ -7,7 +7,7 @@ import click
 from ..api.resource import Key, PhoneNumber
 from ..errors import OperatorError, Unavailable
 from . import fleet
-from .cluster import Cluster
+from .cluster import Cluster, Scope
 from .completion import names_of_numbers
 from .exit_codes import ExitCode, Refused
 from .fleet import Line
@@ -52,7 +52,7 @@ async def status(target: Target, name: str | None, *, watch: bool) -> int:
                 _describe(fleet.line_of(number), target.outside.clock(), await _events(cluster, number.key))
         else:
             numbers = await cluster.found(name) if name else await _all(cluster)
-            _show(target, fleet.ordered(numbers))
+            _show(target, cluster.scope, fleet.ordered(numbers))
             _tell_unread(cluster)
     return ExitCode.OK
 
@@ -62,8 +62,8 @@ async def _all(cluster: Cluster) -> list[PhoneNumber]:
         return [number async for number in cluster.numbers()]
 
 
-def _show(target: Target, lines: Sequence[Line]) -> None:
-    show_listing(fleet.listing(lines, target.outside.clock(), everywhere=target.all_namespaces), target.output)
+def _show(target: Target, scope: Scope, lines: Sequence[Line]) -> None:
+    show_listing(fleet.listing(lines, target.outside.clock(), scope), target.output)
 
 
 def _tell_unread(cluster: Cluster) -> None:
@@ -87,20 +87,20 @@ async def _watch(target: Target, cluster: Cluster) -> None:
         else:
             if fault:
                 tell("the API server answers again")
-            before, fault = _changed(target, lines, before), ""
+            before, fault = _changed(target, cluster.scope, lines, before), ""
         await target.outside.sleep(WATCH_S)
 
 
 def _changed(
-    target: Target, lines: Sequence[Line], before: Mapping[Key, tuple[str, str]] | None
+    target: Target, scope: Scope, lines: Sequence[Line], before: Mapping[Key, tuple[str, str]] | None
 ) -> Mapping[Key, tuple[str, str]]:
     """Show all lines anew on a terminal, else what differs from `before`; what they say now."""
     now = {line.number.key: line.told for line in lines}
     if is_terminal():
         clear()
-        _show(target, lines)
+        _show(target, scope, lines)
     elif before is None:
-        show(fleet.summary(lines))
+        show(fleet.summary(lines, scope))
     else:
         for change in changes(before, now):
             show(change)

@@ -10,7 +10,7 @@ from ..core.snapshot import Snapshot
 from ..core.trunk import Mask
 from ..errors import OperatorError
 from .cluster import Cluster, Scope
-from .exit_codes import Refused
+from .exit_codes import ExitCode, Refused
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
 from .operator_finder import Operator, operator_of, why_not
@@ -58,9 +58,8 @@ def installation_of(operator: Operator) -> Installation:
     found = operator.installation()
     if found is not None:
         return found
-    why = "; ".join(f"{what}: {reason}" for what, reason in operator.unknown.items())
-    message = f"the operator's settings are not known ({why}); see --operator-namespace"
-    raise Refused(message)
+    message = f"the operator's settings are not known ({operator.why_unknown}); see --operator-namespace"
+    raise Refused(message, ExitCode.NO_RIGHTS if operator.lacks_a_right else ExitCode.FAILED)
 
 
 async def surroundings(target: Target, cluster: Cluster) -> Surroundings:
@@ -69,7 +68,7 @@ async def surroundings(target: Target, cluster: Cluster) -> Surroundings:
     installation = installation_of(operator)
     access = await livekit_access(cluster, operator, target.livekit_key_file, target.outside.environ)
     if isinstance(access, NoLiveKit):
-        raise Refused(f"LiveKit cannot be read: {access.why}")
+        raise access.refused()
     mask = new_mask()
     with working("reading LiveKit's lists"):
         objects = await livekit_objects(target.outside.livekit, access, mask, target.access.timeout_s)

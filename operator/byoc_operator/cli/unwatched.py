@@ -47,8 +47,8 @@ async def _must_be_unwatched(cluster: Cluster, operator_namespace: str) -> None:
         )
         raise Refused(message)
     if watched is None and operator.deployment:
-        why = "; ".join(f"{what}: {text}" for what, text in operator.unknown.items())
-        message = f"whether the operator in {operator_namespace} watches {cluster.namespace} cannot be read ({why})"
+        what = f"whether the operator in {operator_namespace} watches {cluster.namespace}"
+        message = f"{what} cannot be read ({operator.why_unknown})"
         raise Refused(message, ExitCode.NO_RIGHTS)
     if "Deployment" in operator.unknown and not operator.deployments:
         tell(f"the Deployment of the operator: {operator.unknown['Deployment']}", head="not known:")

@@ -19,6 +19,14 @@ class Unseen:
     why: str
 
 
+def told_together(unknown: Mapping[str, str]) -> str:
+    """What could not be read, and why, in one sentence: each reason once, behind all that it is the reason of."""
+    by_reason: dict[str, list[str]] = {}
+    for what, why in unknown.items():
+        by_reason.setdefault(why, []).append(what)
+    return "; ".join(f"{', '.join(several)}: {why}" for why, several in by_reason.items())
+
+
 @dataclass(frozen=True, slots=True)
 class SecretSeen:
     """A Secret that the number names. `facts`: None if there is no such Secret.
@@ -55,7 +63,7 @@ class OperatorSeen:
 
     def why_unknown(self) -> str:
         """What cannot be read, in words."""
-        return "; ".join(f"{what}: {why}" for what, why in self.unknown.items()) or "it could not be read"
+        return told_together(self.unknown) or "it could not be read"
 
 
 @dataclass(frozen=True, slots=True)

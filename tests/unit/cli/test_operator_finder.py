@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from byoc_operator.cli.cluster import Cluster, Scope
-from byoc_operator.cli.exit_codes import Refused
+from byoc_operator.cli.exit_codes import ExitCode, Refused
 from byoc_operator.cli.livekit_access import LiveKitAccess, NoLiveKit, livekit_access
 from byoc_operator.cli.operator_finder import LABELS, Operator, Pod, operator_of
 from byoc_operator.cluster.fake import FakeApi
@@ -66,8 +66,12 @@ async def test_what_one_may_not_read_is_unknown(api: FakeApi) -> None:
     api.without = {("list", "deployments"), ("list", "pods"), ("get", "leases"), ("get", "namespaces")}
     operator = await operator_of(seen(api), SYSTEM)
     assert (operator.pods, operator.leader, operator.watches("voice"), operator.installation()) == (None,) * 4
-    assert set(operator.unknown.values()) == {"you may not read it"}
+    assert set(operator.unknown.values()) == {"you may not read this"}
     assert len(operator.unknown) == 4
+    assert (operator.why_unknown, operator.lacks_a_right) == (
+        "Deployment, namespace kube-system: you may not read this",
+        True,
+    )
 
 
 async def test_no_operator_at_all() -> None:
@@ -118,9 +122,11 @@ async def test_without_a_key_the_reason_is_told(api: FakeApi) -> None:
     api.without = {("get", "secrets")}
     found = await access(api, {})
     assert isinstance(found, NoLiveKit)
-    assert found.why.startswith(f"Secret {SYSTEM}/livekit: you may not read it; set LIVEKIT_API_KEY")
+    assert found.why.startswith(f"Secret {SYSTEM}/livekit: you may not read this; set LIVEKIT_API_KEY")
+    assert found.refused().exit_code is ExitCode.NO_RIGHTS
     nowhere = await livekit_access(seen(FakeApi()), Operator(SYSTEM), None, {})
     assert isinstance(nowhere, NoLiveKit)
+    assert nowhere.refused().exit_code is ExitCode.FAILED
     key = {"LIVEKIT_API_KEY": "k", "LIVEKIT_API_SECRET": "s"}
     without_url = await livekit_access(seen(FakeApi()), Operator(SYSTEM), None, key)
     assert isinstance(without_url, NoLiveKit)

@@ -159,7 +159,7 @@ def test_sealed_credentials_are_compared(site: Site) -> None:
     assert site.ask("plan", NAME).exit_code == 0
     site.api.without = {("get", "secrets")}
     told = one(site, NAME)
-    assert (told["result"], told["credentialsUnknown"]) == ("Unchanged", "Secret voice/sip: you may not read it")
+    assert (told["result"], told["credentialsUnknown"]) == ("Unchanged", "Secret voice/sip: you may not read this")
 
 
 def test_sealed_credentials_that_nobody_opens_are_not_compared(site: Site) -> None:
@@ -289,6 +289,14 @@ def test_livekit_that_does_not_answer_is_one_line(site: Site) -> None:
     assert "LiveKit cannot be read: " in site.ask("plan", NAME).stderr
 
 
+def test_a_right_that_lacks_is_an_exit_code_of_its_own(site: Site) -> None:
+    site.environ = {}
+    site.api.without = {("list", "deployments"), ("get", "configmaps")}
+    for command in (("plan", NAME), ("import", "--all")):
+        result = site.ask(*command)
+        assert (result.exit_code, result.stderr.count("you may not read this")) == (3, 1), result.stderr
+
+
 def test_objects_that_cannot_be_listed_are_told(site: Site) -> None:
     site.objects = [*IN_STEP]
     site.api.without = {("list", "byocphonenumbers")}
@@ -299,7 +307,13 @@ def test_objects_that_cannot_be_listed_are_told(site: Site) -> None:
 def test_settings_that_cannot_be_read_are_told(site: Site) -> None:
     site.api.inject(FORBIDDEN, "GET", "configmaps")
     result = site.ask("plan", NAME)
-    assert (result.exit_code, "the operator's settings are not known" in result.stderr) == (1, True)
+    assert (result.exit_code, "the operator's settings are not known" in result.stderr) == (3, True)
+
+
+def test_where_no_operator_is_no_right_is_missing(site: Site) -> None:
+    site.api.without = {("list", "pods"), ("get", "leases")}
+    result = site.ask("plan", NAME, "--operator-namespace", "elsewhere")
+    assert (result.exit_code, "the namespace elsewhere has none with the label" in result.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -204,6 +204,12 @@ def test_a_dry_run_writes_nothing(cluster: Cluster) -> None:
     assert cluster.api.writes == []
 
 
+def test_a_namespace_without_numbers_is_named(cluster: Cluster) -> None:
+    result = refresh(cluster, "--all", "-n", "sales", "-o", "json")
+    assert (result.exit_code, results(result)) == (0, {})
+    assert "there is no ByocPhoneNumber in the namespace sales; -A looks in all namespaces\n" in result.stderr
+
+
 def test_recreate_asks_with_its_own_annotation(cluster: Cluster) -> None:
     with_numbers(cluster, 1)
     result = refresh(cluster, "n-000", "--recreate", "--answer-timeout", "5s")

@@ -122,14 +122,18 @@ def test_without_the_crd(cluster: Cluster) -> None:
 
 
 def test_no_numbers_at_all(cluster: Cluster) -> None:
-    assert cluster.run("status").stdout == "no ByocPhoneNumbers found\n"
+    here = "there is no ByocPhoneNumber in the namespace voice; -A looks in all namespaces\n"
+    assert cluster.run("status", "-n", NAMESPACE).stdout == here
+    assert cluster.run("status", "-A").stdout == "there is no ByocPhoneNumber in any namespace\n"
+    labelled = cluster.run("status", "-A", "-l", "team=sales").stdout
+    assert labelled == "there is no ByocPhoneNumber with the labels team=sales in any namespace\n"
     assert json.loads(cluster.run("status", "-o", "json").stdout)["items"] == []
 
 
 def test_without_rights_for_events_one_number_is_shown(fleet: Cluster) -> None:
     fleet.api.without = {("list", "events")}
     result = fleet.run("status", "ready", "-n", NAMESPACE)
-    assert (result.exit_code, "Event:          not known: you may not read it" in result.stdout) == (0, True)
+    assert (result.exit_code, "Event:          not known: you may not read this" in result.stdout) == (0, True)
 
 
 def test_two_thousand_numbers_with_long_names(cluster: Cluster) -> None:

@@ -166,8 +166,22 @@ def test_what_may_not_be_read_is_listed(seeded: tuple[Cluster, set[str]], tmp_pa
     path = tmp_path / "b.tar.gz"
     assert cluster.run("support-bundle", "-o", str(path)).exit_code == 0
     errors = unpacked(path)["errors.txt"]
-    assert "numbers.yaml: you may not read it" in errors
-    assert f"Secret {SYSTEM}/byoc-sealing-keys: you may not read it" in errors
+    assert "numbers.yaml: you may not read this" in errors
+    assert f"Secret {SYSTEM}/byoc-sealing-keys: you may not read this" in errors
+
+
+def test_a_namespace_without_numbers_is_named(cluster: Cluster, tmp_path: Path) -> None:
+    errors = in_bundle(cluster, tmp_path / "b.tar.gz", "-n", "sales")["errors.txt"]
+    assert "numbers.yaml: there is no ByocPhoneNumber in the namespace sales; -A looks in all namespaces" in errors
+
+
+def test_the_users_own_url_of_livekit_is_not_missing(tmp_path: Path) -> None:
+    cluster = Cluster()
+    copy = {"namespace": SYSTEM, "name": "byoc-operator-installation"}
+    cluster.api._create("configmaps", {"metadata": copy, "data": {"BYOC_SIP_URI": "sip.example.com"}})
+    assert "LIVEKIT_URL: the settings that you may read" in in_bundle(cluster, tmp_path / "a.tar.gz")["errors.txt"]
+    cluster.around["environ"] = {"LIVEKIT_URL": "wss://livekit.example.com"}
+    assert "LIVEKIT_URL: " not in in_bundle(cluster, tmp_path / "b.tar.gz")["errors.txt"]
 
 
 def in_bundle(cluster: Cluster, path: Path, *args: str) -> dict[str, str]:
@@ -229,8 +243,8 @@ def test_one_kind_or_namespace_that_may_not_be_read_hides_no_other(
     cluster.api.inject(FORBIDDEN, "GET", "events")
     files = in_bundle(cluster, tmp_path / "a.tar.gz", "-n", NAMESPACE)
     assert "kind: Pod" in files["operator.yaml"]
-    assert "operator.yaml: Deployments: you may not read it" in files["errors.txt"]
-    assert f"events.yaml: namespace {SYSTEM}: you may not read it" in files["errors.txt"]
+    assert "operator.yaml: Deployments: you may not read this" in files["errors.txt"]
+    assert f"events.yaml: namespace {SYSTEM}: you may not read this" in files["errors.txt"]
     assert "events.yaml" in files
 
 

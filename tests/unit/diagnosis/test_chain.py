@@ -400,13 +400,13 @@ def test_the_number_that_takes_no_calls_has_no_inbound_side() -> None:
 
 
 UNSEEN: Mapping[str, tuple[Fault, str]] = {
-    "Secret": (lambda facts: replace(facts, secrets={"sip": Unseen("you may not read it")}), "Secret"),
+    "Secret": (lambda facts: replace(facts, secrets={"sip": Unseen("you may not read this")}), "Secret"),
     "sealing keys": (with_secret(secret(SEALED, lost_key), "you may not read the keys"), "Sealing"),
     "operator": (
         with_operator(deployment=None, ready_pods=None, leader=None, renewed_s=None, watches=None),
         "Operator",
     ),
-    "settings": (lambda facts: replace(facts, installation=Unseen("you may not read it")), "Inbound trunk"),
+    "settings": (lambda facts: replace(facts, installation=Unseen("you may not read this")), "Inbound trunk"),
     "LiveKit": (lambda facts: replace(facts, livekit=Unseen("no key for LiveKit is known")), "LiveKit"),
     "LiveKit in the cluster": (
         lambda facts: with_livekit(inside=True)(FAULTS["LiveKit down"][0](facts)),
@@ -425,7 +425,7 @@ def test_what_cannot_be_read_is_unknown_and_nothing_else_suffers(name: str) -> N
 
 
 def test_without_the_secret_its_trunk_is_compared_all_the_same() -> None:
-    facts = replace(healthy(), secrets={"sip": Unseen("you may not read it")})
+    facts = replace(healthy(), secrets={"sip": Unseen("you may not read this")})
     checks = {check.name: check for check in chain(facts, MASK)}
     assert checks["Outbound trunk"].state is State.OK
     assert "credentials" in checks["Outbound trunk"].says
@@ -436,7 +436,7 @@ def test_what_the_operator_says_of_a_secret_that_one_may_not_read_counts() -> No
     told = number()
     resolved = Condition("CredentialsResolved", "False", "SecretNotFound", "it is gone")
     status = replace(told.status, conditions=(*told.status.conditions, resolved))
-    facts = replace(healthy(), secrets={"sip": Unseen("you may not read it")}, number=replace(told, status=status))
+    facts = replace(healthy(), secrets={"sip": Unseen("you may not read this")}, number=replace(told, status=status))
     assert (broken(facts).name, broken(facts).says) == ("Secret", "it is gone")
 
 
