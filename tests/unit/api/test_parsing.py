@@ -168,11 +168,11 @@ def test_any_bytes_give_credentials_or_a_verdict(username: bytes | None, passwor
     assert isinstance(found, Credentials | Verdict)
 
 
-_REASONS = " ".join(Reason.__members__)
-"""A verdict names its reason, which is no value of a Secret."""
+_NAMES = " ".join((*Reason.__members__, *Field.__members__))
+"""A verdict names its reason, and credentials name their fields. Neither is a value of a Secret."""
 
 words = st.text(st.characters(categories=["Lu"], max_codepoint=127), min_size=6, max_size=300).filter(
-    lambda word: word not in _REASONS
+    lambda word: word not in _NAMES
 )
 spoilers = st.sampled_from(["\n", "\r\n", " ", "\t", "\x00", '"', "\\", ":", ""])
 
