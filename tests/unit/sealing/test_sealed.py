@@ -20,6 +20,8 @@ KEY = "k" * 43 + "="
 values = st.text(max_size=MAX_BYTES).filter(lambda text: len(text.encode()) <= MAX_BYTES)
 namespaces = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 fields = st.sampled_from(Field)
+ALWAYS_THERE = f"{SEALED_PREFIX}gAAAAA"
+"""How every sealed text begins, whatever is sealed: Fernet's version and the upper bytes of its time."""
 
 
 def refused(text: str, ring: KeyRing = RING, namespace: str = "voice", field: Field = Field.PASSWORD) -> Stalled:
@@ -78,7 +80,7 @@ def test_a_value_is_never_sealed_the_same_twice(value: str, field: Field) -> Non
 
 
 @QUICK
-@given(values.filter(lambda value: len(value) > 3), fields)
+@given(values.filter(lambda value: len(value) > 3 and value not in ALWAYS_THERE), fields)
 def test_nothing_of_the_value_can_be_read_in_the_sealed_text(value: str, field: Field) -> None:
     sealed = RING.seal(value, "voice", field)
     raw = base64.urlsafe_b64decode(sealed.removeprefix(SEALED_PREFIX))
@@ -108,11 +110,11 @@ def test_every_cut_of_a_sealed_text_is_seen_as_such() -> None:
 
 
 @QUICK
-@given(st.text(max_size=300))
-def test_any_text_is_refused_without_being_quoted(text: str) -> None:
-    found = refused(SEALED_PREFIX + text)
+@given(st.text(max_size=300), st.sampled_from(["", "§"]))
+def test_any_text_is_refused_without_being_quoted(text: str, end: str) -> None:
+    found = refused(f"{SEALED_PREFIX}{text}{end}")
     assert found.reason in (Reason.SECRET_INVALID, Reason.SEALING_KEY_UNKNOWN)
-    assert len(text) < 8 or text not in found.message
+    assert not end or f"{text}{end}" not in found.message
 
 
 @pytest.mark.parametrize(
