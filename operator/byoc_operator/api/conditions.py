@@ -65,7 +65,10 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
     ),
     Reason.CHANGES_PENDING: (
         "`managementPolicy: Observe` and LiveKit differs from the object; or an adoption would erase something.",
-        "Read `status.pendingChanges`; set `managementPolicy: Manage` to apply them, or add `,force` to `adopt`.",
+        (
+            "Read `status.pendingChanges`. Under `Observe`, `managementPolicy: Manage` applies them. "
+            "An adoption needs `,force` after the IDs in its annotation."
+        ),
     ),
     Reason.INVALID_SPEC: (
         "The spec breaks a rule, or the termination host is not allowed by the operator's settings.",
