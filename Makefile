@@ -37,9 +37,10 @@ dev: ## Keep the same parts running, with the operator; prints the variables to 
 	$(BIN)/python -m testbed
 
 .PHONY: test
-test: ## Everything: says what the machine lacks, then check, then all tests on the real parts
+test: ## Everything: says what the machine lacks, then check, then all other tests, most on the real parts
 	@$(ASK) test --install
 	@$(MAKE) --no-print-directory check bed
+	$(BIN)/python -Im pytest -q -n 2 -m slow tests/unit
 	$(BIN)/python -Im pytest -q -n 2 tests/bounds tests/histories
 	$(BIN)/python -Im pytest tests/contract tests/integration tests/security
 	$(BIN)/python -Im pytest -m install tests/install
@@ -54,14 +55,14 @@ bed: $(READY) ## Build the missing parts of the test bed (the first time about h
 	$(BIN)/python -m testbed.prepare test
 
 .PHONY: check
-check: $(READY) ## Format, lint, types, generated files, unit tests: in seconds
+check: $(READY) ## Format, lint, types, generated files, quick unit tests: in seconds
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
 	$(BIN)/python -m byoc_operator.generate --check
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/zizmor --offline --no-progress -q .github
-	$(BIN)/python -Im pytest -q -n 2 tests/unit
+	$(BIN)/python -Im pytest -q -n 2 -m "not slow" tests/unit
 
 .PHONY: generate
 generate: $(READY) ## Make the CRD, the reference and other generated files from the code

@@ -13,6 +13,8 @@ from docs_site.build import build
 from docs_site.pages import DECISIONS_INDEX, WrongPageError, pages, site_path
 from docs_site.reading import Page, read_html, read_page
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 _GITHUB = MarkdownIt("commonmark").enable("table")
 _SITE_PATH = "/operator/"

@@ -33,6 +33,8 @@ from strategies import QUICK, json_values
 from testbed.part import free_port
 from virtual_time import in_virtual_time
 
+pytestmark = pytest.mark.slow
+
 KEYS = Keys(KeyRing.generate())
 PASSWORD = base64.b64encode(b"plain").decode()
 

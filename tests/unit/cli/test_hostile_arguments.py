@@ -9,6 +9,8 @@ from kubectl import Cluster
 from operated import NAMESPACE
 from standing import KEY, stand
 
+pytestmark = pytest.mark.slow
+
 WORDS = {
     "no text": "\udcff",
     "a number that is no text": "+1\udcff",

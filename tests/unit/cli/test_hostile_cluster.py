@@ -14,6 +14,8 @@ from kubectl import Cluster
 from operated import NAMESPACE, PASSWORD, SYSTEM, USER
 from standing import KEY, stand
 
+pytestmark = pytest.mark.slow
+
 ESCAPES = "\x1b[2J\x1b]0;own\x07\u202e\nforged: ok"
 VALUES = (None, 5, -1, True, 1e308, float("nan"), "", ESCAPES, "x" * 70_000, "²", "9" * 5_000)
 VALUES_OF_LISTS: tuple[object, ...] = ([], {}, [None], [5], [[]], {"a": None}, [ESCAPES], {ESCAPES: ESCAPES})

@@ -11,6 +11,8 @@ from kubectl import Cluster
 from operated import NAMESPACE, SYSTEM
 from standing import KEY, stand
 
+pytestmark = pytest.mark.slow
+
 SECRET = "hunter2"
 WRONG = ("https://[::1", f"ws://u:{SECRET}@livekit.example.com", f"ws://{SECRET}@[::1", "wss://livekit:port", "\x1b[2J")
 FORM = "must be a ws, wss, http or https URL without credentials, query and fragment, like wss://livekit.example.com"

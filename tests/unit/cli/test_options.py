@@ -102,6 +102,7 @@ def test_help_and_completion_of_commands_load_no_large_library(call: str) -> Non
 SEALS = {each: {"cryptography"} for each in ("seal", "keys", "migrate")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_a_command_loads_no_client(name: str) -> None:
     program = (
@@ -138,6 +139,7 @@ def test_completion_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
     assert completed(kubectl_byoc, [*words, "+49"]) == ["+4915112345678\tmobile", ":4"]
 
 
+@pytest.mark.slow
 def test_completion_of_names_waits_not_long(monkeypatch: pytest.MonkeyPatch) -> None:
     async def connect(access: Access) -> tuple[FakeApi, str]:  # noqa: ARG001 - as it is
         await asyncio.sleep(60)

@@ -19,6 +19,8 @@ from byoc_operator.telemetry.table import DROPPED
 from operated import LEASE, SYSTEM, now_s
 from virtual_time import in_virtual_time
 
+pytestmark = pytest.mark.slow
+
 DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 QUOTA = Refuse(403, 'events "main.1" is forbidden: exceeded quota: events')
 POST = ("POST", "events")

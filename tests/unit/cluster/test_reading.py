@@ -22,6 +22,8 @@ from byoc_operator.core.credential_values import MAX_DOCUMENT_BYTES
 from byoc_operator.errors import Unavailable
 from virtual_time import in_virtual_time
 
+pytestmark = pytest.mark.slow
+
 DEEP = b'{"f:a":' * 3000 + b"{}" + b"}" * 3000
 LARGE = b'{"f:ab":' + b"[]," * 3 + b'"":' + b'"' + b"x" * SMALL + b'"}'
 

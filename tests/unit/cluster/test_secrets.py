@@ -18,6 +18,8 @@ from byoc_operator.sealing.store import SealingKeys
 from strategies import MASK
 from virtual_time import in_virtual_time
 
+pytestmark = pytest.mark.slow
+
 DOWN = Unavailable(Reason.KUBERNETES_UNAVAILABLE, "the API server does not answer")
 
 

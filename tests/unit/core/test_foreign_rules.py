@@ -12,6 +12,8 @@ from operated import MASK, World
 from strategies import PHONE
 from virtual_time import in_virtual_time
 
+pytestmark = pytest.mark.slow
+
 CARRIER = "192.0.2.0/24"
 CALLER, OTHER = "+15559990000", "+15550100002"
 TRUNK = InboundTrunk("in", "{}", (PHONE,), allowed_addresses=(CARRIER,), id="ST_ours")

@@ -27,6 +27,8 @@ from sip_servers import (
     udp_server,
 )
 
+pytestmark = pytest.mark.slow
+
 OK = b"SIP/2.0 200 OK\r\nContent-Length: 0\r\n\r\n"
 MOST_S = 15.0
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from byoc_operator.api.conditions import Reason
 from byoc_operator.core.trunk import Kind
 from byoc_operator.engine.sweep import LONGEST_RETRY_S
@@ -14,6 +16,8 @@ from byoc_operator.livekit_sip.fake import FakeLiveKit
 from byoc_operator.livekit_sip.faults import Refuse
 from operated import FINALIZER_PATCH, NAME, NAMESPACE, STATUS_PATCH, SWEEP_S, World, manifest
 from virtual_time import in_virtual_time
+
+pytestmark = pytest.mark.slow
 
 DOWN = Unavailable(Reason.LIVEKIT_UNAVAILABLE, "LiveKit cannot be reached at LIVEKIT_URL.")
 UNAUTHORIZED = Stalled(Reason.LIVEKIT_UNAUTHORIZED, "LiveKit does not accept the API key", server_wide=True)

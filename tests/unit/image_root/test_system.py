@@ -9,6 +9,8 @@ import pytest
 from image_root import debian, python, system, tidying
 from image_root.shared_libraries import Missing, loaded_by
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_standard_library_comes_without_tests_and_tools() -> None:
     inside = {path.relative_to(python.STDLIB).as_posix() for path in python.standard_library()}

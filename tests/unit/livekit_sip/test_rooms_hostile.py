@@ -19,6 +19,8 @@ from byoc_operator.livekit_sip.endpoint import Endpoint
 from byoc_operator.livekit_sip.room_port import AgentRequest, NotConnected, PhoneCall
 from byoc_operator.livekit_sip.rooms import RoomClient
 
+pytestmark = pytest.mark.slow
+
 CALL = PhoneCall("ST_out", "+442079460123", ring_s=0, longest_s=600)
 SHORT_S = 0.3
 EVERYTHING: tuple[Callable[[RoomClient], Awaitable[object]], ...] = (

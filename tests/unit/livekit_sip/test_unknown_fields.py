@@ -19,6 +19,8 @@ from byoc_operator.livekit_sip import convert
 from byoc_operator.livekit_sip.convert import Conversion
 from byoc_operator.livekit_sip.remainder import Parts, Remainder
 
+pytestmark = pytest.mark.slow
+
 MASK = make_mask(secrets.token_bytes(32))
 NEWER = b"\xf8\x3f\x2a"
 """Field 1023 with the value 42, which no version of the protocol has."""

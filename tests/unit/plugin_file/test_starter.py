@@ -14,6 +14,8 @@ from plugin_file.archive import packed
 from plugin_file.building import UNIX_FIRST_LINE
 from plugin_file.starter import UNUSED_S
 
+pytestmark = pytest.mark.slow
+
 MINOR = sys.version_info.minor
 COMMAND = b"import os, sys, library\ndef main(): print(library.WORD, *sys.argv[1:], 'HOME' in os.environ)\n"
 FILES: Mapping[str, bytes] = {

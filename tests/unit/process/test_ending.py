@@ -15,6 +15,8 @@ from byoc_operator.errors import OperatorError
 from byoc_operator.handlers import Ending, configured, registered, watch
 from byoc_operator.telemetry.watches import Watches
 
+pytestmark = pytest.mark.slow
+
 DEADLINE_S = 30.0
 GROUP = "byoc.talkifai.dev/v1alpha1"
 NUMBERS, SECRETS = f"/apis/{GROUP}/byocphonenumbers", "/api/v1/secrets"

@@ -18,6 +18,8 @@ from byoc_operator.process.connection import Limits
 from byoc_operator.process.port import HEADERS, STUCK_LOOKS, Port
 from testbed.part import free_port
 
+pytestmark = pytest.mark.slow
+
 DEADLINE_S = 20.0
 QUICK = Limits(connections=8, head_s=0.5, request_s=0.5, idle_s=1.0)
 PATIENT = Limits(connections=8, head_s=60, request_s=60, idle_s=60)

@@ -9,6 +9,8 @@ from byoc_operator.generate.version import PLACES, project_version, version_file
 from release.changelog import NoSection, section
 from release.checks import problems
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 ADDRESS = "https://git.example.com/acme/byoc-operator"
 LOG = """# Changelog

@@ -12,6 +12,8 @@ from testbed import machine as asked
 from testbed import tools
 from unit.testbed.machines import TESTS, Machine, entered
 
+pytestmark = pytest.mark.slow
+
 _FAKE_APT = """#!/bin/sh
 [ "$DEBIAN_FRONTEND" = noninteractive ] || exit 1
 echo "$@" >> "$APT_CALLS"

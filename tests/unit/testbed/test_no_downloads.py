@@ -12,6 +12,8 @@ import pytest
 from testbed import envtest, tools
 from unit.testbed.machines import Machine, entered
 
+pytestmark = pytest.mark.slow
+
 OTHER_VERSIONS = (
     b"releases:\n  v1.36.0:\n    envtest-v1.36.0-linux-amd64.tar.gz: {hash: 00, selfLink: http://127.0.0.1/}\n"
 )

@@ -11,6 +11,8 @@ from terminals import on_terminal
 from testbed import tools
 from unit.testbed.machines import Machine
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
