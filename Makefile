@@ -40,7 +40,7 @@ dev: ## Keep the same parts running, with the operator; prints the variables to 
 test: ## Everything: says what the machine lacks, then check, then all other tests, most on the real parts
 	@$(ASK) test --install
 	@$(MAKE) --no-print-directory check bed
-	$(BIN)/python -Im pytest -q -n 2 -m slow tests/unit
+	@$(MAKE) --no-print-directory check-slow
 	$(BIN)/python -Im pytest -q -n 2 tests/bounds tests/histories
 	$(BIN)/python -Im pytest tests/contract tests/integration tests/security
 	$(BIN)/python -Im pytest -m install tests/install
@@ -55,7 +55,7 @@ bed: $(READY) ## Build the missing parts of the test bed (the first time about h
 	$(BIN)/python -m testbed.prepare test
 
 .PHONY: check
-check: $(READY) ## Format, lint, types, generated files, quick unit tests: in seconds
+check: $(READY) ## Format, lint, types, generated files, quick unit tests: half a minute
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
@@ -63,6 +63,10 @@ check: $(READY) ## Format, lint, types, generated files, quick unit tests: in se
 	$(BIN)/hadolint deploy/Dockerfile
 	$(BIN)/zizmor --offline --no-progress -q .github
 	$(BIN)/python -Im pytest -q -n 2 -m "not slow" tests/unit
+
+.PHONY: check-slow
+check-slow: $(READY) ## Unit tests that start programs, open sockets or search long: minutes
+	$(BIN)/python -Im pytest -q -n 2 -m slow tests/unit
 
 .PHONY: generate
 generate: $(READY) ## Make the CRD, the reference and other generated files from the code

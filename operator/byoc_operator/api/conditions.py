@@ -67,7 +67,7 @@ REMEDIES: Mapping[Reason, tuple[str, str]] = {
         "`managementPolicy: Observe` and LiveKit differs from the object; or an adoption would erase something.",
         (
             "Read `status.pendingChanges`. Under `Observe`, `managementPolicy: Manage` applies them. "
-            "An adoption needs `,force` after the IDs in its annotation."
+            "For an adoption, put these fields into the spec, or add `,force` after the IDs in its annotation."
         ),
     ),
     Reason.INVALID_SPEC: (

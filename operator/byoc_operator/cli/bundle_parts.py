@@ -93,6 +93,7 @@ class Reader:
     async def _numbers(self) -> None:
         found = [of_number(each) for each in await self._cluster.stored_numbers()]
         if not found:
+            self.parts.name("namespace", self._cluster.namespace)
             self._archive.missing("numbers.yaml", self._cluster.scope.nowhere("ByocPhoneNumber"))
         self.parts.documents["numbers.yaml"] = self._cut("numbers.yaml", found, MAX_NUMBERS)
         for each in found:

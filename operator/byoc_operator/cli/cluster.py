@@ -38,7 +38,7 @@ class Scope:
         return f"{base}/{plural}" if self.everywhere else f"{base}/namespaces/{self.namespace}/{plural}"
 
     def nowhere(self, what: str) -> str:
-        """The sentence that `what` is not among these numbers, with where it was looked for."""
+        """The sentence that `what` is not among these numbers, and where it was looked for."""
         labels = f" with the labels {self.selector}" if self.selector else ""
         where = "any namespace" if self.everywhere else f"the namespace {self.namespace}; -A looks in all namespaces"
         return f"there is no {what}{labels} in {where}"

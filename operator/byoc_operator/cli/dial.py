@@ -24,7 +24,7 @@ from .exit_codes import ExitCode, Refused
 from .livekit_access import NoLiveKit, livekit_access
 from .naming import PHONE, named
 from .operator_finder import Operator
-from .options import PROGRAM, Target, in_namespace, targeted, with_livekit
+from .options import PROGRAM, Target, over_numbers, targeted, with_livekit
 from .outside import Outside
 from .surroundings import operator_around
 from .terminal import show, tell, working
@@ -64,8 +64,8 @@ class Plan:
 @click.option("--agent/--no-agent", default=True, show_default=True, help="Whether the number's agent talks.")
 @click.option("--timeout", default="30s", show_default=True, help=f"How long the phone may ring: 5s to {MAX_RING_S}s.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask. Needed where nobody can be asked.")
+@over_numbers
 @with_livekit
-@in_namespace
 @targeted
 async def dial(target: Target, name: str, to: str, *, agent: bool, timeout: str, yes: bool) -> int:  # noqa: ASYNC109 - the phone's
     """Place one real call from a number to --to, and say what the carrier answers and what that means.
@@ -76,7 +76,7 @@ async def dial(target: Target, name: str, to: str, *, agent: bool, timeout: str,
     \b
     Examples:
       kubectl byoc dial main-support -n voice --to +442079460123
-      kubectl byoc dial +19876543210 -n voice --to +442079460123 --no-agent --timeout 20s
+      kubectl byoc dial +19876543210 -A --to +442079460123 --no-agent --timeout 20s
       kubectl byoc dial main-support -n voice --to +442079460123 --yes | tee call.log
 
     Ends with 7 if the call was not answered.

@@ -26,7 +26,7 @@ from .exit_codes import Refused
 from .livekit_access import NoLiveKit, livekit_access
 from .naming import NUMBER, named
 from .number_secrets import SecretRead, SecretReader
-from .operator_finder import Operator, operator_of, why_not
+from .operator_finder import INSTALLATION, Operator, operator_of, why_not
 from .options import Target
 from .surroundings import with_users_url
 from .terminal import tell
@@ -85,8 +85,8 @@ async def _number(cluster: Cluster, name: str) -> tuple[PhoneNumber | None, str]
             raise
     found = await cluster.called(name)
     if not found:
-        where = "any namespace" if cluster.scope.everywhere else f"the namespace {cluster.namespace}"
-        return None, f"There is no ByocPhoneNumber with the phone number {name} in {where}."
+        told = cluster.scope.nowhere(f"ByocPhoneNumber {name}")
+        return None, f"{told[0].upper()}{told[1:]}."
     found.sort(key=lambda each: (not holds_by_status(each), each.created_at, each.uid))
     if len(found) > 1:
         rest = ", ".join(str(each.key) for each in found[1:4])
@@ -101,7 +101,7 @@ def _installation(operator: Operator) -> Installation | Unseen:
         return Unseen(f"a setting of the operator is wrong ({exc.message})")
     if found is not None:
         return found
-    return Unseen(operator.why_unknown or "the operator's settings could not be read")
+    return Unseen(operator.why_unknown(INSTALLATION) or "the operator's settings could not be read")
 
 
 async def _livekit(target: Target, cluster: Cluster, operator: Operator, mask: Mask) -> LiveKitSeen | Unseen:

@@ -21,7 +21,7 @@ def operator_seen(operator: Operator, number: PhoneNumber | None, swept_s: float
     settings = operator.settings or {}
     return OperatorSeen(
         namespace=operator.namespace,
-        deployment=operator.deployment if operator.deployment or _absent(operator) else None,
+        deployment=None if operator.deployments is None else operator.deployment,
         replicas=operator.replicas,
         ready_pods=operator.ready_pods,
         waiting=next((pod.waiting for pod in operator.pods or () if pod.waiting), ""),
@@ -50,11 +50,6 @@ async def sweep_age(cluster: Cluster, operator: Operator, now_s: float) -> float
     except (OperatorError, TimeoutError):
         return None
     return None
-
-
-def _absent(operator: Operator) -> bool:
-    """Whether it is known that there is no Deployment."""
-    return operator.deployments == 0 and operator.unknown.get("Deployment", "").startswith("the namespace ")
 
 
 def _age(time: str, now_s: float) -> float | None:

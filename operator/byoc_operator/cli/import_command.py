@@ -25,7 +25,7 @@ from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
 from .manifests import read_bytes
 from .naming import PHONE, named
-from .operator_finder import Operator
+from .operator_finder import INSTALLATION, Operator
 from .options import Target, in_namespace, targeted, with_livekit
 from .surroundings import all_numbers, new_mask, operator_around
 from .terminal import tell, working
@@ -136,7 +136,10 @@ def _installation(operator: Operator) -> Installation:
     found = operator.installation()
     if found is not None:
         return found
-    tell(f"the operator's settings are not known ({operator.why_unknown}); the defaults are assumed", head="note:")
+    tell(
+        f"the operator's settings are not known ({operator.why_unknown(INSTALLATION)}); the defaults are assumed",
+        head="note:",
+    )
     return Installation(("import",), "")
 
 

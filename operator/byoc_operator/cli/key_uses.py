@@ -8,7 +8,7 @@ from typing import Any
 
 from ..api.names import PLURAL
 from ..api.resource import parse
-from ..cluster.answers import ApiRefused, Conflict, Forbidden, NotFound
+from ..cluster.answers import ApiRefused, Conflict, NotFound
 from ..cluster.numbers import NumberApi
 from ..cluster.port import MERGE_PATCH, JsonApi
 from ..cluster.reading import Unreadable
@@ -37,10 +37,14 @@ LONG_AGO_S = 60.0
 
 @dataclass
 class Resealed:
-    """The result of a re-sealing. `done`: the Secrets; `failed`: the reason by Secret."""
+    """The result of a re-sealing. `done`: the Secrets; `failed`: the reason by Secret.
+
+    `lacks_a_right`: whether one failed because the user may not change it.
+    """
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    lacks_a_right: bool = False
 
 
 class StoredKeys:
@@ -128,6 +132,7 @@ class StoredKeys:
                 await self._reseal(use, raw, ring)
             except OperatorError as exc:
                 outcome.failed[use.label] = exc.message
+                outcome.lacks_a_right |= isinstance(exc, ApiRefused) and exc.missing_right
             else:
                 outcome.done.append(use.label)
         outcome.failed |= self.unread
@@ -185,7 +190,7 @@ class StoredKeys:
             message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
             raise Refused(message) from exc
         except ApiRefused as exc:
-            exit_code = ExitCode.NO_RIGHTS if isinstance(exc, Forbidden) else ExitCode.FAILED
+            exit_code = ExitCode.NO_RIGHTS if exc.missing_right else ExitCode.FAILED
             raise Refused(f"{self._where} cannot be read: {exc.message}", exit_code=exit_code) from exc
 
     def _ring_of(self, raw: Mapping[str, Any]) -> KeyRing:

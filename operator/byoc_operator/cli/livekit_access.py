@@ -8,13 +8,13 @@ from pydantic import SecretStr
 
 from ..api.encoding import from_base64
 from ..api.livekit_url import FORM, livekit_url
-from ..cluster.answers import Forbidden
+from ..cluster.answers import Forbidden, Unauthorized
 from ..errors import CannotRun, OperatorError
 from ..livekit_sip.endpoint import TIMEOUT_S, Endpoint, is_cloud
 from ..livekit_sip.route import CA_FILE, DIRECT, Route, route_to
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
-from .operator_finder import Operator, why_not
+from .operator_finder import DEPLOYMENT, SETTINGS, Operator, why_not
 
 MAX_KEY_FILE = 64 * 1024
 
@@ -68,8 +68,8 @@ async def livekit_access(
             return found
         key, secret, source = found
     if not url:
-        why = f"LIVEKIT_URL is not set, and the operator's settings are not known{_because(operator)}"
-        return NoLiveKit(why, operator.lacks_a_right)
+        why = f"LIVEKIT_URL is not set, and the operator's settings are not known{_because(operator, SETTINGS)}"
+        return NoLiveKit(why, operator.lacks_a_right(SETTINGS))
     if livekit_url(url) is None:
         if environ.get(_URL):
             raise Refused(f"{_URL}: {FORM}", ExitCode.USAGE)
@@ -118,10 +118,13 @@ def _read(what: str, path: str) -> str:
 async def _from_secret(cluster: Cluster, operator: Operator) -> tuple[str, str, str] | NoLiveKit:
     hint = "set LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or --livekit-key-file"
     if not operator.livekit_secret:
-        return NoLiveKit(f"no key for LiveKit is known{_because(operator)}; {hint}", operator.lacks_a_right)
+        why = f"no key for LiveKit is known{_because(operator, DEPLOYMENT)}; {hint}"
+        return NoLiveKit(why, operator.lacks_a_right(DEPLOYMENT))
     where = f"Secret {operator.namespace}/{operator.livekit_secret}"
     try:
         raw = await cluster.secret(operator.namespace, operator.livekit_secret)
+    except Unauthorized:
+        raise
     except OperatorError as exc:
         return NoLiveKit(f"{where}: {why_not(exc)}; {hint}", isinstance(exc, Forbidden))
     data = (raw or {}).get("data") or {}
@@ -131,6 +134,7 @@ async def _from_secret(cluster: Cluster, operator: Operator) -> tuple[str, str, 
     return key, secret, where
 
 
-def _because(operator: Operator) -> str:
+def _because(operator: Operator, parts: tuple[str, ...]) -> str:
     """Why parts of the operator are not known, as the end of a sentence."""
-    return f" ({operator.why_unknown})" if operator.why_unknown else ""
+    why = operator.why_unknown(parts)
+    return f" ({why})" if why else ""

@@ -10,7 +10,7 @@ from typing import Any
 from ..api.built_in_carriers import BUILT_IN
 from ..api.carriers import Catalogue
 from ..api.carriers_file import WrongCarriers, extended
-from ..cluster.answers import ApiRefused, Forbidden
+from ..cluster.answers import ApiRefused, Forbidden, Unauthorized
 from ..core.desired import Installation
 from ..diagnosis.facts import told_together
 from ..errors import CannotRun, OperatorError
@@ -38,6 +38,11 @@ CARRIERS_KEY = "carriers.yaml"
 FORBIDDEN = "you may not read this"
 """What `Operator.unknown` says of a part for which the user lacks a right."""
 
+DEPLOYMENT = ("Deployment",)
+SETTINGS = (*DEPLOYMENT, "ConfigMap", "LIVEKIT_URL")
+INSTALLATION = (*SETTINGS, "namespace")
+"""With which words begin the parts in `Operator.unknown` that its settings, or its installation, depend on."""
+
 MAX_PODS = 50
 
 
@@ -63,7 +68,8 @@ class Pod:
 class Operator:
     """The operator in a namespace, as far as the user may see it.
 
-    `deployment`: its name, empty if none was found; `deployments`: how many there are. `image`: of its container.
+    `deployment`: its name, empty if none was found; `deployments`: how many there are, None if they cannot be read.
+    `image`: of its container.
     `replicas`: how many are wanted. `settings`: environment names and texts, nothing secret; None if they cannot be
     read. `livekit_secret`: name of the Secret with LiveKit's key. `pods`: None if they cannot be read. `leader`: the
     pod that holds the Lease, empty if nobody does, None if that cannot be read; `renewed_at`: when it last did.
@@ -73,7 +79,7 @@ class Operator:
 
     namespace: str
     deployment: str = ""
-    deployments: int = 0
+    deployments: int | None = None
     image: str = ""
     replicas: int = 0
     settings: Mapping[str, str] | None = None
@@ -93,21 +99,13 @@ class Operator:
         names = [each.strip() for each in self.settings.get("BYOC_NAMESPACES", "").split(",")]
         return namespace in names or not any(names)
 
-    @property
-    def why_unknown(self) -> str:
-        """Why its settings are not known, in one sentence; empty if they are."""
-        return told_together(self._unknown_settings)
+    def why_unknown(self, parts: tuple[str, ...]) -> str:
+        """Why some parts are not known, in one sentence; empty if they are. `parts`: how they begin in `unknown`."""
+        return told_together({what: why for what, why in self.unknown.items() if what.startswith(parts)})
 
-    @property
-    def lacks_a_right(self) -> bool:
-        """Whether its settings are not known because the user may not read them."""
-        return FORBIDDEN in self._unknown_settings.values()
-
-    @property
-    def _unknown_settings(self) -> Mapping[str, str]:
-        """`unknown` without the pods and the Lease, which say nothing of the settings."""
-        beside = ("pods", f"Lease {self.namespace}/{self.lease_name}")
-        return {what: why for what, why in self.unknown.items() if what not in beside}
+    def lacks_a_right(self, parts: tuple[str, ...]) -> bool:
+        """Whether the user may not read one of some parts, which are named as in `why_unknown`."""
+        return any(why == FORBIDDEN and what.startswith(parts) for what, why in self.unknown.items())
 
     @property
     def livekit_url(self) -> str:
@@ -150,7 +148,9 @@ class _Found(dict[str, Any]):
         self.unknown: dict[str, str] = {}
 
     def missing(self, what: str, exc: OperatorError) -> None:
-        """Note that a part cannot be read."""
+        """Note that a part cannot be read. Raises `Unauthorized`: without a token nothing can."""
+        if isinstance(exc, Unauthorized):
+            raise exc
         self.unknown[what] = why_not(exc)
 
 
@@ -162,7 +162,7 @@ def why_not(exc: OperatorError) -> str:
 
 
 async def operator_of(cluster: Cluster, namespace: str) -> Operator:
-    """The operator in a namespace. What cannot be read does not fail."""
+    """The operator in a namespace. What cannot be read does not fail. Raises `Unauthorized`."""
     found = _Found()
     deployment = await _deployment(cluster, namespace, found)
     if deployment is not None:

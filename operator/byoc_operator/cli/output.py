@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..api.names import GROUP
 from .formats import Format
-from .terminal import Cell, show, show_document, show_table
+from .terminal import Cell, show, show_document, show_table, tell
 
 API_VERSION = f"cli.{GROUP}/v1"
 """Of the list objects: fields are added, and never renamed or taken away."""
@@ -48,6 +48,12 @@ def show_listing(listing: Listing, output: Format) -> None:
                 show_table(listing.columns[:shown], [row[:shown] for row in listing.rows], listing.beneath)
             if listing.summary:
                 show(listing.summary)
+
+
+def tell_unread(unread: Mapping[str, str]) -> None:
+    """Say which objects a list passed over, and why. `unread`: see `Cluster`."""
+    for where, why in unread.items():
+        tell(f"{where}: {why}", head="not looked at:")
 
 
 def as_json(value: object) -> str:

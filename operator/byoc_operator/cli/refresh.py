@@ -14,7 +14,7 @@ from .durations import seconds_in
 from .exit_codes import ExitCode, Refused
 from .formats import Format
 from .options import Target, over_numbers, targeted, with_output
-from .output import Listing, show_listing
+from .output import Listing, show_listing, tell_unread
 from .refresh_job import Answer, Job, Report, Result, answer, cause, divided, job_for, waves
 from .terminal import progress, tell
 
@@ -165,6 +165,7 @@ async def refresh(
         numbers = await _selected(cluster, names)
         if not numbers:
             tell(cluster.scope.nowhere("ByocPhoneNumber"))
+        tell_unread(cluster.unread)
         scope = cluster.scope
         selection = [scope.namespace if not scope.everywhere else "*", scope.selector, *sorted(names)]
         job = job_for(numbers, selection, target.outside.clock(), recreate=recreate, anew=anew)

@@ -14,7 +14,7 @@ from .fleet import Line
 from .formats import Format
 from .operator_finder import why_not
 from .options import PROGRAM, Target, over_numbers, targeted, with_output
-from .output import show_listing
+from .output import show_listing, tell_unread
 from .terminal import clear, is_terminal, show, tell, working
 
 WATCH_S = 2.0
@@ -53,7 +53,7 @@ async def status(target: Target, name: str | None, *, watch: bool) -> int:
         else:
             numbers = await cluster.found(name) if name else await _all(cluster)
             _show(target, cluster.scope, fleet.ordered(numbers))
-            _tell_unread(cluster)
+            tell_unread(cluster.unread)
     return ExitCode.OK
 
 
@@ -64,11 +64,6 @@ async def _all(cluster: Cluster) -> list[PhoneNumber]:
 
 def _show(target: Target, scope: Scope, lines: Sequence[Line]) -> None:
     show_listing(fleet.listing(lines, target.outside.clock(), scope), target.output)
-
-
-def _tell_unread(cluster: Cluster) -> None:
-    for where, why in cluster.unread.items():
-        tell(f"{where}: {why}", head="not looked at:")
 
 
 async def _watch(target: Target, cluster: Cluster) -> None:

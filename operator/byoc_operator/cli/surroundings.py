@@ -13,7 +13,7 @@ from .cluster import Cluster, Scope
 from .exit_codes import ExitCode, Refused
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
-from .operator_finder import Operator, operator_of, why_not
+from .operator_finder import INSTALLATION, SETTINGS, Operator, operator_of, why_not
 from .options import Target
 from .terminal import working
 
@@ -58,8 +58,9 @@ def installation_of(operator: Operator) -> Installation:
     found = operator.installation()
     if found is not None:
         return found
-    message = f"the operator's settings are not known ({operator.why_unknown}); see --operator-namespace"
-    raise Refused(message, ExitCode.NO_RIGHTS if operator.lacks_a_right else ExitCode.FAILED)
+    parts = SETTINGS if operator.settings is None else INSTALLATION
+    message = f"the operator's settings are not known ({operator.why_unknown(parts)}); see --operator-namespace"
+    raise Refused(message, ExitCode.NO_RIGHTS if operator.lacks_a_right(parts) else ExitCode.FAILED)
 
 
 async def surroundings(target: Target, cluster: Cluster) -> Surroundings:

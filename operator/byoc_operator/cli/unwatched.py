@@ -9,7 +9,7 @@ from ..cluster.answers import Invalid, NotFound
 from ..cluster.numbers import NumberApi
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
-from .operator_finder import operator_of
+from .operator_finder import DEPLOYMENT, SETTINGS, operator_of
 from .terminal import interactive, show_table, tell
 
 _ATTEMPTS = 5
@@ -46,12 +46,12 @@ async def _must_be_unwatched(cluster: Cluster, operator_namespace: str) -> None:
             "deletes their LiveKit objects"
         )
         raise Refused(message)
-    if watched is None and operator.deployment:
+    if operator.deployments == 0:
+        tell(f"there is no operator: {operator.why_unknown(DEPLOYMENT)}", head="note:")
+    elif watched is None:
         what = f"whether the operator in {operator_namespace} watches {cluster.namespace}"
-        message = f"{what} cannot be read ({operator.why_unknown})"
-        raise Refused(message, ExitCode.NO_RIGHTS)
-    if "Deployment" in operator.unknown and not operator.deployments:
-        tell(f"the Deployment of the operator: {operator.unknown['Deployment']}", head="not known:")
+        message = f"{what} cannot be read ({operator.why_unknown(SETTINGS)})"
+        raise Refused(message, ExitCode.NO_RIGHTS if operator.lacks_a_right(SETTINGS) else ExitCode.FAILED)
 
 
 async def _freed(cluster: Cluster, key: Key) -> bool:

@@ -262,6 +262,22 @@ def test_without_a_key_for_livekit(cluster: Cluster, rooms: RoomsPlayed) -> None
     assert "--livekit-key-file" in result.stderr
 
 
+def test_a_missing_right_on_the_operator_is_told(cluster: Cluster, rooms: RoomsPlayed) -> None:
+    cluster.around["environ"] = {}
+    cluster.api.without = {("list", "deployments")}
+    result = dialled(cluster)
+    assert (result.exit_code, rooms.asked) == (3, [])
+    assert "no key for LiveKit is known (Deployment: you may not read this)" in result.stderr
+
+
+def test_a_number_of_another_namespace_is_found_where_one_is_told_to_look(cluster: Cluster, rooms: RoomsPlayed) -> None:
+    asked = ("dial", PHONE, "--to", TO, "--yes", "--no-agent")
+    missed = cluster.run(*asked, "-n", "sales")
+    assert f"there is no ByocPhoneNumber {PHONE} in the namespace sales; -A looks in all namespaces" in missed.stderr
+    assert (missed.exit_code, rooms.asked) == (1, [])
+    assert cluster.run(*asked, "-A").exit_code == 0
+
+
 def test_without_rights(cluster: Cluster, rooms: RoomsPlayed) -> None:
     cluster.api.inject(Refuse(403, "no"), "GET", "byocphonenumbers")
     assert dialled(cluster).exit_code == 3

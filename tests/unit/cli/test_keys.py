@@ -157,6 +157,13 @@ def test_who_must_may_give_up_what_needs_an_old_key(cluster: Cluster) -> None:
     assert cluster.waited == []
 
 
+def test_a_secret_that_one_may_not_change_is_a_missing_right(cluster: Cluster) -> None:
+    cluster.sealed_secret("a")
+    cluster.put(cluster.ring.rotated())
+    cluster.api.without = {("patch", "secrets")}
+    assert cluster.run("keys", "reseal").exit_code == 3
+
+
 @pytest.mark.parametrize("unread", ["watched", "quiet", "number"])
 def test_what_cannot_be_read_is_named_and_may_need_any_key(cluster: Cluster, unread: str) -> None:
     cluster.sealed_secret("watched")

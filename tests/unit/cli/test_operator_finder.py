@@ -10,8 +10,10 @@ import yaml
 from byoc_operator.cli.cluster import Cluster, Scope
 from byoc_operator.cli.exit_codes import ExitCode, Refused
 from byoc_operator.cli.livekit_access import LiveKitAccess, NoLiveKit, livekit_access
-from byoc_operator.cli.operator_finder import LABELS, Operator, Pod, operator_of
-from byoc_operator.cluster.fake import FakeApi
+from byoc_operator.cli.operator_finder import INSTALLATION, LABELS, Operator, Pod, operator_of
+from byoc_operator.cli.operator_finder import SETTINGS as SETTING_PARTS
+from byoc_operator.cluster.answers import Unauthorized
+from byoc_operator.cluster.fake import FakeApi, Refuse
 from byoc_operator.errors import CannotRun
 from operated import SYSTEM
 
@@ -68,10 +70,18 @@ async def test_what_one_may_not_read_is_unknown(api: FakeApi) -> None:
     assert (operator.pods, operator.leader, operator.watches("voice"), operator.installation()) == (None,) * 4
     assert set(operator.unknown.values()) == {"you may not read this"}
     assert len(operator.unknown) == 4
-    assert (operator.why_unknown, operator.lacks_a_right) == (
-        "Deployment, namespace kube-system: you may not read this",
-        True,
-    )
+    assert operator.why_unknown(INSTALLATION) == "Deployment, namespace kube-system: you may not read this"
+    assert operator.why_unknown(SETTING_PARTS) == "Deployment: you may not read this"
+    assert [operator.lacks_a_right(parts) for parts in (SETTING_PARTS, ("ConfigMap",))] == [True, False]
+
+
+async def test_a_token_that_is_not_accepted_ends_the_search(api: FakeApi) -> None:
+    api.inject(Refuse(401, "Unauthorized"), "GET", "configmaps")
+    with pytest.raises(Unauthorized):
+        await operator_of(seen(api), SYSTEM)
+    api.inject(Refuse(401, "Unauthorized"), "GET", "secrets")
+    with pytest.raises(Unauthorized):
+        await access(api, {})
 
 
 async def test_no_operator_at_all() -> None:

@@ -289,12 +289,19 @@ def test_livekit_that_does_not_answer_is_one_line(site: Site) -> None:
     assert "LiveKit cannot be read: " in site.ask("plan", NAME).stderr
 
 
-def test_a_right_that_lacks_is_an_exit_code_of_its_own(site: Site) -> None:
+def test_a_missing_right_has_an_exit_code_of_its_own(site: Site) -> None:
     site.environ = {}
     site.api.without = {("list", "deployments"), ("get", "configmaps")}
     for command in (("plan", NAME), ("import", "--all")):
         result = site.ask(*command)
         assert (result.exit_code, result.stderr.count("you may not read this")) == (3, 1), result.stderr
+
+
+def test_a_right_that_would_not_help_is_no_missing_right(site: Site) -> None:
+    site.environ = {}
+    site.api.without = {("get", "namespaces")}
+    result = site.ask("import", "--all")
+    assert (result.exit_code, "no key for LiveKit is known; set" in result.stderr) == (1, True), result.stderr
 
 
 def test_objects_that_cannot_be_listed_are_told(site: Site) -> None:
@@ -311,9 +318,17 @@ def test_settings_that_cannot_be_read_are_told(site: Site) -> None:
 
 
 def test_where_no_operator_is_no_right_is_missing(site: Site) -> None:
-    site.api.without = {("list", "pods"), ("get", "leases")}
+    site.api.without = {("list", "pods"), ("get", "leases"), ("get", "namespaces")}
     result = site.ask("plan", NAME, "--operator-namespace", "elsewhere")
     assert (result.exit_code, "the namespace elsewhere has none with the label" in result.stderr) == (1, True)
+
+
+def test_a_cluster_id_that_may_not_be_read_is_a_missing_right() -> None:
+    site = Site(BYOC_INSTALLATION_ID="")
+    site.api.apply(manifest())
+    site.api.without = {("get", "namespaces")}
+    result = site.ask("plan", NAME)
+    assert (result.exit_code, "namespace kube-system: you may not read this" in result.stderr) == (3, True)
 
 
 @pytest.mark.parametrize(

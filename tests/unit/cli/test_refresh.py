@@ -210,6 +210,14 @@ def test_a_namespace_without_numbers_is_named(cluster: Cluster) -> None:
     assert "there is no ByocPhoneNumber in the namespace sales; -A looks in all namespaces\n" in result.stderr
 
 
+def test_an_object_that_cannot_be_read_is_named(cluster: Cluster) -> None:
+    with_numbers(cluster, 2)
+    cluster.api.garbled.add((PLURAL, NAMESPACE, "n-001"))
+    result = refresh(cluster, "--all", "-o", "json")
+    assert (result.exit_code, results(result)) == (0, {"n-000": "Done"})
+    assert f"not looked at: an object of {PLURAL} {NAMESPACE}/n-001: " in result.stderr
+
+
 def test_recreate_asks_with_its_own_annotation(cluster: Cluster) -> None:
     with_numbers(cluster, 1)
     result = refresh(cluster, "n-000", "--recreate", "--answer-timeout", "5s")

@@ -71,6 +71,35 @@ def test_a_watched_namespace_is_refused(abandoned: Cluster) -> None:
     assert all(FINALIZER in each for each in finalizers(abandoned))
 
 
+@pytest.mark.parametrize(
+    ("without", "code"),
+    [
+        ({("list", "deployments"), ("get", "configmaps")}, 3),
+        ({("list", "deployments")}, 3),
+        (set(), 1),
+    ],
+    ids=["no rights", "no right on Deployments", "a ConfigMap that is missing"],
+)
+def test_where_it_cannot_be_known_who_watches_nothing_is_freed(
+    abandoned: Cluster, without: set[tuple[str, str]], code: int
+) -> None:
+    unreadable = deployment("other-team")
+    unreadable["spec"]["template"]["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": "missing"}}]
+    abandoned.api._update(("deployments", SYSTEM, "byoc-operator"), unreadable)
+    abandoned.api.without = without
+    result = release(abandoned, "--yes")
+    assert result.exit_code == code
+    assert f"whether the operator in {SYSTEM} watches {NAMESPACE} cannot be read" in result.stderr
+    assert all(FINALIZER in each for each in finalizers(abandoned))
+
+
+def test_where_no_operator_is_the_namespace_is_freed(abandoned: Cluster) -> None:
+    abandoned.api._remove(("deployments", SYSTEM, "byoc-operator"))
+    result = release(abandoned, "--yes")
+    assert (result.exit_code, "there is no operator: " in result.stderr) == (0, True), result.output
+    assert not any(FINALIZER in each for each in finalizers(abandoned))
+
+
 def test_a_finalizer_that_moves_meanwhile_is_found(abandoned: Cluster) -> None:
     abandoned.api.inject(Refuse(422, "the test of the patch failed"), "PATCH", PLURAL)
     assert release(abandoned, "--yes").exit_code == 0

@@ -173,6 +173,8 @@ def test_what_may_not_be_read_is_listed(seeded: tuple[Cluster, set[str]], tmp_pa
 def test_a_namespace_without_numbers_is_named(cluster: Cluster, tmp_path: Path) -> None:
     errors = in_bundle(cluster, tmp_path / "b.tar.gz", "-n", "sales")["errors.txt"]
     assert "numbers.yaml: there is no ByocPhoneNumber in the namespace sales; -A looks in all namespaces" in errors
+    masked = in_bundle(cluster, tmp_path / "c.tar.gz", "-n", "sales", "--mask-names")
+    assert not any("sales" in text for text in masked.values())
 
 
 def test_the_users_own_url_of_livekit_is_not_missing(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from cryptography.fernet import Fernet
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from byoc_operator.api.conditions import Reason
@@ -20,6 +20,8 @@ KEY = "k" * 43 + "="
 values = st.text(max_size=MAX_BYTES).filter(lambda text: len(text.encode()) <= MAX_BYTES)
 namespaces = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", fullmatch=True)
 fields = st.sampled_from(Field)
+MARKED = "Qz9Qz9Qz"
+"""An end of a text that is valid base64, and in no message."""
 ALWAYS_THERE = f"{SEALED_PREFIX}gAAAAA"
 """How every sealed text begins, whatever is sealed: Fernet's version and the upper bytes of its time."""
 
@@ -110,7 +112,11 @@ def test_every_cut_of_a_sealed_text_is_seen_as_such() -> None:
 
 
 @QUICK
-@given(st.text(max_size=300), st.sampled_from(["", "§"]))
+@given(st.text(max_size=300), st.sampled_from(["", "§", MARKED]))
+@example("A" * 92, MARKED)
+@example(base64.urlsafe_b64encode(b"\x80" + bytes(68)).decode(), MARKED)
+@example(base64.urlsafe_b64encode(b"\x80" + bytes(69)).decode()[:-1], MARKED)
+@example(base64.urlsafe_b64encode(b"\x80" + bytes(80)).decode(), MARKED)
 def test_any_text_is_refused_without_being_quoted(text: str, end: str) -> None:
     found = refused(f"{SEALED_PREFIX}{text}{end}")
     assert found.reason in (Reason.SECRET_INVALID, Reason.SEALING_KEY_UNKNOWN)
