@@ -55,7 +55,7 @@ bed: $(READY) ## Build the missing parts of the test bed (the first time about h
 	$(BIN)/python -m testbed.prepare test
 
 .PHONY: check
-check: $(READY) ## Format, lint, types, generated files, quick unit tests: half a minute
+check: $(READY) ## Format, lint, types, generated files, quick unit tests: a minute
 	$(BIN)/ruff format --check -q .
 	$(BIN)/ruff check -q .
 	$(BIN)/mypy
