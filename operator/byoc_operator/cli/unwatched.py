@@ -9,7 +9,7 @@ from ..cluster.answers import Invalid, NotFound
 from ..cluster.numbers import NumberApi
 from .cluster import Cluster
 from .exit_codes import ExitCode, Refused
-from .operator_finder import DEPLOYMENT, SETTINGS, operator_of
+from .operator_finder import SETTINGS, operator_of
 from .terminal import interactive, show_table, tell
 
 _ATTEMPTS = 5
@@ -47,7 +47,8 @@ async def _must_be_unwatched(cluster: Cluster, operator_namespace: str) -> None:
         )
         raise Refused(message)
     if operator.deployments == 0:
-        tell(f"there is no operator: {operator.why_unknown(DEPLOYMENT)}", head="note:")
+        hint = "if it is in another one, do not go on, and give --operator-namespace"
+        tell(f"there is no operator in the namespace {operator_namespace}; {hint}", head="note:")
     elif watched is None:
         what = f"whether the operator in {operator_namespace} watches {cluster.namespace}"
         message = f"{what} cannot be read ({operator.why_unknown(SETTINGS)})"
