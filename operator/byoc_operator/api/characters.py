@@ -7,6 +7,7 @@ joiners, which shape Persian and Indic letters and emoji, and variation selector
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Final
 
 CONTROLS: Final = r"\x00-\x1f\x7f-\x9f"
@@ -86,6 +87,7 @@ def _listed() -> Sequence[str]:
     return [each for each in every if _ANY_STRANGE.match(each) and not no_text.match(each)]
 
 
+@cache
 def named_cel() -> str:
     """The CEL expression for `named`.
 
