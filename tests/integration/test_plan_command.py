@@ -12,7 +12,7 @@ from integration.commands import livekit_secret, run, told_deployment
 from integration.scene import BASE, LABEL, Scene, fresh_number, livekit_writes
 from manifests import manifest, merged
 
-UNCHANGED, FAILED, CHANGES = 0, 1, 6
+UNCHANGED, FAILED, NO_RIGHTS, CHANGES = 0, 1, 3, 6
 USER, PASSWORD, OTHER_PASSWORD = "maria-of-the-plan", "Pl4n-first-password", "Pl4n-second-password"
 SIGNED = {"sipPasswordSecretRef": {"name": "sip"}}
 
@@ -162,7 +162,7 @@ def test_who_may_not_read_secrets_is_told_that_credentials_are_not_compared(plan
     try:
         args = ("plan", "-n", planned.namespace, "a", "--as", "planner")
         without_key = run(planned, *args)
-        assert without_key.returncode == FAILED
+        assert without_key.returncode == NO_RIGHTS
         assert "LiveKit cannot be read" in without_key.stderr
         with_key = run(planned, *args, changes=keys)
         assert with_key.returncode == UNCHANGED, with_key.stderr
