@@ -201,9 +201,15 @@ def test_at_a_terminal_the_password_is_asked_for_twice_and_never_shown(watching:
     assert password not in shown
 
 
+def _sleeps(process: subprocess.Popen[str]) -> bool:
+    """Whether a process waits in a call of the system."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def test_ctrl_c_at_a_prompt_ends_it_at_once(watching: Scene) -> None:
     with at_a_terminal(watching) as (process, prompted):
-        prompted("user name")
+        prompted("user name: ")
+        watching.until(lambda: _sleeps(process), "it waits")  # a moment earlier, Python would only take note
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60)[0] == "", "it asks for nothing more"
         assert process.returncode == 1
