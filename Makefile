@@ -39,8 +39,7 @@ dev: ## Keep the same parts running, with the operator; prints the variables to 
 .PHONY: test
 test: ## Everything: says what the machine lacks, then check, then all other tests, most on the real parts
 	@$(ASK) test --install
-	@$(MAKE) --no-print-directory check bed
-	@$(MAKE) --no-print-directory check-slow
+	@$(MAKE) --no-print-directory check bed check-slow
 	$(BIN)/python -Im pytest -q -n 2 tests/bounds tests/histories
 	$(BIN)/python -Im pytest tests/contract tests/integration tests/security
 	$(BIN)/python -Im pytest -m install tests/install

@@ -40,6 +40,11 @@ def told() -> str:
     return "Exit codes: " + ", ".join(f"{code.value} {meaning}" for code, meaning in MEANINGS.items()) + "."
 
 
+def failure(*, lacks_a_right: bool) -> ExitCode:
+    """How a command ends that cannot do what was asked, because of a missing right or for another reason."""
+    return ExitCode.NO_RIGHTS if lacks_a_right else ExitCode.FAILED
+
+
 @dataclass(eq=False)
 class Refused(OperatorError):
     """A command cannot be carried out; nothing was changed. `exit_code`: of the process."""

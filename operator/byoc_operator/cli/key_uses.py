@@ -18,7 +18,7 @@ from ..errors import OperatorError
 from ..sealing.sealed import KeyRing
 from ..sealing.store import encoded, keys_in, secret_path
 from ..sealing.uses import Use, resealed, use_of
-from .exit_codes import ExitCode, Refused
+from .exit_codes import ExitCode, Refused, failure
 from .naming import SECRET
 
 ATTEMPTS = 5
@@ -190,8 +190,8 @@ class StoredKeys:
             message = f"there is no {self._where}; how to restore it, or to make one: docs/sealing.md, Restore"
             raise Refused(message) from exc
         except ApiRefused as exc:
-            exit_code = ExitCode.NO_RIGHTS if exc.missing_right else ExitCode.FAILED
-            raise Refused(f"{self._where} cannot be read: {exc.message}", exit_code=exit_code) from exc
+            exit_code = failure(lacks_a_right=exc.missing_right)
+            raise Refused(f"{self._where} cannot be read: {exc.message}", exit_code) from exc
 
     def _ring_of(self, raw: Mapping[str, Any]) -> KeyRing:
         try:

@@ -6,7 +6,7 @@ import click
 
 from ..sealing.sealed import KeyRing
 from ..sealing.uses import Use
-from .exit_codes import ExitCode
+from .exit_codes import ExitCode, failure
 from .key_uses import StoredKeys
 from .options import Target, targeted, with_output
 from .output import Listing, show_listing
@@ -83,9 +83,7 @@ async def reseal(target: Target) -> int:
     for label, why in outcome.failed.items():
         tell(f"{label}: {why}", head="not re-sealed:")
     tell(f"re-sealed {len(outcome.done)}, failed {len(outcome.failed)}")
-    if outcome.lacks_a_right:
-        return ExitCode.NO_RIGHTS
-    return ExitCode.FAILED if outcome.failed else ExitCode.OK
+    return failure(lacks_a_right=outcome.lacks_a_right) if outcome.failed else ExitCode.OK
 
 
 @keys.command(short_help="Drop every key but the newest.")

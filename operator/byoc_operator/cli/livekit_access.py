@@ -13,7 +13,7 @@ from ..errors import CannotRun, OperatorError
 from ..livekit_sip.endpoint import TIMEOUT_S, Endpoint, is_cloud
 from ..livekit_sip.route import CA_FILE, DIRECT, Route, route_to
 from .cluster import Cluster
-from .exit_codes import ExitCode, Refused
+from .exit_codes import ExitCode, Refused, failure
 from .operator_finder import DEPLOYMENT, SETTINGS, Operator, why_not
 
 MAX_KEY_FILE = 64 * 1024
@@ -49,8 +49,7 @@ class NoLiveKit:
 
     def refused(self) -> Refused:
         """The end of a command that cannot do without LiveKit."""
-        code = ExitCode.NO_RIGHTS if self.lacks_a_right else ExitCode.FAILED
-        return Refused(f"LiveKit cannot be read: {self.why}", code)
+        return Refused(f"LiveKit cannot be read: {self.why}", failure(lacks_a_right=self.lacks_a_right))
 
 
 async def livekit_access(

@@ -69,12 +69,11 @@ class Operator:
     """The operator in a namespace, as far as the user may see it.
 
     `deployment`: its name, empty if none was found; `deployments`: how many there are, None if they cannot be read.
-    `image`: of its container.
-    `replicas`: how many are wanted. `settings`: environment names and texts, nothing secret; None if they cannot be
-    read. `livekit_secret`: name of the Secret with LiveKit's key. `pods`: None if they cannot be read. `leader`: the
-    pod that holds the Lease, empty if nobody does, None if that cannot be read; `renewed_at`: when it last did.
-    `cluster_id`: UID of kube-system. `carriers`: text of the file of presets, empty if there is none, None if it cannot
-    be read. `unknown`: what cannot be read, and why.
+    `image`: of its container. `replicas`: how many are wanted. `settings`: environment names and texts, nothing secret;
+    None if they cannot be read. `livekit_secret`: name of the Secret with LiveKit's key. `pods`: None if they cannot be
+    read. `leader`: the pod that holds the Lease, empty if nobody does, None if that cannot be read; `renewed_at`: when
+    it last did. `cluster_id`: UID of kube-system. `carriers`: text of the file of presets, empty if there is none, None
+    if it cannot be read. `unknown`: what cannot be read, and why.
     """
 
     namespace: str

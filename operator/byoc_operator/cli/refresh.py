@@ -163,10 +163,10 @@ async def refresh(
     chosen = _pace(**pace)
     async with target.reached() as cluster:
         numbers = await _selected(cluster, names)
-        if not numbers:
-            tell(cluster.scope.nowhere("ByocPhoneNumber"))
-        tell_unread(cluster.unread)
         scope = cluster.scope
+        if not numbers:
+            tell(scope.nowhere("ByocPhoneNumber"))
+        tell_unread(cluster.unread)
         selection = [scope.namespace if not scope.everywhere else "*", scope.selector, *sorted(names)]
         job = job_for(numbers, selection, target.outside.clock(), recreate=recreate, anew=anew)
         to_do, known = divided(job, numbers)

@@ -10,7 +10,7 @@ from ..core.snapshot import Snapshot
 from ..core.trunk import Mask
 from ..errors import OperatorError
 from .cluster import Cluster, Scope
-from .exit_codes import ExitCode, Refused
+from .exit_codes import Refused, failure
 from .livekit_access import NoLiveKit, livekit_access
 from .livekit_lists import livekit_objects
 from .operator_finder import INSTALLATION, SETTINGS, Operator, operator_of, why_not
@@ -60,7 +60,7 @@ def installation_of(operator: Operator) -> Installation:
         return found
     parts = SETTINGS if operator.settings is None else INSTALLATION
     message = f"the operator's settings are not known ({operator.why_unknown(parts)}); see --operator-namespace"
-    raise Refused(message, ExitCode.NO_RIGHTS if operator.lacks_a_right(parts) else ExitCode.FAILED)
+    raise Refused(message, failure(lacks_a_right=operator.lacks_a_right(parts)))
 
 
 async def surroundings(target: Target, cluster: Cluster) -> Surroundings:

@@ -8,7 +8,7 @@ from ..api.resource import Key, PhoneNumber
 from ..cluster.answers import Invalid, NotFound
 from ..cluster.numbers import NumberApi
 from .cluster import Cluster
-from .exit_codes import ExitCode, Refused
+from .exit_codes import ExitCode, Refused, failure
 from .operator_finder import SETTINGS, operator_of
 from .terminal import interactive, show_table, tell
 
@@ -52,7 +52,7 @@ async def _must_be_unwatched(cluster: Cluster, operator_namespace: str) -> None:
     elif watched is None:
         what = f"whether the operator in {operator_namespace} watches {cluster.namespace}"
         message = f"{what} cannot be read ({operator.why_unknown(SETTINGS)})"
-        raise Refused(message, ExitCode.NO_RIGHTS if operator.lacks_a_right(SETTINGS) else ExitCode.FAILED)
+        raise Refused(message, failure(lacks_a_right=operator.lacks_a_right(SETTINGS)))
 
 
 async def _freed(cluster: Cluster, key: Key) -> bool:

@@ -31,6 +31,9 @@ from strategies import (
 
 PASSWORD = "s3cret" * 2
 """No strategy draws it: Hypothesis also draws constants of the code, and this is none. "password" is in messages."""
+SIGNED = CredentialsInUse(
+    {SIP_PASSWORD: replace(CREDENTIALS, values={**CREDENTIALS.values, Field.PASSWORD: MASK(PASSWORD)})}
+)
 
 verdicts = st.builds(Verdict, st.sampled_from(Reason), st.text(max_size=20), st.booleans())
 conditions = st.builds(
@@ -137,9 +140,7 @@ def raw(spec: Mapping[str, Any], status: Mapping[str, Any], *, deleting: bool) -
 
 def written(status: Mapping[str, Any], spec: Mapping[str, Any], server: Server, *, deleting: bool) -> dict[str, Any]:
     number = parse(raw(spec, status, deleting=deleting))
-    values = {Field.USERNAME: MASK("user"), Field.PASSWORD: MASK(PASSWORD)}
-    used = {SIP_PASSWORD: replace(CREDENTIALS, values=values)}
-    credentials = CredentialsInUse(used if "sipPasswordSecretRef" in spec else {})
+    credentials = SIGNED if "sipPasswordSecretRef" in spec else CredentialsInUse()
     assessment = assess(Situation(number, server.owned, credentials=credentials), INSTALLATION, MASK, 0.0)
     return dict(status_of(number, assessment, Outcome(server.owned), INSTALLATION, NOW).json())
 
